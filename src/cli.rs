@@ -1,0 +1,169 @@
+//! The command line: `serve`, `demo`, `manifest`, `doctor`, `healthcheck`.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line answers by printing"
+)]
+
+use std::error::Error;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{self, Environment};
+use crate::telemetry::chain;
+use crate::{http, manifest, telemetry};
+
+/// How long `healthcheck` waits for the service.
+const HEALTHCHECK_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Kapso's WhatsApp sandbox, in Slack.
+#[derive(Parser)]
+#[command(name = "kapso-slack", version)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run the service (the default)
+    Serve,
+    /// Run the service between a fake Slack and a fake Kapso: no accounts, no configuration
+    #[cfg(feature = "demo")]
+    Demo {
+        /// The port on 127.0.0.1
+        #[arg(long, default_value_t = crate::demo::PORT)]
+        port: u16,
+        /// Type a command into the demo that is running, such as "/sandbox help", and print the answer
+        #[arg(long = "type", value_name = "COMMAND")]
+        typed: Option<String>,
+    },
+    /// Print the Slack app manifest for a deployment, and the link that creates the app from it
+    Manifest {
+        /// The https address at which Slack reaches the service (default: `PUBLIC_URL`)
+        #[arg(long)]
+        url: Option<String>,
+    },
+    /// Check a set-up (comes in a later version)
+    Doctor,
+    /// Ask the service on this machine whether it is alive; exit code 0 or 1
+    Healthcheck,
+}
+
+/// Reads the command line and does what it says.
+#[must_use]
+pub fn run() -> ExitCode {
+    let done = match Cli::parse().verb.unwrap_or(Verb::Serve) {
+        Verb::Serve => serve(),
+        #[cfg(feature = "demo")]
+        Verb::Demo { port, typed } => crate::demo::run(port, typed),
+        Verb::Manifest { url } => print_manifest(url),
+        Verb::Doctor => Err("`doctor` comes in a later version; until then, docs/ says what to check".into()),
+        Verb::Healthcheck => healthcheck(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("kapso-slack: {}", chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve() -> Result<(), Box<dyn Error>> {
+    let environment = Environment::of_process()?;
+    let settings = environment.settings()?;
+    let log = environment.log()?;
+    telemetry::start(log.format, &log.filter);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let shutdown = asked_to_stop()?;
+        let listen = settings.listen;
+        let app = App::build(settings, Clock::system()).await?;
+        let listener = TcpListener::bind(listen)
+            .await
+            .map_err(|error| format!("HOST, PORT: cannot listen on {listen}: {error}"))?;
+        tracing::info!(
+            address = %listener.local_addr()?,
+            metrics = app.metrics_addr().map(tracing::field::display),
+            version = env!("CARGO_PKG_VERSION"),
+            "listening"
+        );
+        app.serve(listener, shutdown).await;
+        Ok(())
+    })
+}
+
+/// Ends with the first SIGTERM or SIGINT. Set up before anything else, so that no early signal kills the process.
+///
+/// # Errors
+/// If the system gives us no signal handlers.
+pub(crate) fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn print_manifest(url: Option<String>) -> Result<(), Box<dyn Error>> {
+    let (command, configured) = Environment::of_process()?.outward()?;
+    let url = match url {
+        Some(url) => config::public_url(&url).map_err(|problem| format!("--url {problem}"))?,
+        None => configured.ok_or("say where Slack reaches the service: --url https://… (or set PUBLIC_URL)")?,
+    };
+    let manifest = manifest::filled_in(&url, &command)?;
+    // The manifest alone goes to standard output, so that it can be kept in a file.
+    println!("{manifest:#}");
+    eprintln!(
+        "\nCreate the app from it with one click:\n{}",
+        manifest::one_click_link(&manifest)
+    );
+    Ok(())
+}
+
+fn healthcheck() -> Result<(), Box<dyn Error>> {
+    let address = Environment::of_process()?.own_address()?;
+    match status_line(address) {
+        Ok(line) if line.starts_with("HTTP/1.1 200 ") => Ok(()),
+        Ok(_) => Err(format!("{address} answers, but not as this service does").into()),
+        Err(error) => Err(format!("{address} does not answer: {error}").into()),
+    }
+}
+
+/// Asks for `/healthz` by hand: a runtime and an HTTP client would cost more than the question.
+fn status_line(address: SocketAddr) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, HEALTHCHECK_DEADLINE)?;
+    stream.set_read_timeout(Some(HEALTHCHECK_DEADLINE))?;
+    stream.set_write_timeout(Some(HEALTHCHECK_DEADLINE))?;
+    write!(
+        stream,
+        "GET {} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n",
+        http::HEALTHZ
+    )?;
+    let mut start = [0; 16];
+    stream.read_exact(&mut start)?;
+    Ok(String::from_utf8_lossy(&start).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,50 @@
+//! The policy clock: the wall time by which stamps, cache age and limits are judged, handed to whoever judges.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::{SignedDuration, Timestamp};
+
+/// A clock that all its clones share. Production runs on [`Clock::system`]; the demo moves it forward, tests stop it.
+///
+/// Deadlines on sockets are not its business: those are tokio's, with durations from the configuration.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    /// Where a stopped clock stands, in Unix milliseconds; a running one has none.
+    stopped_at: Option<i64>,
+    shift_ms: Arc<AtomicI64>,
+}
+
+impl Clock {
+    /// The system's wall clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self {
+            stopped_at: None,
+            shift_ms: Arc::default(),
+        }
+    }
+
+    /// A clock that stands at `at` until it is moved.
+    #[must_use]
+    pub fn stopped(at: Timestamp) -> Self {
+        Self {
+            stopped_at: Some(at.as_millisecond()),
+            shift_ms: Arc::default(),
+        }
+    }
+
+    /// The time now, to the millisecond.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let base = self.stopped_at.unwrap_or_else(|| Timestamp::now().as_millisecond());
+        let at = base.saturating_add(self.shift_ms.load(Ordering::Relaxed));
+        Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Moves this clock and all its clones by `by`, which may be negative.
+    pub fn advance(&self, by: SignedDuration) {
+        let ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.shift_ms.fetch_add(ms, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,198 @@
+//! Decides what somebody wants and whether they may have it; never draws and never speaks HTTP.
+
+mod allowed;
+mod button;
+mod parse;
+mod show;
+mod usage;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub use allowed::{AllowList, Allowed};
+pub use button::{Action, ButtonValue};
+pub use parse::{Misread, parse, press};
+pub use usage::{Example, Verb};
+
+use crate::kapso::{self, Session, SessionId};
+use crate::slack::{UserId, Who};
+
+/// What somebody wants. Text that is none of it is one of these too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// See a session.
+    Show(SessionId),
+    /// See again, by a button, the session that a card shows.
+    Refresh {
+        /// The session.
+        id: SessionId,
+        /// Who shared the card, where it was shared.
+        sharer: Option<UserId>,
+    },
+    /// See what can be typed.
+    Help,
+    /// A verb that is reserved for what comes in a later version.
+    Coming(Verb),
+    /// Text that was not understood.
+    Unknown(Misread),
+    /// A button of another version of this app, or one whose value was tampered with.
+    StaleButton,
+}
+
+/// What comes of a command, to be drawn for the asker.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// The session asked for.
+    Session {
+        /// The session.
+        session: Arc<Session>,
+        /// Who shared the card it goes to, where it was shared.
+        sharer: Option<UserId>,
+    },
+    /// What can be typed.
+    Help,
+    /// What was typed will work in a later version.
+    Coming(Verb),
+    /// What was typed was not understood.
+    Misread(Misread),
+    /// There is nothing to show, and why.
+    Problem(Problem),
+}
+
+/// A fault, as the person who asked has to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// This project has no such session.
+    NotFound(SessionId),
+    /// Kapso does not take this app's key.
+    KeyRefused,
+    /// The rate limit is used up.
+    Limited {
+        /// For how long.
+        retry_after: Duration,
+    },
+    /// Kapso did not answer.
+    NoAnswer,
+    /// Kapso answered with something this app does not know.
+    Unintelligible,
+    /// This person, or this place, is not on the list.
+    NotAllowed(Arc<Allowed>),
+    /// The button says nothing this version understands.
+    StaleButton,
+    /// The service is about to stop and takes no new work.
+    Stopping,
+    /// A fault of our own.
+    Broken,
+}
+
+/// What came of a command, and what the operator wants to know about it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// For the asker.
+    pub reply: Reply,
+    /// Time spent waiting for Kapso; zero where the answer was remembered.
+    pub kapso: Duration,
+    /// Why there was no session, for the log.
+    pub error: Option<Arc<kapso::Error>>,
+}
+
+impl From<Reply> for Outcome {
+    fn from(reply: Reply) -> Self {
+        Self {
+            reply,
+            kapso: Duration::ZERO,
+            error: None,
+        }
+    }
+}
+
+/// Carries commands out.
+pub struct Commands {
+    kapso: kapso::Client,
+    allowed: Arc<Allowed>,
+}
+
+impl Commands {
+    /// Commands over one Kapso project, for those who are allowed.
+    #[must_use]
+    pub fn new(kapso: kapso::Client, allowed: Allowed) -> Self {
+        Self {
+            kapso,
+            allowed: Arc::new(allowed),
+        }
+    }
+
+    /// Does what `who` wants, if they may.
+    pub async fn run(&self, command: Command, who: &Who) -> Outcome {
+        if !self.allowed.admits(who) {
+            return Reply::Problem(Problem::NotAllowed(Arc::clone(&self.allowed))).into();
+        }
+        match command {
+            Command::Show(id) => self.timed(show::show(&self.kapso, id)).await,
+            Command::Refresh { id, sharer } => self.timed(show::refresh(&self.kapso, id, sharer)).await,
+            Command::Help => Reply::Help.into(),
+            Command::Coming(verb) => Reply::Coming(verb).into(),
+            Command::Unknown(misread) => Reply::Misread(misread).into(),
+            Command::StaleButton => Reply::Problem(Problem::StaleButton).into(),
+        }
+    }
+
+    async fn timed(&self, asking: impl Future<Output = (Reply, Option<Arc<kapso::Error>>)>) -> Outcome {
+        let began = Instant::now();
+        let (reply, error) = asking.await;
+        Outcome {
+            reply,
+            kapso: began.elapsed(),
+            error,
+        }
+    }
+}
+
+impl Command {
+    /// The verb, for log and metrics.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Show(_) => Verb::Show.name(),
+            Self::Refresh { .. } => Action::Refresh.id(),
+            Self::Help => Verb::Help.name(),
+            Self::Coming(verb) => verb.name(),
+            Self::Unknown(_) | Self::StaleButton => "unknown",
+        }
+    }
+
+    /// The session it is about.
+    #[must_use]
+    pub fn session_id(&self) -> Option<&SessionId> {
+        match self {
+            Self::Show(id) | Self::Refresh { id, .. } => Some(id),
+            _ => None,
+        }
+    }
+}
+
+impl Reply {
+    /// What came of it in one word, for log and metrics.
+    #[must_use]
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::Session { .. } => "shown",
+            Self::Help => "help",
+            Self::Coming(_) => "coming",
+            Self::Misread(_) => "misread",
+            Self::Problem(problem) => match problem {
+                Problem::NotFound(_) => "not_found",
+                Problem::KeyRefused => "key_refused",
+                Problem::Limited { .. } => "limited",
+                Problem::NoAnswer => "no_answer",
+                Problem::Unintelligible => "unintelligible",
+                Problem::NotAllowed(_) => "not_allowed",
+                Problem::StaleButton => "stale_button",
+                Problem::Stopping => "stopping",
+                Problem::Broken => "broken",
+            },
+        }
+    }
+}

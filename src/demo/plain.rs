@@ -1,0 +1,84 @@
+//! A message as plain text: what a person in Slack would read, for terminals.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// The message's blocks as lines of text.
+#[must_use]
+pub fn text(message: &Value) -> String {
+    let blocks = message["blocks"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if blocks.is_empty() {
+        return unmarked(message["text"].as_str().unwrap_or_default());
+    }
+    let mut page = String::new();
+    for block in blocks {
+        let _ = match block["type"].as_str() {
+            Some("header") => writeln!(page, "{}", text_object(&block["text"]).to_uppercase()),
+            Some("section") => writeln!(page, "{}", text_object(&block["text"])),
+            Some("rich_text") => writeln!(page, "{}", rich_text(block)),
+            Some("context") => writeln!(page, "{}", joined(block, "  ", text_object)),
+            Some("actions") => writeln!(page, "{}", joined(block, "  ", button)),
+            other => writeln!(page, "({} cannot be shown here)", other.unwrap_or("something")),
+        };
+    }
+    page.truncate(page.trim_end().len());
+    page
+}
+
+fn joined(block: &Value, between: &str, show: impl Fn(&Value) -> String) -> String {
+    let elements = block["elements"].as_array().into_iter().flatten();
+    elements.map(show).collect::<Vec<_>>().join(between)
+}
+
+fn button(button: &Value) -> String {
+    let label = button["text"]["text"].as_str().unwrap_or_default();
+    match button["url"].as_str() {
+        Some(url) => format!("[ {label} → {url} ]"),
+        None => format!("[ {label} ]"),
+    }
+}
+
+fn rich_text(block: &Value) -> String {
+    joined(block, "\n", |section| {
+        joined(section, "", |run| run["text"].as_str().unwrap_or_default().to_owned())
+    })
+}
+
+fn text_object(text: &Value) -> String {
+    let words = text["text"].as_str().unwrap_or_default();
+    if text["type"] == "mrkdwn" {
+        unmarked(words)
+    } else {
+        words.to_owned()
+    }
+}
+
+/// Slack's markup as a terminal can show it: dates in UTC, links as addresses, no stars.
+fn unmarked(words: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = words;
+    while let Some((before, behind)) = rest.split_once('<') {
+        plain.push_str(before);
+        let (inside, after) = behind.split_once('>').unwrap_or((behind, ""));
+        let (target, label) = inside.split_once('|').unwrap_or((inside, ""));
+        match target.strip_prefix("!date^") {
+            Some(date) => plain.push_str(&moment(date).unwrap_or_else(|| label.to_owned())),
+            None => plain.push_str(if label.is_empty() { target } else { label }),
+        }
+        rest = after;
+    }
+    plain.push_str(rest);
+    plain
+        .replace(['*', '`'], "")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&")
+}
+
+fn moment(date: &str) -> Option<String> {
+    let seconds = date.split('^').next()?.parse().ok()?;
+    let at = Timestamp::from_second(seconds).ok()?;
+    Some(at.strftime("%b %-d, %Y at %H:%M UTC").to_string())
+}

@@ -1,0 +1,196 @@
+//! Serves a router on a listener: header deadline, a cap on connections, and an end that cuts nobody off.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_service::Service;
+
+/// Connections served at once, where the descriptors allow it.
+const CONNECTIONS_MAX: u64 = 4_096;
+/// Descriptors left for everything that is not a connection to us.
+const DESCRIPTORS_KEPT: u64 = 64;
+/// The largest head of a request, in bytes. Slack's have under 1 KiB.
+const HEAD_MAX: usize = 16 * 1024;
+/// The pause after the system refused us a connection.
+const REFUSED_PAUSE: Duration = Duration::from_millis(50);
+
+/// Raises the soft limit on descriptors and says how many connections it allows.
+#[must_use]
+pub fn connections_allowed() -> usize {
+    let descriptors =
+        rlimit::increase_nofile_limit(CONNECTIONS_MAX + DESCRIPTORS_KEPT).unwrap_or(CONNECTIONS_MAX + DESCRIPTORS_KEPT);
+    let allowed = descriptors.saturating_sub(DESCRIPTORS_KEPT).clamp(1, CONNECTIONS_MAX);
+    usize::try_from(allowed).unwrap_or(usize::MAX)
+}
+
+/// How connections are bounded, and the two steps of their end.
+#[derive(Clone)]
+pub struct Bounds {
+    /// How long a request's head may take, the wait on an idle connection included.
+    pub head_deadline: Duration,
+    /// Connections served at once.
+    pub connections: usize,
+    /// Connections end after the request they are on, new ones after their first.
+    pub draining: CancellationToken,
+    /// No connection is taken any more, and those without a request are dropped.
+    pub closed: CancellationToken,
+    /// Each connection is a task on it.
+    pub tasks: TaskTracker,
+}
+
+/// Serves `router` on `listener` until [`Bounds::closed`]. Connections may outlive it: see [`Bounds::tasks`].
+pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds) {
+    let places = Arc::new(Semaphore::new(bounds.connections));
+    let lobby = Arc::new(Lobby::default());
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "could not take a connection");
+                    tokio::time::sleep(REFUSED_PAUSE).await;
+                    continue;
+                }
+            },
+            () = bounds.closed.cancelled() => return,
+        };
+        if places.available_permits() == 0 {
+            lobby.evict_oldest();
+        }
+        let place = tokio::select! {
+            place = Arc::clone(&places).acquire_owned() => place,
+            () = bounds.closed.cancelled() => return,
+        };
+        let guest = Guest::new(Arc::clone(&lobby));
+        let (router, bounds) = (router.clone(), bounds.clone());
+        bounds.tasks.clone().spawn(async move {
+            connection(stream, router, bounds, guest).await;
+            drop(place);
+        });
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router, bounds: Bounds, guest: Arc<Guest>) {
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        guest.enters();
+        let answer = router.clone().call(request.map(Body::new));
+        let guest = &guest;
+        async move {
+            let answer: Result<Response, Infallible> = answer.await;
+            guest.waits();
+            answer
+        }
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(bounds.head_deadline)
+            .max_buf_size(HEAD_MAX)
+            .keep_alive(!bounds.draining.is_cancelled())
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    let (mut draining, mut closed) = (false, false);
+    loop {
+        tokio::select! {
+            // What ends a connection early is the other side's doing.
+            _ = connection.as_mut() => return,
+            () = guest.evicted.cancelled() => return,
+            () = bounds.draining.cancelled(), if !draining => {
+                draining = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = bounds.closed.cancelled(), if !closed => {
+                closed = true;
+                if !guest.was_served.load(Ordering::Acquire) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The connections that have not sent a complete head, oldest first: those who make room at the cap.
+#[derive(Default)]
+struct Lobby {
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    next: u64,
+    guests: BTreeMap<u64, CancellationToken>,
+}
+
+/// One connection, as the lobby knows it.
+struct Guest {
+    lobby: Arc<Lobby>,
+    evicted: CancellationToken,
+    was_served: AtomicBool,
+    number: Mutex<Option<u64>>,
+}
+
+impl Lobby {
+    fn evict_oldest(&self) {
+        if let Some((_, evicted)) = lock(&self.waiting).guests.pop_first() {
+            evicted.cancel();
+        }
+    }
+}
+
+impl Guest {
+    fn new(lobby: Arc<Lobby>) -> Arc<Self> {
+        let guest = Self {
+            lobby,
+            evicted: CancellationToken::new(),
+            was_served: AtomicBool::new(false),
+            number: Mutex::new(None),
+        };
+        guest.waits();
+        Arc::new(guest)
+    }
+
+    fn waits(&self) {
+        let mut waiting = lock(&self.lobby.waiting);
+        let number = waiting.next;
+        waiting.next += 1;
+        waiting.guests.insert(number, self.evicted.clone());
+        *lock(&self.number) = Some(number);
+    }
+
+    fn enters(&self) {
+        self.was_served.store(true, Ordering::Release);
+        self.leaves();
+    }
+
+    fn leaves(&self) {
+        if let Some(number) = lock(&self.number).take() {
+            lock(&self.lobby.waiting).guests.remove(&number);
+        }
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.leaves();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,231 @@
+//! The Block Kit blocks this app sends, with Slack's limits kept where a block is made.
+//!
+//! Source: <https://docs.slack.dev/reference/block-kit/blocks>. Lengths are in characters.
+
+use serde::Serialize;
+use url::Url;
+
+use super::text::{Mrkdwn, clean};
+
+const HEADER_MAX: usize = 150;
+const SECTION_MAX: usize = 3_000;
+const FIELDS_MAX: usize = 10;
+const CONTEXT_MAX: usize = 10;
+const CONTEXT_TEXT_MAX: usize = 2_000;
+const BUTTONS_MAX: usize = 25;
+const BUTTON_TEXT_MAX: usize = 75;
+const BUTTON_VALUE_MAX: usize = 2_000;
+/// The longest address a button may open.
+pub const BUTTON_URL_MAX: usize = 3_000;
+
+/// One block of a message. Made only through its functions, which keep Slack's limits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Block(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Kind {
+    Header { text: Text },
+    Section { text: Text },
+    RichText { elements: [RichTextSection; 1] },
+    Actions { elements: Vec<Button> },
+    Context { elements: Vec<Text> },
+}
+
+/// A text object: [`Text::plain`] for anything, [`Text::mrkdwn`] for our own words and dates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Text {
+    /// Shown letter by letter.
+    #[non_exhaustive]
+    PlainText {
+        /// What is shown.
+        text: String,
+        /// Always false: `:codes:` stay what they are.
+        emoji: bool,
+    },
+    /// Slack's markup.
+    #[non_exhaustive]
+    Mrkdwn {
+        /// The marked-up text.
+        text: String,
+        /// Always true: bare names and addresses are not made into links.
+        verbatim: bool,
+    },
+}
+
+impl Text {
+    /// Anybody's words, cleaned.
+    #[must_use]
+    pub fn plain(words: &str) -> Self {
+        Self::plain_within(words, SECTION_MAX)
+    }
+
+    /// Our words.
+    #[must_use]
+    pub fn mrkdwn(words: Mrkdwn) -> Self {
+        Self::Mrkdwn {
+            text: words.into_text(SECTION_MAX),
+            verbatim: true,
+        }
+    }
+
+    fn plain_within(words: &str, max: usize) -> Self {
+        let mut text = clean(words, max);
+        if text.is_empty() {
+            // Slack refuses an empty text and the whole message with it.
+            text.push('…');
+        }
+        Self::PlainText { text, emoji: false }
+    }
+
+    fn within(self, max: usize) -> Self {
+        match self {
+            Self::PlainText { text, emoji } => Self::PlainText {
+                text: super::text::cut(&text, max).into_owned(),
+                emoji,
+            },
+            Self::Mrkdwn { text, verbatim } => Self::Mrkdwn {
+                text: super::text::cut(&text, max).into_owned(),
+                verbatim,
+            },
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename = "rich_text_section")]
+struct RichTextSection {
+    elements: Vec<RichText>,
+}
+
+/// A run of text in a rich text block, where nothing needs escaping.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename = "text")]
+pub struct RichText {
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    style: Option<Style>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+struct Style {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    bold: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    code: bool,
+}
+
+/// One line of a fact sheet: a label of ours and somebody's words.
+#[derive(Clone, Copy, Debug)]
+pub struct Fact<'a> {
+    /// What it is.
+    pub label: &'static str,
+    /// What Kapso says it is.
+    pub value: &'a str,
+    /// Whether it is there to be copied letter by letter.
+    pub code: bool,
+}
+
+/// A button.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename = "button")]
+pub struct Button {
+    action_id: &'static str,
+    text: Text,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    style: Option<&'static str>,
+}
+
+impl Button {
+    /// A button that comes back to us with `value`, which must fit Slack's 2,000 characters.
+    #[must_use]
+    pub fn action(action_id: &'static str, text: &'static str, value: &str) -> Self {
+        debug_assert!(value.len() <= BUTTON_VALUE_MAX);
+        Self {
+            action_id,
+            text: Text::plain_within(text, BUTTON_TEXT_MAX),
+            value: Some(super::text::cut(value, BUTTON_VALUE_MAX).into_owned()),
+            url: None,
+            style: None,
+        }
+    }
+
+    /// The card's one primary button, which opens `address`. `None` if the address is longer than Slack takes.
+    #[must_use]
+    pub fn primary_link(action_id: &'static str, text: &'static str, address: &Url) -> Option<Self> {
+        (address.as_str().len() <= BUTTON_URL_MAX).then(|| Self {
+            action_id,
+            text: Text::plain_within(text, BUTTON_TEXT_MAX),
+            value: None,
+            url: Some(address.as_str().to_owned()),
+            style: Some("primary"),
+        })
+    }
+}
+
+impl Block {
+    /// A title.
+    #[must_use]
+    pub fn header(words: &str) -> Self {
+        Self(Kind::Header {
+            text: Text::plain_within(words, HEADER_MAX),
+        })
+    }
+
+    /// A paragraph.
+    #[must_use]
+    pub fn section(text: Text) -> Self {
+        Self(Kind::Section { text })
+    }
+
+    /// Labelled lines of anybody's words.
+    #[must_use]
+    pub fn facts(facts: &[Fact<'_>]) -> Self {
+        let mut elements = Vec::with_capacity(facts.len() * 2);
+        for (line, fact) in facts.iter().take(FIELDS_MAX).enumerate() {
+            let start = if line == 0 { "" } else { "\n" };
+            elements.push(RichText {
+                text: format!("{start}{}: ", fact.label),
+                style: Some(Style {
+                    bold: true,
+                    code: false,
+                }),
+            });
+            let Text::PlainText { text, .. } = Text::plain_within(fact.value, HEADER_MAX) else {
+                continue;
+            };
+            elements.push(RichText {
+                text,
+                style: fact.code.then_some(Style {
+                    bold: false,
+                    code: true,
+                }),
+            });
+        }
+        Self(Kind::RichText {
+            elements: [RichTextSection { elements }],
+        })
+    }
+
+    /// A row of buttons. `None` for no buttons, which Slack refuses.
+    #[must_use]
+    pub fn actions(mut buttons: Vec<Button>) -> Option<Self> {
+        buttons.truncate(BUTTONS_MAX);
+        (!buttons.is_empty()).then_some(Self(Kind::Actions { elements: buttons }))
+    }
+
+    /// Small print. `None` for no texts, which Slack refuses.
+    #[must_use]
+    pub fn context(mut texts: Vec<Text>) -> Option<Self> {
+        texts.truncate(CONTEXT_MAX);
+        let elements: Vec<_> = texts.into_iter().map(|text| text.within(CONTEXT_TEXT_MAX)).collect();
+        (!elements.is_empty()).then_some(Self(Kind::Context { elements }))
+    }
+}

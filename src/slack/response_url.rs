@@ -1,0 +1,249 @@
+//! The other letterbox: posting to a `response_url`, within what Slack allows.
+//!
+//! Slack takes 5 posts in 30 minutes. We use at most 4, and none after 29 minutes.
+//! Source: <https://docs.slack.dev/interactivity/handling-user-interaction>.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use jiff::{SignedDuration, Timestamp};
+use reqwest::Client;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use thiserror::Error;
+use url::{Host, Url};
+
+use super::message::Message;
+use crate::clock::Clock;
+
+/// Posts to one `response_url`, of the 5 that Slack takes.
+const USES: u32 = 4;
+/// How long after the request a `response_url` is used, of the 30 minutes it lives.
+const LIFETIME: SignedDuration = SignedDuration::from_mins(29);
+/// Tries for a post that failed without saying when to come back. Each may have been taken all the same.
+const BLIND_TRIES: u32 = 3;
+/// The most of Slack's reply that is read.
+const REPLY_MAX: usize = 4 * 1024;
+
+/// Where a `response_url` may point: an exact host over https, or a full origin such as `http://127.0.0.1:4000`,
+/// which opens just that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResponseHost {
+    /// `hooks.slack.com`: https, no port.
+    Host(String),
+    /// A scheme, host and port, for tests and the demo.
+    Origin(url::Origin),
+}
+
+/// What is wrong with an entry that is neither a host nor an origin.
+#[derive(Debug, Error)]
+#[error("is neither a host such as hooks.slack.com nor an origin such as http://127.0.0.1:4000")]
+pub struct NotAHost;
+
+impl FromStr for ResponseHost {
+    type Err = NotAHost;
+
+    fn from_str(text: &str) -> Result<Self, NotAHost> {
+        if text.contains("://") {
+            let url = Url::parse(text).map_err(|_| NotAHost)?;
+            let bare = matches!(url.scheme(), "http" | "https")
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.path() == "/"
+                && url.query().is_none()
+                && url.fragment().is_none();
+            return bare.then(|| Self::Origin(url.origin())).ok_or(NotAHost);
+        }
+        match Host::parse(text) {
+            Ok(Host::Domain(host)) if !host.is_empty() && !host.starts_with('.') => Ok(Self::Host(host)),
+            _ => Err(NotAHost),
+        }
+    }
+}
+
+impl ResponseHost {
+    fn allows(&self, url: &Url) -> bool {
+        match self {
+            Self::Host(host) => url.scheme() == "https" && url.port().is_none() && url.host_str() == Some(host),
+            Self::Origin(origin) => url.origin() == *origin,
+        }
+    }
+}
+
+/// One `response_url` with what is left of it. Printed, it shows nothing of the address.
+pub struct Letterbox {
+    url: Url,
+    opened_at: Timestamp,
+    uses_left: u32,
+}
+
+impl fmt::Debug for Letterbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Letterbox")
+            .field("uses_left", &self.uses_left)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a message did not reach Slack. Holds nothing of the address or of Slack's words.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Lost {
+    /// The address leads elsewhere than [`ResponseHost`]s allow.
+    #[error("the response_url leads to a host that is not allowed")]
+    Forbidden,
+    /// Its 29 minutes or its 4 posts are used up, or will be before Slack takes the next one.
+    #[error("the response_url is used up")]
+    UsedUp,
+    /// Slack refused for good.
+    #[error("Slack refused the message with status {0}")]
+    Refused(StatusCode),
+    /// Slack did not take it in any of the tries.
+    #[error("Slack could not be reached")]
+    Unreachable,
+}
+
+/// How posts are timed; tests shorten it.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// How long one post may take.
+    pub attempt: Duration,
+    /// The shortest pause before a second try; doubles, with jitter.
+    pub pause: Duration,
+}
+
+/// Posts messages to `response_url`s.
+pub struct Postman {
+    http: Client,
+    hosts: Vec<ResponseHost>,
+    clock: Clock,
+    timing: Timing,
+}
+
+impl Postman {
+    /// A postman who goes to `hosts` alone. `http` must follow no redirects.
+    #[must_use]
+    pub fn new(http: Client, hosts: Vec<ResponseHost>, clock: Clock, timing: Timing) -> Self {
+        Self {
+            http,
+            hosts,
+            clock,
+            timing,
+        }
+    }
+
+    /// The letterbox behind `response_url`, received now; `None` if it is no address we would post to.
+    #[must_use]
+    pub fn letterbox(&self, response_url: &SecretString) -> Option<Letterbox> {
+        let url = Url::parse(response_url.expose_secret()).ok()?;
+        self.allows(&url).then(|| Letterbox {
+            url,
+            opened_at: self.clock.now(),
+            uses_left: USES,
+        })
+    }
+
+    /// Posts `message`, trying again where that can help.
+    ///
+    /// # Errors
+    /// Returns why the message is [`Lost`].
+    pub async fn post(&self, letterbox: &mut Letterbox, message: &Message) -> Result<(), Lost> {
+        let body = Bytes::from(message.to_json());
+        let mut pauses = ExponentialBuilder::default()
+            .with_min_delay(self.timing.pause)
+            .with_factor(2.0)
+            .with_jitter()
+            .with_max_times(USES as usize)
+            .build();
+        let mut blind_tries = 0;
+        loop {
+            if !self.allows(&letterbox.url) {
+                return Err(Lost::Forbidden);
+            }
+            if letterbox.uses_left == 0 || self.left(letterbox) <= SignedDuration::ZERO {
+                return Err(Lost::UsedUp);
+            }
+            letterbox.uses_left -= 1;
+            let pause = match self.attempt(letterbox.url.clone(), body.clone()).await {
+                Attempt::Taken => return Ok(()),
+                Attempt::Refused(status) => return Err(Lost::Refused(status)),
+                Attempt::ComeBack(after) => after,
+                Attempt::Failed => {
+                    blind_tries += 1;
+                    if blind_tries == BLIND_TRIES {
+                        return Err(Lost::Unreachable);
+                    }
+                    pauses.next().unwrap_or(self.timing.pause)
+                }
+            };
+            if SignedDuration::try_from(pause).is_ok_and(|pause| pause >= self.left(letterbox)) {
+                return Err(Lost::UsedUp);
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn allows(&self, url: &Url) -> bool {
+        url.username().is_empty() && url.password().is_none() && self.hosts.iter().any(|host| host.allows(url))
+    }
+
+    fn left(&self, letterbox: &Letterbox) -> SignedDuration {
+        LIFETIME - self.clock.now().duration_since(letterbox.opened_at)
+    }
+
+    async fn attempt(&self, url: Url, body: Bytes) -> Attempt {
+        let sent = self
+            .http
+            .post(url)
+            .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .timeout(self.timing.attempt)
+            .body(body)
+            .send()
+            .await;
+        let Ok(mut reply) = sent else {
+            return Attempt::Failed;
+        };
+        let status = reply.status();
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            let seconds = reply
+                .headers()
+                .get(header::RETRY_AFTER)
+                .and_then(|value| value.to_str().ok()?.parse().ok());
+            // Slack's limit is about one message a second and channel.
+            return Attempt::ComeBack(Duration::from_secs(seconds.unwrap_or(1).max(1)));
+        }
+        if status.is_server_error() {
+            return Attempt::Failed;
+        }
+        if !status.is_success() {
+            return Attempt::Refused(status);
+        }
+        // Taken, whatever the body says, unless it says in so many words that it was not.
+        let mut read = Vec::new();
+        while let Ok(Some(chunk)) = reply.chunk().await {
+            read.extend_from_slice(&chunk);
+            if read.len() > REPLY_MAX {
+                break;
+            }
+        }
+        match serde_json::from_slice(&read) {
+            Ok(Verdict { ok: false }) => Attempt::Refused(status),
+            _ => Attempt::Taken,
+        }
+    }
+}
+
+enum Attempt {
+    Taken,
+    Refused(StatusCode),
+    ComeBack(Duration),
+    Failed,
+}
+
+#[derive(Deserialize)]
+struct Verdict {
+    ok: bool,
+}

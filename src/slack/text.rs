@@ -1,0 +1,205 @@
+//! Text that goes to Slack: foreign words made harmless, everything cut to Slack's limits.
+//!
+//! Source: <https://docs.slack.dev/messaging/formatting-message-text>.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use url::Url;
+
+use super::UserId;
+
+/// Foreign text as it may be shown in `plain_text` or `rich_text`: without control, bidirectional and invisible
+/// characters, white space folded, and cut to `max` characters with an ellipsis.
+#[must_use]
+pub fn clean(text: &str, max: usize) -> String {
+    let mut clean = String::with_capacity(text.len().min(max * 4));
+    for c in text.chars() {
+        if c.is_whitespace() || c.is_control() {
+            if !clean.is_empty() && !clean.ends_with(' ') {
+                clean.push(' ');
+            }
+        } else if !is_invisible(c) {
+            clean.push(c);
+        }
+    }
+    clean.truncate(clean.trim_end().len());
+    match cut(&clean, max) {
+        Cow::Borrowed(_) => clean,
+        Cow::Owned(cut) => cut,
+    }
+}
+
+/// `text`, or its first `max - 1` characters and an ellipsis.
+#[must_use]
+pub fn cut(text: &str, max: usize) -> Cow<'_, str> {
+    if text.len() <= max {
+        return text.into();
+    }
+    let mut ends = text.char_indices().map(|(at, _)| at);
+    match (ends.nth(max.saturating_sub(1)), ends.next()) {
+        (Some(end), Some(_)) => format!("{}…", &text[..end]).into(),
+        _ => text.into(),
+    }
+}
+
+/// Characters that change how their neighbours are shown, or show nothing: bidirectional controls, zero-width
+/// characters, tags. The joiners U+200C and U+200D stay: scripts and emoji need them.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180E}'
+        | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}'
+        | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// Text in Slack's markup. Only our own words can put markup in; what others wrote goes through [`Mrkdwn::foreign`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mrkdwn(String);
+
+impl Mrkdwn {
+    /// Begins with our own words, which may hold markup.
+    #[must_use]
+    pub fn new(words: &'static str) -> Self {
+        Self(words.to_owned())
+    }
+
+    /// Our own words, which may hold markup.
+    #[must_use]
+    pub fn own(mut self, words: &'static str) -> Self {
+        self.0.push_str(words);
+        self
+    }
+
+    /// A number.
+    #[must_use]
+    pub fn number(mut self, number: u64) -> Self {
+        let _ = write!(self.0, "{number}");
+        self
+    }
+
+    /// Foreign words, cut to `max` characters and unable to act: markup characters and bare addresses are taken
+    /// out, the rest is escaped.
+    #[must_use]
+    pub fn foreign(mut self, words: &str, max: usize) -> Self {
+        let plain: String = clean(words, max)
+            .chars()
+            .map(|c| match c {
+                '*' | '_' | '~' | '`' | '@' | '#' | ':' | '|' | '\u{FF20}' => ' ',
+                c => c,
+            })
+            .collect();
+        let mut first = true;
+        for word in plain.split_whitespace().filter(|word| !is_address(word)) {
+            if !first {
+                self.0.push(' ');
+            }
+            first = false;
+            self.escape(word);
+        }
+        self
+    }
+
+    /// A command or an id to copy, in code style.
+    #[must_use]
+    pub fn code(mut self, words: &str) -> Self {
+        self.0.push('`');
+        self.escape(&clean(words, 200).replace('`', "'"));
+        self.0.push('`');
+        self
+    }
+
+    /// A moment in the reader's own time zone; UTC where a client cannot.
+    #[must_use]
+    pub fn date(mut self, at: Timestamp) -> Self {
+        let _ = write!(
+            self.0,
+            "<!date^{}^{{date_short_pretty}} at {{time}}|{}>",
+            at.as_second(),
+            utc(at)
+        );
+        self
+    }
+
+    /// A moment in UTC, for readers that take the text as it stands.
+    #[must_use]
+    pub fn utc(mut self, at: Timestamp) -> Self {
+        self.0.push_str(&utc(at));
+        self
+    }
+
+    /// A link that shows its own address.
+    #[must_use]
+    pub fn link(mut self, address: &Url) -> Self {
+        self.0.push('<');
+        self.escape(&address.as_str().replace('|', "%7C"));
+        self.0.push('>');
+        self
+    }
+
+    /// Names a person, in their own display name.
+    #[must_use]
+    pub fn person(mut self, user: &UserId) -> Self {
+        let _ = write!(self.0, "<@{}>", user.as_str());
+        self
+    }
+
+    /// Names a channel. Anything but a channel id is left out.
+    #[must_use]
+    pub fn channel(mut self, id: &str) -> Self {
+        if super::is_id(id, &['C', 'G', 'D']) {
+            let _ = write!(self.0, "<#{id}>");
+        }
+        self
+    }
+
+    /// Adds another text.
+    #[must_use]
+    pub fn then(mut self, other: &Self) -> Self {
+        self.0.push_str(&other.0);
+        self
+    }
+
+    /// The text, cut to `max` characters.
+    #[must_use]
+    pub(super) fn into_text(self, max: usize) -> String {
+        match cut(&self.0, max) {
+            Cow::Borrowed(_) => self.0,
+            Cow::Owned(cut) => cut,
+        }
+    }
+
+    fn escape(&mut self, words: &str) {
+        for c in words.chars() {
+            match c {
+                '&' => self.0.push_str("&amp;"),
+                '<' => self.0.push_str("&lt;"),
+                '>' => self.0.push_str("&gt;"),
+                c => self.0.push(c),
+            }
+        }
+    }
+}
+
+/// Whether Slack's clients might turn the word into a link: an address, or a dot between what could be a domain's
+/// labels.
+fn is_address(word: &str) -> bool {
+    word.contains("//")
+        || word
+            .split(['/', '?', '(', ')', ',', ';', '<', '>', '"', '\''])
+            .any(|part| {
+                part.trim_end_matches('.')
+                    .rsplit_once('.')
+                    .is_some_and(|(domain, top)| {
+                        domain.ends_with(char::is_alphanumeric)
+                            && top.chars().count() >= 2
+                            && top.chars().all(|c| c.is_alphanumeric() || c == '-')
+                            && !top.chars().all(|c| c.is_ascii_digit())
+                    })
+            })
+}
+
+/// `2026-11-23 10:00 UTC`.
+fn utc(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}

@@ -1,0 +1,271 @@
+//! What operators see: the log and the metrics, and what never gets into either.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::kapso::Observation;
+
+/// The target of our own log lines.
+const OURS: &str = "kapso_slack";
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// Text on a terminal, else JSON.
+    #[must_use]
+    pub fn fitting() -> Self {
+        if std::io::stdout().is_terminal() {
+            Self::Text
+        } else {
+            Self::Json
+        }
+    }
+}
+
+/// `filter` with everything that is not ours capped at `warn`: libraries print what we never would.
+#[must_use]
+pub fn capped(filter: &Targets) -> Targets {
+    let cap = |target: &str, level: LevelFilter| {
+        if target == OURS || target.starts_with("kapso_slack::") {
+            level
+        } else {
+            level.min(LevelFilter::WARN)
+        }
+    };
+    let all = filter.default_level().unwrap_or(LevelFilter::OFF);
+    Targets::new()
+        .with_default(all.min(LevelFilter::WARN))
+        .with_target(OURS, all)
+        .with_targets(
+            filter
+                .iter()
+                .map(|(target, level)| (target.to_owned(), cap(target, level))),
+        )
+}
+
+/// The log as a subscriber that writes to `writer`.
+#[must_use]
+pub fn subscriber<W>(format: LogFormat, filter: &Targets, writer: W) -> Box<dyn Subscriber + Send + Sync>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    let filter = capped(filter);
+    match format {
+        LogFormat::Text => {
+            let lines = lines.with_target(false).with_ansi(std::io::stdout().is_terminal());
+            Box::new(tracing_subscriber::registry().with(lines.with_filter(filter)))
+        }
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true);
+            Box::new(tracing_subscriber::registry().with(lines.with_filter(filter)))
+        }
+    }
+}
+
+/// Starts the log of this process, and makes panics a line in it that says where, never with what words: those may
+/// hold anything.
+pub fn start(format: LogFormat, filter: &Targets) {
+    // Only a second start fails, and then the first one's log goes on.
+    let _ = tracing::subscriber::set_global_default(subscriber(format, filter, std::io::stdout));
+    std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "a task panicked");
+    }));
+}
+
+/// An error with its causes, in one line.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(line, ": {error}");
+        cause = error.source();
+    }
+    line
+}
+
+/// How an answer reached the asker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// In the HTTP response.
+    InTime,
+    /// At the `response_url`.
+    Late,
+    /// Not at all.
+    Lost,
+}
+
+impl Delivery {
+    /// The word for log and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InTime => "in_time",
+            Self::Late => "late",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// The metrics of one app, as `/metrics` shows them.
+pub struct Metrics {
+    registry: Registry,
+    commands: Family<ByOutcome, Counter>,
+    answers: Family<ByAnswer, Counter>,
+    answer_time: Histogram,
+    refused: Family<ByStatus, Counter>,
+    kapso_requests: Family<ByStatus, Counter>,
+    kapso_time: Histogram,
+    kapso_left: Gauge<u64, AtomicU64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByOutcome {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByAnswer {
+    answer: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByStatus {
+    status: Status,
+}
+
+/// An HTTP status, or `none`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Status(Option<u16>);
+
+impl EncodeLabelValue for Status {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        match self.0 {
+            Some(status) => EncodeLabelValue::encode(&status, encoder),
+            None => "none".encode(encoder),
+        }
+    }
+}
+
+impl Metrics {
+    /// Metrics that stand at nought.
+    #[must_use]
+    pub fn new() -> Self {
+        let seconds = || Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0]);
+        let mut metrics = Self {
+            registry: Registry::with_prefix("kapso_slack"),
+            commands: Family::default(),
+            answers: Family::default(),
+            answer_time: seconds(),
+            refused: Family::default(),
+            kapso_requests: Family::default(),
+            kapso_time: seconds(),
+            kapso_left: Gauge::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register(
+            "commands",
+            "Commands and presses by what came of them",
+            metrics.commands.clone(),
+        );
+        registry.register(
+            "answers",
+            "Answers by how they reached the asker",
+            metrics.answers.clone(),
+        );
+        registry.register_with_unit(
+            "answer",
+            "From the request's arrival until its answer was handed over",
+            Unit::Seconds,
+            metrics.answer_time.clone(),
+        );
+        registry.register(
+            "refused_requests",
+            "Requests turned away unanswered because they were not Slack's",
+            metrics.refused.clone(),
+        );
+        registry.register(
+            "kapso_requests",
+            "Requests to Kapso by status",
+            metrics.kapso_requests.clone(),
+        );
+        registry.register_with_unit(
+            "kapso_request",
+            "Time that Kapso took for one request",
+            Unit::Seconds,
+            metrics.kapso_time.clone(),
+        );
+        registry.register(
+            "kapso_rate_limit_left",
+            "Requests that Kapso's rate limit allowed after the last one",
+            metrics.kapso_left.clone(),
+        );
+        metrics
+    }
+
+    /// Counts an answered command.
+    pub fn answered(&self, outcome: &'static str, delivery: Delivery, took: Duration) {
+        self.commands.get_or_create(&ByOutcome { outcome }).inc();
+        self.answers
+            .get_or_create(&ByAnswer {
+                answer: delivery.name(),
+            })
+            .inc();
+        self.answer_time.observe(took.as_secs_f64());
+    }
+
+    /// Counts a request that was turned away.
+    pub fn refused(&self, status: http::StatusCode) {
+        let status = Status(Some(status.as_u16()));
+        self.refused.get_or_create(&ByStatus { status }).inc();
+    }
+
+    /// Counts a request to Kapso.
+    pub fn asked_kapso(&self, seen: Observation) {
+        let status = Status(seen.status.map(|status| status.as_u16()));
+        self.kapso_requests.get_or_create(&ByStatus { status }).inc();
+        self.kapso_time.observe(seen.took.as_secs_f64());
+        self.kapso_left.set(u64::from(seen.left));
+    }
+
+    /// The metrics in OpenMetrics' text format.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut page = String::new();
+        // Writing to a string cannot fail.
+        let _ = text::encode(&mut page, &self.registry);
+        page
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}

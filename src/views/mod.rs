@@ -1,0 +1,55 @@
+//! Draws replies: pure functions from what was decided to a Slack message.
+
+mod help;
+mod problem;
+mod session;
+mod time;
+
+use jiff::Timestamp;
+
+use crate::commands::Reply;
+use crate::slack::message::Message;
+
+/// Under what circumstances a reply is drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// The time by which ages are told.
+    pub now: Timestamp,
+    /// The slash command's name, such as `/sandbox`.
+    pub command: &'a str,
+    /// What ties this answer to the operator's log.
+    pub request_id: &'a str,
+    /// Where the reply goes.
+    pub place: Place,
+}
+
+/// Where a reply goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It answers something typed.
+    Command,
+    /// It answers a press on a card that only the presser sees.
+    OwnCard,
+    /// It answers a press on a card that others see too.
+    SharedCard,
+}
+
+/// Draws a reply.
+#[must_use]
+pub fn draw(reply: &Reply, look: &Look<'_>) -> Message {
+    let message = match reply {
+        Reply::Session { session, sharer } => session::card(session, sharer.as_ref(), look),
+        Reply::Help => help::help(look),
+        Reply::Coming(verb) => help::coming(*verb, look),
+        Reply::Misread(misread) => help::misread(misread, look),
+        Reply::Problem(problem) => problem::problem(problem, look),
+    };
+    // A card takes the place of the one that was pressed; a sentence about a fault stands beside it.
+    let is_card = matches!(reply, Reply::Session { .. });
+    match look.place {
+        Place::Command => message,
+        Place::OwnCard => message.replacing(is_card),
+        Place::SharedCard if is_card => message.in_channel().replacing(true),
+        Place::SharedCard => message.replacing(false),
+    }
+}

@@ -1,0 +1,82 @@
+//! A fault as a sentence: what happened, what to do, and the words to find it in the operator's log.
+
+use super::Look;
+use crate::commands::{AllowList, Allowed, Problem};
+use crate::slack::UserId;
+use crate::slack::blocks::{Block, Text};
+use crate::slack::message::Message;
+use crate::slack::text::Mrkdwn;
+
+/// How many people or channels are named to somebody who is not on a list.
+const NAMED_MAX: usize = 10;
+
+/// Draws a fault.
+pub(super) fn problem(problem: &Problem, look: &Look<'_>) -> Message {
+    let text = sentence(problem);
+    let request = Mrkdwn::new("Request ").code(look.request_id);
+    let blocks = [Block::section(Text::mrkdwn(text.clone()))]
+        .into_iter()
+        .chain(Block::context(vec![Text::mrkdwn(request)]));
+    Message::ephemeral(text, blocks.collect())
+}
+
+fn sentence(problem: &Problem) -> Mrkdwn {
+    match problem {
+        Problem::NotFound(id) => Mrkdwn::new("There is no session ")
+            .code(id.as_str())
+            .own(" in this app's Kapso project. Check the id, and whether it belongs to another project."),
+        Problem::KeyRefused => {
+            Mrkdwn::new("Kapso refused this app's key, so nothing can be looked up. Please tell whoever runs this app.")
+        }
+        Problem::Limited { retry_after } => Mrkdwn::new("Kapso is limiting this app's requests. Try again in ")
+            .number(retry_after.as_secs().max(1))
+            .own(" s."),
+        Problem::NoAnswer => Mrkdwn::new("Kapso did not answer. Nothing was changed; try again in a moment."),
+        Problem::Unintelligible => {
+            Mrkdwn::new("Kapso answered in a way this app does not know. Please tell whoever runs this app.")
+        }
+        Problem::NotAllowed(allowed) => not_allowed(allowed),
+        Problem::StaleButton => {
+            Mrkdwn::new("This button is from another version of the app. Look the session up again by its id.")
+        }
+        Problem::Stopping => {
+            Mrkdwn::new("The app is just being restarted. Nothing was done; try again in a few seconds.")
+        }
+        Problem::Broken => Mrkdwn::new(
+            "This app has made a mistake, and there is no answer. Try again; if it happens again, \
+             please tell whoever runs this app.",
+        ),
+    }
+}
+
+fn not_allowed(allowed: &Allowed) -> Mrkdwn {
+    let mut text = Mrkdwn::new("You cannot use this here.");
+    if let Some((named, more)) = named(&allowed.users) {
+        text = text.own(" It is open to ");
+        for (place, user) in named.iter().filter_map(|id| UserId::parse(id)).enumerate() {
+            text = text.own(comma(place)).person(&user);
+        }
+        text = text.own(more).own(".");
+    }
+    if let Some((named, more)) = named(&allowed.channels) {
+        text = text.own(" It works in ");
+        for (place, channel) in named.iter().enumerate() {
+            text = text.own(comma(place)).channel(channel);
+        }
+        text = text.own(more).own(".");
+    }
+    if allowed.teams.is_some() {
+        text = text.own(" It is meant for certain workspaces only.");
+    }
+    text.own(" Whoever runs this app can change that.")
+}
+
+fn named(list: &AllowList) -> Option<(&[String], &'static str)> {
+    let list = list.as_deref()?;
+    let more = if list.len() > NAMED_MAX { " and others" } else { "" };
+    Some((&list[..list.len().min(NAMED_MAX)], more))
+}
+
+fn comma(place: usize) -> &'static str {
+    if place == 0 { "" } else { ", " }
+}

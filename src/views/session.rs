@@ -1,0 +1,215 @@
+//! The card of one session.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::time::relative;
+use super::{Look, Place};
+use crate::commands::{Action, ButtonValue};
+use crate::kapso::{ActivationLink, NotWhatsApp, Session, Status};
+use crate::slack::UserId;
+use crate::slack::blocks::{Block, Button, Fact, Text};
+use crate::slack::message::Message;
+use crate::slack::text::Mrkdwn;
+
+/// How long after a session's creation its code is said to work.
+const CODE_LIFETIME: SignedDuration = SignedDuration::from_mins(15);
+/// Longer words of Kapso's are cut in the one-sentence text.
+const SPOKEN_MAX: usize = 80;
+
+/// A status in our words.
+struct Words {
+    /// After an emoji, the status at a glance.
+    title: &'static str,
+    /// The same inside a sentence that begins "The sandbox session …".
+    spoken: &'static str,
+    /// What it means and what to do next.
+    next: &'static str,
+}
+
+/// The card for a session: for its asker, or masked for a whole channel.
+pub(super) fn card(session: &Session, sharer: Option<&UserId>, look: &Look<'_>) -> Message {
+    let masks = look.place == Place::SharedCard;
+    let phone = session
+        .phone
+        .as_deref()
+        .map(|phone| if masks { masked(phone) } else { phone.to_owned() });
+    let pending = session.status == Status::Pending;
+    // Of use only as long as the tester has not sent it; an unknown status may be such a one.
+    let code = match session.status {
+        Status::Pending | Status::Other(_) => session.activation_code.as_deref(),
+        _ => None,
+    };
+    let link = match (&session.activation_link, pending) {
+        (Some(Ok(link)), true) => Some(link),
+        _ => None,
+    };
+
+    let mut blocks = vec![Block::header("WhatsApp sandbox session")];
+    blocks.extend(status(session));
+    blocks.push(facts(session, phone.as_deref(), code));
+    if let Some(expires_at) = session.expires_at {
+        blocks.push(Block::section(Text::mrkdwn(expiry(expires_at, look.now))));
+    }
+    blocks.extend(warnings(session, look.now).map(|words| Block::section(Text::mrkdwn(words))));
+    blocks.extend(buttons(session, sharer, link));
+    blocks.extend(small_print(session, sharer));
+
+    Message::ephemeral(spoken(session, phone.as_deref(), code, link, look.now), blocks)
+}
+
+fn words(status: &Status) -> Option<Words> {
+    Some(match status {
+        Status::Pending => Words {
+            title: "🟡 *Waiting for activation*",
+            spoken: "is waiting for activation",
+            next: "Open the link on the tester's phone and send the message it holds.",
+        },
+        Status::Active => Words {
+            title: "🟢 *Active*",
+            spoken: "is active",
+            next: "Messages from this phone to the sandbox number reach the agent.",
+        },
+        Status::Expired => Words {
+            title: "⚫ *Expired*",
+            spoken: "has expired",
+            next: "Messages from this phone no longer reach the agent. Create a new session in Kapso to go on.",
+        },
+        Status::Superseded => Words {
+            title: "🔵 *Superseded*",
+            spoken: "was superseded",
+            next: "Another project has claimed this phone, and messages go to its newer session. \
+                   Create a new session in Kapso to claim the phone back.",
+        },
+        Status::Other(_) => return None,
+    })
+}
+
+fn status(session: &Session) -> Vec<Block> {
+    if let Some(words) = words(&session.status) {
+        let text = Mrkdwn::new(words.title).own("\n").own(words.next);
+        return vec![Block::section(Text::mrkdwn(text))];
+    }
+    let Status::Other(status) = &session.status else {
+        return Vec::new();
+    };
+    let status = Fact {
+        label: "⚪ Status",
+        value: status,
+        code: false,
+    };
+    let next = Mrkdwn::new("This app does not know this status yet; Kapso's dashboard says what it means.");
+    vec![Block::facts(&[status]), Block::section(Text::mrkdwn(next))]
+}
+
+fn facts(session: &Session, phone: Option<&str>, code: Option<&str>) -> Block {
+    let fact = |label, value| Fact {
+        label,
+        value,
+        code: false,
+    };
+    let mut facts = vec![
+        fact("Agent", session.agent.as_deref().unwrap_or("none assigned")),
+        fact("Phone", phone.unwrap_or("not given")),
+    ];
+    facts.extend(code.map(|code| Fact {
+        label: "Code",
+        value: code,
+        code: true,
+    }));
+    Block::facts(&facts)
+}
+
+fn expiry(expires_at: Timestamp, now: Timestamp) -> Mrkdwn {
+    let over = expires_at < now;
+    let words = Mrkdwn::new(if over { "Expired " } else { "Expires " })
+        .date(expires_at)
+        .own(" (");
+    relative(words, expires_at, now).own(")")
+}
+
+fn warnings(session: &Session, now: Timestamp) -> impl Iterator<Item = Mrkdwn> {
+    let pending = session.status == Status::Pending;
+    let old = session
+        .created_at
+        .filter(|created_at| now.duration_since(*created_at) >= CODE_LIFETIME)
+        .map(|created_at| {
+            let words = Mrkdwn::new("⏳ This session was created ");
+            relative(words, created_at, now).own(
+                ", and a code is said to work for 15 minutes: it may have lapsed. A new session gives a fresh one.",
+            )
+        });
+    let link = match &session.activation_link {
+        Some(Ok(_)) => None,
+        Some(Err(NotWhatsApp)) => Some(
+            "⚠️ The activation link that Kapso gave does not lead to WhatsApp, so it is not shown. \
+             Send the code from the tester's phone to the sandbox number instead.",
+        ),
+        None => Some("Kapso gave no activation link. Send the code from the tester's phone to the sandbox number."),
+    };
+    old.into_iter().chain(link.map(Mrkdwn::new)).filter(move |_| pending)
+}
+
+fn buttons(session: &Session, sharer: Option<&UserId>, link: Option<&ActivationLink>) -> Option<Block> {
+    let value = ButtonValue {
+        id: session.id.clone(),
+        sharer: sharer.cloned(),
+    };
+    let open = link.and_then(|link| Button::primary_link(Action::Open.id(), "Activate in WhatsApp", link.url()));
+    let refresh = Button::action(Action::Refresh.id(), "Refresh", &value.to_string());
+    Block::actions(open.into_iter().chain([refresh]).collect())
+}
+
+fn small_print(session: &Session, sharer: Option<&UserId>) -> Option<Block> {
+    let id = Mrkdwn::new("Session ").code(session.id.as_str());
+    let words = match sharer {
+        Some(sharer) => id.own(" · shared by ").person(sharer),
+        None => id,
+    };
+    Block::context(vec![Text::mrkdwn(words)])
+}
+
+/// The whole card as one text: all that a screen reader or a notification gets.
+fn spoken(
+    session: &Session,
+    phone: Option<&str>,
+    code: Option<&str>,
+    link: Option<&ActivationLink>,
+    now: Timestamp,
+) -> Mrkdwn {
+    let mut text = Mrkdwn::new("The sandbox session ");
+    if let Some(phone) = phone {
+        text = text.own("of ").foreign(phone, SPOKEN_MAX).own(" ");
+    }
+    if let Some(agent) = &session.agent {
+        text = text.own("with the agent ").foreign(agent, SPOKEN_MAX).own(" ");
+    }
+    text = match (&session.status, words(&session.status)) {
+        (Status::Other(status), _) => text.own("has the status ").foreign(status, SPOKEN_MAX),
+        (_, Some(words)) => text.own(words.spoken),
+        (_, None) => text,
+    };
+    text = text.own(".");
+    if let Some(expires_at) = session.expires_at {
+        let verb = if expires_at < now {
+            " It expired at "
+        } else {
+            " It expires at "
+        };
+        text = relative(text.own(verb).utc(expires_at).own(", "), expires_at, now).own(".");
+    }
+    if let Some(link) = link {
+        text = text.own(" Activate it: ").link(link.url());
+    } else if let Some(code) = code {
+        text = text.own(" Its code: ").foreign(code, SPOKEN_MAX).own(".");
+    }
+    text
+}
+
+/// A phone number of which others see only the last four digits.
+fn masked(phone: &str) -> String {
+    let digits: Vec<char> = phone.chars().filter(char::is_ascii_digit).collect();
+    match digits.len() {
+        8.. => format!("•••• {}", digits[digits.len() - 4..].iter().collect::<String>()),
+        _ => "••••".to_owned(),
+    }
+}

@@ -1,0 +1,357 @@
+//! The harness: lends a test the service between FakeKapso and FakeSlack, takes it back, and looks for what the
+//! test left behind.
+
+use std::collections::HashSet;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use kapso_slack::app::{App, client_builder};
+use kapso_slack::clock::Clock;
+use kapso_slack::config::{Environment, Settings};
+use kapso_slack::demo::{FakeKapso, FakeSlack, Fault, Person, Posted, Sent, plain};
+use kapso_slack::telemetry::{self, LogFormat};
+use reqwest::{Client, StatusCode};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use url::Url;
+
+/// The session that Kapso documents.
+pub const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
+/// Slack's published signing secret.
+pub const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+pub const KEY: &str = "kapso-key-planted-7d1f";
+/// Whatever else must never be in a log line or a metric: parts of response URLs, trigger ids, codes, phones, links.
+const PLANTED: [&str; 8] = [
+    SECRET,
+    KEY,
+    "/response/",
+    "1334522460933.738474920",
+    "gIkuvaNzQIHg97ATvDxqgjtO",
+    "ABC123",
+    "12345678901",
+    "wa.me",
+];
+/// How long a test may take: far longer than any does.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The service in its world.
+pub struct House {
+    pub kapso: FakeKapso,
+    pub slack: FakeSlack,
+    pub clock: Clock,
+    pub app_url: Url,
+    pub metrics_url: Option<Url>,
+    pub http: Client,
+    pub person: Person,
+    log: Log,
+    shutdown: CancellationToken,
+    serving: Option<JoinHandle<()>>,
+    read: Mutex<HashSet<u64>>,
+    /// What the test expects FakeSlack or FakeKapso to complain about.
+    expected: Mutex<Vec<&'static str>>,
+}
+
+/// How a house differs from the usual one.
+pub struct Plan {
+    variables: Vec<(String, String)>,
+    settings: Vec<Box<dyn FnOnce(&mut Settings) + Send>>,
+}
+
+/// The usual house: documented defaults, a stopped clock, quick retries.
+pub fn plan() -> Plan {
+    Plan {
+        variables: Vec::new(),
+        settings: Vec::new(),
+    }
+}
+
+/// Lends the usual house to `test`.
+pub async fn house(test: impl AsyncFnOnce(&mut House)) {
+    plan().house(test).await;
+}
+
+impl Plan {
+    /// With a variable of the environment set.
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.variables.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// With a setting that no variable changes.
+    pub fn set(mut self, change: impl FnOnce(&mut Settings) + Send + 'static) -> Self {
+        self.settings.push(Box::new(change));
+        self
+    }
+
+    /// With a budget so short that an answer that waits for anything is late.
+    pub fn late(self) -> Self {
+        self.set(|settings| settings.reply_budget = Duration::from_millis(50))
+    }
+
+    /// Lends such a house to `test`.
+    pub async fn house(self, test: impl AsyncFnOnce(&mut House)) {
+        let log = Log::default();
+        let everything = Targets::new().with_default(tracing::Level::TRACE);
+        let _log = tracing::subscriber::set_default(telemetry::subscriber(LogFormat::Json, &everything, log.clone()));
+        let mut house = self.open(log).await;
+        tokio::time::timeout(PATIENCE, test(&mut house))
+            .await
+            .expect("the test ends in time");
+        tokio::time::timeout(PATIENCE, house.close())
+            .await
+            .expect("the house closes in time");
+    }
+
+    async fn open(self, log: Log) -> House {
+        let clock = Clock::stopped("2026-11-23T10:00:00Z".parse().unwrap());
+        let kapso = FakeKapso::start(port().await, KEY, clock.clone()).unwrap();
+        kapso.add(ID);
+        let http = client_builder().build().unwrap();
+        let slack = FakeSlack::start(port().await, http.clone(), SECRET.into(), clock.clone()).unwrap();
+        let mut variables = vec![
+            ("SLACK_SIGNING_SECRET".to_owned(), SECRET.to_owned()),
+            ("KAPSO_API_KEY".to_owned(), KEY.to_owned()),
+            ("KAPSO_BASE_URL".to_owned(), kapso.base_url().to_string()),
+            ("SLACK_RESPONSE_HOSTS".to_owned(), slack.origin()),
+            ("METRICS_ADDR".to_owned(), "127.0.0.1:0".to_owned()),
+        ];
+        variables.extend(self.variables);
+        let mut settings = Environment::of(variables).settings().unwrap();
+        settings.timing.kapso.pause = Duration::from_millis(1);
+        settings.timing.post.pause = Duration::from_millis(1);
+        for change in self.settings {
+            change(&mut settings);
+        }
+        let app = App::build(settings, clock.clone()).await.unwrap();
+        let metrics_url = app
+            .metrics_addr()
+            .map(|address| format!("http://{address}/metrics").parse().unwrap());
+        let listener = port().await;
+        let app_url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let shutdown = CancellationToken::new();
+        let serving = tokio::spawn(app.serve(listener, shutdown.clone().cancelled_owned()));
+        House {
+            kapso,
+            slack,
+            clock,
+            app_url,
+            metrics_url,
+            http,
+            person: Person::default(),
+            log,
+            shutdown,
+            serving: Some(serving),
+            read: Mutex::default(),
+            expected: Mutex::default(),
+        }
+    }
+}
+
+impl House {
+    /// Types a command, whose answer comes at once.
+    pub async fn types(&self, command: &str) -> Posted {
+        let sent = self.sends(command).await;
+        assert_eq!(sent.status, Some(StatusCode::OK), "typed {command}");
+        sent.message.unwrap_or_else(|| panic!("no direct answer to {command}"))
+    }
+
+    /// Types a command, and reads the plain text of the answer that comes at once.
+    pub async fn reads(&self, command: &str) -> String {
+        plain::text(&self.types(command).await.message)
+    }
+
+    /// Types a command, whatever comes of it.
+    pub async fn sends(&self, command: &str) -> Sent {
+        let sent = self.slack.types(&self.app_url, &self.person, command).await;
+        self.has_read(sent.message.as_ref());
+        sent
+    }
+
+    /// Types a command that is acknowledged without a word, and returns the number by which its answer comes later.
+    pub async fn types_in_vain(&self, command: &str) -> u64 {
+        let sent = self.sends(command).await;
+        assert_eq!(sent.status, Some(StatusCode::OK), "typed {command}");
+        assert!(sent.message.is_none(), "{command} was answered at once");
+        sent.exchange
+    }
+
+    /// The message that answers later.
+    pub async fn later(&self, exchange: u64) -> Posted {
+        let posted = self.slack.later(exchange).await;
+        self.has_read(Some(&posted));
+        posted
+    }
+
+    /// Presses a button of a message, and waits for what comes of it.
+    pub async fn presses(&self, on: &Posted, action_id: &str) -> Posted {
+        let sent = self.slack.presses(&self.app_url, &self.person, on, action_id).await;
+        assert_eq!(sent.status, Some(StatusCode::OK), "pressed {action_id}");
+        self.later(sent.exchange).await
+    }
+
+    /// Presses a button whose press leads to nothing.
+    pub async fn presses_in_vain(&self, on: &Posted, action_id: &str) {
+        let sent = self.slack.presses(&self.app_url, &self.person, on, action_id).await;
+        assert_eq!(sent.status, Some(StatusCode::OK), "pressed {action_id}");
+    }
+
+    /// Time passes.
+    pub fn passes(&self, span: SignedDuration) {
+        self.clock.advance(span);
+    }
+
+    /// The time in this house.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The next request meets an answer of Kapso's with this status and body.
+    pub fn kapso_answers(&self, status: u16, body: impl Into<Vec<u8>>) {
+        let status = StatusCode::from_u16(status).unwrap();
+        self.kapso.fail_next(Fault::answer(status, body.into()));
+    }
+
+    /// The log lines about commands, as JSON.
+    pub fn command_lines(&self) -> Vec<Value> {
+        self.log_lines()
+            .into_iter()
+            .filter(|line| line["message"] == "command")
+            .collect()
+    }
+
+    /// Every log line, as JSON.
+    pub fn log_lines(&self) -> Vec<Value> {
+        self.log
+            .text()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// The metrics page.
+    pub async fn metrics(&self) -> String {
+        let url = self.metrics_url.clone().expect("METRICS_ADDR is set");
+        self.http.get(url).send().await.unwrap().text().await.unwrap()
+    }
+
+    /// Asks one of the service's own addresses.
+    pub async fn gets(&self, path: &str) -> (StatusCode, String) {
+        let url = self.app_url.join(path).unwrap();
+        let answer = self.http.get(url).send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    }
+
+    /// SIGTERM arrives.
+    pub fn is_asked_to_stop(&self) {
+        self.shutdown.cancel();
+    }
+
+    /// Waits until the service has ended.
+    pub async fn has_stopped(&mut self) {
+        self.is_asked_to_stop();
+        if let Some(serving) = self.serving.take() {
+            serving.await.expect("the service ends without a panic");
+        }
+    }
+
+    /// The test knows that a fake will complain with these words.
+    pub fn expects_complaint(&self, words: &'static str) {
+        self.expected.lock().unwrap().push(words);
+    }
+
+    fn has_read(&self, posted: Option<&Posted>) {
+        if let Some(posted) = posted {
+            self.read.lock().unwrap().insert(posted.exchange);
+        }
+    }
+
+    async fn close(mut self) {
+        let metrics = match self.serving {
+            Some(_) if self.metrics_url.is_some() => self.metrics().await,
+            _ => String::new(),
+        };
+        self.has_stopped().await;
+        let lost: Vec<Value> = self
+            .log_lines()
+            .into_iter()
+            .filter(|line| line["level"] == "ERROR")
+            .filter(|line| !self.is_expected(&line.to_string()))
+            .collect();
+        assert!(lost.is_empty(), "tasks panicked or were left behind: {lost:?}");
+        let read = self.read.lock().unwrap().clone();
+        for posted in self.slack.conversation() {
+            assert!(
+                posted.exchange == 0 || read.contains(&posted.exchange),
+                "nobody read {posted:?}"
+            );
+            validate(&posted.message);
+        }
+        let complaints: Vec<String> = self
+            .slack
+            .broken_rules()
+            .into_iter()
+            .chain(self.kapso.unexpected())
+            .filter(|complaint| !self.is_expected(complaint))
+            .collect();
+        assert!(complaints.is_empty(), "{complaints:?}");
+        let log = self.log.text();
+        for secret in PLANTED {
+            assert!(!log.contains(secret), "{secret} is in the log: {log}");
+            assert!(!metrics.contains(secret), "{secret} is in the metrics: {metrics}");
+        }
+    }
+
+    fn is_expected(&self, complaint: &str) -> bool {
+        self.expected
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|words| complaint.contains(words))
+    }
+}
+
+/// Holds a message to a Block Kit validator that nobody here wrote.
+fn validate(message: &Value) {
+    let response: slackblocks::MessageResponse =
+        serde_json::from_value(message.clone()).unwrap_or_else(|error| panic!("{error}: {message}"));
+    drop(response);
+}
+
+/// A free port on loopback.
+pub async fn port() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+/// What the service logs in this test.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'w> MakeWriter<'w> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'w self) -> Self {
+        self.clone()
+    }
+}
