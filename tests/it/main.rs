@@ -2,4 +2,6 @@
 
 mod house;
 
+mod documents;
 mod looking_up;
+mod walls;
