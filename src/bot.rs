@@ -1,19 +1,22 @@
 //! Answers in time: in the HTTP response while the budget lasts, else with one message to the `response_url`.
 //!
-//! The work runs in a task of its own, so neither a hung-up connection nor the end of the budget loses it. It
-//! offers its message to the waiting response first; if nobody waits any more, it goes to the other letterbox.
-//! That hand-over happens once, which is what makes the answer exactly one.
+//! The work begins inside the HTTP handler, which costs nothing more than awaiting it. Where the handler ends before
+//! the work does, because the budget is over or Slack has hung up, the work moves into a task of its own and its
+//! message goes to the other letterbox. It has one owner at any time, which is what makes the answer exactly one.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::oneshot;
+use jiff::Timestamp;
+use secrecy::SecretString;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::clock::Clock;
 use crate::commands::{self, Command, Commands, Outcome, Problem, Reply};
@@ -39,7 +42,7 @@ pub struct Bot {
     pub command_name: String,
     /// How long the HTTP response waits for the answer.
     pub budget: Duration,
-    /// Every answer that is owed is a task on it.
+    /// Every answer that is owed is on it, as a task or as a token.
     pub tasks: TaskTracker,
     /// Ends the wait for Kapso: what is still owed is answered with what is known.
     pub give_up: CancellationToken,
@@ -49,14 +52,39 @@ pub struct Bot {
     pub metrics: Arc<Metrics>,
 }
 
-/// A command on its way to an answer.
-struct Order {
-    command: Command,
+/// Who asked, where the answer may go, and since when they wait.
+struct Asked {
     who: Who,
+    response_url: SecretString,
     place: Place,
-    request_id: String,
     received: Instant,
-    letterbox: Option<Letterbox>,
+}
+
+/// What there is to know of a command while it is on its way to an answer.
+struct Order {
+    asked: Asked,
+    arrived_at: Timestamp,
+    verb: &'static str,
+    session_id: Option<SessionId>,
+    request_id: String,
+}
+
+type Work = Pin<Box<dyn Future<Output = (Outcome, Message)> + Send>>;
+
+/// A command being carried out. Dropped unfinished, it goes on as a task.
+struct Carried {
+    bot: Arc<Bot>,
+    /// None once it is finished or has become a task.
+    unfinished: Option<(Arc<Order>, Work)>,
+    _owed: TaskTrackerToken,
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        if let Some((order, work)) = self.unfinished.take() {
+            self.bot.tasks.spawn(Arc::clone(&self.bot).finish_late(order, work));
+        }
+    }
 }
 
 impl Bot {
@@ -64,33 +92,26 @@ impl Bot {
     /// message will come to its `response_url`.
     pub async fn command(self: &Arc<Self>, signed: Signed<SlashCommand>) -> Option<Message> {
         let Signed { form, received } = signed;
-        let letterbox = self.postman.letterbox(&form.response_url);
-        let can_be_late = letterbox.is_some();
-        let order = Order {
-            command: commands::parse(&form.text),
+        let asked = Asked {
             who: form.who,
+            response_url: form.response_url,
             place: Place::Command,
-            request_id: request_id(),
             received,
-            letterbox,
         };
-        let request_id = order.request_id.clone();
-        let (asker, mut answer) = oneshot::channel();
-        self.tasks.spawn(Arc::clone(self).work(order, Some(asker)));
-
-        if let Ok(Ok(message)) = timeout_at(received + self.budget, &mut answer).await {
-            return Some(message);
-        }
-        // From here on the work finds nobody waiting. What it handed over just before still counts.
-        answer.close();
-        match answer.try_recv() {
-            Ok(message) => Some(message),
-            Err(_) if can_be_late => None,
-            Err(_) => {
-                let reply = Reply::Problem(Problem::NoAnswer);
-                Some(self.draw(&reply, &request_id, Place::Command))
-            }
-        }
+        let mut carried = Carried {
+            bot: Arc::clone(self),
+            unfinished: Some(self.begin(asked, commands::parse(&form.text))),
+            _owed: self.tasks.token(),
+        };
+        let (order, work) = carried.unfinished.as_mut()?;
+        let (outcome, message) = match timeout_at(received + self.budget, work).await {
+            Ok(done) => done,
+            Err(_) if self.letterbox(order).is_some() => return None,
+            Err(_) => self.instead(Problem::NoAnswer, order),
+        };
+        self.note(order, &outcome, Ok(Delivery::InTime));
+        carried.unfinished = None;
+        Some(message)
     }
 
     /// Takes a press on a button. The caller acknowledges it at once; what comes of it goes to its `response_url`.
@@ -106,96 +127,97 @@ impl Bot {
         let Some(command) = commands::press(&press) else {
             return;
         };
-        let order = Order {
-            command,
-            letterbox: self.postman.letterbox(&press.response_url),
+        let asked = Asked {
             who: press.who,
+            response_url: press.response_url,
             place: if press.shared {
                 Place::SharedCard
             } else {
                 Place::OwnCard
             },
-            request_id: request_id(),
             received,
         };
-        self.tasks.spawn(Arc::clone(self).work(order, None));
+        let (order, work) = self.begin(asked, command);
+        self.tasks.spawn(Arc::clone(self).finish_late(order, work));
     }
 
-    async fn work(self: Arc<Self>, mut order: Order, asker: Option<oneshot::Sender<Message>>) {
-        let mut asker = asker;
-        let working = AssertUnwindSafe(self.carry_out(&order)).catch_unwind();
-        let abandoned = async {
-            match &mut asker {
-                Some(asker) if order.letterbox.is_none() => asker.closed().await,
-                _ => std::future::pending().await,
-            }
+    fn begin(self: &Arc<Self>, asked: Asked, command: Command) -> (Arc<Order>, Work) {
+        let order = Arc::new(Order {
+            asked,
+            arrived_at: self.clock.now(),
+            verb: command.name(),
+            session_id: command.session_id().cloned(),
+            request_id: request_id(),
+        });
+        let (bot, ordered) = (Arc::clone(self), Arc::clone(&order));
+        let work = async move {
+            let working = AssertUnwindSafe(bot.carry_out(command, &ordered)).catch_unwind();
+            working.await.unwrap_or_else(|_panic| {
+                tracing::error!(request_id = ordered.request_id, "a command panicked");
+                bot.instead(Problem::Broken, &ordered)
+            })
         };
-        let (outcome, message) = tokio::select! {
-            biased;
-            done = working => match done {
-                Ok(done) => done,
-                Err(_panic) => {
-                    tracing::error!(request_id = order.request_id, "a command panicked");
-                    self.instead(Problem::Broken, &order)
-                }
-            },
-            () = self.give_up.cancelled() => self.instead(Problem::NoAnswer, &order),
-            () = abandoned => self.instead(Problem::NoAnswer, &order),
-        };
-        let typed = asker.is_some();
-        let late = match asker {
-            Some(asker) => asker.send(message).err(),
-            None => Some(message),
-        };
-        let delivery = match (late, &mut order.letterbox) {
-            (None, _) => Ok(Delivery::InTime),
-            // The response has answered for itself when its budget ended.
-            (Some(_), None) if typed => Ok(Delivery::InTime),
-            (Some(_), None) => Err(Lost::Forbidden),
-            (Some(message), Some(letterbox)) => self.postman.post(letterbox, &message).await.map(|()| Delivery::Late),
-        };
-        self.note(&order, &outcome, delivery);
+        (order, Box::pin(work))
     }
 
-    async fn carry_out(&self, order: &Order) -> (Outcome, Message) {
+    async fn carry_out(&self, command: Command, order: &Order) -> (Outcome, Message) {
         let outcome = if self.stopping.load(Ordering::Acquire) {
             Reply::Problem(Problem::Stopping).into()
         } else {
-            self.commands.run(order.command.clone(), &order.who).await
+            self.commands.run(command, &order.asked.who).await
         };
-        let message = self.draw(&outcome.reply, &order.request_id, order.place);
+        let message = self.draw(&outcome.reply, order);
         (outcome, message)
+    }
+
+    /// Finishes the work for as long as the service runs, and takes its message to the letterbox.
+    async fn finish_late(self: Arc<Self>, order: Arc<Order>, work: Work) {
+        let (outcome, message) = tokio::select! {
+            biased;
+            done = work => done,
+            () = self.give_up.cancelled() => self.instead(Problem::NoAnswer, &order),
+        };
+        let delivery = match self.letterbox(&order) {
+            Some(mut letterbox) => self.postman.post(&mut letterbox, &message).await,
+            None => Err(Lost::Forbidden),
+        };
+        self.note(&order, &outcome, delivery.map(|()| Delivery::Late));
+    }
+
+    /// Where the answer may still go once the HTTP response is gone.
+    fn letterbox(&self, order: &Order) -> Option<Letterbox> {
+        self.postman.letterbox(&order.asked.response_url, order.arrived_at)
     }
 
     fn instead(&self, problem: Problem, order: &Order) -> (Outcome, Message) {
         let reply = Reply::Problem(problem);
-        let message = self.draw(&reply, &order.request_id, order.place);
+        let message = self.draw(&reply, order);
         (reply.into(), message)
     }
 
-    fn draw(&self, reply: &Reply, request_id: &str, place: Place) -> Message {
+    fn draw(&self, reply: &Reply, order: &Order) -> Message {
         let look = Look {
             now: self.clock.now(),
             command: &self.command_name,
-            request_id,
-            place,
+            request_id: &order.request_id,
+            place: order.asked.place,
         };
         views::draw(reply, &look)
     }
 
     /// The one line that the log has about a command.
     fn note(&self, order: &Order, outcome: &Outcome, delivery: Result<Delivery, Lost>) {
-        let total = order.received.elapsed();
+        let total = order.asked.received.elapsed();
         let word = outcome.reply.outcome();
         let delivered = *delivery.as_ref().unwrap_or(&Delivery::Lost);
         self.metrics.answered(word, delivered, total);
         tracing::info!(
             request_id = order.request_id,
-            team = order.who.team,
-            channel = order.who.channel,
-            user = order.who.user,
-            verb = order.command.name(),
-            session_id = order.command.session_id().map(SessionId::as_str),
+            team = order.asked.who.team,
+            channel = order.asked.who.channel,
+            user = order.asked.who.user,
+            verb = order.verb,
+            session_id = order.session_id.as_ref().map(SessionId::as_str),
             outcome = word,
             answer = delivered.name(),
             kapso_ms = milliseconds(outcome.kapso),

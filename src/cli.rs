@@ -84,7 +84,8 @@ fn serve() -> Result<(), Box<dyn Error>> {
     let settings = environment.settings()?;
     let log = environment.log()?;
     telemetry::start(log.format, &log.filter);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // One thread: this work is waiting, and a second one costs more in wake-ups than it carries (docs/measurements.md).
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let shutdown = asked_to_stop()?;
         let listen = settings.listen;

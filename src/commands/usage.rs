@@ -1,5 +1,8 @@
 //! What can be typed. Help, the README's table, the manifest's hint and the parser all read it here.
 
+/// The longest word that can be two edits away from a verb, which has five letters at most.
+const LONGEST_NEAR: usize = 7;
+
 /// A verb of the slash command. All are reserved from the start; some come in a later version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
@@ -85,6 +88,9 @@ impl Verb {
     /// The verb that this word probably is: one or two edits away.
     #[must_use]
     pub fn near(word: &str) -> Option<Self> {
+        if word.len() > LONGEST_NEAR {
+            return None;
+        }
         let word = word.to_ascii_lowercase();
         Self::ALL
             .into_iter()

@@ -50,7 +50,7 @@ pub struct House {
 /// # Errors
 /// Says what is in the way, such as a taken port.
 pub fn run(port: u16, typed: Option<String>) -> Result<(), Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match typed {
             Some(command) => {

@@ -9,6 +9,8 @@ use super::text::Mrkdwn;
 
 const BLOCKS_MAX: usize = 50;
 const TEXT_MAX: usize = 4_000;
+/// What a card takes as JSON, so that it need not grow its buffer.
+const USUAL_BYTES: usize = 2_048;
 
 /// A message with everything stated that Slack has a default for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -69,6 +71,9 @@ impl Message {
     /// The message as the JSON Slack takes.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
+        let mut json = Vec::with_capacity(USUAL_BYTES);
+        // A message holds strings and booleans alone, and a vector takes every write.
+        let _ = serde_json::to_writer(&mut json, self);
+        json
     }
 }

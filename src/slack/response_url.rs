@@ -135,13 +135,13 @@ impl Postman {
         }
     }
 
-    /// The letterbox behind `response_url`, received now; `None` if it is no address we would post to.
+    /// The letterbox behind a `response_url` that came at `opened_at`; `None` if it is no address we would post to.
     #[must_use]
-    pub fn letterbox(&self, response_url: &SecretString) -> Option<Letterbox> {
+    pub fn letterbox(&self, response_url: &SecretString, opened_at: Timestamp) -> Option<Letterbox> {
         let url = Url::parse(response_url.expose_secret()).ok()?;
-        self.allows(&url).then(|| Letterbox {
+        self.allows(&url).then_some(Letterbox {
             url,
-            opened_at: self.clock.now(),
+            opened_at,
             uses_left: USES,
         })
     }

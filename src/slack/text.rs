@@ -14,6 +14,9 @@ use super::UserId;
 /// characters, white space folded, and cut to `max` characters with an ellipsis.
 #[must_use]
 pub fn clean(text: &str, max: usize) -> String {
+    if text.len() <= max && is_clean(text.as_bytes()) {
+        return text.to_owned();
+    }
     let mut clean = String::with_capacity(text.len().min(max * 4));
     for c in text.chars() {
         if c.is_whitespace() || c.is_control() {
@@ -29,6 +32,16 @@ pub fn clean(text: &str, max: usize) -> String {
         Cow::Borrowed(_) => clean,
         Cow::Owned(cut) => cut,
     }
+}
+
+/// Whether nothing can be wrong with the text: printable ASCII with single spaces inside, as nearly all is.
+fn is_clean(text: &[u8]) -> bool {
+    let mut before = b' ';
+    text.iter().all(|&b| {
+        let fits = matches!(b, b' '..=b'~') && !(b == b' ' && before == b' ');
+        before = b;
+        fits
+    }) && before != b' '
 }
 
 /// `text`, or its first `max - 1` characters and an ellipsis.
