@@ -128,9 +128,11 @@ impl Client {
             Age::Fresh => answer.number <= asked,
             Age::Recent => answer.result.is_err() || now.duration_since(answer.at).abs() > self.timing.remember,
         };
+        // Boxed only when it is needed: asking is a large future, and a remembered answer should not carry it along.
+        let answer = async { Box::pin(self.answer(id)).await };
         self.cache
             .entry_by_ref(id)
-            .or_insert_with_if(self.answer(id), unusable)
+            .or_insert_with_if(answer, unusable)
             .await
             .into_value()
             .result
