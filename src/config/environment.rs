@@ -54,6 +54,13 @@ impl Environment {
         Self(variables.into_iter().collect())
     }
 
+    /// These variables over the ones already there.
+    #[must_use]
+    pub fn overlaid_with(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.0.extend(variables);
+        self
+    }
+
     /// A variable without the white space around it; blank is unset.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let value = self.0.get(name)?.trim();
