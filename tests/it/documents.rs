@@ -1,11 +1,20 @@
 //! What the documents say is what the code does.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 use kapso_slack::commands::Verb;
 use kapso_slack::config::VARIABLES;
+use kapso_slack::http::{COMMANDS, HEALTHZ, INTERACTIONS, METRICS, READYZ};
+use kapso_slack::kapso::Observation;
+use kapso_slack::telemetry::{Delivery, Metrics};
+use reqwest::StatusCode;
+
+use crate::walls::sources;
 
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -39,4 +48,151 @@ fn the_readmes_variables_are_those_that_are_read() {
         );
     }
     assert_eq!(part(&read("README.md"), "variables"), table);
+}
+
+/// The names in the first column of the table that a document holds under this name.
+fn first_column(document: &str, name: &str) -> BTreeSet<String> {
+    part(document, name)
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned()))
+        .collect()
+}
+
+#[test]
+fn every_metric_is_documented_and_every_documented_one_is_there() {
+    let metrics = Metrics::new();
+    // A family shows itself once something was counted.
+    metrics.answered("shown", Delivery::InTime, Duration::ZERO);
+    metrics.refused(StatusCode::UNAUTHORIZED);
+    metrics.asked_kapso(Observation {
+        status: None,
+        took: Duration::ZERO,
+        left: 0,
+    });
+    let page = metrics.to_text();
+    let there = page
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("# TYPE ")?.split_once(' ')?.0.to_owned()))
+        .collect();
+    assert_eq!(first_column(&read("docs/operating.md"), "metrics"), there);
+}
+
+#[test]
+fn every_log_field_is_documented_and_every_documented_one_is_there() {
+    let mut there = BTreeSet::new();
+    for (name, text) in sources() {
+        if name.starts_with("demo/") {
+            continue;
+        }
+        for level in ["error", "warn", "info", "debug", "trace"] {
+            for line in text.split(&format!("tracing::{level}!(")).skip(1) {
+                there.extend(fields(line));
+            }
+        }
+    }
+    assert_eq!(first_column(&read("docs/operating.md"), "log fields"), there);
+}
+
+/// The field names among a log line's arguments, which `text` begins with: what stands before a `=` or alone, and is
+/// not in quotes.
+fn fields(text: &str) -> BTreeSet<String> {
+    let mut fields = BTreeSet::new();
+    let (mut depth, mut quoted, mut field) = (0, false, String::new());
+    for c in text.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            _ if quoted => continue,
+            '(' => depth += 1,
+            ')' if depth > 0 => depth -= 1,
+            ')' | ',' if depth == 0 => {
+                let name = field.split('=').next().unwrap().trim().trim_start_matches(['%', '?']);
+                if !name.is_empty() && !name.starts_with("target:") {
+                    fields.insert(name.to_owned());
+                }
+                field.clear();
+                if c == ')' {
+                    break;
+                }
+                continue;
+            }
+            _ => {}
+        }
+        if !quoted && c != '"' {
+            field.push(c);
+        }
+    }
+    fields
+}
+
+#[test]
+fn every_route_is_documented() {
+    let operating = read("docs/operating.md");
+    for route in [COMMANDS, INTERACTIONS, HEALTHZ, READYZ, METRICS] {
+        assert!(
+            operating.contains(&format!("{route}`")),
+            "docs/operating.md names {route}"
+        );
+    }
+    // And no other is served: the table of routes is in one file.
+    let http = sources().into_iter().find(|(name, _)| name == "http.rs").unwrap().1;
+    assert_eq!(http.matches("pub const ").count(), 5, "each route is named above");
+}
+
+#[test]
+fn every_verb_of_the_program_is_documented() {
+    let help = Command::new(env!("CARGO_BIN_EXE_kapso-slack"))
+        .arg("--help")
+        .output()
+        .unwrap()
+        .stdout;
+    let help = String::from_utf8(help).unwrap();
+    let (_, verbs) = help.split_once("Commands:\n").unwrap();
+    let operating = read("docs/operating.md");
+    let verbs: Vec<&str> = verbs
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|verb| *verb != "help")
+        .collect();
+    assert!(verbs.len() >= 5, "{help}");
+    for verb in verbs {
+        assert!(
+            operating.contains(&format!("`{verb}`")),
+            "docs/operating.md names {verb}"
+        );
+    }
+}
+
+#[test]
+fn what_the_documents_name_is_there() {
+    let mut variables: BTreeSet<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
+    variables.extend([
+        "RAILWAY_DEPLOYMENT_DRAINING_SECONDS",
+        "SLACK_SIGNING_SECRET_FILE",
+        "KAPSO_API_KEY_FILE",
+    ]);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut documents: Vec<_> = fs::read_dir(root.join("docs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    documents.extend([root.join("README.md"), root.join(".env.example")]);
+    for document in documents.iter().filter(|path| path.is_file()) {
+        let text = fs::read_to_string(document).unwrap();
+        let name = document.display();
+        let words = text.split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
+        for word in words.filter(|word| word.contains('_') && word.len() > 4) {
+            assert!(
+                variables.contains(word.trim_matches('_')),
+                "{name} names {word}, which nothing reads"
+            );
+        }
+        for (_, behind) in text.match_indices("](").map(|(at, _)| text.split_at(at + 2)) {
+            let target = behind.split([')', '#']).next().unwrap();
+            if !target.is_empty() && !target.contains("://") {
+                let path = document.parent().unwrap().join(target);
+                assert!(path.exists(), "{name} links to {target}");
+            }
+        }
+    }
 }
