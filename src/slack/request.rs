@@ -32,7 +32,7 @@ pub trait Form: Sized {
     /// Reads the form out of a verified body.
     ///
     /// # Errors
-    /// [`Rejection::Unreadable`] if it is not this form, [`Rejection::SslCheck`] if it is no form but Slack's check.
+    /// [`Rejection::Unreadable`] if it is not this form.
     fn parse(body: &[u8]) -> Result<Self, Rejection>;
 }
 
@@ -105,12 +105,13 @@ where
             return Err(Rejection::NotForm);
         }
         let body = read(body, door.body_deadline).await?;
-        match door.secrets.verify(&head.headers, &body, door.clock.now()) {
-            Ok(()) => T::parse(&body).map(|form| Self { form, received }),
-            // Slack does not promise to sign its certificate check, so an unsigned one is answered too.
-            Err(_) if has_ssl_check(&body) => Err(Rejection::SslCheck),
-            Err(refusal) => Err(refusal.into()),
+        // Slack does not promise to sign its certificate check. Signed or not, it ends here: what else is in its form
+        // reaches no command.
+        if is_ssl_check(&body) {
+            return Err(Rejection::SslCheck);
         }
+        door.secrets.verify(&head.headers, &body, door.clock.now())?;
+        T::parse(&body).map(|form| Self { form, received })
     }
 }
 
@@ -130,11 +131,7 @@ fn is_form(content_type: Option<&http::HeaderValue>) -> bool {
     essence.is_some_and(|kind| kind.eq_ignore_ascii_case("application/x-www-form-urlencoded"))
 }
 
-fn has_ssl_check(body: &[u8]) -> bool {
-    form_urlencoded::parse(body).any(|(name, value)| is_ssl_check(&name, &value))
-}
-
-/// Whether this field makes the form Slack's certificate check. The words inside another field's value do not.
-pub(super) fn is_ssl_check(name: &str, value: &str) -> bool {
-    name == "ssl_check" && value == "1"
+/// Whether one of the form's fields makes it Slack's certificate check. The words inside another field's value do not.
+fn is_ssl_check(body: &[u8]) -> bool {
+    form_urlencoded::parse(body).any(|(name, value)| name == "ssl_check" && value == "1")
 }
