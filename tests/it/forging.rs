@@ -6,7 +6,7 @@ use crate::house::{House, KEY, SECRET, plan};
 use crate::wire::{COMMANDS, INTERACTIONS, Knock, SIGNATURE, STAMP, pressed, signature, typed};
 
 /// A second signing secret, as the first is being replaced; like Slack's own it looks like hex.
-const SECOND: &str = "3f1c9a5e7b2d4860a1c3e5f708192a3b";
+pub const SECOND: &str = "3f1c9a5e7b2d4860a1c3e5f708192a3b";
 
 pub type Forgeries = [(&'static str, fn(&mut Knock))];
 
@@ -39,7 +39,7 @@ const HEADERS: &Forgeries = &[
         k.set(SIGNATURE, format!("{0}, {0}", k.get(SIGNATURE)));
     }),
     ("the stamp joined with itself", |k| {
-        k.set(STAMP, format!("{0}, {0}", k.get(STAMP)))
+        k.set(STAMP, format!("{0}, {0}", k.get(STAMP)));
     }),
     ("another signature's digits", |k| k.set(SIGNATURE, wrong())),
     ("all zeros", |k| k.set(SIGNATURE, format!("v0={}", "0".repeat(64)))),
@@ -47,14 +47,14 @@ const HEADERS: &Forgeries = &[
         k.set(SIGNATURE, format!("v0={}", k.get(SIGNATURE)[3..].to_uppercase()));
     }),
     ("the prefix in upper case", |k| {
-        k.set(SIGNATURE, k.get(SIGNATURE).replace("v0", "V0"))
+        k.set(SIGNATURE, k.get(SIGNATURE).replace("v0", "V0"));
     }),
     ("another version", |k| {
-        k.set(SIGNATURE, k.get(SIGNATURE).replace("v0", "v1"))
+        k.set(SIGNATURE, k.get(SIGNATURE).replace("v0", "v1"));
     }),
     ("no prefix", |k| k.set(SIGNATURE, k.get(SIGNATURE).replace("v0=", ""))),
     ("the prefix twice", |k| {
-        k.set(SIGNATURE, format!("v0={}", k.get(SIGNATURE)))
+        k.set(SIGNATURE, format!("v0={}", k.get(SIGNATURE)));
     }),
     ("another service's prefix", |k| {
         k.set(SIGNATURE, k.get(SIGNATURE).replace("v0", "sha256"));
@@ -96,7 +96,7 @@ const STAMPS: &Forgeries = &[
     ("a fraction", |k| restamp(k, |stamp| format!("{stamp}.0"))),
     ("an exponent", |k| restamp(k, |_| "1.7e9".to_owned())),
     ("hex", |k| {
-        restamp(k, |stamp| format!("{:#x}", stamp.parse::<u64>().unwrap()))
+        restamp(k, |stamp| format!("{:#x}", stamp.parse::<u64>().unwrap()));
     }),
     ("milliseconds", |k| restamp(k, |stamp| format!("{stamp}000"))),
     ("a date", |k| restamp(k, |_| "2026-11-23T10:00:00Z".to_owned())),
@@ -104,14 +104,14 @@ const STAMPS: &Forgeries = &[
     ("no number", |k| restamp(k, |_| "NaN".to_owned())),
     ("nought", |k| restamp(k, |_| "0".to_owned())),
     ("a space inside", |k| {
-        restamp(k, |stamp| format!("{} {}", &stamp[..5], &stamp[5..]))
+        restamp(k, |stamp| format!("{} {}", &stamp[..5], &stamp[5..]));
     }),
     ("underscores", |k| {
-        restamp(k, |stamp| format!("{}_{}", &stamp[..5], &stamp[5..]))
+        restamp(k, |stamp| format!("{}_{}", &stamp[..5], &stamp[5..]));
     }),
     ("digits of another script", |k| restamp(k, |_| "١٧٩٥٤٢٨٠٠٠".to_owned())),
     ("just beyond 64 bits", |k| {
-        restamp(k, |_| "9223372036854775808".to_owned())
+        restamp(k, |_| "9223372036854775808".to_owned());
     }),
     ("the smallest of 64 bits", |k| restamp(k, |_| i64::MIN.to_string())),
     ("huge", |k| restamp(k, |_| "9".repeat(400))),
@@ -128,13 +128,13 @@ const KEYS: &Forgeries = &[
     ("another secret", |k| resign(k, b"00000000000000000000000000000000")),
     ("an empty secret", |k| resign(k, b"")),
     ("the secret's bytes behind its hex", |k| {
-        resign(k, &hex::decode(SECOND).unwrap())
+        resign(k, &hex::decode(SECOND).unwrap());
     }),
     ("the secret with a line break", |k| {
-        resign(k, format!("{SECRET}\n").as_bytes())
+        resign(k, format!("{SECRET}\n").as_bytes());
     }),
     ("the secret in upper case", |k| {
-        resign(k, SECRET.to_uppercase().as_bytes())
+        resign(k, SECRET.to_uppercase().as_bytes());
     }),
     ("both secrets as they are configured", |k| {
         resign(k, format!("{SECRET},{SECOND}").as_bytes());
@@ -142,13 +142,13 @@ const KEYS: &Forgeries = &[
     ("the key for Kapso", |k| resign(k, KEY.as_bytes())),
     ("the verification token", |k| resign(k, b"gIkuvaNzQIHg97ATvDxqgjtO")),
     ("another version in what is signed", |k| {
-        resign_over(k, &["v1:", "STAMP", ":", "BODY"])
+        resign_over(k, &["v1:", "STAMP", ":", "BODY"]);
     }),
     ("no version in what is signed", |k| {
-        resign_over(k, &["STAMP", ":", "BODY"])
+        resign_over(k, &["STAMP", ":", "BODY"]);
     }),
     ("no colons in what is signed", |k| {
-        resign_over(k, &["v0", "STAMP", "BODY"])
+        resign_over(k, &["v0", "STAMP", "BODY"]);
     }),
     ("body before stamp", |k| resign_over(k, &["v0:", "BODY", ":", "STAMP"])),
     ("only the body signed", |k| resign_over(k, &["BODY"])),
@@ -181,7 +181,7 @@ const PLACES: &Forgeries = &[
         rename(k, SIGNATURE, "X_Slack_Signature");
     }),
     ("under another service's name", |k| {
-        rename(k, SIGNATURE, "X-Hub-Signature-256")
+        rename(k, SIGNATURE, "X-Hub-Signature-256");
     }),
     ("as a bearer's token", |k| {
         k.set("Authorization", format!("Bearer {}", k.get(SIGNATURE)));
@@ -256,7 +256,7 @@ fn wrong() -> String {
 
 fn restamp(knock: &mut Knock, bend: fn(String) -> String) {
     let stamp = bend(knock.get(STAMP));
-    *knock = knock.clone().signed(SECRET, stamp);
+    *knock = knock.clone().stamped(SECRET, &stamp);
 }
 
 fn resign(knock: &mut Knock, key: &[u8]) {

@@ -38,7 +38,7 @@ const PLANTED: [&str; 8] = [
     "wa.me",
 ];
 /// How long a test may take: far longer than any does.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The service in its world.
 pub struct House {
@@ -60,8 +60,10 @@ pub struct House {
 /// How a house differs from the usual one.
 pub struct Plan {
     variables: Vec<(String, String)>,
-    settings: Vec<Box<dyn FnOnce(&mut Settings) + Send>>,
+    settings: Vec<Change>,
 }
+
+type Change = Box<dyn FnOnce(&mut Settings) + Send>;
 
 /// The usual house: documented defaults, a stopped clock, quick retries.
 pub fn plan() -> Plan {

@@ -6,7 +6,10 @@
     clippy::unwrap_used,
     reason = "helpers of tests fail as tests do"
 )]
-#![expect(unreachable_pub, reason = "what files share reads as public; a binary has no other public")]
+#![expect(
+    unreachable_pub,
+    reason = "what files share reads as public; a binary has no other public"
+)]
 
 mod house;
 mod wire;

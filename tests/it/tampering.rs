@@ -13,11 +13,11 @@ const BODIES: &Forgeries = &[
         k.body.pop();
     }),
     ("a byte order mark in front", |k| {
-        k.body = [b"\xef\xbb\xbf".as_slice(), &k.body].concat()
+        k.body = [b"\xef\xbb\xbf".as_slice(), &k.body].concat();
     }),
     ("a field added", |k| k.body.extend(b"&user_id=U0FORGED00")),
     ("spaces encoded anew", |k| {
-        k.replace("Globular+Construct", "Globular%20Construct")
+        k.replace("Globular+Construct", "Globular%20Construct");
     }),
     ("escapes in lower case", |k| k.replace("%3A", "%3a")),
     ("an escape undone", |k| k.replace("%3A", ":")),
@@ -29,7 +29,7 @@ const BODIES: &Forgeries = &[
     }),
     ("a body that became empty", |k| k.body.clear()),
     ("a body of another request", |k| {
-        k.body = b"command=%2Fsandbox&text=help".to_vec()
+        k.body = b"command=%2Fsandbox&text=help".to_vec();
     }),
     ("packed, the signature being that of the plain form", |k| {
         k.body = packed(&k.body);

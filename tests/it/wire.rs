@@ -45,9 +45,13 @@ impl Knock {
         }
     }
 
-    /// The same request, stamped and signed as Slack does with `secret`.
-    pub fn signed(mut self, secret: &str, stamp: impl ToString) -> Self {
-        let stamp = stamp.to_string();
+    /// The same request, signed with `secret` as Slack would at this Unix second.
+    pub fn signed(self, secret: &str, second: i64) -> Self {
+        self.stamped(secret, &second.to_string())
+    }
+
+    /// The same request, signed with `secret` together with a stamp that may be anything.
+    pub fn stamped(mut self, secret: &str, stamp: &str) -> Self {
         let signature = signature(secret.as_bytes(), &[b"v0:", stamp.as_bytes(), b":", &self.body]);
         self.set(STAMP, stamp);
         self.set(SIGNATURE, signature);
@@ -86,16 +90,15 @@ impl Knock {
 
     /// The bytes that go over the wire.
     pub fn to_bytes(&self) -> Vec<u8> {
+        let length = match self.chunks {
+            Some(_) => "Transfer-Encoding: chunked".to_owned(),
+            None => format!("Content-Length: {}", self.body.len()),
+        };
         let mut bytes = format!(
-            "{} {} HTTP/1.1\r\nHost: app\r\nConnection: close\r\n",
+            "{} {} HTTP/1.1\r\nHost: app\r\nConnection: close\r\n{length}\r\n",
             self.method, self.path
-        );
-        if self.chunks.is_some() {
-            bytes.push_str("Transfer-Encoding: chunked\r\n");
-        } else {
-            bytes.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
-        }
-        let mut bytes = bytes.into_bytes();
+        )
+        .into_bytes();
         for (name, value) in &self.headers {
             bytes.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
         }
