@@ -84,6 +84,8 @@ fn lone(word: &str) -> Command {
 fn several(first: &str, words: &[&str]) -> Command {
     match Verb::near(first) {
         Some(verb @ (Verb::Show | Verb::Watch)) => misread(&words[1..], verb),
+        // `get`, `see` and `view` are two edits from `new`, but who gives a UUID wants to see that session.
+        Some(_) if session_id(words[1]).is_some_and(|id| id.is_uuid()) => misread(words, Verb::Show),
         Some(verb) => Command::Unknown(Misread::DidYouMean {
             instead: verb.name().to_owned(),
             as_id: None,
