@@ -14,10 +14,13 @@
 mod house;
 mod wire;
 
+mod correcting;
 mod documents;
 mod doors;
 mod forging;
 mod looking_up;
+mod parsing;
 mod signing;
 mod tampering;
+mod typing;
 mod walls;
