@@ -45,7 +45,7 @@ pub(super) fn card(session: &Session, sharer: Option<&UserId>, look: &Look<'_>) 
     };
 
     let mut blocks = vec![Block::header("WhatsApp sandbox session")];
-    blocks.extend(status(session));
+    blocks.extend(status(session, link));
     blocks.push(facts(session, phone.as_deref(), code));
     if let Some(expires_at) = session.expires_at {
         blocks.push(Block::section(Text::mrkdwn(expiry(expires_at, look.now))));
@@ -84,9 +84,14 @@ fn words(status: &Status) -> Option<Words> {
     })
 }
 
-fn status(session: &Session) -> Vec<Block> {
+fn status(session: &Session, link: Option<&ActivationLink>) -> Vec<Block> {
     if let Some(words) = words(&session.status) {
-        let text = Mrkdwn::new(words.title).own("\n").own(words.next);
+        let title = Mrkdwn::new(words.title);
+        // Where there is no link to open, a warning says what to do instead.
+        let text = match (&session.status, link) {
+            (Status::Pending, None) => title,
+            _ => title.own("\n").own(words.next),
+        };
         return vec![Block::section(Text::mrkdwn(text))];
     }
     let Status::Other(status) = &session.status else {
@@ -138,13 +143,20 @@ fn warnings(session: &Session, now: Timestamp) -> impl Iterator<Item = Mrkdwn> {
                 ", and a code is said to work for 15 minutes: it may have lapsed. A new session gives a fresh one.",
             )
         });
-    let link = match &session.activation_link {
-        Some(Ok(_)) => None,
-        Some(Err(NotWhatsApp)) => Some(
+    let link = match (&session.activation_link, &session.activation_code) {
+        (Some(Ok(_)), _) => None,
+        (Some(Err(NotWhatsApp)), Some(_)) => Some(
             "⚠️ The activation link that Kapso gave does not lead to WhatsApp, so it is not shown. \
              Send the code from the tester's phone to the sandbox number instead.",
         ),
-        None => Some("Kapso gave no activation link. Send the code from the tester's phone to the sandbox number."),
+        (Some(Err(NotWhatsApp)), None) => Some(
+            "⚠️ The activation link that Kapso gave does not lead to WhatsApp, so it is not shown, and there is no code. \
+             A new session gives fresh ones.",
+        ),
+        (None, Some(_)) => {
+            Some("Kapso gave no activation link. Send the code from the tester's phone to the sandbox number.")
+        }
+        (None, None) => Some("Kapso gave neither an activation link nor a code. A new session gives fresh ones."),
     };
     old.into_iter().chain(link.map(Mrkdwn::new)).filter(move |_| pending)
 }
