@@ -96,6 +96,11 @@ impl Plan {
         self.set(|settings| settings.reply_budget = Duration::from_millis(50))
     }
 
+    /// With every look-up asking Kapso, though no time passes between them.
+    pub fn forgetful(self) -> Self {
+        self.set(|settings| settings.timing.kapso.remember = SignedDuration::from_secs(-1))
+    }
+
     /// Lends such a house to `test`.
     pub async fn house(self, test: impl AsyncFnOnce(&mut House)) {
         let log = Log::default();

@@ -14,13 +14,14 @@
 mod house;
 mod wire;
 
+mod cards;
 mod correcting;
 mod documents;
 mod doors;
 mod forging;
-mod looking_up;
 mod parsing;
 mod signing;
 mod tampering;
+mod times;
 mod typing;
 mod walls;
