@@ -15,6 +15,8 @@ use crate::slack::text::Mrkdwn;
 const CODE_LIFETIME: SignedDuration = SignedDuration::from_mins(15);
 /// Longer words of Kapso's are cut in the one-sentence text.
 const SPOKEN_MAX: usize = 80;
+/// A longer link is left to its button, so that the one-sentence text is never cut in the middle of it.
+const SPOKEN_LINK_MAX: usize = 500;
 
 /// A status in our words.
 struct Words {
@@ -209,7 +211,7 @@ fn spoken(
         };
         text = relative(text.own(verb).utc(expires_at).own(", "), expires_at, now).own(".");
     }
-    if let Some(link) = link {
+    if let Some(link) = link.filter(|link| link.url().as_str().len() <= SPOKEN_LINK_MAX) {
         text = text.own(" Activate it: ").link(link.url());
     } else if let Some(code) = code {
         text = text.own(" Its code: ").foreign(code, SPOKEN_MAX).own(".");
