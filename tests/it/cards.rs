@@ -249,8 +249,12 @@ async fn sentences_are_drawn_as_one_paragraph_and_never_unfurled() {
     .await;
 }
 
-/// Lends a house in which every look-up sees the session as it is now.
+/// Lends a house in which every look-up sees the session as it is now, however many there are.
 pub async fn house(test: impl AsyncFnOnce(&mut House)) {
+    let test = async |house: &mut House| {
+        house.kapso.set_limit(10_000);
+        test(house).await;
+    };
     plan().forgetful().house(test).await;
 }
 

@@ -19,6 +19,7 @@ mod correcting;
 mod documents;
 mod doors;
 mod forging;
+mod links;
 mod parsing;
 mod signing;
 mod tampering;
