@@ -194,22 +194,16 @@ impl Mrkdwn {
     }
 }
 
-/// Whether Slack's clients might turn the word into a link: an address, or a dot between what could be a domain's
-/// labels.
+/// Whether Slack's clients might turn the word into a link: two slashes, or a dot between what could be a domain's
+/// labels, whatever punctuation stands around them.
 fn is_address(word: &str) -> bool {
+    // Letters of every script, with their accents and joiners.
+    let is_label = |c: char| c == '-' || !c.is_ascii_punctuation();
     word.contains("//")
-        || word
-            .split(['/', '?', '(', ')', ',', ';', '<', '>', '"', '\''])
-            .any(|part| {
-                part.trim_end_matches('.')
-                    .rsplit_once('.')
-                    .is_some_and(|(domain, top)| {
-                        domain.ends_with(char::is_alphanumeric)
-                            && top.chars().count() >= 2
-                            && top.chars().all(|c| c.is_alphanumeric() || c == '-')
-                            && !top.chars().all(|c| c.is_ascii_digit())
-                    })
-            })
+        || word.match_indices('.').any(|(dot, _)| {
+            let top = || word[dot + 1..].chars().take_while(|c| is_label(*c));
+            word[..dot].ends_with(is_label) && top().count() >= 2 && !top().all(|c| c.is_ascii_digit())
+        })
 }
 
 /// `2026-11-23 10:00 UTC`.
