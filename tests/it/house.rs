@@ -324,7 +324,7 @@ impl House {
 }
 
 /// Holds a message to a Block Kit validator that nobody here wrote.
-fn validate(message: &Value) {
+pub fn validate(message: &Value) {
     let response: slackblocks::MessageResponse =
         serde_json::from_value(message.clone()).unwrap_or_else(|error| panic!("{error}: {message}"));
     drop(response);

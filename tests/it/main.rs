@@ -11,14 +11,17 @@
     reason = "what files share reads as public; a binary has no other public"
 )]
 
+mod harmless;
 mod house;
 mod wire;
 
 mod cards;
+mod cleaning;
 mod correcting;
 mod documents;
 mod doors;
 mod forging;
+mod injection;
 mod links;
 mod parsing;
 mod signing;

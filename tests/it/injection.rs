@@ -1,0 +1,161 @@
+//! Foreign words never act: whatever Kapso's fields hold mentions nobody, forges no link and breaks no layout.
+
+use serde_json::json;
+
+use crate::cards::{house, looks_up};
+use crate::harmless::{letters, stays_words};
+use crate::house::{House, ID};
+
+/// Words that would act if Slack's markup were left in them. `MARK` tells them from ours.
+const WORDS: &[&str] = &[
+    // Mentions.
+    "MARK<!channel>",
+    "<!here>MARK",
+    "<!everyone|MARK>",
+    "MARK <@U1> <@W012AB|boss> <#C1|general> <!subteam^S1>",
+    "MARK &lt;!here&gt; &lt;@U1&gt; &amp;lt;!channel&amp;gt;",
+    "@channel @here @everyone #general MARK",
+    "＠channel MARK",
+    // Links.
+    "<https://evil.example|MARK>",
+    "MARK https://evil.example/login?next=/",
+    "MARK http://127.0.0.1 HTTPS://EVIL.EXAMPLE //evil.example",
+    "MARK evil.example www.evil.example evil.example/login evil.example:8080",
+    "MARK evil.com! evil.com? evil.com] evil.com} “evil.com” evil.com… evil.com=1 evil.com&x [evil.com](x) evil.com\\x",
+    "MARK evil.com\u{200D} evil\u{200D}.com evil.co\u{301}m bücher.de пример.рф 例子.测试 evil.xn--p1ai",
+    "MARK a@b.example mailto:a@b.example <mailto:a@b.example|mail>",
+    "MARK <tel:+15550100|call> <slack://channel?id=1|go> javascript:alert(1)",
+    "](https://evil.example) [MARK](https://evil.example)",
+    "MARK <https://wa.me/1|Activate>",
+    // Styles and dates.
+    "*MARK* _MARK_ ~MARK~ `MARK` ```MARK``` >MARK",
+    "MARK * _ ~ ` *** ___ ~~~ ```",
+    "MARK <!date^0^{date}^https://evil.example|now>",
+    "MARK :tada: :warning: :+1::skin-tone-2: :flag-de:",
+    // Layout.
+    "MARK\n\n> quoted\n• listed\n1. listed\r\n```\ncode\n```",
+    "MARK\u{2028}next\u{2029}next\u{85}next\u{B}next",
+    "\u{202E}KRAM MARK\u{202C} \u{2066}a\u{2069} \u{200F}b\u{200E} \u{61C}",
+    "\0MARK\u{7}\u{1B}[31m\u{7F}\u{9B}",
+    "M\u{200B}\u{FEFF}\u{2060}MARK\u{AD}\u{180E}\u{3164}\u{115F}",
+    "MARK\u{E0041}\u{E007F}\u{FFF9}x\u{FFFB}",
+    "Z\u{300}\u{301}\u{302}\u{303}MARK 👩‍👩‍👧 🇩🇪",
+    // What a template or a shell would act on.
+    "MARK {{7*7}} ${x} %s $(reboot) '; DROP TABLE--",
+    "MARK\",\"blocks\":[],\"response_type\":\"in_channel",
+    "MARK</script><img src=x onerror=alert(1)>",
+];
+
+/// One field holds the words, in the shape Kapso gives it.
+const FIELDS: &[&str] = &[
+    "status",
+    "phone_number",
+    "activation_code",
+    "activation_link",
+    "agent",
+    "expires_at",
+];
+
+#[tokio::test]
+async fn words_in_any_field_stay_words() {
+    house(async |house| {
+        for words in WORDS {
+            for field in FIELDS {
+                house.kapso.add(ID);
+                hold(house, field, words);
+                stays_words(&looks_up(house).await, &format!("{field}: {words:?}"));
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn words_in_all_fields_stay_words_on_every_kind_of_card() {
+    house(async |house| {
+        for words in WORDS {
+            house.kapso.add(ID);
+            for field in FIELDS {
+                hold(house, field, words);
+            }
+            stays_words(&looks_up(house).await, words);
+            house.kapso.set(ID, "status", "pending_activation".into());
+            let card = house.types(&format!("/sandbox {ID}")).await;
+            stays_words(&card.message, words);
+            let fresh = house.presses(&card, "refresh").await;
+            stays_words(&fresh.message, words);
+            let shared = house.slack.shared_earlier(card.message);
+            let fresh = house.presses(&shared, "refresh").await;
+            stays_words(&fresh.message, words);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_characters_are_cut_to_what_slack_takes() {
+    house(async |house| {
+        for unit in [
+            "MARK ",
+            "MARK",
+            "<!channel>",
+            "&",
+            "🙂",
+            "e\u{301}",
+            "*",
+            "x.com ",
+            "\u{202E}",
+        ] {
+            for field in FIELDS {
+                house.kapso.add(ID);
+                let words: String = unit.chars().cycle().take(100_000).collect();
+                // Kapso's whole answer may have 256 KiB.
+                hold(house, field, &words[..words.floor_char_boundary(250_000)]);
+                let card = looks_up(house).await;
+                assert_eq!(card["blocks"][0]["type"], "header", "{field}: {card}");
+                stays_words(&card, &format!("{field}: 100,000 of {unit:?}"));
+                let size = card.to_string().len();
+                assert!(size < 6_000, "{field}: {size} bytes of {unit:?}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn words_that_are_cut_end_with_an_ellipsis() {
+    house(async |house| {
+        house.kapso.set(ID, "agent", json!({"name": "x".repeat(200)}));
+        let card = looks_up(house).await;
+        let shown = format!("{}…", "x".repeat(149));
+        assert!(letters(&card).contains(&shown.as_str()), "{card}");
+        let spoken = format!("with the agent {}… is waiting", "x".repeat(79));
+        assert!(card["text"].as_str().unwrap().contains(&spoken), "{card}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn half_a_character_costs_only_its_field() {
+    house(async |house| {
+        for half in [r"\ud83d", r"\udc00", r"\ud83dMARK", r"MARK\udc00\ud83d"] {
+            let body = format!(
+                r#"{{"data":{{"id":"{ID}","status":"pending_activation","phone_number":"{half}","activation_code":"{half}",
+                    "activation_link":"{half}","agent":{{"name":"{half}"}},"expires_at":"{half}","created_at":"{half}"}}}}"#
+            );
+            house.kapso_answers(200, body);
+            let halved = looks_up(house).await;
+            house.kapso.put(ID, json!({"id": ID, "status": "pending_activation"}));
+            assert_eq!(halved, looks_up(house).await, "{half}");
+        }
+    })
+    .await;
+}
+
+fn hold(house: &House, field: &str, words: &str) {
+    let value = match field {
+        "agent" => json!({"name": words}),
+        _ => json!(words),
+    };
+    house.kapso.set(ID, field, value);
+}
