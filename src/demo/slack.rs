@@ -34,11 +34,15 @@ const DEADLINE: Duration = Duration::from_secs(3);
 const USES: u32 = 5;
 const LIFETIME: SignedDuration = SignedDuration::from_mins(30);
 
-/// Who types and presses in [`FakeSlack`], and where.
+/// Who types and presses in [`FakeSlack`], and where. What is empty, Slack does not say.
 #[derive(Clone, Debug)]
 pub struct Person {
     /// `T…`
     pub team: String,
+    /// `T…`, the workspace the person belongs to, where it is another company's.
+    pub home_team: Option<String>,
+    /// `E…`, where the workspace belongs to an organisation.
+    pub enterprise: Option<String>,
     /// `C…`
     pub channel: String,
     /// `U…`
@@ -49,6 +53,8 @@ impl Default for Person {
     fn default() -> Self {
         Self {
             team: "T0001ABCD".to_owned(),
+            home_team: None,
+            enterprise: None,
             channel: "C2147483705".to_owned(),
             user: "U2147483697".to_owned(),
         }
@@ -192,6 +198,7 @@ impl FakeSlack {
             .append_pair("token", "gIkuvaNzQIHg97ATvDxqgjtO")
             .append_pair("team_id", &person.team)
             .append_pair("team_domain", "example")
+            .extend_pairs(person.enterprise.iter().map(|id| ("enterprise_id", id)))
             .append_pair("channel_id", &person.channel)
             .append_pair("channel_name", "test")
             .append_pair("user_id", &person.user)
@@ -234,9 +241,12 @@ impl FakeSlack {
     /// Presses a button whose value is not what the message says.
     pub async fn presses_with(&self, app: &Url, person: &Person, on: &Posted, action_id: &str, value: Value) -> Sent {
         let (exchange, response_url) = self.open_letterbox(Some(on.id));
+        let said = |id: &str, named: Value| if id.is_empty() { Value::Null } else { named };
+        let home_team = person.home_team.as_ref().unwrap_or(&person.team);
+        let user = json!({"id": person.user, "username": "steve", "name": "steve", "team_id": home_team});
         let mut payload = json!({
             "type": "block_actions",
-            "user": {"id": person.user, "username": "steve", "name": "steve", "team_id": person.team},
+            "user": said(&person.user, user),
             "api_app_id": "A0123456789",
             "token": "gIkuvaNzQIHg97ATvDxqgjtO",
             "container": {
@@ -244,10 +254,10 @@ impl FakeSlack {
                 "is_ephemeral": !on.in_channel,
             },
             "trigger_id": "1334522460933.738474920.8088930838d88f008e0",
-            "team": {"id": person.team, "domain": "example"},
-            "enterprise": null,
+            "team": said(&person.team, json!({"id": person.team, "domain": "example"})),
+            "enterprise": person.enterprise.as_ref().map(|id| json!({"id": id, "name": "Globular"})),
             "is_enterprise_install": false,
-            "channel": {"id": person.channel, "name": "test"},
+            "channel": said(&person.channel, json!({"id": person.channel, "name": "test"})),
             "state": {"values": {}},
             "response_url": response_url,
             "actions": [{
