@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::house::{ID, SECRET, house, plan};
-use crate::wire::{COMMANDS, INTERACTIONS, Knock, Reply, pressed, typed};
+use crate::knock::{COMMANDS, INTERACTIONS, Knock, Reply, pressed, typed};
 
 const MAX: usize = 64 * 1024;
 

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::house::{House, KEY, SECRET, plan};
-use crate::wire::{COMMANDS, INTERACTIONS, Knock, SIGNATURE, STAMP, pressed, signature, typed};
+use crate::knock::{COMMANDS, INTERACTIONS, Knock, SIGNATURE, STAMP, pressed, signature, typed};
 
 /// A second signing secret, as the first is being replaced; like Slack's own it looks like hex.
 pub const SECOND: &str = "3f1c9a5e7b2d4860a1c3e5f708192a3b";

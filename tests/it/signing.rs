@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use crate::forging::{SECOND, is_refused};
 use crate::house::{SECRET, house, plan};
-use crate::wire::{COMMANDS, INTERACTIONS, Knock, pressed, typed};
+use crate::knock::{COMMANDS, INTERACTIONS, Knock, pressed, typed};
 
 const STAMP: &str = "1531420618";
 /// The body of Slack's documentation.

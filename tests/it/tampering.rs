@@ -2,7 +2,7 @@
 
 use crate::forging::{Forgeries, are_refused, is_refused};
 use crate::house::house;
-use crate::wire::{COMMANDS, INTERACTIONS, Knock, SIGNATURE, STAMP, pressed, typed};
+use crate::knock::{COMMANDS, INTERACTIONS, Knock, SIGNATURE, STAMP, pressed, typed};
 
 const BODIES: &Forgeries = &[
     ("one byte changed", |k| k.replace("T0001ABCD", "T0001ABCE")),
