@@ -1,8 +1,12 @@
 //! The service between a fake Slack and a fake Kapso, all three over HTTP on loopback: no accounts needed.
 
+mod channel;
+mod exchange;
+mod forms;
 mod kapso;
 pub mod plain;
 pub mod rules;
+mod sandbox;
 mod slack;
 mod workspace;
 
@@ -18,8 +22,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+pub use self::channel::{Failed, Place, Posted};
+pub use self::exchange::{Answer, Exchange, Request, Way};
+pub use self::forms::Person;
 pub use self::kapso::{FakeKapso, Fault};
-pub use self::slack::{Event, FakeSlack, Person, Posted, Sent};
+pub use self::sandbox::Asked;
+pub use self::slack::{FakeSlack, Sent};
 use crate::app::{App, client_builder};
 use crate::cli::asked_to_stop;
 use crate::clock::Clock;

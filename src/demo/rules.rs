@@ -17,9 +17,19 @@ const KEYS: [&str; 7] = [
 
 /// Every button of a message.
 pub fn buttons(message: &Value) -> impl Iterator<Item = &Value> {
-    blocks(message)
-        .filter(|block| block["type"] == "actions")
-        .flat_map(|block| block["elements"].as_array().into_iter().flatten())
+    placed_buttons(message).map(|(_, button)| button)
+}
+
+/// Every button of a message, with the place of its block.
+pub(super) fn placed_buttons(message: &Value) -> impl Iterator<Item = (usize, &Value)> {
+    blocks(message).enumerate().flat_map(|(place, block)| {
+        let row = block["elements"].as_array().filter(|_| block["type"] == "actions");
+        let beside = block.get("accessory").filter(|element| element["type"] == "button");
+        row.into_iter()
+            .flatten()
+            .chain(beside)
+            .map(move |button| (place, button))
+    })
 }
 
 /// Every rule that a message breaks.

@@ -1,0 +1,87 @@
+//! The forms that Slack posts, as far as their fields are known.
+
+use serde_json::{Value, json};
+
+use super::channel::{Place, Posted};
+
+/// Who types and presses in [`super::FakeSlack`], and where. What is empty, Slack does not say.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// `T…`
+    pub team: String,
+    /// `T…`, the workspace the person belongs to, where it is another company's.
+    pub home_team: Option<String>,
+    /// `E…`, where the workspace belongs to an organisation.
+    pub enterprise: Option<String>,
+    /// `C…`
+    pub channel: String,
+    /// `U…`
+    pub user: String,
+}
+
+impl Default for Person {
+    fn default() -> Self {
+        Self {
+            team: "T0001ABCD".to_owned(),
+            home_team: None,
+            enterprise: None,
+            channel: "C2147483705".to_owned(),
+            user: "U2147483697".to_owned(),
+        }
+    }
+}
+
+/// A slash command: <https://docs.slack.dev/interactivity/implementing-slash-commands>.
+pub(super) fn command(person: &Person, name: &str, text: &str, response_url: &str) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .append_pair("token", "gIkuvaNzQIHg97ATvDxqgjtO")
+        .append_pair("team_id", &person.team)
+        .append_pair("team_domain", "example")
+        .extend_pairs(person.enterprise.iter().map(|id| ("enterprise_id", id)))
+        .append_pair("channel_id", &person.channel)
+        .append_pair("channel_name", "test")
+        .append_pair("user_id", &person.user)
+        .append_pair("user_name", "steve")
+        .append_pair("command", name)
+        .append_pair("text", text)
+        .append_pair("api_app_id", "A0123456789")
+        .append_pair("is_enterprise_install", "false")
+        .append_pair("response_url", response_url)
+        .append_pair("trigger_id", "1334522460933.738474920.8088930838d88f008e0")
+        .finish()
+}
+
+/// A press on a button: <https://docs.slack.dev/reference/interaction-payloads/block_actions-payload>.
+pub(super) fn press(person: &Person, on: &Posted, button: &Place, value: &Value, response_url: &str) -> String {
+    let said = |id: &str, named: Value| if id.is_empty() { Value::Null } else { named };
+    let home_team = person.home_team.as_ref().unwrap_or(&person.team);
+    let user = json!({"id": person.user, "username": "steve", "name": "steve", "team_id": home_team});
+    let mut payload = json!({
+        "type": "block_actions",
+        "user": said(&person.user, user),
+        "api_app_id": "A0123456789",
+        "token": "gIkuvaNzQIHg97ATvDxqgjtO",
+        "container": {
+            "type": "message", "message_ts": "1606455372.001200", "channel_id": person.channel,
+            "is_ephemeral": !on.in_channel,
+        },
+        "trigger_id": "1334522460933.738474920.8088930838d88f008e0",
+        "team": said(&person.team, json!({"id": person.team, "domain": "example"})),
+        "enterprise": person.enterprise.as_ref().map(|id| json!({"id": id, "name": "Globular"})),
+        "is_enterprise_install": false,
+        "channel": said(&person.channel, json!({"id": person.channel, "name": "test"})),
+        "state": {"values": {}},
+        "response_url": response_url,
+        "actions": [{
+            "action_id": button.action_id, "block_id": format!("b{}", button.block), "type": "button",
+            "value": value, "text": {"type": "plain_text", "text": "…", "emoji": true},
+            "action_ts": "1606455407.603639",
+        }],
+    });
+    if on.in_channel {
+        payload["message"] = on.message.clone();
+    }
+    form_urlencoded::Serializer::new(String::new())
+        .append_pair("payload", &payload.to_string())
+        .finish()
+}
