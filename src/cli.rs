@@ -43,6 +43,9 @@ enum Verb {
         /// The port on 127.0.0.1
         #[arg(long, default_value_t = crate::demo::PORT)]
         port: u16,
+        /// Open the playground in a browser
+        #[arg(long, conflicts_with = "typed")]
+        open: bool,
         /// Type a command into the demo that is running, such as "/sandbox help", and print the answer
         #[arg(long = "type", value_name = "COMMAND")]
         typed: Option<String>,
@@ -65,7 +68,7 @@ pub fn run() -> ExitCode {
     let done = match Cli::parse().verb.unwrap_or(Verb::Serve) {
         Verb::Serve => serve(),
         #[cfg(feature = "demo")]
-        Verb::Demo { port, typed } => crate::demo::run(port, typed),
+        Verb::Demo { port, open, typed } => crate::demo::run(crate::demo::Options { port, open, typed }),
         Verb::Manifest { url } => print_manifest(url),
         Verb::Doctor => Err("`doctor` comes in a later version; until then, docs/ says what to check".into()),
         Verb::Healthcheck => healthcheck(),

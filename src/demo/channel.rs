@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::exchange::{Asked, Exchange, Way, milliseconds};
+use super::exchange::{Act, Exchange, Way, milliseconds};
 use super::rules;
 use crate::clock::Clock;
 
@@ -126,11 +126,11 @@ impl Channel {
     }
 
     /// Begins an exchange; the token is the last part of its `response_url`.
-    pub(super) fn begin(&self, asked: Asked, pressed: Option<u64>) -> (u64, String) {
+    pub(super) fn begin(&self, act: Act, pressed: Option<u64>) -> (u64, String) {
         let mut state = self.state();
         state.exchanges_begun += 1;
         let exchange = state.exchanges_begun;
-        state.exchanges.insert(exchange, Exchange::new(exchange, asked));
+        state.exchanges.insert(exchange, Exchange::new(exchange, act));
         if state.exchanges.len() > EXCHANGES {
             state.exchanges.pop_first();
         }

@@ -14,7 +14,7 @@ pub struct Exchange {
     pub number: u64,
     /// What the person did.
     #[serde(flatten)]
-    pub asked: Asked,
+    pub act: Act,
     /// What Slack sent for it.
     pub request: Option<Request>,
     /// What the app answered, in the order it came.
@@ -26,7 +26,7 @@ pub struct Exchange {
 /// What the person did.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Asked {
+pub enum Act {
     /// Typed this command.
     Typed(String),
     /// Pressed the button with this action id.
@@ -73,10 +73,10 @@ pub enum Way {
 
 impl Exchange {
     /// Begins now.
-    pub(super) fn new(number: u64, asked: Asked) -> Self {
+    pub(super) fn new(number: u64, act: Act) -> Self {
         Self {
             number,
-            asked,
+            act,
             request: None,
             answers: Vec::new(),
             began: Instant::now(),
@@ -86,9 +86,9 @@ impl Exchange {
     /// The command, where it was one.
     #[must_use]
     pub fn typed(&self) -> Option<&str> {
-        match &self.asked {
-            Asked::Typed(command) => Some(command),
-            Asked::Pressed(_) => None,
+        match &self.act {
+            Act::Typed(command) => Some(command),
+            Act::Pressed(_) => None,
         }
     }
 

@@ -39,7 +39,7 @@ pub(super) fn command(person: &Person, name: &str, text: &str, response_url: &st
         .append_pair("team_domain", "example")
         .extend_pairs(person.enterprise.iter().map(|id| ("enterprise_id", id)))
         .append_pair("channel_id", &person.channel)
-        .append_pair("channel_name", "test")
+        .append_pair("channel_name", "sandbox")
         .append_pair("user_id", &person.user)
         .append_pair("user_name", "steve")
         .append_pair("command", name)
@@ -69,7 +69,7 @@ pub(super) fn press(person: &Person, on: &Posted, button: &Place, value: &Value,
         "team": said(&person.team, json!({"id": person.team, "domain": "example"})),
         "enterprise": person.enterprise.as_ref().map(|id| json!({"id": id, "name": "Globular"})),
         "is_enterprise_install": false,
-        "channel": said(&person.channel, json!({"id": person.channel, "name": "test"})),
+        "channel": said(&person.channel, json!({"id": person.channel, "name": "sandbox"})),
         "state": {"values": {}},
         "response_url": response_url,
         "actions": [{

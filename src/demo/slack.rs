@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 use super::channel::{self, Channel, Failed, Place, Posted};
-use super::exchange::{Asked, Exchange, Request, Way};
+use super::exchange::{Act, Exchange, Request, Way};
 use super::forms::{self, Person};
 use super::rules;
 use crate::clock::Clock;
@@ -86,7 +86,7 @@ impl FakeSlack {
     /// Types `command` (`/sandbox …`) into the channel, and waits for the app's direct answer.
     pub async fn types(&self, app: &Url, person: &Person, command: &str) -> Sent {
         let (name, text) = command.split_once(' ').unwrap_or((command, ""));
-        let (exchange, response_url) = self.open_letterbox(Asked::Typed(command.to_owned()), None);
+        let (exchange, response_url) = self.open_letterbox(Act::Typed(command.to_owned()), None);
         let form = forms::command(person, name, text, &response_url);
         let answer = self.send(app, COMMANDS, exchange, form).await;
         let failed = |error| {
@@ -138,8 +138,8 @@ impl FakeSlack {
     }
 
     async fn press(&self, app: &Url, person: &Person, on: &Posted, button: Place, value: Value) -> Sent {
-        let asked = Asked::Pressed(button.action_id.clone());
-        let (exchange, response_url) = self.open_letterbox(asked, Some(on.id));
+        let act = Act::Pressed(button.action_id.clone());
+        let (exchange, response_url) = self.open_letterbox(act, Some(on.id));
         let form = forms::press(person, on, &button, &value, &response_url);
         let answer = self.send(app, INTERACTIONS, exchange, form).await;
         if answer.status != Some(StatusCode::OK) {
@@ -231,8 +231,8 @@ impl FakeSlack {
         self.channel.state().broken_rules.clone()
     }
 
-    fn open_letterbox(&self, asked: Asked, pressed: Option<u64>) -> (u64, String) {
-        let (exchange, token) = self.channel.begin(asked, pressed);
+    fn open_letterbox(&self, act: Act, pressed: Option<u64>) -> (u64, String) {
+        let (exchange, token) = self.channel.begin(act, pressed);
         (exchange, format!("{}/response/{token}", self.origin()))
     }
 

@@ -1,0 +1,101 @@
+// Block Kit, shown as Slack shows it, as far as this app sends it. What it does not send is named, not dropped.
+
+import { el, link } from "./dom.js";
+import { mrkdwn } from "./mrkdwn.js";
+
+/**
+ * Shows a message's blocks. `context.now` is the time in milliseconds, `context.press(place, button)` is called for a
+ * press, and `context.warned` is the place of the button whose press was not acknowledged.
+ */
+export function blocks(message, context) {
+  const shown = (message.blocks ?? []).map((block, place) => {
+    const show = BLOCKS[block.type] ?? unknown;
+    return show(block, { ...context, place });
+  });
+  if (shown.length === 0) shown.push(el("p", { class: "section" }, mrkdwn(message.text ?? "", context.now)));
+  return el("div", { class: "blocks" }, ...shown);
+}
+
+const BLOCKS = {
+  header: (block, context) => el("h3", { class: "header" }, text(block.text, context)),
+
+  section: (block, context) =>
+    el(
+      "div",
+      { class: "section" },
+      el(
+        "div",
+        { class: "body" },
+        block.text ? el("p", {}, text(block.text, context)) : null,
+        block.fields
+          ? el("div", { class: "fields" }, ...block.fields.map((field) => el("p", {}, text(field, context))))
+          : null,
+      ),
+      block.accessory ? element(block.accessory, context) : null,
+    ),
+
+  rich_text: (block, context) => el("div", { class: "section" }, ...block.elements.map((part) => richText(part, context))),
+
+  context: (block, context) => el("div", { class: "context" }, ...block.elements.map((part) => element(part, context))),
+
+  actions: (block, context) => el("div", { class: "actions" }, ...block.elements.map((part) => element(part, context))),
+
+  divider: () => el("hr"),
+
+  image: (block) => el("figure", {}, block.title ? el("figcaption", {}, block.title.text) : null, image(block)),
+};
+
+const ELEMENTS = {
+  button,
+  image,
+  plain_text: (part, context) => el("span", {}, text(part, context)),
+  mrkdwn: (part, context) => el("span", {}, text(part, context)),
+};
+
+function element(part, context) {
+  return (ELEMENTS[part.type] ?? unknown)(part, context);
+}
+
+function text(part, context) {
+  return part.type === "mrkdwn" ? mrkdwn(part.text, context.now) : part.text;
+}
+
+const RICH_STYLES = { bold: "strong", italic: "em", strike: "s", code: "code" };
+
+function richText(part) {
+  if (part.type !== "rich_text_section") return unknown(part);
+  const runs = part.elements.map((run) => {
+    if (run.type !== "text") return unknown(run);
+    const names = Object.entries(RICH_STYLES).filter(([style]) => run.style?.[style]);
+    return names.reduce((inner, [, name]) => el(name, {}, inner), document.createTextNode(run.text));
+  });
+  return el("p", {}, ...runs);
+}
+
+/** Only pictures of this page's own address are loaded; any other is named by its description. */
+function image(part) {
+  const address = part.image_url ?? "";
+  if (address.startsWith(location.origin + "/")) return el("img", { src: address, alt: part.alt_text });
+  return link(address, { class: "image" }, `Picture: ${part.alt_text}`);
+}
+
+function button(part, context) {
+  const place = { block: context.place, action_id: part.action_id };
+  const attributes = {
+    class: `button ${part.style ?? ""}`,
+    "data-block": place.block,
+    "data-action": place.action_id,
+    "aria-label": part.accessibility_label,
+    click: () => context.press(place, part),
+  };
+  const shown = part.url
+    ? link(part.url, attributes, part.text.text, el("span", { class: "visually-hidden" }, " (opens in a new tab)"))
+    : el("button", { type: "button", ...attributes }, part.text.text);
+  if (context.warned?.block !== place.block || context.warned?.action_id !== place.action_id) return shown;
+  const warning = el("span", { class: "warning", role: "img", "aria-label": "The app did not respond to this press" }, "⚠");
+  return el("span", { class: "warned" }, shown, warning);
+}
+
+function unknown(part) {
+  return el("p", { class: "unknown" }, `(${part.type ?? "something"}: the playground cannot show it)`);
+}

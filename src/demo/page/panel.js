@@ -1,0 +1,187 @@
+// Behind the scenes: Kapso's sessions and faults, the clock, and what last went over the wire.
+
+import { span } from "./conversation.js";
+import { blockKitBuilder, el } from "./dom.js";
+
+const CHANGES = [
+  ["activate", "Activate"],
+  ["expire", "Expire"],
+  ["supersede", "Supersede"],
+  ["delete", "Delete"],
+];
+
+/** Shows the panel in the page's own elements. `post(path, body)` changes the world, `type(command)` types. */
+export function panel(post, type) {
+  const byId = (id) => document.getElementById(id);
+  const parts = [
+    faults(byId("faults"), byId("fault-what"), post),
+    sessions(byId("sessions"), post, type),
+    clock(byId("clock"), post),
+    exchange(byId("exchange")),
+  ];
+  return (state) => parts.forEach((update) => update(state));
+}
+
+function faults(fieldset, what, post) {
+  const radios = new Map();
+  return (state) => {
+    for (const fault of state.faults) {
+      if (radios.has(fault.name)) continue;
+      const radio = el("input", {
+        type: "radio",
+        name: "fault",
+        value: fault.name,
+        change: () => post("/kapso/fault", { fault: fault.name }),
+      });
+      radios.set(fault.name, radio);
+      fieldset.append(el("label", { class: "chip" }, radio, el("span", {}, fault.label)));
+    }
+    radios.get(state.fault).checked = true;
+    what.textContent = state.faults.find((fault) => fault.name === state.fault).what;
+  };
+}
+
+function sessions(list, post, type) {
+  const rows = new Map();
+  return (state) => {
+    const known = new Set(state.sessions.map((session) => session.id));
+    for (const [id, row] of rows) {
+      if (known.has(id)) continue;
+      const beside = row.node.nextElementSibling ?? row.node.previousElementSibling ?? list;
+      if (row.node.contains(document.activeElement)) (beside.querySelector("button") ?? list).focus();
+      row.node.remove();
+      rows.delete(id);
+    }
+    for (const session of state.sessions) {
+      if (!rows.has(session.id)) {
+        rows.set(session.id, row(session.id, post, type, state.command.name));
+        list.append(rows.get(session.id).node);
+      }
+      rows.get(session.id).update(session);
+    }
+    if (rows.size === 0) list.textContent = "All sessions are gone. A new start of the demo brings them back.";
+  };
+}
+
+function row(id, post, type, command) {
+  const status = el("span", { class: "status" });
+  const about = el("p", { class: "about" });
+  const change = ([name, label]) =>
+    el(
+      "button",
+      {
+        type: "button",
+        class: "small",
+        "aria-label": `${label} ${id}`,
+        click: () => post(`/kapso/sessions/${encodeURIComponent(id)}/${name}`, {}),
+      },
+      label,
+    );
+  const look = el(
+    "button",
+    { type: "button", class: "id", title: `Type ${command} ${id}`, click: () => type(`${command} ${id}`) },
+    el("span", { class: "visually-hidden" }, "Look up "),
+    id,
+  );
+  const node = el(
+    "li",
+    { class: "session", "data-session": id },
+    el("p", { class: "top" }, look, status),
+    about,
+    el("p", { class: "changes" }, ...CHANGES.map(change)),
+  );
+  const update = (session) => {
+    status.textContent = String(session.status ?? "").replaceAll("_", " ");
+    status.dataset.status = session.status;
+    about.textContent = [session.agent?.name ?? "no agent", session.phone_number].filter(Boolean).join(" · ");
+  };
+  return { node, update };
+}
+
+function clock(section, post) {
+  const time = section.querySelector("time");
+  let ahead = 0;
+  const show = () => {
+    const now = new Date(Date.now() + ahead);
+    time.dateTime = now.toISOString();
+    time.textContent = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }).format(now);
+  };
+  for (const button of section.querySelectorAll("button")) {
+    button.addEventListener("click", () => post("/clock", { minutes: Number(button.dataset.minutes) }));
+  }
+  setInterval(show, 10_000);
+  return (state) => {
+    ahead = state.now_ms - Date.now();
+    show();
+  };
+}
+
+/** The last command or press: each step of its walk, with what was sent. */
+function exchange(section) {
+  let before = "";
+  return (state) => {
+    const key = JSON.stringify([state.exchange, state.requests]);
+    if (key === before) return;
+    before = key;
+    const open = new Set([...section.querySelectorAll("details[open]")].map((details) => details.dataset.name));
+    const focused = section.contains(document.activeElement) && document.activeElement.closest("details")?.dataset.name;
+    section.replaceChildren(...(state.exchange ? steps(state) : [el("p", {}, "Nothing yet.")]));
+    for (const details of section.querySelectorAll("details")) {
+      details.open = open.has(details.dataset.name);
+      if (focused === details.dataset.name) details.querySelector("summary").focus();
+    }
+  };
+}
+
+function steps(state) {
+  const { exchange } = state;
+  const { request } = exchange;
+  const what = exchange.typed ?? `the button “${exchange.pressed}”`;
+  const began = request ? Number(request.stamp) * 1000 : 0;
+  const asked = state.requests.filter((asked) => asked.at_ms >= began);
+  const last = exchange.answers.findLast((answer) => answer.body?.blocks);
+  const steps = [
+    step("Slack → app", request ? `POST ${request.path}` : "…", [
+      more("form", "What was sent, as JSON", json(request?.fields ?? null)),
+      more("signed", "What was signed: the base string", request?.base_string ?? ""),
+      more("signature", "Signature headers", request ? headers(request) : ""),
+    ]),
+    ...asked.map((asked) =>
+      step("app → Kapso", `${asked.line} · ${asked.status ? `${asked.status} after ${span(asked.took_ms)}` : "no answer"}`),
+    ),
+    ...exchange.answers.map((answer, place) =>
+      step("app → Slack", `${words(answer)} after ${span(answer.after_ms)}`, [
+        answer.body === null ? null : more(`answer-${place}`, "What was answered, as JSON", json(answer.body)),
+      ]),
+    ),
+  ];
+  return [
+    el("p", { class: "what" }, el("code", {}, what)),
+    el("ol", { class: "steps" }, ...steps),
+    last
+      ? el("a", { class: "builder", href: blockKitBuilder(last.body), target: "_blank", rel: "noopener noreferrer" }, "Open these blocks in Slack’s Block Kit Builder ↗")
+      : null,
+  ].filter(Boolean);
+}
+
+function words(answer) {
+  if (answer.by === "response_url") return `a post to the response_url, ${answer.status}`;
+  if (answer.status === null) return "no response";
+  return answer.body === null ? `${answer.status} without a word` : `${answer.status} with the answer`;
+}
+
+function step(from, line, details = []) {
+  return el("li", {}, el("span", { class: "from" }, from), " ", el("span", { class: "line" }, line), ...details);
+}
+
+function more(name, title, text) {
+  return el("details", { "data-name": name }, el("summary", {}, title), el("pre", { tabindex: "0" }, text));
+}
+
+function headers(request) {
+  return `X-Slack-Request-Timestamp: ${request.stamp}\nX-Slack-Signature: ${request.signature}`;
+}
+
+function json(value) {
+  return JSON.stringify(value, null, 2);
+}
