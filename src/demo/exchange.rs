@@ -20,7 +20,7 @@ pub struct Exchange {
     /// What the app answered, in the order it came.
     pub answers: Vec<Answer>,
     #[serde(skip)]
-    began: Instant,
+    pub(super) began: Instant,
 }
 
 /// What the person did.

@@ -44,7 +44,7 @@ pub struct Playing {
     house: Arc<House>,
     url: Url,
     ended: CancellationToken,
-    serving: JoinHandle<()>,
+    serving: Option<JoinHandle<()>>,
     _playground: AbortOnDropHandle<()>,
 }
 
@@ -82,7 +82,7 @@ pub async fn start(port: u16, clock: Clock, change: impl FnOnce(&mut Settings)) 
         house,
         url,
         ended,
-        serving,
+        serving: Some(serving),
         _playground: AbortOnDropHandle::new(playground),
     })
 }
@@ -100,11 +100,13 @@ impl Playing {
         &self.url
     }
 
-    /// Ends the demo as the service ends: what is owed is delivered first.
-    pub async fn stop(self) {
+    /// Ends the service, which delivers what it owes first. The fakes and the playground play on.
+    pub async fn stop_service(&mut self) {
         self.ended.cancel();
-        // It ends by itself; a panic of its own has been reported.
-        let _ = self.serving.await;
+        if let Some(serving) = self.serving.take() {
+            // A panic of its own has been reported.
+            let _ = serving.await;
+        }
     }
 }
 

@@ -74,13 +74,13 @@ async fn play(port: u16, open: bool) -> Result<(), Box<dyn Error>> {
     let stop = asked_to_stop()?;
     let warnings = tracing_subscriber::filter::Targets::new().with_default(tracing::Level::WARN);
     telemetry::start(LogFormat::Text, &warnings);
-    let playing = start(port, Clock::system(), |_| {}).await?;
+    let mut playing = start(port, Clock::system(), |_| {}).await?;
     show(&playing).await;
     if open {
         open_in_browser(playing.url());
     }
     stop.await;
-    playing.stop().await;
+    playing.stop_service().await;
     Ok(())
 }
 

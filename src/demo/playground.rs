@@ -47,7 +47,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 const NOT_A_COMMAND: &str = "a command begins with a slash, such as /sandbox help";
 /// How far the clock is moved at once, at most.
 const MINUTES_MAX: i64 = 366 * 24 * 60;
-/// How many of Kapso's requests are shown.
+/// How many requests to Kapso are shown, at most.
 const REQUESTS_SHOWN: usize = 12;
 
 /// What the playground answers at.
@@ -73,7 +73,9 @@ async fn state(State(house): State<Arc<House>>) -> Response {
 }
 
 fn snapshot(house: &House) -> Value {
-    let requests = house.kapso.last_requests(REQUESTS_SHOWN);
+    let exchange = house.slack.last_exchange();
+    let mut requests = house.kapso.last_requests(REQUESTS_SHOWN);
+    requests.retain(|asked| exchange.as_ref().is_some_and(|exchange| asked.began >= exchange.began));
     let mut lines: Vec<(u64, Value)> = Vec::new();
     for posted in house.slack.conversation() {
         let exchange = house.slack.exchange(posted.exchange);
@@ -98,7 +100,7 @@ fn snapshot(house: &House) -> Value {
         "faults": faults::ALL.map(|fault| json!({"name": fault.name, "label": fault.label, "what": fault.what})),
         "sessions": house.kapso.sessions().into_values().collect::<Vec<_>>(),
         "requests": requests,
-        "exchange": house.slack.last_exchange(),
+        "exchange": exchange,
     })
 }
 

@@ -62,6 +62,8 @@ pub struct Asked {
     pub status: Option<u16>,
     /// How long the answer took.
     pub took_ms: Option<u64>,
+    #[serde(skip)]
+    pub(super) began: Instant,
 }
 
 type Body = BoxBody<Bytes, io::Error>;
@@ -156,6 +158,7 @@ impl Sandbox {
                 line: line.replacen(BASE, "", 1),
                 status: None,
                 took_ms: None,
+                began,
             });
             let latest = world.requests.iter().rev();
             let used = latest.take_while(|asked| asked.at_ms + 60_000 > now).count();

@@ -13,10 +13,12 @@ export function conversation(list, press, say) {
 
   return (state) => {
     const day = new Date(state.now_ms).toDateString();
-    const scroller = list.closest(".scroller");
-    const nearEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 160;
+    keepingTheEnd(list.closest(".scroller"), () => update(state, day), first);
+    first = false;
+  };
+
+  function update(state, day) {
     const known = new Set();
-    let grown = false;
     for (const line of state.conversation) {
       known.add(line.id);
       const key = day + JSON.stringify(line);
@@ -25,7 +27,6 @@ export function conversation(list, press, say) {
       const node = line.failed ? failure(line) : message(line, state.now_ms, press);
       if (before) replace(before.node, node);
       else list.append(node);
-      grown ||= !before;
       if (!first && before?.words !== words(line, state.now_ms)) say(words(line, state.now_ms));
       shown.set(line.id, { key, node, words: words(line, state.now_ms) });
     }
@@ -35,9 +36,14 @@ export function conversation(list, press, say) {
       shown.delete(id);
       say("A message was removed.");
     }
-    if (grown && (nearEnd || first)) scroller.scrollTop = scroller.scrollHeight;
-    first = false;
-  };
+  }
+}
+
+/** Makes a change; whoever was at the end of `scroller` before, or is `taken` there, is at its end afterwards. */
+export function keepingTheEnd(scroller, change, taken = false) {
+  const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 160;
+  change();
+  if (atEnd || taken) scroller.scrollTop = scroller.scrollHeight;
 }
 
 /** What a screen reader gets: the message's own text for it, as in Slack. */

@@ -2,6 +2,7 @@
 
 import { blocks } from "./blocks.js";
 import { blockKitBuilder, el } from "./dom.js";
+import { plain } from "./mrkdwn.js";
 
 const root = document.getElementById("groups");
 const contents = document.getElementById("contents");
@@ -21,7 +22,7 @@ function view({ title, message }) {
     { class: "view" },
     el("h3", { class: "title" }, title),
     blocks(message, { now, press: () => {} }),
-    el("p", { class: "spoken" }, el("b", {}, "Read aloud and in notifications: "), message.text),
+    el("p", { class: "spoken" }, el("b", {}, "Read aloud and in notifications: "), plain(message.text, now)),
     el("details", {}, el("summary", {}, "JSON"), el("pre", { tabindex: "0" }, JSON.stringify(message, null, 2))),
     el("a", { class: "builder", href: blockKitBuilder(message), target: "_blank", rel: "noopener noreferrer" }, "Block Kit Builder ↗"),
   );

@@ -1,12 +1,13 @@
 // The playground: a composer, a conversation and a look behind the scenes, all drawn from the state that the demo sends.
 
-import { conversation, span } from "./conversation.js";
+import { conversation, keepingTheEnd, span } from "./conversation.js";
 import { panel } from "./panel.js";
 
 const byId = (id) => document.getElementById(id);
 const composer = byId("composer");
 const input = byId("command");
 const status = byId("status");
+const scroller = document.querySelector(".scroller");
 
 const typedBefore = [];
 let recalled = 0;
@@ -57,6 +58,7 @@ async function type(text) {
   status.textContent = `Sent ${text}`;
   typedBefore.push(text);
   recalled = typedBefore.length;
+  scroller.scrollTop = scroller.scrollHeight;
   const told = await post("/type", { text });
   // As in Slack, what failed stays in the composer.
   if (!told?.acknowledged && !input.value) input.value = text;
@@ -128,7 +130,9 @@ input.addEventListener("keydown", (event) => {
 /** Slack's hint appears as soon as a command is begun. */
 function hint() {
   const begun = input.value.split(" ")[0];
-  byId("hint").hidden = !begun || !command.name.startsWith(begun);
+  keepingTheEnd(scroller, () => {
+    byId("hint").hidden = !begun || !command.name.startsWith(begun);
+  });
 }
 
 for (const suggestion of document.querySelectorAll("[data-type]")) {

@@ -65,7 +65,6 @@ function sessions(list, post, type) {
 
 function row(id, post, type, command) {
   const status = el("span", { class: "status" });
-  const about = el("p", { class: "about" });
   const change = ([name, label]) =>
     el(
       "button",
@@ -87,13 +86,11 @@ function row(id, post, type, command) {
     "li",
     { class: "session", "data-session": id },
     el("p", { class: "top" }, look, status),
-    about,
     el("p", { class: "changes" }, ...CHANGES.map(change)),
   );
   const update = (session) => {
     status.textContent = String(session.status ?? "").replaceAll("_", " ");
     status.dataset.status = session.status;
-    about.textContent = [session.agent?.name ?? "no agent", session.phone_number].filter(Boolean).join(" · ");
   };
   return { node, update };
 }
@@ -137,8 +134,6 @@ function steps(state) {
   const { exchange } = state;
   const { request } = exchange;
   const what = exchange.typed ?? `the button “${exchange.pressed}”`;
-  const began = request ? Number(request.stamp) * 1000 : 0;
-  const asked = state.requests.filter((asked) => asked.at_ms >= began);
   const last = exchange.answers.findLast((answer) => answer.body?.blocks);
   const steps = [
     step("Slack → app", request ? `POST ${request.path}` : "…", [
@@ -146,7 +141,7 @@ function steps(state) {
       more("signed", "What was signed: the base string", request?.base_string ?? ""),
       more("signature", "Signature headers", request ? headers(request) : ""),
     ]),
-    ...asked.map((asked) =>
+    ...state.requests.map((asked) =>
       step("app → Kapso", `${asked.line} · ${asked.status ? `${asked.status} after ${span(asked.took_ms)}` : "no answer"}`),
     ),
     ...exchange.answers.map((answer, place) =>

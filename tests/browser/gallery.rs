@@ -1,0 +1,53 @@
+//! The gallery: every view in every state.
+
+use serde_json::json;
+
+use crate::page::page;
+
+#[tokio::test]
+async fn the_gallery_shows_every_view_with_its_link_to_slacks_own_editor() {
+    page(async |page| {
+        page.goes_to("gallery").await;
+        page.until("!document.getElementById('groups').ariaBusy").await;
+        let titles = page
+            .value("[...document.querySelectorAll('.view .title')].map((it) => it.textContent)")
+            .await;
+        let titles: Vec<_> = titles
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|title| title.as_str())
+            .collect();
+        for title in [
+            "Waiting for activation",
+            "Superseded",
+            "With a name that tries to act",
+            "Help",
+            "The app is stopping",
+        ] {
+            assert!(titles.contains(&title), "{title} is not in {titles:?}");
+        }
+        let count = |selector: &str| format!("document.querySelectorAll({}).length", json!(selector));
+        assert_eq!(
+            page.value(&count(".view .unknown")).await,
+            0,
+            "every block can be shown"
+        );
+        assert_eq!(
+            page.value(&count(".view .blocks:empty")).await,
+            0,
+            "every view has words"
+        );
+        assert_eq!(
+            page.value(&count(
+                ".view .builder[href^='https://app.slack.com/block-kit-builder/#%7B']"
+            ))
+            .await,
+            titles.len()
+        );
+        let hostile = page.sees("#groups", "<script>alert(1)</script>").await;
+        assert!(!hostile.contains('\u{202e}'), "bidirectional characters are gone");
+        assert_eq!(page.value(&count(".view script")).await, 0);
+    })
+    .await;
+}

@@ -1,0 +1,17 @@
+//! The playground in real Chromium: what a person does there, and what they see.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test says what is wrong by panicking, in its helpers too"
+)]
+
+mod behind_the_scenes;
+mod conversation;
+mod doors;
+mod gallery;
+mod markup;
+mod page;
+mod pictures;
+mod without_a_mouse;

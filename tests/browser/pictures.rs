@@ -1,0 +1,45 @@
+//! The pictures of the playground, for the README and for whoever changes its look.
+
+use std::path::Path;
+
+use crate::page::{ID, Page, page};
+
+/// What is taken: name, colour scheme, width and height, and how many dots make a pixel.
+const PICTURES: [(&str, &str, u32, u32, u32); 3] = [
+    ("playground", "light", 1280, 840, 1),
+    ("playground-dark", "dark", 1280, 840, 1),
+    ("playground-narrow", "light", 390, 720, 2),
+];
+
+/// The largest file that a picture may be.
+const BYTES_MAX: usize = 200_000;
+
+#[tokio::test]
+#[ignore = "writes docs/images; run by scripts/screenshots"]
+async fn the_pictures_are_taken() {
+    page(async |page| {
+        page.types(&format!("/sandbox {ID}")).await;
+        page.reads("Waiting for activation").await;
+        for (name, scheme, width, height, scale) in PICTURES {
+            page.prefers(scheme).await;
+            page.is_sized(width, height, scale).await;
+            page.value("document.activeElement.blur()").await;
+            page.value("document.querySelector('.scroller').scrollTo(0, 1e6)").await;
+            save(page, name).await;
+        }
+        page.is_sized(1280, 840, 1).await;
+        page.prefers("light").await;
+        page.goes_to("gallery").await;
+        page.until("document.querySelector('.view')").await;
+        save(page, "gallery").await;
+    })
+    .await;
+}
+
+async fn save(page: &Page, name: &str) {
+    let picture = page.driver.screenshot_as_png().await.unwrap();
+    assert!(picture.len() < BYTES_MAX, "{name} has {} bytes", picture.len());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/images/{name}.png"));
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, picture).unwrap();
+}
