@@ -65,6 +65,8 @@ impl Page {
             "--disable-gpu",
             "--disable-quic",
             "--no-first-run",
+            "--disable-extensions",
+            "--disable-component-extensions-with-background-pages",
             "--disable-background-networking",
             "--disable-component-update",
             "--disable-dev-shm-usage",
