@@ -272,7 +272,15 @@ struct Chromedriver {
 }
 
 impl Chromedriver {
+    /// Starts it. It picks a port that is free on one of IPv4 and IPv6, and gives up if the other has it taken.
     fn start() -> Self {
+        let mut said = String::new();
+        (0..5)
+            .find_map(|_| Self::try_to_start(&mut said))
+            .unwrap_or_else(|| panic!("chromedriver does not say where it listens, but:\n{said}"))
+    }
+
+    fn try_to_start(said: &mut String) -> Option<Self> {
         let mut process = Command::new("chromedriver")
             .arg("--port=0")
             .env("TZ", "Europe/London")
@@ -283,22 +291,20 @@ impl Chromedriver {
             .spawn()
             .expect("chromedriver is installed: Debian's packages are chromium and chromium-driver");
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let port = lines
-            .map_while(Result::ok)
-            .find_map(|line| {
-                Some(
-                    line.split_once("started successfully on port ")?
-                        .1
-                        .trim_end_matches('.')
-                        .to_owned(),
-                )
-            })
-            .expect("chromedriver says where it listens");
-        Self {
+        let mut chromedriver = Self {
             process,
-            address: format!("http://127.0.0.1:{port}"),
+            address: String::new(),
             profile: Profile::new(),
+        };
+        for line in lines.map_while(Result::ok) {
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                chromedriver.address = format!("http://127.0.0.1:{}", port.trim_end_matches('.'));
+                return Some(chromedriver);
+            }
+            said.push_str(&line);
+            said.push('\n');
         }
+        None
     }
 }
 
