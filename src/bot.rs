@@ -217,7 +217,7 @@ impl Bot {
             channel = order.asked.who.channel,
             user = order.asked.who.user,
             verb = order.verb,
-            session_id = order.session_id.as_ref().map(SessionId::as_str),
+            session_id = order.session_id.as_ref().and_then(|id| loggable(id, &outcome.reply)),
             outcome = word,
             answer = delivered.name(),
             kapso_ms = milliseconds(outcome.kapso),
@@ -227,6 +227,12 @@ impl Bot {
             "command"
         );
     }
+}
+
+/// An id, unless it may be something else that was typed by mistake, such as a code or a phone number.
+fn loggable<'id>(id: &'id SessionId, reply: &Reply) -> Option<&'id str> {
+    let known = id.is_uuid() || matches!(reply, Reply::Session { .. });
+    known.then_some(id.as_str())
 }
 
 fn milliseconds(span: Duration) -> u64 {

@@ -103,8 +103,11 @@ fn serve() -> Result<(), Box<dyn Error>> {
             "listening"
         );
         app.serve(listener, shutdown).await;
-        Ok(())
-    })
+        Ok::<_, Box<dyn Error>>(())
+    })?;
+    // A name that is still being looked up must not hold up the end.
+    runtime.shutdown_background();
+    Ok(())
 }
 
 /// Ends with the first SIGTERM or SIGINT. Set up before anything else, so that no early signal kills the process.

@@ -128,14 +128,16 @@ impl Client {
             Age::Fresh => answer.number <= asked,
             Age::Recent => answer.result.is_err() || now.duration_since(answer.at).abs() > self.timing.remember,
         };
-        // Boxed only when it is needed: asking is a large future, and a remembered answer should not carry it along.
-        let answer = async { Box::pin(self.answer(id)).await };
-        self.cache
-            .entry_by_ref(id)
-            .or_insert_with_if(answer, unusable)
-            .await
-            .into_value()
-            .result
+        loop {
+            // Boxed only when it is needed: asking is a large future, and a remembered answer should not carry it along.
+            let asking = async { Box::pin(self.answer(id)).await };
+            let entry = self.cache.entry_by_ref(id).or_insert_with_if(asking, unusable).await;
+            let answer = entry.into_value();
+            // Who comes upon a request under way shares its answer. It may be older than a wish for a fresh one.
+            if age == Age::Recent || answer.number > asked {
+                return answer.result;
+            }
+        }
     }
 
     async fn answer(&self, id: &SessionId) -> Answer {
@@ -199,7 +201,14 @@ impl Client {
 
     async fn understand(&self, answer: Response, id: &SessionId) -> Result<Session, Error> {
         let now = self.clock.now();
-        self.limit().learn(answer.headers(), now);
+        {
+            let mut limit = self.limit();
+            limit.learn_limit(answer.headers());
+            // A 429 says itself when to come back; that nothing remains until then is no news.
+            if answer.status() != StatusCode::TOO_MANY_REQUESTS {
+                limit.learn_use(answer.headers(), now);
+            }
+        }
         match answer.status() {
             StatusCode::OK => {
                 let body = read(answer).await?;

@@ -58,12 +58,16 @@ impl Limit {
         Err(DEFAULT_WAIT)
     }
 
-    /// Learns from the headers of an answer what the limit is and what others with the same key have used.
-    pub(super) fn learn(&mut self, headers: &HeaderMap, now: Timestamp) {
-        let now = self.forget(now);
+    /// Learns from the headers of an answer what the limit is.
+    pub(super) fn learn_limit(&mut self, headers: &HeaderMap) {
         if let Some(limit) = number(headers, "x-ratelimit-limit").filter(|limit| *limit > 0) {
             self.allowed = limit;
         }
+    }
+
+    /// Learns from the headers of an answer that is no 429 what others with the same key have used.
+    pub(super) fn learn_use(&mut self, headers: &HeaderMap, now: Timestamp) {
+        let now = self.forget(now);
         if let Some(remaining) = number(headers, "x-ratelimit-remaining") {
             let others = self.allowed.saturating_sub(remaining).saturating_sub(self.used);
             self.note(now, others);

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use axum::extract::{FromRef, FromRequest, Request};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::{StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use thiserror::Error;
@@ -115,13 +114,21 @@ where
     }
 }
 
-async fn read(body: axum::body::Body, deadline: Duration) -> Result<Bytes, Rejection> {
-    match timeout(deadline, Limited::new(body, MAX_BODY_BYTES).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Rejection::TooLarge),
-        Ok(Err(_)) => Err(Rejection::Unreadable),
-        Err(_) => Err(Rejection::TooSlow),
-    }
+async fn read(body: axum::body::Body, deadline: Duration) -> Result<Vec<u8>, Rejection> {
+    let reading = async {
+        let mut body = Limited::new(body, MAX_BODY_BYTES);
+        // Into one buffer: a body that comes byte by byte would cost a multiple of its size as a list of frames.
+        let mut read = Vec::new();
+        while let Some(frame) = body.frame().await {
+            match frame {
+                Ok(frame) => read.extend(frame.into_data().unwrap_or_default()),
+                Err(error) if error.is::<LengthLimitError>() => return Err(Rejection::TooLarge),
+                Err(_) => return Err(Rejection::Unreadable),
+            }
+        }
+        Ok(read)
+    };
+    timeout(deadline, reading).await.unwrap_or(Err(Rejection::TooSlow))
 }
 
 fn is_form(content_type: Option<&http::HeaderValue>) -> bool {

@@ -22,9 +22,15 @@ pub(super) fn problem(problem: &Problem, look: &Look<'_>) -> Message {
 
 fn sentence(problem: &Problem) -> Mrkdwn {
     match problem {
-        Problem::NotFound(id) => Mrkdwn::new("There is no session ")
-            .code(id.as_str())
-            .own(" in this app's Kapso project. Check the id, and whether it belongs to another project."),
+        Problem::NotFound(id) => {
+            // Another word may be anything, such as a code or a phone number typed by mistake.
+            let text = if id.is_uuid() {
+                Mrkdwn::new("There is no session ").code(id.as_str())
+            } else {
+                Mrkdwn::new("There is no session with this id")
+            };
+            text.own(" in this app's Kapso project. Check the id, and whether it belongs to another project.")
+        }
         Problem::KeyRefused => {
             Mrkdwn::new("Kapso refused this app's key, so nothing can be looked up. Please tell whoever runs this app.")
         }

@@ -160,7 +160,15 @@ fn warnings(session: &Session, now: Timestamp) -> impl Iterator<Item = Mrkdwn> {
         }
         (None, None) => Some("Kapso gave neither an activation link nor a code. A new session gives fresh ones."),
     };
-    old.into_iter().chain(link.map(Mrkdwn::new)).filter(move |_| pending)
+    let over = session.expires_at.filter(|expires_at| *expires_at < now).map(|_| {
+        Mrkdwn::new(
+            "⏳ By Kapso's word its time is over, so the code may work no longer. A new session gives a fresh one.",
+        )
+    });
+    over.or(old)
+        .into_iter()
+        .chain(link.map(Mrkdwn::new))
+        .filter(move |_| pending)
 }
 
 fn buttons(session: &Session, sharer: Option<&UserId>, link: Option<&ActivationLink>) -> Option<Block> {

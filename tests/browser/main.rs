@@ -1,5 +1,6 @@
 //! The playground in real Chromium: what a person does there, and what they see.
 
+#![cfg(feature = "demo")]
 #![expect(
     clippy::expect_used,
     clippy::panic,
