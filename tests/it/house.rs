@@ -15,6 +15,7 @@ use kapso_slack::telemetry::{self, LogFormat};
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::filter::Targets;
@@ -61,6 +62,7 @@ pub struct House {
 pub struct Plan {
     variables: Vec<(String, String)>,
     settings: Vec<Change>,
+    clock: Clock,
 }
 
 type Change = Box<dyn FnOnce(&mut Settings) + Send>;
@@ -70,6 +72,7 @@ pub fn plan() -> Plan {
     Plan {
         variables: Vec::new(),
         settings: Vec::new(),
+        clock: Clock::stopped("2026-11-23T10:00:00Z".parse().unwrap()),
     }
 }
 
@@ -101,6 +104,14 @@ impl Plan {
         self.set(|settings| settings.timing.kapso.remember = SignedDuration::from_secs(-1))
     }
 
+    /// With a clock that runs, where somebody has to wait for it.
+    pub fn in_real_time(self) -> Self {
+        Self {
+            clock: Clock::system(),
+            ..self
+        }
+    }
+
     /// Lends such a house to `test`.
     pub async fn house(self, test: impl AsyncFnOnce(&mut House)) {
         let log = Log::default();
@@ -116,7 +127,7 @@ impl Plan {
     }
 
     async fn open(self, log: Log) -> House {
-        let clock = Clock::stopped("2026-11-23T10:00:00Z".parse().unwrap());
+        let clock = self.clock;
         let kapso = FakeKapso::start(port().await, KEY, clock.clone()).unwrap();
         kapso.add(ID);
         let http = client_builder().build().unwrap();
@@ -232,6 +243,18 @@ impl House {
             .collect()
     }
 
+    /// Waits until the log has a line about each of `count` commands, and returns these lines.
+    pub async fn has_noted(&self, count: usize) -> Vec<Value> {
+        let mut written = self.log.written.subscribe();
+        loop {
+            let lines = self.command_lines();
+            if lines.len() >= count {
+                return lines;
+            }
+            written.changed().await.unwrap();
+        }
+    }
+
     /// Every log line, as JSON.
     pub fn log_lines(&self) -> Vec<Value> {
         self.log
@@ -280,7 +303,7 @@ impl House {
 
     async fn close(mut self) {
         let metrics = match self.serving {
-            Some(_) if self.metrics_url.is_some() => self.metrics().await,
+            Some(_) if self.metrics_url.is_some() && !self.shutdown.is_cancelled() => self.metrics().await,
             _ => String::new(),
         };
         self.has_stopped().await;
@@ -337,17 +360,22 @@ pub async fn port() -> TcpListener {
 
 /// What the service logs in this test.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+struct Log {
+    text: Arc<Mutex<Vec<u8>>>,
+    written: watch::Sender<()>,
+}
 
 impl Log {
     fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(self.text.lock().unwrap().clone()).unwrap()
     }
 }
 
 impl Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(line)
+        self.text.lock().unwrap().extend_from_slice(line);
+        self.written.send_replace(());
+        Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -39,7 +39,10 @@ impl Knock {
         Self {
             method: "POST",
             path: path.to_owned(),
-            headers: vec![("Content-Type".to_owned(), b"application/x-www-form-urlencoded".to_vec())],
+            headers: vec![
+                ("Connection".to_owned(), b"close".to_vec()),
+                ("Content-Type".to_owned(), b"application/x-www-form-urlencoded".to_vec()),
+            ],
             body: body.into(),
             chunks: None,
         }
@@ -88,17 +91,19 @@ impl Knock {
         self.body = body.replacen(from, to, 1).into_bytes();
     }
 
+    /// The same request on a connection that stays open.
+    pub fn kept_alive(mut self) -> Self {
+        self.remove("Connection");
+        self
+    }
+
     /// The bytes that go over the wire.
     pub fn to_bytes(&self) -> Vec<u8> {
         let length = match self.chunks {
             Some(_) => "Transfer-Encoding: chunked".to_owned(),
             None => format!("Content-Length: {}", self.body.len()),
         };
-        let mut bytes = format!(
-            "{} {} HTTP/1.1\r\nHost: app\r\nConnection: close\r\n{length}\r\n",
-            self.method, self.path
-        )
-        .into_bytes();
+        let mut bytes = format!("{} {} HTTP/1.1\r\nHost: app\r\n{length}\r\n", self.method, self.path).into_bytes();
         for (name, value) in &self.headers {
             bytes.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
         }
@@ -121,6 +126,18 @@ impl House {
     /// A form that Slack signs now.
     pub fn slack_sends(&self, path: &str, body: impl Into<Vec<u8>>) -> Knock {
         Knock::unsigned(path, body).signed(SECRET, self.now().as_second())
+    }
+
+    /// `/sandbox <text>` that Slack signs now. A late answer may go to `response_url`; to nowhere if there is none.
+    pub fn slip(&self, text: &str, response_url: Option<&str>) -> Knock {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("team_id", &self.person.team)
+            .append_pair("channel_id", &self.person.channel)
+            .append_pair("user_id", &self.person.user)
+            .append_pair("command", "/sandbox")
+            .append_pair("text", text)
+            .extend_pairs(response_url.map(|url| ("response_url", url)));
+        self.slack_sends(COMMANDS, form.finish())
     }
 
     /// Knocks at the service, and waits for what it says.

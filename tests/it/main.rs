@@ -11,14 +11,18 @@
 mod harmless;
 mod house;
 mod knock;
+mod wire;
 
 mod allowed;
+mod bodies;
+mod breaks;
 mod buttons;
 mod cards;
 mod cleaning;
 mod correcting;
 mod documents;
 mod doors;
+mod faults;
 mod forging;
 mod injection;
 mod links;
