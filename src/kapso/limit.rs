@@ -138,3 +138,96 @@ fn number(headers: &HeaderMap, name: &'static str) -> Option<u32> {
 fn whole_seconds(ms: i64) -> Duration {
     Duration::from_secs(u64::try_from(ms).unwrap_or(0).div_ceil(1_000).max(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+    use jiff::SignedDuration;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millisecond(1_800_000_000_000 + ms).unwrap()
+    }
+
+    /// Bursts of requests, each with the pause before it.
+    fn bursts() -> impl Strategy<Value = Vec<(i64, usize)>> {
+        let pause = prop_oneof![
+            0..100_i64,
+            0..5_000_i64,
+            0..70_000_i64,
+            Just(30_000),
+            Just(WINDOW_MS - 1)
+        ];
+        prop::collection::vec((pause, 1..150_usize), 0..40)
+    }
+
+    proptest! {
+        #[test]
+        fn no_60_s_hold_more_than_the_limit(bursts in bursts()) {
+            let mut limit = Limit::new();
+            let mut now = 0;
+            let mut taken = Vec::new();
+            for (pause, requests) in bursts {
+                now += pause;
+                taken.extend((0..requests).filter(|_| limit.take(at(now)).is_ok()).map(|_| now));
+            }
+            for window in taken.windows(FIRST_LIMIT as usize + 1) {
+                prop_assert!(window[FIRST_LIMIT as usize] - window[0] >= WINDOW_MS, "{window:?}");
+            }
+        }
+
+        #[test]
+        fn whoever_waits_as_long_as_told_gets_in(bursts in bursts()) {
+            let mut limit = Limit::new();
+            let mut now = 0;
+            for (pause, requests) in bursts {
+                now += pause;
+                let refused = (0..requests).find_map(|_| limit.take(at(now)).err());
+                if let Some(wait) = refused {
+                    prop_assert!(wait >= Duration::from_secs(1) && wait <= Duration::from_mins(1), "{wait:?}");
+                    now += i64::try_from(wait.as_millis()).unwrap();
+                    prop_assert_eq!(limit.take(at(now)), Ok(()));
+                }
+            }
+        }
+
+        /// Whatever Kapso's headers say and wherever the clock goes, the door opens again.
+        #[test]
+        fn nothing_shuts_it_for_good(
+            steps in prop::collection::vec((-100_000_i64..100_000, any::<u32>(), any::<u32>(), 0..4_u8), 0..200),
+        ) {
+            let mut limit = Limit::new();
+            let mut now = 0;
+            for (pause, allowed, remaining, what) in steps {
+                now += pause;
+                let mut headers = HeaderMap::new();
+                headers.insert(HeaderName::from_static("x-ratelimit-limit"), allowed.into());
+                headers.insert(HeaderName::from_static("x-ratelimit-remaining"), remaining.into());
+                headers.insert(http::header::RETRY_AFTER, HeaderValue::from(remaining));
+                match what {
+                    0 => limit.learn(&headers, at(now)),
+                    1 => drop(limit.close(&headers, at(now))),
+                    _ => drop(limit.take(at(now))),
+                }
+            }
+            now += i64::try_from(MAX_WAIT_SECONDS).unwrap() * 1_000;
+            prop_assert_eq!(limit.take(at(now)), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_clock_set_back_an_hour_keeps_the_window_at_60_s() {
+        let mut limit = Limit::new();
+        let now = at(0);
+        (0..FIRST_LIMIT).for_each(|_| limit.take(now).unwrap());
+        let back = now - SignedDuration::from_hours(1);
+        assert_eq!(limit.take(back), Err(Duration::from_mins(1)));
+        assert_eq!(
+            limit.take(back + SignedDuration::from_secs(59)),
+            Err(Duration::from_secs(1))
+        );
+        assert_eq!(limit.take(back + SignedDuration::from_mins(1)), Ok(()));
+    }
+}
