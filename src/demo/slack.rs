@@ -184,6 +184,12 @@ impl FakeSlack {
         }
     }
 
+    /// How often `response_url`s have been posted to, taken or not.
+    #[must_use]
+    pub fn posts(&self) -> usize {
+        self.channel.state().posts.len()
+    }
+
     /// Puts a message into the conversation as if the app had shared it earlier.
     #[must_use]
     pub fn shared_earlier(&self, message: Value) -> Posted {

@@ -25,6 +25,8 @@ mod doors;
 mod faults;
 mod forging;
 mod injection;
+mod late;
+mod letterbox;
 mod limits;
 mod links;
 mod parsing;
