@@ -179,7 +179,9 @@ impl Postman {
                     pauses.next().unwrap_or(self.timing.pause)
                 }
             };
-            if SignedDuration::try_from(pause).is_ok_and(|pause| pause >= self.left(letterbox)) {
+            // A pause too long for its type is longer than what is left, too.
+            let in_time = SignedDuration::try_from(pause).is_ok_and(|pause| pause < self.left(letterbox));
+            if letterbox.uses_left == 0 || !in_time {
                 return Err(Lost::UsedUp);
             }
             tokio::time::sleep(pause).await;
