@@ -24,6 +24,7 @@ mod documents;
 mod doors;
 mod faults;
 mod forging;
+mod hostile;
 mod injection;
 mod late;
 mod letterbox;
