@@ -34,6 +34,7 @@ mod parsing;
 mod pressing;
 mod sharing;
 mod signing;
+mod stopping;
 mod tampering;
 mod times;
 mod typing;
