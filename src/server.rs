@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
+use http::{HeaderValue, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -26,6 +27,7 @@ const CONNECTIONS_MAX: u64 = 4_096;
 const DESCRIPTORS_KEPT: u64 = 64;
 /// The largest head of a request, in bytes. Slack's have under 1 KiB.
 const HEAD_MAX: usize = 16 * 1024;
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// The pause after the system refused us a connection.
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
 
@@ -45,9 +47,9 @@ pub struct Bounds {
     pub head_deadline: Duration,
     /// Connections served at once.
     pub connections: usize,
-    /// Connections end after the request they are on, new ones after their first.
+    /// Connections end with their next answer.
     pub draining: CancellationToken,
-    /// No connection is taken any more, and those without a request are dropped.
+    /// No connection is taken any more, and those that wait for a request end.
     pub closed: CancellationToken,
     /// Each connection is a task on it.
     pub tasks: TaskTracker,
@@ -90,11 +92,15 @@ async fn connection(stream: TcpStream, router: Router, bounds: Bounds, guest: Ar
     let service = service_fn(|request: hyper::Request<Incoming>| {
         guest.enters();
         let answer = router.clone().call(request.map(Body::new));
-        let guest = &guest;
+        let (guest, draining) = (&guest, &bounds.draining);
         async move {
-            let answer: Result<Response, Infallible> = answer.await;
+            let mut answer: Response = answer.await?;
             guest.waits();
-            answer
+            // Ended without a word, a connection could lose the request that is already on its way.
+            if draining.is_cancelled() {
+                answer.headers_mut().insert(header::CONNECTION, CLOSE);
+            }
+            Ok::<_, Infallible>(answer)
         }
     });
     let mut connection = pin!(
@@ -102,24 +108,20 @@ async fn connection(stream: TcpStream, router: Router, bounds: Bounds, guest: Ar
             .timer(TokioTimer::new())
             .header_read_timeout(bounds.head_deadline)
             .max_buf_size(HEAD_MAX)
-            .keep_alive(!bounds.draining.is_cancelled())
             .serve_connection(TokioIo::new(stream), service)
     );
-    let (mut draining, mut closed) = (false, false);
+    let mut closed = false;
     loop {
         tokio::select! {
             // What ends a connection early is the other side's doing.
             _ = connection.as_mut() => return,
             () = guest.evicted.cancelled() => return,
-            () = bounds.draining.cancelled(), if !draining => {
-                draining = true;
-                connection.as_mut().graceful_shutdown();
-            }
             () = bounds.closed.cancelled(), if !closed => {
                 closed = true;
                 if !guest.was_served.load(Ordering::Acquire) {
                     return;
                 }
+                connection.as_mut().graceful_shutdown();
             }
         }
     }
