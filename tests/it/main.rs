@@ -19,6 +19,7 @@ mod breaks;
 mod buttons;
 mod cards;
 mod cleaning;
+mod connections;
 mod correcting;
 mod documents;
 mod doors;
