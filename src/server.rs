@@ -72,12 +72,13 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds) {
             () = bounds.closed.cancelled() => return,
         };
         if places.available_permits() == 0 {
-            lobby.evict_oldest();
+            lobby.make_room();
         }
         let place = tokio::select! {
             place = Arc::clone(&places).acquire_owned() => place,
             () = bounds.closed.cancelled() => return,
         };
+        lobby.has_room();
         let guest = Guest::new(Arc::clone(&lobby));
         let (router, bounds) = (router.clone(), bounds.clone());
         bounds.tasks.clone().spawn(async move {
@@ -95,9 +96,9 @@ async fn connection(stream: TcpStream, router: Router, bounds: Bounds, guest: Ar
         let (guest, draining) = (&guest, &bounds.draining);
         async move {
             let mut answer: Response = answer.await?;
-            guest.waits();
+            let crowded = guest.waits();
             // Ended without a word, a connection could lose the request that is already on its way.
-            if draining.is_cancelled() {
+            if crowded || draining.is_cancelled() {
                 answer.headers_mut().insert(header::CONNECTION, CLOSE);
             }
             Ok::<_, Infallible>(answer)
@@ -137,6 +138,8 @@ struct Lobby {
 struct Waiting {
     next: u64,
     guests: BTreeMap<u64, CancellationToken>,
+    /// Somebody is at the door, and nobody could be asked to leave.
+    crowded: bool,
 }
 
 /// One connection, as the lobby knows it.
@@ -148,10 +151,16 @@ struct Guest {
 }
 
 impl Lobby {
-    fn evict_oldest(&self) {
-        if let Some((_, evicted)) = lock(&self.waiting).guests.pop_first() {
-            evicted.cancel();
+    fn make_room(&self) {
+        let mut waiting = lock(&self.waiting);
+        match waiting.guests.pop_first() {
+            Some((_, evicted)) => evicted.cancel(),
+            None => waiting.crowded = true,
         }
+    }
+
+    fn has_room(&self) {
+        lock(&self.waiting).crowded = false;
     }
 }
 
@@ -167,12 +176,14 @@ impl Guest {
         Arc::new(guest)
     }
 
-    fn waits(&self) {
+    /// Waits for a request; says whether it should not, since its place is needed.
+    fn waits(&self) -> bool {
         let mut waiting = lock(&self.lobby.waiting);
         let number = waiting.next;
         waiting.next += 1;
         waiting.guests.insert(number, self.evicted.clone());
         *lock(&self.number) = Some(number);
+        waiting.crowded
     }
 
     fn enters(&self) {
