@@ -31,6 +31,8 @@ mod late;
 mod letterbox;
 mod limits;
 mod links;
+mod log;
+mod metrics;
 mod parsing;
 mod pressing;
 mod sharing;

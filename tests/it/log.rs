@@ -1,0 +1,259 @@
+//! What the log says: one line a command, with nothing secret and nothing of what libraries say.
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use kapso_slack::demo::{Fault, Person};
+use kapso_slack::telemetry::capped;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+
+use crate::house::{ID, house, plan};
+use crate::late::is_owed;
+
+const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
+
+/// A log line without what differs from run to run.
+fn settled(mut line: Value) -> Value {
+    for field in ["timestamp", "request_id"] {
+        assert!(line[field].is_string(), "{line}");
+        line[field] = json!("…");
+    }
+    for field in ["kapso_ms", "total_ms"] {
+        assert!(line[field].as_u64().unwrap() < 10_000, "{line}");
+        line[field] = json!(0);
+    }
+    line
+}
+
+#[tokio::test]
+async fn a_command_is_one_line_that_says_who_what_and_how_long() {
+    house(async |house| {
+        house.types(SHOW).await;
+        let lines = house.has_noted(1).await;
+        assert_eq!(
+            settled(lines[0].clone()),
+            json!({
+                "timestamp": "…",
+                "level": "INFO",
+                "target": "kapso_slack::bot",
+                "message": "command",
+                "request_id": "…",
+                "team": "T0001ABCD",
+                "channel": "C2147483705",
+                "user": "U2147483697",
+                "verb": "show",
+                "session_id": ID,
+                "outcome": "shown",
+                "answer": "in_time",
+                "kapso_ms": 0,
+                "total_ms": 0,
+            })
+        );
+        assert_eq!(house.log_lines().len(), 1, "and nothing else is logged");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_command_and_press_is_one_line() {
+    house(async |house| {
+        let card = house.types(SHOW).await;
+        house.presses(&card, "refresh").await;
+        house.presses_in_vain(&card, "open").await;
+        for command in [
+            "/sandbox",
+            "/sandbox help",
+            "/sandbox unknown-id",
+            "/sandbox list",
+            "/sandbox new +12025550123",
+            "/sandbox shwo",
+            "/sandbox what is this",
+            "/sandbox ../../etc",
+        ] {
+            house.types(command).await;
+        }
+        let lines = house.has_noted(10).await;
+        let told: Vec<String> = lines
+            .iter()
+            .map(|line| {
+                let word = |field: &str| line[field].as_str().unwrap_or("-").to_owned();
+                format!("{} {} {}", word("verb"), word("session_id"), word("outcome"))
+            })
+            .collect();
+        assert_snapshot!(told.join("\n"), @"
+        show 123e4567-e89b-12d3-a456-426614174000 shown
+        refresh 123e4567-e89b-12d3-a456-426614174000 shown
+        help - help
+        help - help
+        show unknown-id not_found
+        list - coming
+        new - coming
+        unknown - misread
+        unknown - misread
+        unknown - misread
+        ");
+        let log = house.log_lines();
+        assert_eq!(log.len(), 10, "{log:?}");
+        assert!(
+            !format!("{log:?}").contains("12025550123"),
+            "what was typed is not logged"
+        );
+        assert!(!format!("{log:?}").contains("etc"), "what was typed is not logged");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_line_says_how_long_kapso_took() {
+    plan()
+        .set(|settings| settings.reply_budget = Duration::from_millis(500))
+        .house(async |house| {
+            let exchange = is_owed(house).await;
+            house.kapso.release();
+            house.later(exchange).await;
+            let line = &house.has_noted(1).await[0];
+            let (kapso, total) = (line["kapso_ms"].as_u64().unwrap(), line["total_ms"].as_u64().unwrap());
+            assert!((400..10_000).contains(&kapso), "{line}");
+            assert!(total >= kapso, "{line}");
+            // A remembered answer took no time of Kapso's.
+            let exchange = house.sends(SHOW).await;
+            assert!(exchange.message.is_some());
+            let line = &house.has_noted(2).await[1];
+            assert!(line["kapso_ms"].as_u64().unwrap() < 400, "{line}");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn the_request_id_that_people_read_finds_the_line() {
+    house(async |house| {
+        let mut seen = Vec::new();
+        for command in ["/sandbox unknown-1", "/sandbox unknown-2", "/sandbox unknown-3"] {
+            let text = house.reads(command).await;
+            let (_, read) = text.rsplit_once("Request ").unwrap();
+            let line = house.command_lines().pop().unwrap();
+            assert_eq!(line["request_id"], read, "{text}");
+            assert_eq!(read.len(), 8, "short enough to be read out");
+            seen.push(read.to_owned());
+        }
+        seen.dedup();
+        assert_eq!(seen.len(), 3, "{seen:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn ids_in_the_log_are_slacks_and_not_what_somebody_made_of_them() {
+    house(async |house| {
+        house.person = Person {
+            team: "T1\nlevel=ERROR".to_owned(),
+            channel: "C1\u{1b}[31m".to_owned(),
+            user: "U1\"}{".to_owned(),
+            ..Person::default()
+        };
+        house.types(SHOW).await;
+        // Every line is still one JSON object, or this would fail.
+        let lines = house.has_noted(1).await;
+        assert_eq!(lines[0]["team"], "T1\nlevel=ERROR");
+        assert_eq!(house.log_lines().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn trace_shows_no_line_of_a_library_above_a_warning() {
+    house(async |house| {
+        house.types(SHOW).await;
+        house.kapso.fail_next(Fault::HangUp);
+        house.types("/sandbox unknown-id").await;
+        tracing::info!(target: "hyper_util::client", "zebra");
+        tracing::debug!(target: "reqwest", "zebra");
+        tracing::trace!(target: "rustls::client", "zebra");
+        tracing::trace!(target: "kapso_slack", "ours");
+        tracing::warn!(target: "rustls", "a library's warning");
+        let log = house.log_lines();
+        for line in &log {
+            let ours = line["target"].as_str().unwrap().split("::").next() == Some("kapso_slack");
+            assert!(ours || line["level"] == "WARN" || line["level"] == "ERROR", "{line}");
+            assert_ne!(line["message"], "zebra");
+        }
+        for message in ["ours", "a library's warning"] {
+            assert!(
+                log.iter().any(|line| line["message"] == message),
+                "{message} is missing: {log:?}"
+            );
+        }
+    })
+    .await;
+}
+
+#[test]
+fn whatever_the_filter_libraries_are_capped() {
+    for filter in [
+        "trace",
+        "debug",
+        "hyper=trace",
+        "hyper_util=debug,reqwest=trace,kapso_slack=trace",
+        "kapso_slack=trace",
+        "kapso=trace",
+        "k=trace",
+        "=trace",
+        "trace,hyper::proto=trace",
+        "info,rustls=info",
+    ] {
+        let capped = capped(&filter.parse().unwrap());
+        for target in [
+            "hyper",
+            "hyper::proto::h1",
+            "hyper_util::client::legacy",
+            "reqwest::connect",
+            "rustls",
+            "kapso",
+            "",
+        ] {
+            assert!(!capped.would_enable(target, &Level::INFO), "{filter} opens {target}");
+        }
+    }
+}
+
+#[test]
+fn what_is_asked_of_our_own_lines_is_kept() {
+    for (filter, target, level, shown) in [
+        ("info", "kapso_slack::bot", Level::INFO, true),
+        ("info", "kapso_slack::bot", Level::DEBUG, false),
+        ("trace", "kapso_slack::kapso::client", Level::TRACE, true),
+        ("warn,kapso_slack=debug", "kapso_slack::bot", Level::DEBUG, true),
+        ("warn,kapso_slack::bot=debug", "kapso_slack::http", Level::INFO, false),
+        ("off", "kapso_slack::bot", Level::ERROR, false),
+        ("off", "hyper", Level::ERROR, false),
+        ("error", "hyper", Level::WARN, false),
+        ("trace", "hyper", Level::WARN, true),
+        ("info,hyper=error", "hyper", Level::WARN, false),
+        ("info,hyper=off", "hyper::proto", Level::ERROR, false),
+    ] {
+        let capped = capped(&filter.parse().unwrap());
+        assert_eq!(
+            capped.would_enable(target, &level),
+            shown,
+            "{filter}: {target} at {level}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_filter_opens_a_library(
+        target in "(hyper|reqwest|rustls|h2|kapso|kapso|tokio)(::[a-z]{1,8}){0,2}",
+        level in "(trace|debug|info|warn|error|off)",
+        all in "(trace|debug|info|warn|error|off)",
+    ) {
+        let filter: Targets = format!("{all},{target}={level}").parse().unwrap();
+        let capped = capped(&filter);
+        for level in [Level::INFO, Level::DEBUG, Level::TRACE] {
+            prop_assert!(!capped.would_enable(&target, &level), "{filter}");
+        }
+    }
+}

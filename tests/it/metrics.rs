@@ -1,0 +1,184 @@
+//! What the metrics count, on an address of their own.
+
+use http::StatusCode;
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use jiff::SignedDuration;
+use kapso_slack::demo::Fault;
+
+use crate::house::{House, ID, house, plan};
+use crate::late::is_owed;
+
+/// The lines of the page that count something, in order, without those about how long it took.
+async fn counts(house: &House) -> String {
+    let page = house.metrics().await;
+    let mut lines: Vec<&str> = page
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.contains("_bucket") && !line.contains("_sum"))
+        .collect();
+    lines.sort_unstable();
+    lines.join("\n")
+}
+
+#[tokio::test]
+async fn before_anything_happens_they_stand_at_nought() {
+    house(async |house| {
+        assert_snapshot!(counts(house).await, @"
+        kapso_slack_answer_seconds_count 0
+        kapso_slack_kapso_rate_limit_left 100
+        kapso_slack_kapso_request_seconds_count 0
+        ");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn they_count_what_happened() {
+    plan()
+        .set(|settings| settings.reply_budget = Duration::from_millis(500))
+        .house(async |house| {
+            let exchange = is_owed(house).await;
+            house.kapso.release();
+            let card = house.later(exchange).await;
+            house.presses(&card, "refresh").await;
+            house.types("/sandbox help").await;
+            house.types("/sandbox unknown-id").await;
+            house.kapso_answers(500, "");
+            house.types("/sandbox unknown-id").await;
+            house.kapso.fail_next(Fault::HangUp);
+            house.types("/sandbox unknown-id").await;
+            house.kapso_answers(401, "");
+            house.types("/sandbox unknown-id").await;
+            house.has_noted(7).await;
+            assert_snapshot!(counts(house).await, @r#"
+            kapso_slack_answer_seconds_count 7
+            kapso_slack_answers_total{answer="in_time"} 5
+            kapso_slack_answers_total{answer="late"} 2
+            kapso_slack_commands_total{outcome="help"} 1
+            kapso_slack_commands_total{outcome="key_refused"} 1
+            kapso_slack_commands_total{outcome="not_found"} 3
+            kapso_slack_commands_total{outcome="shown"} 2
+            kapso_slack_kapso_rate_limit_left 92
+            kapso_slack_kapso_request_seconds_count 8
+            kapso_slack_kapso_requests_total{status="200"} 2
+            kapso_slack_kapso_requests_total{status="401"} 1
+            kapso_slack_kapso_requests_total{status="404"} 3
+            kapso_slack_kapso_requests_total{status="500"} 1
+            kapso_slack_kapso_requests_total{status="none"} 1
+            "#);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn they_count_what_is_lost() {
+    plan()
+        .late()
+        .house(async |house| {
+            is_owed(house).await;
+            house.slack.refuse_next(StatusCode::NOT_FOUND, None);
+            house.kapso.release();
+            house.has_noted(1).await;
+            let counts = counts(house).await;
+            assert!(
+                counts.contains("kapso_slack_answers_total{answer=\"lost\"} 1"),
+                "{counts}"
+            );
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn they_say_what_they_count() {
+    house(async |house| {
+        house.types(&format!("/sandbox {ID}")).await;
+        let url = house.app_url.join("/slack/commands").unwrap();
+        assert_eq!(house.http.post(url).send().await.unwrap().status(), 415);
+        let page = house.metrics().await;
+        let about: Vec<&str> = page.lines().filter(|line| line.starts_with("# HELP")).collect();
+        assert_snapshot!(about.join("\n"), @"
+        # HELP kapso_slack_commands Commands and presses by what came of them.
+        # HELP kapso_slack_answers Answers by how they reached the asker.
+        # HELP kapso_slack_answer_seconds From the request's arrival until its answer was handed over.
+        # HELP kapso_slack_refused_requests Requests turned away unanswered because they were not Slack's.
+        # HELP kapso_slack_kapso_requests Requests to Kapso by status.
+        # HELP kapso_slack_kapso_request_seconds Time that Kapso took for one request.
+        # HELP kapso_slack_kapso_rate_limit_left Requests that Kapso's rate limit allowed after the last one.
+        ");
+        assert_eq!(page.matches("# TYPE").count(), about.len());
+        assert!(page.ends_with("# EOF\n"), "{page}");
+        let answer = house.http.get(house.metrics_url.clone().unwrap()).send().await.unwrap();
+        let kind = &answer.headers()["content-type"];
+        assert_eq!(kind, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn requests_that_are_not_slacks_are_counted_apart_and_logged() {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    house(async |house| {
+        let post = async |kind: &str, body: String| {
+            let url = house.app_url.join("/slack/commands").unwrap();
+            let answer = house
+                .http
+                .post(url)
+                .header("content-type", kind)
+                .body(body)
+                .send()
+                .await;
+            answer.unwrap().status().as_u16()
+        };
+        assert_eq!(post(FORM, "command=%2Fsandbox".to_owned()).await, 401);
+        assert_eq!(post("application/json", "{}".to_owned()).await, 415);
+        assert_eq!(post(FORM, "x".repeat(65 * 1024)).await, 413);
+        let slip = house.slip(ID, None);
+        house.passes(SignedDuration::from_secs(301));
+        assert_eq!(house.answers(&slip).await.status, 401);
+        // Slack checks the certificate: nothing is turned away.
+        assert_eq!(post(FORM, "ssl_check=1".to_owned()).await, 200);
+
+        assert_snapshot!(counts(house).await, @r#"
+        kapso_slack_answer_seconds_count 0
+        kapso_slack_kapso_rate_limit_left 100
+        kapso_slack_kapso_request_seconds_count 0
+        kapso_slack_refused_requests_total{status="401"} 2
+        kapso_slack_refused_requests_total{status="413"} 1
+        kapso_slack_refused_requests_total{status="415"} 1
+        "#);
+        let reasons: Vec<String> = house
+            .log_lines()
+            .iter()
+            .map(|line| format!("{} {} {}", line["level"], line["status"], line["reason"]))
+            .collect();
+        assert_snapshot!(reasons.join("\n"), @r#"
+        "WARN" 401 "a signature header is missing or repeated"
+        "WARN" 415 "the content type is not application/x-www-form-urlencoded"
+        "WARN" 413 "the body is over 64 KiB"
+        "WARN" 401 "the stamp is 301 s away from this machine's clock"
+        "#);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn metrics_are_on_their_own_address_alone() {
+    house(async |house| {
+        assert_eq!(house.gets("/metrics").await.0, 404);
+        assert_eq!(house.gets("/metrics/").await.0, 404);
+        let metrics = house.metrics_url.clone().unwrap();
+        for path in ["/", "/healthz", "/readyz", "/slack/commands", "/metrics/"] {
+            let answer = house.http.get(metrics.join(path).unwrap()).send().await.unwrap();
+            assert_eq!(answer.status(), 404, "{path}");
+        }
+    })
+    .await;
+    plan()
+        .with("METRICS_ADDR", "")
+        .house(async |house| {
+            assert_eq!(house.metrics_url, None);
+            assert_eq!(house.gets("/metrics").await.0, 404);
+        })
+        .await;
+}
