@@ -20,7 +20,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::kapso::Observation;
+use crate::kapso::{FIRST_LIMIT, Observation};
 
 /// The target of our own log lines.
 const OURS: &str = "kapso_slack";
@@ -174,7 +174,7 @@ impl EncodeLabelValue for Status {
 }
 
 impl Metrics {
-    /// Metrics that stand at nought.
+    /// Metrics that stand at nought, with the whole rate limit left.
     #[must_use]
     pub fn new() -> Self {
         let seconds = || Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0]);
@@ -188,6 +188,7 @@ impl Metrics {
             kapso_time: seconds(),
             kapso_left: Gauge::default(),
         };
+        metrics.kapso_left.set(u64::from(FIRST_LIMIT));
         let registry = &mut metrics.registry;
         registry.register(
             "commands",

@@ -9,8 +9,8 @@ use http::HeaderMap;
 use jiff::Timestamp;
 
 const WINDOW_MS: i64 = 60_000;
-/// Kapso's smallest plan.
-const FIRST_LIMIT: u32 = 100;
+/// Requests a minute until Kapso says how many there are: its smallest plan's.
+pub const FIRST_LIMIT: u32 = 100;
 /// What a 429 means that does not say how long: the 60 s that Kapso documents.
 const DEFAULT_WAIT: Duration = Duration::from_mins(1);
 /// The longest wait believed, so that one odd answer does not shut the app for a day.

@@ -9,4 +9,5 @@ mod session;
 
 pub use client::{Age, Client, Observation, Timing};
 pub use error::{Error, NoAnswer};
+pub use limit::FIRST_LIMIT;
 pub use session::{ActivationLink, NotWhatsApp, Session, SessionId, Status};
