@@ -35,6 +35,8 @@ mod log;
 mod metrics;
 mod parsing;
 mod pressing;
+mod secrets;
+mod settings;
 mod sharing;
 mod signing;
 mod stopping;
