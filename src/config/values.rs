@@ -98,6 +98,9 @@ impl Environment {
                 Err(problem) => problems.add(NAME, format_args!("`{host}` {problem}")),
             }
         }
+        if entries(hosts).next().is_none() {
+            problems.add(NAME, "names no host; unset it for Slack's own");
+        }
         allowed
     }
 
@@ -111,7 +114,7 @@ impl Environment {
                 problems.add(name, format_args!("`{id}` is no Slack id such as {}012AB3CD", kinds[0]));
             }
         }
-        if allowed.is_empty() {
+        if entries(list).next().is_none() {
             problems.add(name, "names nobody; unset it to allow everyone");
         }
         Some(allowed)

@@ -59,10 +59,16 @@ impl FromStr for ResponseHost {
             return bare.then(|| Self::Origin(url.origin())).ok_or(NotAHost);
         }
         match Host::parse(text) {
-            Ok(Host::Domain(host)) if !host.is_empty() && !host.starts_with('.') => Ok(Self::Host(host)),
+            Ok(Host::Domain(host)) if is_exact(&host) => Ok(Self::Host(host)),
             _ => Err(NotAHost),
         }
     }
+}
+
+/// Whether it is a name that a host can have: a pattern such as `*.slack.com` would silently match nothing.
+fn is_exact(host: &str) -> bool {
+    host.split('.')
+        .all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
 }
 
 impl ResponseHost {
