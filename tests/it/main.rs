@@ -11,9 +11,11 @@
 mod harmless;
 mod house;
 mod knock;
+mod program;
 mod wire;
 
 mod allowed;
+mod binary;
 mod bodies;
 mod breaks;
 mod buttons;
@@ -43,4 +45,5 @@ mod stopping;
 mod tampering;
 mod times;
 mod typing;
+mod verbs;
 mod walls;
