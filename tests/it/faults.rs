@@ -240,7 +240,7 @@ async fn a_key_that_kapso_does_not_know_is_refused() {
 #[tokio::test]
 async fn kapso_that_hangs_is_given_up_after_three_tries() {
     plan()
-        .set(|settings| settings.timing.kapso.attempt = Duration::from_millis(20))
+        .set(|settings| settings.timing.kapso.attempt = Duration::from_millis(200))
         .house(async |house| {
             house.kapso.fail(Some(Fault::Hold));
             let error = "Kapso did not answer: the request failed: error sending request: operation timed out";
@@ -253,7 +253,7 @@ async fn kapso_that_hangs_is_given_up_after_three_tries() {
 #[tokio::test]
 async fn all_tries_together_have_a_deadline_too() {
     plan()
-        .set(|settings| settings.timing.kapso.total = Duration::from_millis(50))
+        .set(|settings| settings.timing.kapso.total = Duration::from_millis(500))
         .house(async |house| {
             house.kapso.fail(Some(Fault::Hold));
             reads_one_sentence(house, "hang", "no_answer", "Kapso did not answer: no answer within").await;

@@ -79,12 +79,15 @@ async fn a_hundred_owed_answers_are_delivered() {
         .late()
         .house(async |house| {
             house.kapso.fail(Some(Fault::Hold));
-            let exchanges = join_all((0..100).map(async |n| {
-                let id = format!("session-{n}");
-                house.kapso.add(&id);
-                (house.types_in_vain(&format!("/sandbox {id}")).await, id)
-            }))
-            .await;
+            let mut exchanges = Vec::new();
+            for crowd in 0..4 {
+                let typed = (0..25).map(async |n| {
+                    let id = format!("session-{crowd}-{n}");
+                    house.kapso.add(&id);
+                    (house.types_in_vain(&format!("/sandbox {id}")).await, id)
+                });
+                exchanges.extend(join_all(typed).await);
+            }
             house.kapso.has_been_asked(100).await;
             house.is_asked_to_stop();
             house.kapso.fail(None);
