@@ -75,36 +75,57 @@ async fn play(port: u16, open: bool) -> Result<(), Box<dyn Error>> {
     let warnings = tracing_subscriber::filter::Targets::new().with_default(tracing::Level::WARN);
     telemetry::start(LogFormat::Text, &warnings);
     let mut playing = start(port, Clock::system(), |_| {}).await?;
-    show(&playing).await;
     if open {
         open_in_browser(playing.url());
     }
-    stop.await;
+    tokio::select! {
+        () = stop => {}
+        () = async {
+            show(&playing).await;
+            std::future::pending().await
+        } => {}
+    }
     playing.stop_service().await;
     Ok(())
 }
 
-/// Types a command, prints what a person in Slack would read, and says where there is more.
+/// Says where the playground is, types a few commands and prints what a person in Slack would read.
 async fn show(playing: &Playing) {
-    let command = format!("{} {}", House::COMMAND, house::PENDING);
-    let answer = playing.house().ask(&command).await;
     let port = match playing.url().port() {
         Some(port) if port != PORT => format!(" --port {port}"),
         _ => String::new(),
     };
     say(&format!(
         "Kapso's WhatsApp sandbox, in Slack: the real service, between a fake Slack and a fake Kapso.\n\n\
-         > {command}\n    {}\n\n\
          Type, press and break things:  {}\n\
          Every message there is:        {}gallery\n\
-         From a second terminal:        {} demo{port} --type \"{} help\"\n\n\
-         Ctrl-C ends the demo.",
-        answer.replace('\n', "\n    "),
+         From a second terminal:        {} demo{port} --type \"{} help\"\n\
+         Ctrl-C ends the demo.\n",
         playing.url(),
         playing.url(),
         std::env::args().next().unwrap_or_else(|| "kapso-slack".to_owned()),
         House::COMMAND,
     ));
+    let house = playing.house();
+    let examples = [
+        ("a session that waits for its tester", house::PENDING, None),
+        ("an id that Kapso does not know", "no-such-session", None),
+        (
+            "Kapso takes 3 s: the answer comes later, as a message of its own",
+            "active",
+            Some(Fault::Slow(Duration::from_secs(3))),
+        ),
+        ("help", "help", None),
+    ];
+    for (what, typed, fault) in examples {
+        let command = format!("{} {typed}", House::COMMAND);
+        say(&format!("— {what}\n> {command}"));
+        if let Some(fault) = fault {
+            house.kapso.fail_next(fault);
+        }
+        let answer = house.ask(&command).await;
+        say(&format!("    {}\n", answer.replace('\n', "\n    ")));
+    }
 }
 
 /// Asks the system to open the playground. The demo plays on if there is no browser.

@@ -207,7 +207,10 @@ mod tests {
                 headers.insert(HeaderName::from_static("x-ratelimit-remaining"), remaining.into());
                 headers.insert(http::header::RETRY_AFTER, HeaderValue::from(remaining));
                 match what {
-                    0 => limit.learn(&headers, at(now)),
+                    0 => {
+                        limit.learn_limit(&headers);
+                        limit.learn_use(&headers, at(now));
+                    }
                     1 => drop(limit.close(&headers, at(now))),
                     _ => drop(limit.take(at(now))),
                 }

@@ -88,7 +88,7 @@ async fn every_command_and_press_is_one_line() {
         refresh 123e4567-e89b-12d3-a456-426614174000 shown
         help - help
         help - help
-        show unknown-id not_found
+        show - not_found
         list - coming
         new - coming
         unknown - misread

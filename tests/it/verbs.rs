@@ -194,15 +194,6 @@ fn demo(arguments: &[&str]) -> Program {
 #[tokio::test]
 async fn the_demo_needs_nothing_and_can_be_typed_into_from_elsewhere() {
     let mut playing = demo(&["demo", "--port", "0"]).starts();
-    playing.says(&format!("> /sandbox {ID}")).await;
-    playing.says("    WHATSAPP SANDBOX SESSION").await;
-    playing.says("    🟡 Waiting for activation").await;
-    playing.says("[ Activate in WhatsApp → https://wa.me/").await;
-    playing
-        .says("    There is no session not-a-session-of-ours in this app's Kapso project.")
-        .await;
-    playing.says("    🟢 Active").await;
-    playing.says("    /sandbox <session id>").await;
     let typing = playing.says(" --type ").await;
     let port = typing
         .split_once("--port ")
@@ -210,6 +201,15 @@ async fn the_demo_needs_nothing_and_can_be_typed_into_from_elsewhere() {
         .expect("a port")
         .0;
     playing.says("Ctrl-C ends the demo.").await;
+    playing.says(&format!("> /sandbox {ID}")).await;
+    playing.says("    WHATSAPP SANDBOX SESSION").await;
+    playing.says("    🟡 Waiting for activation").await;
+    playing.says("[ Activate in WhatsApp → https://wa.me/").await;
+    playing
+        .says("    There is no session with this id in this app's Kapso project.")
+        .await;
+    playing.says("    🟢 Active").await;
+    playing.says("    /sandbox <session id>").await;
 
     for (command, reads) in [
         ("/sandbox expired", "⚫ Expired"),
