@@ -8,7 +8,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,6 +24,8 @@ use crate::slack::response_url::Postman;
 use crate::slack::signature::SigningSecrets;
 use crate::telemetry::Metrics;
 
+/// Connections to the metrics at once, within the descriptors that are kept free.
+const METRICS_CONNECTIONS: usize = 16;
 /// Idle connections kept to one host.
 const IDLE_CONNECTIONS: usize = 32;
 
@@ -132,7 +134,11 @@ impl App {
         };
         if let Some(listener) = self.metrics_listener {
             let page = http::metrics(Arc::clone(&bot.metrics));
-            bounds.tasks.spawn(server::serve(listener, page, bounds.clone()));
+            let few = Bounds {
+                connections: METRICS_CONNECTIONS,
+                ..bounds.clone()
+            };
+            bounds.tasks.spawn(server::serve(listener, page, few));
         }
         let routes = http::routes(self.desk);
         let serving = server::serve(listener, routes, bounds.clone());
@@ -156,9 +162,13 @@ async fn drain(bot: &Bot, bounds: &Bounds, timing: &Drain) {
         bot.give_up.cancel();
         let _ = timeout_at(began + timing.delivery, bot.tasks.wait()).await;
     }
+    // Whoever routes requests here needs a moment to see that they should go elsewhere.
+    sleep_until(began + timing.linger).await;
     bounds.closed.cancel();
     bounds.tasks.close();
     let _ = timeout_at(Instant::now() + timing.connections, bounds.tasks.wait()).await;
+    // What came with the last requests.
+    let _ = timeout_at(began + timing.delivery, bot.tasks.wait()).await;
     match bot.tasks.len() {
         0 => tracing::info!("stopped; nothing is owed"),
         lost => tracing::error!(lost, "stopped; answers were lost"),
@@ -172,6 +182,8 @@ pub struct Drain {
     pub kapso: Duration,
     /// How long after the signal answers are delivered.
     pub delivery: Duration,
+    /// How long after the signal requests are answered at least, if only with "being restarted".
+    pub linger: Duration,
     /// How long connections then have to take their last response.
     pub connections: Duration,
 }

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use http::{HeaderValue, header};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -91,8 +93,11 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds) {
 async fn connection(stream: TcpStream, router: Router, bounds: Bounds, guest: Arc<Guest>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        guest.enters();
-        let answer = router.clone().call(request.map(Body::new));
+        guest.was_served.store(true, Ordering::Release);
+        let guest_reads = Arc::clone(&guest);
+        let answer = router
+            .clone()
+            .call(request.map(|body| Body::new(Arriving::new(body, guest_reads))));
         let (guest, draining) = (&guest, &bounds.draining);
         async move {
             let mut answer: Response = answer.await?;
@@ -128,7 +133,50 @@ async fn connection(stream: TcpStream, router: Router, bounds: Bounds, guest: Ar
     }
 }
 
-/// The connections that have not sent a complete head, oldest first: those who make room at the cap.
+/// The body of a request. As long as it has not all arrived, its connection counts as waiting: whoever sends slowly
+/// has shown nothing yet that would give it a right to its place.
+struct Arriving {
+    body: Incoming,
+    guest: Arc<Guest>,
+}
+
+impl Arriving {
+    fn new(body: Incoming, guest: Arc<Guest>) -> Self {
+        let arriving = Self { body, guest };
+        arriving.look();
+        arriving
+    }
+
+    fn look(&self) {
+        if self.body.is_end_stream() {
+            self.guest.leaves();
+        }
+    }
+}
+
+impl hyper::body::Body for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        self.look();
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The connections that have not sent a complete request, oldest first: those who make room at the cap.
 #[derive(Default)]
 struct Lobby {
     waiting: Mutex<Waiting>,
@@ -178,17 +226,13 @@ impl Guest {
 
     /// Waits for a request; says whether it should not, since its place is needed.
     fn waits(&self) -> bool {
+        self.leaves();
         let mut waiting = lock(&self.lobby.waiting);
         let number = waiting.next;
         waiting.next += 1;
         waiting.guests.insert(number, self.evicted.clone());
         *lock(&self.number) = Some(number);
         waiting.crowded
-    }
-
-    fn enters(&self) {
-        self.was_served.store(true, Ordering::Release);
-        self.leaves();
     }
 
     fn leaves(&self) {

@@ -168,6 +168,7 @@ impl Timing {
             drain: Drain {
                 kapso: Duration::from_millis(4_500),
                 delivery: Duration::from_millis(6_500),
+                linger: Duration::from_secs(1),
                 connections: Duration::from_millis(500),
             },
         }

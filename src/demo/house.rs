@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -160,7 +161,10 @@ fn settings(kapso: &FakeKapso, slack: &FakeSlack) -> Result<Settings, Box<dyn Er
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
-    Ok(environment.settings()?)
+    let mut settings = environment.settings()?;
+    // Nobody routes requests to a demo.
+    settings.timing.drain.linger = Duration::ZERO;
+    Ok(settings)
 }
 
 /// A session in every state there is.

@@ -82,7 +82,7 @@ async fn play(port: u16, open: bool) -> Result<(), Box<dyn Error>> {
         () = stop => {}
         () = async {
             show(&playing).await;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         } => {}
     }
     playing.stop_service().await;

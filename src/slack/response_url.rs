@@ -26,6 +26,8 @@ const USES: u32 = 4;
 const LIFETIME: SignedDuration = SignedDuration::from_mins(29);
 /// Tries for a post that failed without saying when to come back. Each may have been taken all the same.
 const BLIND_TRIES: u32 = 3;
+/// The longest pause while there is no connection to Slack.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// The most of Slack's reply that is read.
 const REPLY_MAX: usize = 4 * 1024;
 
@@ -160,9 +162,10 @@ impl Postman {
         let body = Bytes::from(message.to_json());
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(self.timing.pause)
+            .with_max_delay(PAUSE_MAX)
             .with_factor(2.0)
             .with_jitter()
-            .with_max_times(USES as usize)
+            .without_max_times()
             .build();
         let mut blind_tries = 0;
         loop {
@@ -177,6 +180,11 @@ impl Postman {
                 Attempt::Taken => return Ok(()),
                 Attempt::Refused(status) => return Err(Lost::Refused(status)),
                 Attempt::ComeBack(after) => after,
+                Attempt::NotSent => {
+                    // Slack has seen nothing of it, so it cost no use.
+                    letterbox.uses_left += 1;
+                    pauses.next().unwrap_or(PAUSE_MAX)
+                }
                 Attempt::Failed => {
                     blind_tries += 1;
                     if blind_tries == BLIND_TRIES {
@@ -211,8 +219,10 @@ impl Postman {
             .body(body)
             .send()
             .await;
-        let Ok(mut reply) = sent else {
-            return Attempt::Failed;
+        let mut reply = match sent {
+            Ok(reply) => reply,
+            Err(error) if error.is_connect() => return Attempt::NotSent,
+            Err(_) => return Attempt::Failed,
         };
         let status = reply.status();
         if status == StatusCode::TOO_MANY_REQUESTS {
@@ -248,6 +258,9 @@ enum Attempt {
     Taken,
     Refused(StatusCode),
     ComeBack(Duration),
+    /// There was no connection.
+    NotSent,
+    /// It may have been taken all the same.
     Failed,
 }
 

@@ -185,3 +185,26 @@ async fn one_connection_takes_many_commands() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn whose_body_never_ends_makes_room_too() {
+    plan()
+        .set(|settings| settings.connections = Some(3))
+        .house(async |house| {
+            let mut trickling = Vec::new();
+            for _ in 0..6 {
+                let mut line = Line::to(&house.app_url).await;
+                line.says(
+                    "POST /slack/commands HTTP/1.1\r\nhost: x\r\ncontent-length: 400\r\n\
+                     content-type: application/x-www-form-urlencoded\r\n\r\ncommand=",
+                )
+                .await;
+                trickling.push(line);
+            }
+            let began = Instant::now();
+            assert!(house.reads(SHOW).await.contains("Waiting for activation"));
+            assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+            assert_eq!(trickling[0].ends().await, "", "the oldest makes room");
+        })
+        .await;
+}

@@ -143,6 +143,7 @@ impl Plan {
         let mut settings = Environment::of(variables).settings().unwrap();
         settings.timing.kapso.pause = Duration::from_millis(1);
         settings.timing.post.pause = Duration::from_millis(1);
+        settings.timing.drain.linger = Duration::ZERO;
         for change in self.settings {
             change(&mut settings);
         }

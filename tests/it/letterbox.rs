@@ -292,3 +292,39 @@ async fn a_redirect_of_slacks_is_not_followed() {
     }
     assert_eq!(elsewhere.requests(), Vec::<String>::new());
 }
+
+/// What never reached Slack has cost none of the posts, so there is no reason to give up on it.
+#[tokio::test]
+async fn a_network_that_is_down_for_a_while_loses_nothing() {
+    let closed = crate::house::port().await;
+    let address = closed.local_addr().unwrap();
+    drop(closed);
+    plan()
+        .late()
+        .with("SLACK_RESPONSE_HOSTS", format!("http://{address}"))
+        .house(async |house| {
+            house.kapso.fail_next(Fault::Hold);
+            let slip = house.slip(ID, Some(&format!("http://{address}/commands/T1/1/x")));
+            assert_eq!(house.answers(&slip).await.status, 200);
+            house.kapso.release();
+            // More than enough for the four posts that there are.
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_millis(500) {
+                house.gets("/healthz").await;
+            }
+            assert_eq!(house.command_lines().len(), 0, "it has not given up");
+            let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4];
+            tokio::io::AsyncReadExt::read_exact(&mut stream, &mut request)
+                .await
+                .unwrap();
+            assert_eq!(&request, b"POST");
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+                .await
+                .unwrap();
+            let line = house.has_noted(1).await.remove(0);
+            assert_eq!(line["answer"], "late");
+        })
+        .await;
+}

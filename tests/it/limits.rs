@@ -287,3 +287,16 @@ async fn a_crowd_at_the_same_moment_does_not_slip_through() {
         })
         .await;
 }
+
+/// "Nothing remains" is what a 429 means; it says itself for how long.
+#[tokio::test]
+async fn a_429_after_which_nothing_remains_is_over_when_it_says() {
+    house(async |house| {
+        let fault = limited(Some("5")).with_header(HeaderName::from_static("x-ratelimit-remaining"), "0");
+        house.kapso.fail_next(fault);
+        assert_eq!(must_wait(house, ID).await, Some(5));
+        house.passes(SignedDuration::from_secs(5));
+        assert_eq!(must_wait(house, ID).await, None);
+    })
+    .await;
+}

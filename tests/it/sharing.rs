@@ -98,3 +98,29 @@ async fn fifty_who_press_refresh_make_at_most_two_requests() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn who_presses_refresh_reads_no_answer_that_was_asked_for_before() {
+    house(async |house| {
+        let card = house.types("/sandbox 123e4567-e89b-12d3-a456-426614174000").await;
+        house.passes(SignedDuration::from_secs(6));
+        // Somebody else's look-up is under way.
+
+        house.kapso.fail_next(Fault::Hold);
+        let other = house.reads("/sandbox 123e4567-e89b-12d3-a456-426614174000");
+        let pressing = async {
+            house.kapso.has_been_asked(2).await;
+            house.kapso.activate(ID);
+            let pressed = house.presses(&card, "refresh");
+            let released = async {
+                house.gets("/healthz").await;
+                house.kapso.release();
+            };
+            tokio::join!(pressed, released).0
+        };
+        let (_, fresh) = tokio::join!(other, pressing);
+        assert!(fresh.message["text"].as_str().unwrap().contains("is active"));
+        assert_eq!(house.kapso.requests().len(), 3, "it asked again");
+    })
+    .await;
+}
