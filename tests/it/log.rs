@@ -66,7 +66,8 @@ async fn every_command_and_press_is_one_line() {
         for command in [
             "/sandbox",
             "/sandbox help",
-            "/sandbox unknown-id",
+            "/sandbox 00000000-0000-0000-0000-000000000000",
+            "/sandbox a-word-typed-by-mistake",
             "/sandbox list",
             "/sandbox new +12025550123",
             "/sandbox shwo",
@@ -75,7 +76,7 @@ async fn every_command_and_press_is_one_line() {
         ] {
             house.types(command).await;
         }
-        let lines = house.has_noted(10).await;
+        let lines = house.has_noted(11).await;
         let told: Vec<String> = lines
             .iter()
             .map(|line| {
@@ -88,6 +89,7 @@ async fn every_command_and_press_is_one_line() {
         refresh 123e4567-e89b-12d3-a456-426614174000 shown
         help - help
         help - help
+        show 00000000-0000-0000-0000-000000000000 not_found
         show - not_found
         list - coming
         new - coming
@@ -96,12 +98,13 @@ async fn every_command_and_press_is_one_line() {
         unknown - misread
         ");
         let log = house.log_lines();
-        assert_eq!(log.len(), 10, "{log:?}");
+        assert_eq!(log.len(), 11, "{log:?}");
         assert!(
             !format!("{log:?}").contains("12025550123"),
             "what was typed is not logged"
         );
         assert!(!format!("{log:?}").contains("etc"), "what was typed is not logged");
+        assert!(!format!("{log:?}").contains("mistake"), "what was typed is not logged");
     })
     .await;
 }
