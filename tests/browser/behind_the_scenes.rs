@@ -8,7 +8,7 @@ use crate::page::{ID, page};
 async fn each_fault_leads_to_its_own_sentence() {
     let sentences = [
         ("401", "Kapso refused this app's key"),
-        ("404", "There is no session active"),
+        ("404", "There is no session with this id"),
         ("500", "Kapso did not answer"),
         ("Garbage", "Kapso answered in a way this app does not know"),
         ("429", "Kapso is limiting this app's requests. Try again in 60 s."),
@@ -67,7 +67,7 @@ async fn a_day_later_the_dates_are_told_anew() {
         page.clicks("#clock button", "15 minutes later").await;
         page.presses("Refresh").await;
         let card = page.reads("Expired today at 10:00 AM (15 minutes ago)").await;
-        assert!(card.contains("it may have lapsed"), "{card}");
+        assert!(card.contains("its time is over"), "{card}");
     })
     .await;
 }
