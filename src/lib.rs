@@ -21,6 +21,7 @@ pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod http;
+pub mod jobs;
 pub mod kapso;
 mod manifest;
 pub mod server;

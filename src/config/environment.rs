@@ -104,6 +104,7 @@ impl Environment {
                 channels: self.allow_list(&mut problems, "ALLOWED_CHANNELS", &['C', 'G', 'D']),
                 users: self.allow_list(&mut problems, "ALLOWED_USERS", &['U', 'W']),
             },
+            database: self.database(&mut problems),
             metrics_addr: self.metrics_addr(&mut problems),
             connections: None,
             timing: Timing::standard(reply_budget),

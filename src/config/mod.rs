@@ -16,6 +16,7 @@ use url::Url;
 
 use crate::app::Drain;
 use crate::commands::Allowed;
+use crate::jobs::DatabaseUrl;
 use crate::kapso;
 use crate::slack::response_url::{self, ResponseHost};
 use crate::telemetry::LogFormat;
@@ -35,7 +36,7 @@ pub struct Variable {
 }
 
 /// Every variable that is read. Those marked secret are also read from the file named in `NAME_FILE`.
-pub const VARIABLES: [Variable; 16] = [
+pub const VARIABLES: [Variable; 17] = [
     variable(
         "SLACK_SIGNING_SECRET",
         "required",
@@ -81,6 +82,11 @@ pub const VARIABLES: [Variable; 16] = [
     ),
     variable("ALLOWED_USERS", "everyone", "people (U…, W…) who may use it"),
     variable(
+        "DATABASE_URL",
+        "sqlite:kapso-slack.db",
+        "secret: where what is owed is kept; `sqlite:<path>` for one process, `postgres://…` for several",
+    ),
+    variable(
         "METRICS_ADDR",
         "closed",
         "address and port of a listener of its own for `/metrics`, such as 127.0.0.1:9090",
@@ -121,6 +127,8 @@ pub struct Settings {
     pub response_hosts: Vec<ResponseHost>,
     /// Who may use it.
     pub allowed: Allowed,
+    /// Where what is owed is kept.
+    pub database: DatabaseUrl,
     /// The metrics' own listener.
     pub metrics_addr: Option<SocketAddr>,
     /// Connections at once; what the descriptors allow if not said.

@@ -6,10 +6,23 @@ use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Environment, Problems};
+use crate::jobs::{DatabaseUrl, NotADatabase};
 
 impl Environment {
     /// A secret out of its variable or out of the file that `NAME_FILE` names.
     fn secret(&self, problems: &mut Problems, name: &str) -> Option<SecretString> {
+        let file_name = format!("{name}_FILE");
+        if self.get(name).is_none() && self.get(&file_name).is_none() {
+            problems.add(
+                name,
+                format_args!("is missing (or name a file that holds it in {file_name})"),
+            );
+        }
+        self.optional_secret(problems, name)
+    }
+
+    /// A secret that may be unset.
+    fn optional_secret(&self, problems: &mut Problems, name: &str) -> Option<SecretString> {
         let file_name = format!("{name}_FILE");
         let value = match (self.get(name), self.get(&file_name)) {
             (Some(_), Some(_)) => {
@@ -24,13 +37,7 @@ impl Environment {
                     return None;
                 }
             },
-            (None, None) => {
-                problems.add(
-                    name,
-                    format_args!("is missing (or name a file that holds it in {file_name})"),
-                );
-                return None;
-            }
+            (None, None) => return None,
         };
         if value.is_empty() {
             problems.add(&file_name, "the file is empty");
@@ -78,6 +85,19 @@ impl Environment {
         let mut key = HeaderValue::from_str(value).ok()?;
         key.set_sensitive(true);
         Some(key)
+    }
+
+    /// Where what is owed is kept. A secret, since it may hold a password.
+    pub(super) fn database(&self, problems: &mut Problems) -> DatabaseUrl {
+        const NAME: &str = "DATABASE_URL";
+        let default = DatabaseUrl::file("kapso-slack.db");
+        let Some(url) = self.optional_secret(problems, NAME) else {
+            return default;
+        };
+        url.expose_secret().parse().unwrap_or_else(|problem: NotADatabase| {
+            problems.add(NAME, problem);
+            default
+        })
     }
 }
 

@@ -8,6 +8,7 @@
     reason = "a test fails where it stands, and nothing in this binary is an interface"
 )]
 
+mod databases;
 mod harmless;
 mod house;
 mod knock;
@@ -23,6 +24,10 @@ mod cards;
 mod cleaning;
 mod connections;
 mod correcting;
+mod creations;
+mod database_server;
+mod database_url;
+mod databases_broken;
 mod documents;
 mod doors;
 mod faults;
@@ -30,6 +35,7 @@ mod forging;
 mod hostile;
 mod injection;
 mod late;
+mod leases;
 mod letterbox;
 mod limits;
 mod links;
@@ -47,3 +53,4 @@ mod times;
 mod typing;
 mod verbs;
 mod walls;
+mod watches;

@@ -51,6 +51,7 @@ fn slack_and_kapso_import_no_sibling_but_the_clock() {
         "crate::config",
         "crate::demo",
         "crate::http",
+        "crate::jobs",
         "crate::manifest",
         "crate::server",
         "crate::telemetry",

@@ -1,0 +1,21 @@
+//! What is owed beyond the request: late answers and watches, kept so that a killed process forgets nothing.
+//!
+//! A [`Job`] is written to the [`Store`] before anybody is told that it will be done. Whoever works on it holds a
+//! [`Lease`]; when its holder dies, the lease runs out and somebody else does the job.
+
+mod creations;
+mod error;
+mod job;
+mod open;
+mod payload;
+mod store;
+mod url;
+mod watches;
+
+pub use creations::{Begun, Creation, fingerprint};
+pub use error::StoreError;
+pub use job::{Claimed, Held, Job, JobId, Kind, Lease, Line, Owed, Wanted, Worker};
+pub use payload::{Ask, Late, Payload, Watch};
+pub use store::Store;
+pub use url::{DatabaseUrl, NotADatabase};
+pub use watches::{Added, Caps, WatchKey};

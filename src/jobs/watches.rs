@@ -1,0 +1,128 @@
+//! Watches in the store: one for each session that somebody watches, and not too many.
+
+use jiff::Timestamp;
+use sqlx::{query, query_scalar};
+
+use super::error::StoreError;
+use super::job::{Job, Kind};
+use super::payload::{Payload, VERSION, Watch};
+use super::store::{Store, one};
+use crate::kapso::SessionId;
+use crate::slack::Who;
+
+/// Who watches what: there is one watch for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchKey {
+    owner: String,
+    subject: String,
+}
+
+impl WatchKey {
+    /// The watch of this person on this session.
+    #[must_use]
+    pub fn new(who: &Who, session: &SessionId) -> Self {
+        let owner = format!("{}/{}", who.team, who.user);
+        Self {
+            subject: format!("{owner}/{session}"),
+            owner,
+        }
+    }
+}
+
+/// How many watches there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Caps {
+    /// Of one person.
+    pub mine: u32,
+    /// Of all.
+    pub all: u32,
+}
+
+/// What came of a wish to watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It is watched from now on.
+    Added,
+    /// It was watched already. The watch goes on with the newer `response_url`, as if it began now.
+    AlreadyThere,
+    /// This person watches as many sessions as one may.
+    TooManyOfMine,
+    /// All together do.
+    TooManyInAll,
+}
+
+impl Store {
+    /// Stores a watch, first due at `due_at`, unless it is there or there are too many. Whoever works on a watch that
+    /// is already there loses the lease: what they know of it is out of date.
+    ///
+    /// # Errors
+    /// The watch may be stored all the same if the connection broke on the way back.
+    pub async fn add_watch(&self, watch: &Watch, due_at: Timestamp, caps: Caps) -> Result<Added, StoreError> {
+        self.check_file().await?;
+        let key = WatchKey::new(&watch.who, &watch.session);
+        let job = Job::new(Payload::Watch(watch.clone()), due_at);
+        let payload = super::store::json(&job.payload)?;
+        let mut transaction = self.pool.begin().await?;
+        // One at a time, in any process: the row is locked until the end, so that counting and adding are one.
+        query("UPDATE kapso_slack_schema SET version = version")
+            .execute(&mut *transaction)
+            .await?;
+        let renewed = query(
+            "UPDATE kapso_slack_jobs SET version = $2, due_at = $3, created_at = $4, payload = $5,
+                 leased_by = '', leased_until = 0
+             WHERE subject = $1",
+        )
+        .bind(key.subject.clone())
+        .bind(VERSION)
+        .bind(due_at.as_millisecond())
+        .bind(job.created_at.as_millisecond())
+        .bind(payload.clone())
+        .execute(&mut *transaction)
+        .await;
+        if one(renewed)? {
+            transaction.commit().await?;
+            return Ok(Added::AlreadyThere);
+        }
+        let mine: i64 = query_scalar("SELECT count(*) FROM kapso_slack_jobs WHERE owner = $1")
+            .bind(key.owner.clone())
+            .fetch_one(&mut *transaction)
+            .await?;
+        let all: i64 = query_scalar("SELECT count(*) FROM kapso_slack_jobs WHERE kind = $1")
+            .bind(Kind::Watch.name())
+            .fetch_one(&mut *transaction)
+            .await?;
+        if mine >= i64::from(caps.mine) {
+            return Ok(Added::TooManyOfMine);
+        }
+        if all >= i64::from(caps.all) {
+            return Ok(Added::TooManyInAll);
+        }
+        query(
+            "INSERT INTO kapso_slack_jobs
+                 (id, kind, version, subject, owner, session, due_at, created_at, leased_by, leased_until, attempts, payload)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', 0, 0, $9)",
+        )
+        .bind(job.id.0)
+        .bind(Kind::Watch.name())
+        .bind(VERSION)
+        .bind(key.subject)
+        .bind(key.owner)
+        .bind(watch.session.as_str().to_owned())
+        .bind(due_at.as_millisecond())
+        .bind(job.created_at.as_millisecond())
+        .bind(payload)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(Added::Added)
+    }
+
+    /// Ends a watch; false if there was none. Whoever works on it finds its lease lost before posting.
+    ///
+    /// # Errors
+    /// The watch may still be there.
+    pub async fn unwatch(&self, key: &WatchKey) -> Result<bool, StoreError> {
+        let unwatch = query("DELETE FROM kapso_slack_jobs WHERE subject = $1").bind(key.subject.clone());
+        one(unwatch.execute(&self.pool).await)
+    }
+}
