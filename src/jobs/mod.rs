@@ -1,8 +1,10 @@
 //! What is owed beyond the request: late answers and watches, kept so that a killed process forgets nothing.
 //!
 //! A [`Job`] is written to the [`Store`] before anybody is told that it will be done. Whoever works on it holds a
-//! [`Lease`]; when its holder dies, the lease runs out and somebody else does the job.
+//! [`Lease`]; when its holder dies, the lease runs out and somebody else does the job. [`watch::decide`] says what a
+//! watch does with what was seen, [`budget::plan`] which request to make next.
 
+pub mod budget;
 mod creations;
 mod error;
 mod job;
@@ -10,6 +12,7 @@ mod open;
 mod payload;
 mod store;
 mod url;
+pub mod watch;
 mod watches;
 
 pub use creations::{Begun, Creation, fingerprint};
