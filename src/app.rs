@@ -1,7 +1,6 @@
 //! Puts the parts together, serves them on a listener, and ends without owing anybody an answer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
@@ -17,6 +16,7 @@ use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::{Settings, Timing};
 use crate::http::{self, Desk};
+use crate::jobs::{DatabaseUrl, Ledger, runner};
 use crate::kapso;
 use crate::server::{self, Bounds};
 use crate::slack::request::Door;
@@ -33,6 +33,7 @@ const IDLE_CONNECTIONS: usize = 32;
 pub struct App {
     desk: Desk,
     metrics_listener: Option<TcpListener>,
+    database: DatabaseUrl,
     timing: Timing,
     connections: usize,
     connection_tasks: TaskTracker,
@@ -96,7 +97,11 @@ impl App {
             budget: settings.reply_budget,
             tasks: TaskTracker::new(),
             give_up: CancellationToken::new(),
-            stopping: AtomicBool::new(false),
+            stopping: CancellationToken::new(),
+            ledger: Ledger::new(clock.clone(), {
+                let metrics = Arc::clone(&metrics);
+                move || metrics.store_failed()
+            }),
             metrics,
         };
         let door = Door {
@@ -110,6 +115,7 @@ impl App {
                 bot: Arc::new(bot),
             },
             metrics_listener,
+            database: settings.database,
             timing: settings.timing,
             connections: settings.connections.unwrap_or_else(server::connections_allowed),
             connection_tasks: TaskTracker::new(),
@@ -140,6 +146,18 @@ impl App {
             };
             bounds.tasks.spawn(server::serve(listener, page, few));
         }
+        let database = self.database;
+        let owed = {
+            let bot = Arc::clone(&bot);
+            async move {
+                tokio::select! {
+                    () = bot.ledger.open(&database) => {}
+                    () = bot.stopping.cancelled() => return,
+                }
+                runner::run(bot).await;
+            }
+        };
+        bounds.tasks.spawn(owed);
         let routes = http::routes(self.desk);
         let serving = server::serve(listener, routes, bounds.clone());
         tokio::pin!(serving);
@@ -155,7 +173,7 @@ impl App {
 async fn drain(bot: &Bot, bounds: &Bounds, timing: &Drain) {
     let began = Instant::now();
     tracing::info!(owed = bot.tasks.len(), "stopping");
-    bot.stopping.store(true, Ordering::Release);
+    bot.stopping.cancel();
     bounds.draining.cancel();
     bot.tasks.close();
     if timeout_at(began + timing.kapso, bot.tasks.wait()).await.is_err() {
@@ -169,6 +187,7 @@ async fn drain(bot: &Bot, bounds: &Bounds, timing: &Drain) {
     let _ = timeout_at(Instant::now() + timing.connections, bounds.tasks.wait()).await;
     // What came with the last requests.
     let _ = timeout_at(began + timing.delivery, bot.tasks.wait()).await;
+    bot.ledger.close().await;
     match bot.tasks.len() {
         0 => tracing::info!("stopped; nothing is owed"),
         lost => tracing::error!(lost, "stopped; answers were lost"),

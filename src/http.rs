@@ -1,7 +1,6 @@
 //! The route table, and what is said over HTTP alone.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::extract::{FromRef, State};
@@ -76,7 +75,7 @@ async fn commands(State(desk): State<Desk>, signed: Result<Signed<SlashCommand>,
 async fn interactions(State(desk): State<Desk>, signed: Result<Signed<Interaction>, Rejection>) -> Response {
     match signed {
         Ok(signed) => {
-            desk.bot.interaction(signed);
+            desk.bot.interaction(signed).await;
             StatusCode::OK.into_response()
         }
         Err(rejection) => turned_away(&desk, rejection),
@@ -97,12 +96,18 @@ fn turned_away(desk: &Desk, rejection: Rejection) -> Response {
 }
 
 async fn readyz(State(desk): State<Desk>) -> Response {
-    if desk.bot.stopping.load(Ordering::Acquire) {
-        let body = r#"{"status":"draining","why":["the service was asked to stop"]}"#;
-        (StatusCode::SERVICE_UNAVAILABLE, json(body.into())).into_response()
+    let (code, status, why) = if desk.bot.stopping.is_cancelled() {
+        let why = "the service was asked to stop".to_owned();
+        (StatusCode::SERVICE_UNAVAILABLE, "draining", Some(why))
+    } else if let Some(trouble) = desk.bot.ledger.trouble() {
+        // Look-ups go on, so traffic may come.
+        (StatusCode::OK, "degraded", Some(trouble))
     } else {
-        json(r#"{"status":"ready","why":[]}"#.into())
-    }
+        (StatusCode::OK, "ready", None)
+    };
+    let why: Vec<String> = why.into_iter().collect();
+    let body = serde_json::json!({ "status": status, "why": why });
+    (code, json(body.to_string().into())).into_response()
 }
 
 fn json(body: Vec<u8>) -> Response {

@@ -117,6 +117,8 @@ pub enum Delivery {
     InTime,
     /// At the `response_url`.
     Late,
+    /// By whoever comes next: it is still owed.
+    HandedOver,
     /// Not at all.
     Lost,
 }
@@ -128,6 +130,7 @@ impl Delivery {
         match self {
             Self::InTime => "in_time",
             Self::Late => "late",
+            Self::HandedOver => "handed_over",
             Self::Lost => "lost",
         }
     }
@@ -143,6 +146,7 @@ pub struct Metrics {
     kapso_requests: Family<ByStatus, Counter>,
     kapso_time: Histogram,
     kapso_left: Gauge<u64, AtomicU64>,
+    store_failures: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -187,6 +191,7 @@ impl Metrics {
             kapso_requests: Family::default(),
             kapso_time: seconds(),
             kapso_left: Gauge::default(),
+            store_failures: Counter::default(),
         };
         metrics.kapso_left.set(u64::from(FIRST_LIMIT));
         let registry = &mut metrics.registry;
@@ -223,6 +228,11 @@ impl Metrics {
             metrics.kapso_time.clone(),
         );
         registry.register(
+            "store_failures",
+            "Times that the store did not do what it was asked to",
+            metrics.store_failures.clone(),
+        );
+        registry.register(
             "kapso_rate_limit_left",
             "Requests that Kapso's rate limit allowed after the last one",
             metrics.kapso_left.clone(),
@@ -245,6 +255,17 @@ impl Metrics {
     pub fn refused(&self, status: http::StatusCode) {
         let status = Status(Some(status.as_u16()));
         self.refused.get_or_create(&ByStatus { status }).inc();
+    }
+
+    /// Counts answers that were found to be lost.
+    pub fn lost(&self, count: u64) {
+        let answer = Delivery::Lost.name();
+        self.answers.get_or_create(&ByAnswer { answer }).inc_by(count);
+    }
+
+    /// Counts a failure of the store.
+    pub fn store_failed(&self) {
+        self.store_failures.inc();
     }
 
     /// Counts a request to Kapso.

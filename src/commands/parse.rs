@@ -4,7 +4,6 @@ use url::Url;
 
 use super::{Action, ButtonValue, Command, Verb};
 use crate::kapso::SessionId;
-use crate::slack::interaction::Press;
 
 /// Where Kapso's own addresses live; a pasted one that ends in an id is taken for the id.
 const KAPSO_DOMAIN: &str = "kapso.ai";
@@ -48,10 +47,10 @@ pub fn parse(text: &str) -> Command {
 
 /// Reads a press on a button. `None` where there is nothing to do.
 #[must_use]
-pub fn press(press: &Press) -> Option<Command> {
-    match Action::named(&press.action_id)? {
+pub fn press(action_id: &str, value: &str) -> Option<Command> {
+    match Action::named(action_id)? {
         Action::Open => None,
-        Action::Refresh => Some(match ButtonValue::parse(&press.value) {
+        Action::Refresh => Some(match ButtonValue::parse(value) {
             Some(ButtonValue { id, sharer }) => Command::Refresh { id, sharer },
             None => Command::StaleButton,
         }),

@@ -158,6 +158,7 @@ fn settings(kapso: &FakeKapso, slack: &FakeSlack) -> Result<Settings, Box<dyn Er
             ("KAPSO_BASE_URL", kapso.base_url().as_str()),
             ("SLACK_RESPONSE_HOSTS", &slack.origin()),
             ("SLACK_COMMAND", House::COMMAND),
+            ("DATABASE_URL", "sqlite::memory:"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );

@@ -47,6 +47,15 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// The lease that a job is stored with.
+    pub(super) fn first(job: &Job, worker: &Worker) -> Self {
+        Self {
+            job: job.id.clone(),
+            worker: worker.clone(),
+            attempt: 1,
+        }
+    }
+
     /// Which job it is about.
     #[must_use]
     pub fn job(&self) -> &JobId {

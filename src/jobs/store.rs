@@ -264,6 +264,12 @@ impl Store {
         Ok(lost)
     }
 
+    /// Whether what is stored is still there when this process is gone.
+    #[must_use]
+    pub fn outlives_the_process(&self) -> bool {
+        self.file.is_some() || self.shared
+    }
+
     /// Lets go of the database. What is asked of the store afterwards fails.
     pub async fn close(&self) {
         self.pool.close().await;

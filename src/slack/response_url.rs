@@ -89,6 +89,21 @@ pub struct Letterbox {
     uses_left: u32,
 }
 
+impl Letterbox {
+    /// How many posts it still takes.
+    #[must_use]
+    pub fn uses_left(&self) -> u32 {
+        self.uses_left
+    }
+
+    /// The same letterbox, of which some posts were used already.
+    #[must_use]
+    pub fn with_uses_left(mut self, uses_left: u32) -> Self {
+        self.uses_left = self.uses_left.min(uses_left);
+        self
+    }
+}
+
 impl fmt::Debug for Letterbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Letterbox")
@@ -109,6 +124,9 @@ pub enum Lost {
     /// Slack refused for good.
     #[error("Slack refused the message with status {0}")]
     Refused(StatusCode),
+    /// Somebody else has the right to post it now.
+    #[error("another process posts it")]
+    HandedOver,
     /// Slack did not take it in any of the tries.
     #[error("Slack could not be reached")]
     Unreachable,
@@ -154,11 +172,17 @@ impl Postman {
         })
     }
 
-    /// Posts `message`, trying again where that can help.
+    /// Posts `message`, trying again where that can help. Before each try, `may_post` is asked, and told how many uses
+    /// are left after it.
     ///
     /// # Errors
     /// Returns why the message is [`Lost`].
-    pub async fn post(&self, letterbox: &mut Letterbox, message: &Message) -> Result<(), Lost> {
+    pub async fn post<Asked: Future<Output = bool>>(
+        &self,
+        letterbox: &mut Letterbox,
+        message: &Message,
+        may_post: impl Fn(u32) -> Asked,
+    ) -> Result<(), Lost> {
         let body = Bytes::from(message.to_json());
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(self.timing.pause)
@@ -176,6 +200,9 @@ impl Postman {
                 return Err(Lost::UsedUp);
             }
             letterbox.uses_left -= 1;
+            if !may_post(letterbox.uses_left).await {
+                return Err(Lost::HandedOver);
+            }
             let pause = match self.attempt(letterbox.url.clone(), body.clone()).await {
                 Attempt::Taken => return Ok(()),
                 Attempt::Refused(status) => return Err(Lost::Refused(status)),

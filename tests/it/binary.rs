@@ -205,7 +205,12 @@ async fn a_signal_ends_it_when_every_answer_that_is_owed_is_delivered() {
 #[tokio::test]
 async fn a_signal_ends_it_within_8_s_whatever_kapso_does() {
     let world = World::start().await;
-    let mut service = world.service().with("REPLY_BUDGET_MS", "100").starts();
+    let mut service = world
+        .service()
+        .with("REPLY_BUDGET_MS", "100")
+        // Without a store that outlives it, it hands nothing over.
+        .with("DATABASE_URL", "sqlite::memory:")
+        .starts();
     let app = service.listens().await;
     world.kapso.fail(Some(Fault::Hold));
     let owed =

@@ -137,6 +137,7 @@ impl Plan {
             ("KAPSO_API_KEY".to_owned(), KEY.to_owned()),
             ("KAPSO_BASE_URL".to_owned(), kapso.base_url().to_string()),
             ("SLACK_RESPONSE_HOSTS".to_owned(), slack.origin()),
+            ("DATABASE_URL".to_owned(), "sqlite::memory:".to_owned()),
             ("METRICS_ADDR".to_owned(), "127.0.0.1:0".to_owned()),
         ];
         variables.extend(self.variables);

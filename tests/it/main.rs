@@ -41,6 +41,7 @@ mod limits;
 mod links;
 mod log;
 mod metrics;
+mod owed;
 mod parsing;
 mod pressing;
 mod secrets;

@@ -28,6 +28,7 @@ async fn before_anything_happens_they_stand_at_nought() {
         kapso_slack_answer_seconds_count 0
         kapso_slack_kapso_rate_limit_left 100
         kapso_slack_kapso_request_seconds_count 0
+        kapso_slack_store_failures_total 0
         ");
     })
     .await;
@@ -66,6 +67,7 @@ async fn they_count_what_happened() {
             kapso_slack_kapso_requests_total{status="404"} 3
             kapso_slack_kapso_requests_total{status="500"} 1
             kapso_slack_kapso_requests_total{status="none"} 1
+            kapso_slack_store_failures_total 0
             "#);
         })
         .await;
@@ -104,6 +106,7 @@ async fn they_say_what_they_count() {
         # HELP kapso_slack_refused_requests Requests turned away unanswered because they were not Slack's.
         # HELP kapso_slack_kapso_requests Requests to Kapso by status.
         # HELP kapso_slack_kapso_request_seconds Time that Kapso took for one request.
+        # HELP kapso_slack_store_failures Times that the store did not do what it was asked to.
         # HELP kapso_slack_kapso_rate_limit_left Requests that Kapso's rate limit allowed after the last one.
         ");
         assert_eq!(page.matches("# TYPE").count(), about.len());
@@ -146,10 +149,12 @@ async fn requests_that_are_not_slacks_are_counted_apart_and_logged() {
         kapso_slack_refused_requests_total{status="401"} 2
         kapso_slack_refused_requests_total{status="413"} 1
         kapso_slack_refused_requests_total{status="415"} 1
+        kapso_slack_store_failures_total 0
         "#);
         let reasons: Vec<String> = house
             .log_lines()
             .iter()
+            .filter(|line| line["level"] == "WARN")
             .map(|line| format!("{} {} {}", line["level"], line["status"], line["reason"]))
             .collect();
         assert_snapshot!(reasons.join("\n"), @r#"

@@ -197,10 +197,24 @@ impl World {
 }
 
 /// A folder that goes with its owner.
-struct Folder(PathBuf);
+pub struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    /// Whether a file in it has these words.
+    pub fn holds(&self, words: &str) -> bool {
+        let mut files = fs::read_dir(&self.0).unwrap();
+        files.any(|file| {
+            let content = fs::read(file.unwrap().path()).unwrap();
+            content.windows(words.len()).any(|window| window == words.as_bytes())
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> std::path::Display<'_> {
+        self.0.display()
+    }
+
+    pub fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{number}", std::process::id()));

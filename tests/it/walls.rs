@@ -93,7 +93,8 @@ fn only_config_reads_the_environment() {
 
 #[test]
 fn only_those_spawn_whose_tasks_are_waited_for() {
-    let allowed = |name: &str| matches!(name, "app.rs" | "bot.rs" | "server.rs") || name.starts_with("demo/");
+    let allowed =
+        |name: &str| matches!(name, "app.rs" | "server.rs") || name.starts_with("bot/") || name.starts_with("demo/");
     forbid(
         &[".spawn(", "tokio::spawn", "thread::spawn"],
         |name| !allowed(name),

@@ -4,10 +4,11 @@
 //! the work does, because the budget is over or Slack has hung up, the work moves into a task of its own and its
 //! message goes to the other letterbox. It has one owner at any time, which is what makes the answer exactly one.
 
+mod late;
+
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -20,6 +21,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::clock::Clock;
 use crate::commands::{self, Command, Commands, Outcome, Problem, Reply};
+use crate::jobs::{Ask, Kept, Ledger};
 use crate::kapso::SessionId;
 use crate::slack::Who;
 use crate::slack::command::SlashCommand;
@@ -46,27 +48,30 @@ pub struct Bot {
     pub tasks: TaskTracker,
     /// Ends the wait for Kapso: what is still owed is answered with what is known.
     pub give_up: CancellationToken,
-    /// Set once no new work is taken.
-    pub stopping: AtomicBool,
+    /// Cancelled once no new work is taken.
+    pub stopping: CancellationToken,
+    /// Keeps what is owed.
+    pub ledger: Ledger,
     /// Counts.
     pub metrics: Arc<Metrics>,
 }
 
-/// Who asked, where the answer may go, and since when they wait.
+/// Who asked for what, where the answer may go, and since when they wait.
 struct Asked {
     who: Who,
+    ask: Ask,
     response_url: SecretString,
     place: Place,
     received: Instant,
+    arrived_at: Timestamp,
+    request_id: String,
 }
 
 /// What there is to know of a command while it is on its way to an answer.
 struct Order {
     asked: Asked,
-    arrived_at: Timestamp,
     verb: &'static str,
     session_id: Option<SessionId>,
-    request_id: String,
 }
 
 type Work = Pin<Box<dyn Future<Output = (Outcome, Message)> + Send>>;
@@ -76,13 +81,17 @@ struct Carried {
     bot: Arc<Bot>,
     /// None once it is finished or has become a task.
     unfinished: Option<(Arc<Order>, Work)>,
+    kept: Kept,
     _owed: TaskTrackerToken,
 }
 
 impl Drop for Carried {
     fn drop(&mut self) {
         if let Some((order, work)) = self.unfinished.take() {
-            self.bot.tasks.spawn(Arc::clone(&self.bot).finish_late(order, work));
+            let letterbox = self.bot.letterbox(&order);
+            let kept = std::mem::replace(&mut self.kept, Kept::InMemory);
+            let late = Arc::clone(&self.bot).finish_late(order, work, kept, letterbox);
+            self.bot.tasks.spawn(late);
         }
     }
 }
@@ -92,30 +101,40 @@ impl Bot {
     /// message will come to its `response_url`.
     pub async fn command(self: &Arc<Self>, signed: Signed<SlashCommand>) -> Option<Message> {
         let Signed { form, received } = signed;
+        let command = commands::parse(&form.text);
         let asked = Asked {
             who: form.who,
+            ask: Ask::Typed(form.text),
             response_url: form.response_url,
             place: Place::Command,
             received,
+            arrived_at: self.clock.now(),
+            request_id: request_id(),
         };
         let mut carried = Carried {
             bot: Arc::clone(self),
-            unfinished: Some(self.begin(asked, commands::parse(&form.text))),
+            unfinished: Some(self.begin(asked, command)),
+            kept: Kept::InMemory,
             _owed: self.tasks.token(),
         };
         let (order, work) = carried.unfinished.as_mut()?;
         let (outcome, message) = match timeout_at(received + self.budget, work).await {
             Ok(done) => done,
-            Err(_) if self.letterbox(order).is_some() => return None,
-            Err(_) => self.instead(Problem::NoAnswer, order),
+            Err(_) => match self.letterbox(order) {
+                Some(letterbox) => {
+                    self.keep(order, &letterbox, &mut carried.kept).await;
+                    return None;
+                }
+                None => self.instead(Problem::NoAnswer, order),
+            },
         };
         self.note(order, &outcome, Ok(Delivery::InTime));
         carried.unfinished = None;
         Some(message)
     }
 
-    /// Takes a press on a button. The caller acknowledges it at once; what comes of it goes to its `response_url`.
-    pub fn interaction(self: &Arc<Self>, signed: Signed<Interaction>) {
+    /// Takes a press on a button, which the caller then acknowledges. What comes of it goes to its `response_url`.
+    pub async fn interaction(self: &Arc<Self>, signed: Signed<Interaction>) {
         let Signed { form, received } = signed;
         let press = match form {
             Interaction::Press(press) => press,
@@ -124,11 +143,15 @@ impl Bot {
                 return;
             }
         };
-        let Some(command) = commands::press(&press) else {
+        let Some(command) = commands::press(&press.action_id, &press.value) else {
             return;
         };
         let asked = Asked {
             who: press.who,
+            ask: Ask::Pressed {
+                action: press.action_id,
+                value: press.value,
+            },
             response_url: press.response_url,
             place: if press.shared {
                 Place::SharedCard
@@ -136,24 +159,34 @@ impl Bot {
                 Place::OwnCard
             },
             received,
+            arrived_at: self.clock.now(),
+            request_id: request_id(),
         };
-        let (order, work) = self.begin(asked, command);
-        self.tasks.spawn(Arc::clone(self).finish_late(order, work));
+        // Dropped at the end of this, it goes on as a task.
+        let mut carried = Carried {
+            bot: Arc::clone(self),
+            unfinished: Some(self.begin(asked, command)),
+            kept: Kept::InMemory,
+            _owed: self.tasks.token(),
+        };
+        if let Some((order, _)) = &carried.unfinished
+            && let Some(letterbox) = self.letterbox(order)
+        {
+            self.keep(order, &letterbox, &mut carried.kept).await;
+        }
     }
 
     fn begin(self: &Arc<Self>, asked: Asked, command: Command) -> (Arc<Order>, Work) {
         let order = Arc::new(Order {
             asked,
-            arrived_at: self.clock.now(),
             verb: command.name(),
             session_id: command.session_id().cloned(),
-            request_id: request_id(),
         });
         let (bot, ordered) = (Arc::clone(self), Arc::clone(&order));
         let work = async move {
             let working = AssertUnwindSafe(bot.carry_out(command, &ordered)).catch_unwind();
             working.await.unwrap_or_else(|_panic| {
-                tracing::error!(request_id = ordered.request_id, "a command panicked");
+                tracing::error!(request_id = ordered.asked.request_id, "a command panicked");
                 bot.instead(Problem::Broken, &ordered)
             })
         };
@@ -161,7 +194,7 @@ impl Bot {
     }
 
     async fn carry_out(&self, command: Command, order: &Order) -> (Outcome, Message) {
-        let outcome = if self.stopping.load(Ordering::Acquire) {
+        let outcome = if self.stopping.is_cancelled() {
             Reply::Problem(Problem::Stopping).into()
         } else {
             self.commands.run(command, &order.asked.who).await
@@ -170,23 +203,10 @@ impl Bot {
         (outcome, message)
     }
 
-    /// Finishes the work for as long as the service runs, and takes its message to the letterbox.
-    async fn finish_late(self: Arc<Self>, order: Arc<Order>, work: Work) {
-        let (outcome, message) = tokio::select! {
-            biased;
-            done = work => done,
-            () = self.give_up.cancelled() => self.instead(Problem::NoAnswer, &order),
-        };
-        let delivery = match self.letterbox(&order) {
-            Some(mut letterbox) => self.postman.post(&mut letterbox, &message).await,
-            None => Err(Lost::Forbidden),
-        };
-        self.note(&order, &outcome, delivery.map(|()| Delivery::Late));
-    }
-
     /// Where the answer may still go once the HTTP response is gone.
     fn letterbox(&self, order: &Order) -> Option<Letterbox> {
-        self.postman.letterbox(&order.asked.response_url, order.arrived_at)
+        self.postman
+            .letterbox(&order.asked.response_url, order.asked.arrived_at)
     }
 
     fn instead(&self, problem: Problem, order: &Order) -> (Outcome, Message) {
@@ -199,7 +219,7 @@ impl Bot {
         let look = Look {
             now: self.clock.now(),
             command: &self.command_name,
-            request_id: &order.request_id,
+            request_id: &order.asked.request_id,
             place: order.asked.place,
         };
         views::draw(reply, &look)
@@ -212,7 +232,7 @@ impl Bot {
         let delivered = *delivery.as_ref().unwrap_or(&Delivery::Lost);
         self.metrics.answered(word, delivered, total);
         tracing::info!(
-            request_id = order.request_id,
+            request_id = order.asked.request_id,
             team = order.asked.who.team,
             channel = order.asked.who.channel,
             user = order.asked.who.user,

@@ -1,0 +1,142 @@
+//! Answers that are owed beyond their request: kept in the store, finished by this process or by the next.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, interval};
+
+use super::{Asked, Bot, Order, Work};
+use crate::commands::{self, Outcome, Problem};
+use crate::jobs::{Ask, Held, Kept, Late, Lease, Payload, RENEWAL};
+use crate::slack::message::Message;
+use crate::slack::response_url::{Letterbox, Lost};
+use crate::telemetry::Delivery;
+
+impl Bot {
+    /// Stores an answer before it is acknowledged by an empty 200.
+    pub(super) async fn keep(&self, order: &Order, letterbox: &Letterbox, kept: &mut Kept) {
+        self.ledger.keep(late(order, letterbox.uses_left()), kept).await;
+    }
+
+    /// Counts an answer as lost that was in the store and cannot be read.
+    pub(crate) async fn has_lost_unreadable(&self, lease: Lease) {
+        self.metrics.lost(1);
+        tracing::error!(lost = 1, "an answer in the store cannot be read");
+        self.ledger.settle(&Kept::Stored(lease)).await;
+    }
+
+    /// Counts answers as lost that nobody delivered while their `response_url` lived.
+    pub(crate) fn has_lost_old(&self, count: u64) {
+        if count > 0 {
+            self.metrics.lost(count);
+            tracing::error!(lost = count, "answers in the store were too old to be delivered");
+        }
+    }
+
+    /// Finishes the work for as long as this process has the right to it, and takes its message to the letterbox.
+    pub(super) async fn finish_late(
+        self: Arc<Self>,
+        order: Arc<Order>,
+        work: Work,
+        kept: Kept,
+        letterbox: Option<Letterbox>,
+    ) {
+        let (outcome, message) = tokio::select! {
+            biased;
+            done = work => done,
+            () = self.lease_is_lost(&kept) => return self.handed_over(&order),
+            () = self.give_up.cancelled() => {
+                if self.ledger.hand_over(&kept).await {
+                    return self.handed_over(&order);
+                }
+                self.instead(Problem::NoAnswer, &order)
+            }
+        };
+        let delivery = match letterbox {
+            Some(letterbox) => self.deliver(&order, letterbox, &kept, &message).await,
+            None => Err(Lost::Forbidden),
+        };
+        if delivery == Err(Lost::HandedOver) {
+            return self.handed_over(&order);
+        }
+        self.note(&order, &outcome, delivery.map(|()| Delivery::Late));
+        match kept {
+            // Whether it is in the store at all nobody knows, so the end does not wait for it.
+            Kept::Unsure(_) => tokio::select! {
+                () = self.ledger.settle(&kept) => {}
+                () = self.stopping.cancelled() => {}
+            },
+            _ => self.ledger.settle(&kept).await,
+        }
+    }
+
+    /// Goes on with an answer whose process has ended, or has lost its lease.
+    pub fn resume(self: &Arc<Self>, held: Held) {
+        let Payload::Late(late) = held.job.payload else {
+            return;
+        };
+        let command = match &late.ask {
+            Ask::Typed(text) => commands::parse(text),
+            Ask::Pressed { action, value } => match commands::press(action, value) {
+                Some(command) => command,
+                None => return,
+            },
+        };
+        let letterbox = self
+            .postman
+            .letterbox(&late.response_url, late.arrived_at)
+            .map(|letterbox| letterbox.with_uses_left(late.uses_left));
+        let asked = Asked {
+            who: late.who,
+            ask: late.ask,
+            response_url: late.response_url,
+            place: late.place,
+            received: Instant::now(),
+            arrived_at: late.arrived_at,
+            request_id: late.request_id,
+        };
+        let (order, work) = self.begin(asked, command);
+        let finishing = Arc::clone(self).finish_late(order, work, Kept::Stored(held.lease), letterbox);
+        self.tasks.spawn(finishing);
+    }
+
+    async fn deliver(
+        &self,
+        order: &Order,
+        mut letterbox: Letterbox,
+        kept: &Kept,
+        message: &Message,
+    ) -> Result<(), Lost> {
+        let may_post = |uses_left| self.ledger.may_post(kept, late(order, uses_left));
+        self.postman.post(&mut letterbox, message, may_post).await
+    }
+
+    async fn lease_is_lost(&self, kept: &Kept) {
+        let mut renewals = interval(RENEWAL);
+        renewals.tick().await;
+        loop {
+            renewals.tick().await;
+            if !self.ledger.holds(kept).await {
+                return;
+            }
+        }
+    }
+
+    fn handed_over(&self, order: &Order) {
+        let outcome = Outcome::from(commands::Reply::Problem(Problem::NoAnswer));
+        self.note(order, &outcome, Ok(Delivery::HandedOver));
+    }
+}
+
+fn late(order: &Order, uses_left: u32) -> Late {
+    let asked = &order.asked;
+    Late {
+        ask: asked.ask.clone(),
+        session: order.session_id.clone(),
+        who: asked.who.clone(),
+        place: asked.place,
+        request_id: asked.request_id.clone(),
+        response_url: asked.response_url.clone(),
+        arrived_at: asked.arrived_at,
+        uses_left,
+    }
+}
