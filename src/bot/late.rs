@@ -107,7 +107,17 @@ impl Bot {
         message: &Message,
     ) -> Result<(), Lost> {
         let may_post = |uses_left| self.ledger.may_post(kept, late(order, uses_left));
-        self.postman.post(&mut letterbox, message, may_post).await
+        // Slack may ask for a longer wait than a lease lasts. Should it be lost meanwhile, `may_post` says so; a post
+        // that is under way is not cut off.
+        let holding = async {
+            self.lease_is_lost(kept).await;
+            std::future::pending().await
+        };
+        tokio::select! {
+            biased;
+            posted = self.postman.post(&mut letterbox, message, may_post) => posted,
+            never = holding => never,
+        }
     }
 
     async fn lease_is_lost(&self, kept: &Kept) {

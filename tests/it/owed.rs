@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use http::StatusCode;
 use kapso_slack::demo::{Fault, plain};
 use serde_json::Value;
 
@@ -131,4 +132,29 @@ async fn without_a_store_look_ups_and_late_answers_go_on() {
             assert_eq!(told, 1, "the log says it once");
         })
         .await;
+}
+
+/// The wait that Slack asks for may be longer than a lease, which is then renewed meanwhile.
+#[tokio::test]
+async fn slack_may_ask_for_more_patience_than_a_lease_has() {
+    const PATIENCE: u64 = 19;
+    let world = World::start().await;
+    let folder = Folder::new();
+    world.kapso.fail_next(Fault::Hold);
+    let mut service = service(&world, &folder).starts();
+    let app = service.listens().await;
+    service.says("the store works").await;
+    let sent = world.types(&app, SHOW).await;
+    world.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(PATIENCE));
+    let began = Instant::now();
+    world.kapso.release();
+    world.slack.later(sent.exchange).await;
+    assert!(
+        began.elapsed() >= Duration::from_secs(PATIENCE),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(world.slack.posts(), 2);
+    service.is_sent("TERM").await;
+    assert_eq!(service.ends().await.code, Some(0));
 }
