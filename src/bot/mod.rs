@@ -111,12 +111,7 @@ impl Bot {
             arrived_at: self.clock.now(),
             request_id: request_id(),
         };
-        let mut carried = Carried {
-            bot: Arc::clone(self),
-            unfinished: Some(self.begin(asked, command)),
-            kept: Kept::InMemory,
-            _owed: self.tasks.token(),
-        };
+        let mut carried = self.carry(asked, command);
         let (order, work) = carried.unfinished.as_mut()?;
         let (outcome, message) = match timeout_at(received + self.budget, work).await {
             Ok(done) => done,
@@ -163,16 +158,20 @@ impl Bot {
             request_id: request_id(),
         };
         // Dropped at the end of this, it goes on as a task.
-        let mut carried = Carried {
-            bot: Arc::clone(self),
-            unfinished: Some(self.begin(asked, command)),
-            kept: Kept::InMemory,
-            _owed: self.tasks.token(),
-        };
+        let mut carried = self.carry(asked, command);
         if let Some((order, _)) = &carried.unfinished
             && let Some(letterbox) = self.letterbox(order)
         {
             self.keep(order, &letterbox, &mut carried.kept).await;
+        }
+    }
+
+    fn carry(self: &Arc<Self>, asked: Asked, command: Command) -> Carried {
+        Carried {
+            bot: Arc::clone(self),
+            unfinished: Some(self.begin(asked, command)),
+            kept: Kept::InMemory,
+            _owed: self.tasks.token(),
         }
     }
 
