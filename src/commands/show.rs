@@ -23,17 +23,20 @@ pub(super) async fn refresh(kapso: &Client, id: SessionId, sharer: Option<UserId
 fn shown(session: Result<Arc<Session>, Arc<Error>>, id: SessionId, sharer: Option<UserId>) -> Shown {
     match session {
         Ok(session) => (Reply::Session { session, sharer }, None),
-        Err(error) => {
-            let problem = match &*error {
-                Error::NotFound => Problem::NotFound(id),
-                Error::KeyRefused(_) => Problem::KeyRefused,
-                Error::Limited { retry_after } => Problem::Limited {
-                    retry_after: *retry_after,
-                },
-                Error::NoAnswer(_) => Problem::NoAnswer,
-                Error::Unintelligible(_) => Problem::Unintelligible,
-            };
-            (Reply::Problem(problem), Some(error))
-        }
+        Err(error) => (Reply::Problem(problem(&error, id)), Some(error)),
+    }
+}
+
+/// What whoever asked for the session `id` has to know of Kapso's answer.
+pub(super) fn problem(error: &Error, id: SessionId) -> Problem {
+    match error {
+        Error::NotFound => Problem::NotFound(id),
+        Error::KeyRefused(_) => Problem::KeyRefused,
+        Error::Limited { retry_after } => Problem::Limited {
+            retry_after: *retry_after,
+        },
+        Error::NoAnswer(_) => Problem::NoAnswer,
+        // The latter is said of what was to be created, and nothing was.
+        Error::Unintelligible(_) | Error::Unprocessable => Problem::Unintelligible,
     }
 }

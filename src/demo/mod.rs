@@ -1,6 +1,7 @@
 //! The service between a fake Slack and a fake Kapso, all three over HTTP on loopback: no accounts needed.
 
 mod channel;
+mod endpoints;
 mod exchange;
 mod faults;
 mod forms;

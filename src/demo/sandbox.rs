@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode, header};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -21,6 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::endpoints;
 use super::exchange::milliseconds;
 use super::kapso::Fault;
 use crate::clock::Clock;
@@ -31,7 +32,7 @@ pub(super) const BASE: &str = "/api/v1";
 const LIMIT: u32 = 100;
 
 pub(super) struct Sandbox {
-    key: String,
+    pub(super) key: String,
     pub(super) clock: Clock,
     world: Mutex<World>,
     /// Changes whenever something happens.
@@ -66,7 +67,7 @@ pub struct Asked {
     pub(super) began: Instant,
 }
 
-type Body = BoxBody<Bytes, io::Error>;
+pub(super) type Body = BoxBody<Bytes, io::Error>;
 
 /// Kapso's published sample, made at `now`.
 pub(super) fn sample(id: &str, now: Timestamp) -> Value {
@@ -197,14 +198,14 @@ impl Sandbox {
             }
             Some(Fault::Slow(span)) => {
                 tokio::time::sleep(span).await;
-                self.handle(request, used, limit).await
+                endpoints::handle(self, request, used, limit).await
             }
             Some(Fault::Hold) => {
                 let held_since = *released.borrow();
                 let _ = released.wait_for(|round| *round > held_since).await;
-                self.handle(request, used, limit).await
+                endpoints::handle(self, request, used, limit).await
             }
-            None => self.handle(request, used, limit).await,
+            None => endpoints::handle(self, request, used, limit).await,
         };
         let headers = answer.headers_mut();
         headers.insert("x-ratelimit-limit", limit.into());
@@ -214,44 +215,9 @@ impl Sandbox {
         }
         Ok(answer)
     }
-
-    async fn handle(&self, request: Request<Incoming>, used: u32, limit: u32) -> Response<Body> {
-        let (head, body) = request.into_parts();
-        let line = format!("{} {}", head.method, head.uri);
-        let unexpected = |why: &str| self.world().unexpected.push(format!("{line}: {why}"));
-        if body.collect().await.is_ok_and(|body| !body.to_bytes().is_empty()) {
-            unexpected("a GET with a body");
-        }
-        let keys: Vec<_> = head.headers.get_all("x-api-key").iter().collect();
-        if keys.as_slice() != [self.key.as_str()] {
-            return complaint(StatusCode::UNAUTHORIZED, "Invalid API key");
-        }
-        if used > limit {
-            unexpected("over the rate limit");
-            return complaint(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded");
-        }
-        let id = head
-            .uri
-            .path()
-            .strip_prefix(BASE)
-            .and_then(|path| path.strip_prefix("/sandbox_sessions/"))
-            .filter(|id| !id.is_empty() && !id.contains('/') && head.uri.query().is_none());
-        let (Method::GET, Some(id)) = (head.method, id) else {
-            unexpected("no such endpoint");
-            return response(StatusCode::NOT_FOUND, "<!DOCTYPE html><title>404</title>");
-        };
-        match self.world().sessions.get(id) {
-            Some(session) => response(StatusCode::OK, json!({ "data": session }).to_string()),
-            None => complaint(StatusCode::NOT_FOUND, "Sandbox session not found"),
-        }
-    }
 }
 
-fn complaint(status: StatusCode, error: &str) -> Response<Body> {
-    response(status, json!({ "error": error }).to_string())
-}
-
-fn response(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+pub(super) fn response(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(
         Full::new(body.into())
             .map_err(|never: Infallible| match never {})

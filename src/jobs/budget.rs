@@ -18,6 +18,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use crate::kapso::Budget;
+
 /// Sessions on one page of a list, the most that Kapso gives.
 pub const PER_PAGE: u32 = 100;
 /// A list also answers for watches that are due this much later: they need no request of their own then.
@@ -25,15 +27,6 @@ pub const AHEAD: SignedDuration = SignedDuration::from_secs(15);
 
 /// While lists are read, one request in so many is kept for what they do not show.
 const TURNS: u64 = 5;
-
-/// Kapso's rate limit, as it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// Requests allowed in 60 s.
-    pub limit: u32,
-    /// How many of them are left now.
-    pub left: u32,
-}
 
 /// The next request to make for the watches that are due. One at a time: what it shows may make others needless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,22 +43,6 @@ pub enum Plan {
         /// A round through the list.
         overdue: Duration,
     },
-}
-
-impl Budget {
-    /// How many requests watches may make now: none from the last fifth.
-    #[must_use]
-    pub fn spare(self) -> u32 {
-        self.left.min(self.limit).saturating_sub(self.limit / 5)
-    }
-
-    /// The least time between the beginnings of two requests for watches. Evenly spread, they never use up at once
-    /// what people may need in the next minute, and all watches wait equally long.
-    #[must_use]
-    pub fn pace(self) -> Duration {
-        let a_minute = (self.limit - self.limit / 5).max(1);
-        Duration::from_millis(60_000_u64.div_ceil(u64::from(a_minute)))
-    }
 }
 
 /// What to ask next, for `due` watches, if the list had `pages` pages when one was last read. `turn` counts requests.

@@ -1,45 +1,23 @@
-//! Asks Kapso for sessions: joined, remembered for a moment, within the limit, and tried again where that helps.
+//! Asks Kapso for sessions: requests for one session are joined, and its answer is remembered for a moment.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::HeaderValue;
 use jiff::{SignedDuration, Timestamp};
 use moka::future::Cache;
-use reqwest::Response;
-use serde_json::value::RawValue;
-use tokio::time::{Instant, timeout};
+use serde::Serialize;
 use url::Url;
 
-use super::limit::Limit;
-use super::{Error, NoAnswer, Session, SessionId};
+use super::api::{Api, Observer, Timing};
+use super::limit::Budget;
+use super::page::Page;
+use super::{Error, Session, SessionId};
 use crate::clock::Clock;
 
-const KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
-/// The most of an answer that is read; a session takes about 1 KiB.
-const BODY_MAX: usize = 256 * 1024;
 /// Sessions remembered at most.
 const CACHE_MAX: u64 = 1_000;
-/// How often a request is tried again.
-const RETRIES: usize = 2;
-
-/// How requests are timed; tests shorten it.
-#[derive(Clone, Debug)]
-pub struct Timing {
-    /// How long one try may take, answer included.
-    pub attempt: Duration,
-    /// How long all tries may take together.
-    pub total: Duration,
-    /// The shortest pause before a second try; doubles, with jitter.
-    pub pause: Duration,
-    /// How long a person waits for the limit to open before reading how long it takes.
-    pub patience: Duration,
-    /// How long an answer is good enough for the next who asks.
-    pub remember: SignedDuration,
-}
 
 /// How old an answer may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,32 +28,14 @@ pub enum Age {
     Fresh,
 }
 
-/// One request to Kapso, for those who count.
-#[derive(Clone, Copy, Debug)]
-pub struct Observation {
-    /// What it was answered with; `None` if there was no answer.
-    pub status: Option<StatusCode>,
-    /// How long it took.
-    pub took: Duration,
-    /// How many requests the limit allows after it.
-    pub left: u32,
-}
-
-/// Told of every request.
-type Observer = Box<dyn Fn(Observation) + Send + Sync>;
-
 /// A client for one key, that is one project.
 pub struct Client {
-    http: reqwest::Client,
-    sessions: Url,
-    key: HeaderValue,
+    api: Api,
     clock: Clock,
-    timing: Timing,
-    observer: Observer,
+    remember: SignedDuration,
     cache: Cache<SessionId, Answer>,
     /// Numbers the requests, so that an answer can be told from one that was asked for earlier.
     asked: AtomicU64,
-    limit: Mutex<Limit>,
 }
 
 #[derive(Clone)]
@@ -91,29 +51,21 @@ impl Client {
     pub fn new(
         http: reqwest::Client,
         base: &Url,
-        mut key: HeaderValue,
+        key: HeaderValue,
         clock: Clock,
         timing: Timing,
         observer: Observer,
     ) -> Self {
-        key.set_sensitive(true);
-        let mut sessions = base.clone();
-        if let Ok(mut path) = sessions.path_segments_mut() {
-            path.pop_if_empty().push("sandbox_sessions");
-        }
+        let remember = timing.remember;
         Self {
-            http,
-            sessions,
-            key,
+            api: Api::new(http, base, key, clock.clone(), timing, observer),
             clock,
-            timing,
-            observer,
+            remember,
             cache: Cache::builder()
                 .max_capacity(CACHE_MAX)
                 .time_to_live(Duration::from_mins(1))
                 .build(),
             asked: AtomicU64::new(0),
-            limit: Mutex::new(Limit::new()),
         }
     }
 
@@ -126,7 +78,7 @@ impl Client {
         let asked = self.asked.load(Ordering::Acquire);
         let unusable = |answer: &Answer| match age {
             Age::Fresh => answer.number <= asked,
-            Age::Recent => answer.result.is_err() || now.duration_since(answer.at).abs() > self.timing.remember,
+            Age::Recent => answer.result.is_err() || !self.is_recent(answer, now),
         };
         loop {
             // Boxed only when it is needed: asking is a large future, and a remembered answer should not carry it along.
@@ -140,9 +92,81 @@ impl Client {
         }
     }
 
+    /// The sessions of a page, counted from 1, newest first as Kapso has them.
+    ///
+    /// # Errors
+    /// Every way in which there is no page to show, see [`Error`].
+    pub async fn page(&self, page: u32, per_page: u32) -> Result<Page, Error> {
+        let number = self.number();
+        let page = self.api.get(self.page_address(page, per_page), Page::parse).await;
+        self.learn_page(page, number).await
+    }
+
+    /// Like [`Client::page`], for background work: one request, if it can be spared.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::Limited`] while only people may ask.
+    pub async fn page_if_spare(&self, page: u32, per_page: u32) -> Result<Page, Error> {
+        let number = self.number();
+        let page = self
+            .api
+            .get_if_spare(self.page_address(page, per_page), Page::parse)
+            .await;
+        self.learn_page(page, number).await
+    }
+
+    /// Like [`Client::session`], for background work: what somebody has just learnt, or one request, if it can be
+    /// spared. No person shares its failure.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::Limited`] while only people may ask.
+    pub async fn session_if_spare(&self, id: &SessionId) -> Result<Arc<Session>, Error> {
+        let now = self.clock.now();
+        if let Some(answer) = self.cache.get(id).await
+            && self.is_recent(&answer, now)
+            && let Ok(session) = answer.result
+        {
+            return Ok(session);
+        }
+        let number = self.number();
+        let session = self
+            .api
+            .get_if_spare(self.address(id), |body| Session::parse(body, id))
+            .await?;
+        let session = Arc::new(session);
+        self.learn(Arc::clone(&session), number).await;
+        Ok(session)
+    }
+
+    /// Creates a session for this phone, a number in E.164, and this agent, or the project's default one. Sent once.
+    ///
+    /// # Errors
+    /// See [`Error`]; after one that [leaves it open](Error::leaves_open) there may be a session all the same.
+    pub async fn create(&self, phone: &str, agent: Option<&str>) -> Result<Arc<Session>, Error> {
+        let wanted = Wanted {
+            whatsapp_sandbox_session: WantedSession {
+                phone_number: phone,
+                agent_id: agent,
+            },
+        };
+        // Of strings alone, so it cannot fail.
+        let body = serde_json::to_vec(&wanted).unwrap_or_default();
+        let number = self.number();
+        let session = self.api.post(self.api.sessions(), body, Session::parse_any).await?;
+        let session = Arc::new(session);
+        self.learn(Arc::clone(&session), number).await;
+        Ok(session)
+    }
+
+    /// What is left of Kapso's rate limit now.
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        self.api.budget()
+    }
+
     async fn answer(&self, id: &SessionId) -> Answer {
-        let number = self.asked.fetch_add(1, Ordering::AcqRel) + 1;
-        let result = self.ask(id).await;
+        let number = self.number();
+        let result = self.api.get(self.address(id), |body| Session::parse(body, id)).await;
         Answer {
             number,
             at: self.clock.now(),
@@ -150,104 +174,66 @@ impl Client {
         }
     }
 
-    async fn ask(&self, id: &SessionId) -> Result<Session, Error> {
-        let mut address = self.sessions.clone();
+    async fn learn_page(&self, page: Result<Page, Error>, number: u64) -> Result<Page, Error> {
+        let page = page.map_err(|error| match error {
+            // There is always a list, if an empty one.
+            Error::NotFound => Error::Unintelligible("a 404 for the list of sessions".to_owned()),
+            error => error,
+        })?;
+        for session in &page.sessions {
+            self.learn(Arc::clone(session), number).await;
+        }
+        Ok(page)
+    }
+
+    /// Remembers what was learnt of a session by request `number`, unless something newer is known.
+    async fn learn(&self, session: Arc<Session>, number: u64) {
+        let known = self.cache.get(&session.id).await;
+        if known.is_some_and(|known| known.number > number) {
+            return;
+        }
+        let answer = Answer {
+            number,
+            at: self.clock.now(),
+            result: Ok(Arc::clone(&session)),
+        };
+        self.cache.insert(session.id.clone(), answer).await;
+    }
+
+    fn number(&self) -> u64 {
+        self.asked.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    fn is_recent(&self, answer: &Answer, now: Timestamp) -> bool {
+        now.duration_since(answer.at).abs() <= self.remember
+    }
+
+    fn address(&self, id: &SessionId) -> Url {
+        let mut address = self.api.sessions();
         if let Ok(mut path) = address.path_segments_mut() {
             path.push(id.as_str());
         }
-        let pauses = ExponentialBuilder::default()
-            .with_min_delay(self.timing.pause)
-            .with_factor(2.0)
-            .with_jitter()
-            .with_max_times(RETRIES);
-        let tries = (|| self.attempt(&address, id))
-            .retry(pauses)
-            .adjust(|error, pause| match error {
-                Error::NoAnswer(_) => pause,
-                Error::Limited { retry_after } if *retry_after <= self.timing.patience => pause.map(|_| *retry_after),
-                _ => None,
-            });
-        match timeout(self.timing.total, tries).await {
-            Ok(result) => result,
-            Err(_) => Err(NoAnswer::OutOfTime(self.timing.total).into()),
-        }
+        address
     }
 
-    async fn attempt(&self, address: &Url, id: &SessionId) -> Result<Session, Error> {
-        self.limit()
-            .take(self.clock.now())
-            .map_err(|retry_after| Error::Limited { retry_after })?;
-        let began = Instant::now();
-        let sent = self
-            .http
-            .get(address.clone())
-            .header(KEY_HEADER, self.key.clone())
-            .timeout(self.timing.attempt)
-            .send()
-            .await;
-        let status = sent.as_ref().ok().map(Response::status);
-        let result = match sent {
-            Ok(answer) => self.understand(answer, id).await,
-            Err(error) => Err(transport(error)),
-        };
-        let left = self.limit().left(self.clock.now());
-        (self.observer)(Observation {
-            status,
-            took: began.elapsed(),
-            left,
-        });
-        result
-    }
-
-    async fn understand(&self, answer: Response, id: &SessionId) -> Result<Session, Error> {
-        let now = self.clock.now();
-        {
-            let mut limit = self.limit();
-            limit.learn_limit(answer.headers());
-            // A 429 says itself when to come back; that nothing remains until then is no news.
-            if answer.status() != StatusCode::TOO_MANY_REQUESTS {
-                limit.learn_use(answer.headers(), now);
-            }
-        }
-        match answer.status() {
-            StatusCode::OK => {
-                let body = read(answer).await?;
-                Session::parse(&body, id).map_err(Error::Unintelligible)
-            }
-            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Err(Error::KeyRefused(status)),
-            StatusCode::NOT_FOUND => {
-                let body = read(answer).await?;
-                // Any web server can say 404; only Kapso says it in this form.
-                match serde_json::from_slice::<BTreeMap<String, &RawValue>>(&body) {
-                    Ok(complaint) if complaint.contains_key("error") => Err(Error::NotFound),
-                    _ => Err(Error::Unintelligible("a 404 that is not Kapso's".to_owned())),
-                }
-            }
-            StatusCode::TOO_MANY_REQUESTS => {
-                let retry_after = self.limit().close(answer.headers(), now);
-                Err(Error::Limited { retry_after })
-            }
-            status if status.is_server_error() => Err(NoAnswer::Status(status).into()),
-            status => Err(Error::Unintelligible(format!("status {}", status.as_u16()))),
-        }
-    }
-
-    fn limit(&self) -> MutexGuard<'_, Limit> {
-        self.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    fn page_address(&self, page: u32, per_page: u32) -> Url {
+        let mut address = self.api.sessions();
+        address
+            .query_pairs_mut()
+            .append_pair("page", &page.to_string())
+            .append_pair("per_page", &per_page.to_string());
+        address
     }
 }
 
-async fn read(mut answer: Response) -> Result<Vec<u8>, Error> {
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(transport)? {
-        if body.len() + chunk.len() > BODY_MAX {
-            return Err(Error::Unintelligible("it is over 256 KiB".to_owned()));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+#[derive(Serialize)]
+struct Wanted<'a> {
+    whatsapp_sandbox_session: WantedSession<'a>,
 }
 
-fn transport(error: reqwest::Error) -> Error {
-    NoAnswer::Transport(error.without_url()).into()
+#[derive(Serialize)]
+struct WantedSession<'a> {
+    phone_number: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_id: Option<&'a str>,
 }

@@ -20,12 +20,27 @@ pub enum Error {
         /// How long until it is worth asking again.
         retry_after: Duration,
     },
+    /// Kapso does not create what was asked for.
+    #[error("Kapso refused what was to be created with status 422")]
+    Unprocessable,
     /// Kapso did not answer, in none of the tries.
     #[error("Kapso did not answer")]
     NoAnswer(#[from] NoAnswer),
     /// Kapso answered in a way this client does not know.
     #[error("Kapso answered in an unknown way: {0}")]
     Unintelligible(String),
+}
+
+impl Error {
+    /// Whether a request that was to create something may have done so all the same.
+    #[must_use]
+    pub fn leaves_open(&self) -> bool {
+        match self {
+            Self::NotFound | Self::KeyRefused(_) | Self::Limited { .. } | Self::Unprocessable => false,
+            Self::NoAnswer(NoAnswer::Transport(error)) => !error.is_connect(),
+            Self::NoAnswer(_) | Self::Unintelligible(_) => true,
+        }
+    }
 }
 
 /// In what way Kapso did not answer.

@@ -16,6 +16,31 @@ const DEFAULT_WAIT: Duration = Duration::from_mins(1);
 /// The longest wait believed, so that one odd answer does not shut the app for a day.
 const MAX_WAIT_SECONDS: u64 = 600;
 
+/// A rate limit, as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Requests allowed in 60 s.
+    pub limit: u32,
+    /// How many of them are left now.
+    pub left: u32,
+}
+
+impl Budget {
+    /// How many requests background work may make now: none from the last fifth, which is kept for people.
+    #[must_use]
+    pub fn spare(self) -> u32 {
+        self.left.min(self.limit).saturating_sub(self.limit / 5)
+    }
+
+    /// The least time between the beginnings of two requests for background work. Evenly spread, it never uses up at
+    /// once what people may need in the next minute.
+    #[must_use]
+    pub fn pace(self) -> Duration {
+        let a_minute = (self.limit - self.limit / 5).max(1);
+        Duration::from_millis(60_000_u64.div_ceil(u64::from(a_minute)))
+    }
+}
+
 /// What is left of the limit of one key.
 #[derive(Debug)]
 pub(super) struct Limit {
@@ -58,6 +83,14 @@ impl Limit {
         Err(DEFAULT_WAIT)
     }
 
+    /// Takes a place for a request that nobody waits for: none from the fifth that is kept for people.
+    pub(super) fn take_spare(&mut self, now: Timestamp) -> Result<(), Duration> {
+        match self.budget(now).spare() {
+            0 => Err(DEFAULT_WAIT),
+            _ => self.take(now),
+        }
+    }
+
     /// Learns from the headers of an answer what the limit is.
     pub(super) fn learn_limit(&mut self, headers: &HeaderMap) {
         if let Some(limit) = number(headers, "x-ratelimit-limit").filter(|limit| *limit > 0) {
@@ -87,13 +120,17 @@ impl Limit {
         wait
     }
 
-    /// How many requests the limit still allows now.
-    pub(super) fn left(&mut self, now: Timestamp) -> u32 {
+    /// What is left now.
+    pub(super) fn budget(&mut self, now: Timestamp) -> Budget {
         self.forget(now);
-        if self.closed.is_some() {
-            return 0;
+        let left = match self.closed {
+            Some(_) => 0,
+            None => self.allowed.saturating_sub(self.used),
+        };
+        Budget {
+            limit: self.allowed,
+            left,
         }
-        self.allowed.saturating_sub(self.used)
     }
 
     fn note(&mut self, now: i64, count: u32) {

@@ -2,12 +2,16 @@
 //!
 //! Source: the WhatsApp sandbox pages of <https://docs.kapso.ai/api-reference/introduction>.
 
+mod api;
 mod client;
 mod error;
 mod limit;
+mod page;
 mod session;
 
-pub use client::{Age, Client, Observation, Timing};
+pub use api::{Observation, Timing};
+pub use client::{Age, Client};
 pub use error::{Error, NoAnswer};
-pub use limit::FIRST_LIMIT;
+pub use limit::{Budget, FIRST_LIMIT};
+pub use page::Page;
 pub use session::{ActivationLink, NotWhatsApp, Session, SessionId, Status};

@@ -156,24 +156,38 @@ impl Session {
     /// # Errors
     /// Says what is wrong with it, without quoting it.
     pub(super) fn parse(body: &[u8], id: &SessionId) -> Result<Self, String> {
-        let Envelope { data } = serde_json::from_slice(body).map_err(|error| {
-            // Of serde_json's own text only the place: the rest may quote the answer.
-            format!(
-                "{:?} error in its JSON at line {}, column {}",
-                error.classify(),
-                error.line(),
-                error.column()
-            )
-        })?;
+        let Envelope { data } = serde_json::from_slice(body).map_err(|error| misshapen(&error))?;
         let named = lenient::<String>(Some(data.id)).ok_or("its id is no text")?;
         if !named.eq_ignore_ascii_case(id.as_str()) {
             return Err("it is about another session".to_owned());
         }
+        Self::read(id.clone(), &data)
+    }
+
+    /// Reads Kapso's `{"data": Session}` about a session whose id only Kapso knows.
+    ///
+    /// # Errors
+    /// Says what is wrong with it, without quoting it.
+    pub(super) fn parse_any(body: &[u8]) -> Result<Self, String> {
+        let Envelope { data } = serde_json::from_slice(body).map_err(|error| misshapen(&error))?;
+        Self::read(data.id()?, &data)
+    }
+
+    /// Reads one session of a list.
+    ///
+    /// # Errors
+    /// Says what is wrong with it, without quoting it.
+    pub(super) fn parse_item(item: &RawValue) -> Result<Self, String> {
+        let data: Wire<'_> = serde_json::from_str(item.get()).map_err(|error| misshapen(&error))?;
+        Self::read(data.id()?, &data)
+    }
+
+    fn read(id: SessionId, data: &Wire<'_>) -> Result<Self, String> {
         let status = lenient::<String>(Some(data.status))
             .filter(|status| !status.trim().is_empty())
             .ok_or("its status is no text")?;
         Ok(Self {
-            id: id.clone(),
+            id,
             status: status.into(),
             phone: words(data.phone_number),
             activation_code: words(data.activation_code),
@@ -215,13 +229,31 @@ struct Wire<'a> {
     expires_at: Option<&'a RawValue>,
 }
 
+impl Wire<'_> {
+    fn id(&self) -> Result<SessionId, String> {
+        let id = lenient::<String>(Some(self.id));
+        id.and_then(|id| SessionId::parse(&id))
+            .ok_or_else(|| "its id is none".to_owned())
+    }
+}
+
 #[derive(Deserialize)]
 struct Agent<'a> {
     #[serde(borrow)]
     name: Option<&'a RawValue>,
 }
 
-fn lenient<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
+/// What is wrong with JSON. Of `serde_json`'s own text only the place: the rest may quote the answer.
+pub(super) fn misshapen(error: &serde_json::Error) -> String {
+    format!(
+        "{:?} error in its JSON at line {}, column {}",
+        error.classify(),
+        error.line(),
+        error.column()
+    )
+}
+
+pub(super) fn lenient<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
     serde_json::from_str(raw?.get()).ok()
 }
 

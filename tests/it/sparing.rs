@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use kapso_slack::jobs::Watch;
-use kapso_slack::jobs::budget::{AHEAD, Budget, PER_PAGE, Plan, plan};
+use kapso_slack::jobs::budget::{AHEAD, PER_PAGE, Plan, plan};
 use kapso_slack::jobs::watch::{Next, Seen, decide};
+use kapso_slack::kapso::Budget;
 use kapso_slack::kapso::Status;
 use proptest::prelude::*;
 

@@ -1,0 +1,173 @@
+//! FakeKapso's endpoints: what the sandbox API answers, and refuses, for the sessions it holds.
+
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::sandbox::{self, BASE, Body, Sandbox, response};
+
+/// Kapso's, and the most a page may hold.
+const PER_PAGE: u32 = 20;
+const PER_PAGE_MAX: u32 = 100;
+/// The number that all sandboxes share.
+const SANDBOX_NUMBER: &str = "12345678901";
+
+/// Answers one request, of which `used` came within the last minute.
+pub(super) async fn handle(sandbox: &Sandbox, request: Request<Incoming>, used: u32, limit: u32) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let unexpected = |why: &str| {
+        let complaint = format!("{} {}: {why}", head.method, head.uri);
+        sandbox.world().unexpected.push(complaint);
+    };
+    let body = body
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes)
+        .unwrap_or_default();
+    if head.method == Method::GET && !body.is_empty() {
+        unexpected("a GET with a body");
+    }
+    let keys: Vec<_> = head.headers.get_all("x-api-key").iter().collect();
+    if keys.as_slice() != [sandbox.key.as_str()] {
+        return complaint(StatusCode::UNAUTHORIZED, "Invalid API key");
+    }
+    if used > limit {
+        unexpected("over the rate limit");
+        return complaint(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded");
+    }
+    let path = head
+        .uri
+        .path()
+        .strip_prefix(BASE)
+        .and_then(|path| path.strip_prefix("/sandbox_sessions"));
+    let answer = match (&head.method, path) {
+        (&Method::GET, Some("")) => list(sandbox, &head),
+        (&Method::POST, Some("")) => create(sandbox, &head, &body),
+        (&Method::GET, Some(path)) => show(sandbox, &head, path),
+        _ => None,
+    };
+    answer.unwrap_or_else(|| {
+        unexpected("no such endpoint");
+        response(StatusCode::NOT_FOUND, "<!DOCTYPE html><title>404</title>")
+    })
+}
+
+fn show(sandbox: &Sandbox, head: &Parts, path: &str) -> Option<Response<Body>> {
+    let id = path.strip_prefix('/')?;
+    if id.is_empty() || id.contains('/') || head.uri.query().is_some() {
+        return None;
+    }
+    Some(match sandbox.world().sessions.get(id) {
+        Some(session) => response(StatusCode::OK, json!({ "data": session }).to_string()),
+        None => complaint(StatusCode::NOT_FOUND, "Sandbox session not found"),
+    })
+}
+
+fn list(sandbox: &Sandbox, head: &Parts) -> Option<Response<Body>> {
+    let (mut page, mut per_page) = (1, PER_PAGE);
+    for (name, value) in form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()) {
+        let number = value.parse().ok().filter(|number| *number >= 1);
+        match (&*name, number) {
+            ("page", Some(number)) => page = number,
+            ("per_page", Some(number)) if number <= PER_PAGE_MAX => per_page = number,
+            ("page" | "per_page", _) => return Some(complaint(StatusCode::BAD_REQUEST, "Invalid pagination")),
+            _ => return None,
+        }
+    }
+    let world = sandbox.world();
+    let mut sessions: Vec<&Value> = world.sessions.values().collect();
+    let made = |session: &Value| {
+        session["created_at"]
+            .as_str()
+            .and_then(|at| at.parse::<Timestamp>().ok())
+    };
+    sessions.sort_by_key(|session| std::cmp::Reverse(made(session)));
+    let (first, size) = ((page - 1).saturating_mul(per_page) as usize, per_page as usize);
+    let shown: Vec<_> = sessions.iter().skip(first).take(size).collect();
+    let meta = json!({
+        "page": page, "per_page": per_page,
+        "total_pages": sessions.len().div_ceil(size), "total_count": sessions.len(),
+    });
+    Some(response(
+        StatusCode::OK,
+        json!({"data": shown, "meta": meta}).to_string(),
+    ))
+}
+
+fn create(sandbox: &Sandbox, head: &Parts, body: &[u8]) -> Option<Response<Body>> {
+    if head.uri.query().is_some() {
+        return None;
+    }
+    let Ok(Wanted {
+        whatsapp_sandbox_session: wanted,
+    }) = serde_json::from_slice(body)
+    else {
+        return Some(complaint(StatusCode::BAD_REQUEST, "Bad request"));
+    };
+    let digits = wanted.phone_number.strip_prefix('+').unwrap_or_default();
+    let is_phone = (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    if !is_phone || digits.starts_with('0') {
+        return Some(complaint(StatusCode::UNPROCESSABLE_ENTITY, "Phone number is invalid"));
+    }
+    let id = random_id();
+    let mut session = sandbox::sample(&id, sandbox.clock.now());
+    let mut world = sandbox.world();
+    if let Some(agent_id) = wanted.agent_id {
+        let mut agents = world.sessions.values().map(|session| &session["agent"]);
+        let Some(agent) = agents.find(|agent| agent["id"] == agent_id.as_str()) else {
+            return Some(complaint(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "Agent is not in this project",
+            ));
+        };
+        session["agent"] = agent.clone();
+    }
+    let code = random_code();
+    session["phone_number"] = wanted.phone_number.into();
+    session["activation_link"] = format!("https://wa.me/{SANDBOX_NUMBER}?text={code}").into();
+    session["activation_message"] = format!("Your WhatsApp Sandbox activation code is: {code}").into();
+    session["activation_code"] = code.into();
+    let answer = response(StatusCode::CREATED, json!({ "data": session }).to_string());
+    world.sessions.insert(id, session);
+    drop(world);
+    sandbox.tell();
+    Some(answer)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    whatsapp_sandbox_session: WantedSession,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WantedSession {
+    phone_number: String,
+    agent_id: Option<String>,
+}
+
+/// A UUID of version 4.
+fn random_id() -> String {
+    let bits = fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62) | (4 << 76) | (2 << 62);
+    let digits = format!("{bits:032x}");
+    let (a, b) = (&digits[..8], &digits[8..12]);
+    format!("{a}-{b}-{}-{}-{}", &digits[12..16], &digits[16..20], &digits[20..])
+}
+
+fn random_code() -> String {
+    (0..6)
+        .map(|_| match fastrand::u8(..36) {
+            digit @ ..10 => char::from(b'0' + digit),
+            letter => char::from(b'A' + letter - 10),
+        })
+        .collect()
+}
+
+fn complaint(status: StatusCode, error: &str) -> Response<Body> {
+    response(status, json!({ "error": error }).to_string())
+}

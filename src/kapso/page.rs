@@ -1,0 +1,53 @@
+//! A page of Kapso's list of sessions.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::Session;
+use super::session::{lenient, misshapen};
+
+/// A page of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Its sessions, in Kapso's order. One that cannot be read is left out.
+    pub sessions: Vec<Arc<Session>>,
+    /// How many pages there are, where Kapso says so.
+    pub total_pages: Option<u32>,
+    /// How many sessions there are, where Kapso says so.
+    pub total_count: Option<u64>,
+}
+
+impl Page {
+    /// Reads Kapso's `{"data": [Session], "meta": {…}}`.
+    ///
+    /// # Errors
+    /// Says what is wrong with it, without quoting it.
+    pub(super) fn parse(body: &[u8]) -> Result<Self, String> {
+        let list: List<'_> = serde_json::from_slice(body).map_err(|error| misshapen(&error))?;
+        let sessions = list.data.iter().filter_map(|item| Session::parse_item(item).ok());
+        let meta = lenient::<Meta<'_>>(list.meta);
+        Ok(Self {
+            sessions: sessions.map(Arc::new).collect(),
+            total_pages: meta.as_ref().and_then(|meta| lenient(meta.total_pages)),
+            total_count: meta.as_ref().and_then(|meta| lenient(meta.total_count)),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct List<'a> {
+    #[serde(borrow)]
+    data: Vec<&'a RawValue>,
+    #[serde(borrow)]
+    meta: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Meta<'a> {
+    #[serde(borrow)]
+    total_pages: Option<&'a RawValue>,
+    #[serde(borrow)]
+    total_count: Option<&'a RawValue>,
+}
