@@ -84,8 +84,12 @@ impl App {
             settings.timing.kapso.clone(),
             observer,
         );
+        let ledger = Arc::new(Ledger::new(clock.clone(), {
+            let metrics = Arc::clone(&metrics);
+            move || metrics.store_failed()
+        }));
         let bot = Bot {
-            commands: Commands::new(kapso, settings.allowed),
+            commands: Commands::new(kapso, settings.allowed, Arc::clone(&ledger)),
             postman: Postman::new(
                 http,
                 settings.response_hosts,
@@ -98,10 +102,7 @@ impl App {
             tasks: TaskTracker::new(),
             give_up: CancellationToken::new(),
             stopping: CancellationToken::new(),
-            ledger: Ledger::new(clock.clone(), {
-                let metrics = Arc::clone(&metrics);
-                move || metrics.store_failed()
-            }),
+            ledger,
             metrics,
         };
         let door = Door {

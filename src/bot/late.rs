@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, interval};
 
 use super::{Asked, Bot, Order, Work};
-use crate::commands::{self, Outcome, Problem};
+use crate::commands::{self, Asker, Outcome, Problem};
 use crate::jobs::{Ask, Held, Kept, Late, Lease, Payload, RENEWAL};
 use crate::slack::message::Message;
 use crate::slack::response_url::{Letterbox, Lost};
@@ -86,13 +86,15 @@ impl Bot {
             .letterbox(&late.response_url, late.arrived_at)
             .map(|letterbox| letterbox.with_uses_left(late.uses_left));
         let asked = Asked {
-            who: late.who,
+            asker: Asker {
+                who: late.who,
+                response_url: late.response_url,
+                arrived_at: late.arrived_at,
+                request_id: late.request_id,
+            },
             ask: late.ask,
-            response_url: late.response_url,
             place: late.place,
             received: Instant::now(),
-            arrived_at: late.arrived_at,
-            request_id: late.request_id,
         };
         let (order, work) = self.begin(asked, command);
         let finishing = Arc::clone(self).finish_late(order, work, Kept::Stored(held.lease), letterbox);
@@ -138,15 +140,15 @@ impl Bot {
 }
 
 fn late(order: &Order, uses_left: u32) -> Late {
-    let asked = &order.asked;
+    let Asked { asker, ask, place, .. } = &order.asked;
     Late {
-        ask: asked.ask.clone(),
+        ask: ask.clone(),
         session: order.session_id.clone(),
-        who: asked.who.clone(),
-        place: asked.place,
-        request_id: asked.request_id.clone(),
-        response_url: asked.response_url.clone(),
-        arrived_at: asked.arrived_at,
+        who: asker.who.clone(),
+        place: *place,
+        request_id: asker.request_id.clone(),
+        response_url: asker.response_url.clone(),
+        arrived_at: asker.arrived_at,
         uses_left,
     }
 }

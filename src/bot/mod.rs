@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::clock::Clock;
-use crate::commands::{self, Command, Commands, Outcome, Problem, Reply};
+use crate::commands::{self, Asker, Command, Commands, Outcome, Problem, Reply};
 use crate::jobs::{Ask, Kept, Ledger};
 use crate::kapso::SessionId;
 use crate::slack::Who;
@@ -51,20 +50,17 @@ pub struct Bot {
     /// Cancelled once no new work is taken.
     pub stopping: CancellationToken,
     /// Keeps what is owed.
-    pub ledger: Ledger,
+    pub ledger: Arc<Ledger>,
     /// Counts.
     pub metrics: Arc<Metrics>,
 }
 
-/// Who asked for what, where the answer may go, and since when they wait.
+/// Who asked for what, and since when they wait.
 struct Asked {
-    who: Who,
+    asker: Asker,
     ask: Ask,
-    response_url: SecretString,
     place: Place,
     received: Instant,
-    arrived_at: Timestamp,
-    request_id: String,
 }
 
 /// What there is to know of a command while it is on its way to an answer.
@@ -103,13 +99,10 @@ impl Bot {
         let Signed { form, received } = signed;
         let command = commands::parse(&form.text);
         let asked = Asked {
-            who: form.who,
+            asker: self.asker(form.who, form.response_url),
             ask: Ask::Typed(form.text),
-            response_url: form.response_url,
             place: Place::Command,
             received,
-            arrived_at: self.clock.now(),
-            request_id: request_id(),
         };
         let mut carried = self.carry(asked, command);
         let (order, work) = carried.unfinished.as_mut()?;
@@ -142,20 +135,17 @@ impl Bot {
             return;
         };
         let asked = Asked {
-            who: press.who,
+            asker: self.asker(press.who, press.response_url),
             ask: Ask::Pressed {
                 action: press.action_id,
                 value: press.value,
             },
-            response_url: press.response_url,
             place: if press.shared {
                 Place::SharedCard
             } else {
                 Place::OwnCard
             },
             received,
-            arrived_at: self.clock.now(),
-            request_id: request_id(),
         };
         // Dropped at the end of this, it goes on as a task.
         let mut carried = self.carry(asked, command);
@@ -163,6 +153,15 @@ impl Bot {
             && let Some(letterbox) = self.letterbox(order)
         {
             self.keep(order, &letterbox, &mut carried.kept).await;
+        }
+    }
+
+    fn asker(&self, who: Who, response_url: SecretString) -> Asker {
+        Asker {
+            who,
+            response_url,
+            arrived_at: self.clock.now(),
+            request_id: request_id(),
         }
     }
 
@@ -185,7 +184,7 @@ impl Bot {
         let work = async move {
             let working = AssertUnwindSafe(bot.carry_out(command, &ordered)).catch_unwind();
             working.await.unwrap_or_else(|_panic| {
-                tracing::error!(request_id = ordered.asked.request_id, "a command panicked");
+                tracing::error!(request_id = ordered.asked.asker.request_id, "a command panicked");
                 bot.instead(Problem::Broken, &ordered)
             })
         };
@@ -196,7 +195,7 @@ impl Bot {
         let outcome = if self.stopping.is_cancelled() {
             Reply::Problem(Problem::Stopping).into()
         } else {
-            self.commands.run(command, &order.asked.who).await
+            self.commands.run(command, &order.asked.asker).await
         };
         let message = self.draw(&outcome.reply, order);
         (outcome, message)
@@ -205,7 +204,7 @@ impl Bot {
     /// Where the answer may still go once the HTTP response is gone.
     fn letterbox(&self, order: &Order) -> Option<Letterbox> {
         self.postman
-            .letterbox(&order.asked.response_url, order.asked.arrived_at)
+            .letterbox(&order.asked.asker.response_url, order.asked.asker.arrived_at)
     }
 
     fn instead(&self, problem: Problem, order: &Order) -> (Outcome, Message) {
@@ -218,7 +217,7 @@ impl Bot {
         let look = Look {
             now: self.clock.now(),
             command: &self.command_name,
-            request_id: &order.asked.request_id,
+            request_id: &order.asked.asker.request_id,
             place: order.asked.place,
         };
         views::draw(reply, &look)
@@ -231,10 +230,10 @@ impl Bot {
         let delivered = *delivery.as_ref().unwrap_or(&Delivery::Lost);
         self.metrics.answered(word, delivered, total);
         tracing::info!(
-            request_id = order.asked.request_id,
-            team = order.asked.who.team,
-            channel = order.asked.who.channel,
-            user = order.asked.who.user,
+            request_id = order.asked.asker.request_id,
+            team = order.asked.asker.who.team,
+            channel = order.asked.asker.who.channel,
+            user = order.asked.asker.who.user,
             verb = order.verb,
             session_id = order.session_id.as_ref().and_then(|id| loggable(id, &outcome.reply)),
             outcome = word,

@@ -9,6 +9,8 @@ mod usage;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use secrecy::SecretString;
 use tokio::time::Instant;
 
 pub use allowed::{AllowList, Allowed};
@@ -16,6 +18,7 @@ pub use button::{Action, ButtonValue};
 pub use parse::{Misread, parse, press};
 pub use usage::{Example, Verb};
 
+use crate::jobs::Ledger;
 use crate::kapso::{self, Session, SessionId};
 use crate::slack::{UserId, Who};
 
@@ -108,25 +111,40 @@ impl From<Reply> for Outcome {
     }
 }
 
+/// Who asks, with what a command may need of the request beyond its words.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// Who, and where.
+    pub who: Who,
+    /// Where what comes later may be posted.
+    pub response_url: SecretString,
+    /// When the `response_url` came.
+    pub arrived_at: Timestamp,
+    /// Finds the command in the log.
+    pub request_id: String,
+}
+
 /// Carries commands out.
 pub struct Commands {
     kapso: kapso::Client,
     allowed: Arc<Allowed>,
+    ledger: Arc<Ledger>,
 }
 
 impl Commands {
-    /// Commands over one Kapso project, for those who are allowed.
+    /// Commands over one Kapso project, for those who are allowed. What must not be forgotten goes into `ledger`.
     #[must_use]
-    pub fn new(kapso: kapso::Client, allowed: Allowed) -> Self {
+    pub fn new(kapso: kapso::Client, allowed: Allowed, ledger: Arc<Ledger>) -> Self {
         Self {
             kapso,
             allowed: Arc::new(allowed),
+            ledger,
         }
     }
 
-    /// Does what `who` wants, if they may.
-    pub async fn run(&self, command: Command, who: &Who) -> Outcome {
-        if !self.allowed.admits(who) {
+    /// Does what somebody wants, if they may.
+    pub async fn run(&self, command: Command, asker: &Asker) -> Outcome {
+        if !self.allowed.admits(&asker.who) {
             return Reply::Problem(Problem::NotAllowed(Arc::clone(&self.allowed))).into();
         }
         match command {
