@@ -7,6 +7,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,6 +27,8 @@ use crate::telemetry::Metrics;
 
 /// Connections to the metrics at once, within the descriptors that are kept free.
 const METRICS_CONNECTIONS: usize = 16;
+/// Notices posted at once.
+const NOTICES: usize = 32;
 /// Idle connections kept to one host.
 const IDLE_CONNECTIONS: usize = 32;
 
@@ -76,20 +79,22 @@ impl App {
             let metrics = Arc::clone(&metrics);
             Box::new(move |seen| metrics.asked_kapso(seen))
         };
-        let kapso = kapso::Client::new(
+        let kapso = Arc::new(kapso::Client::new(
             http.clone(),
             &settings.kapso_base_url,
             settings.kapso_api_key,
             clock.clone(),
             settings.timing.kapso.clone(),
             observer,
-        );
+        ));
         let ledger = Arc::new(Ledger::new(clock.clone(), {
             let metrics = Arc::clone(&metrics);
             move || metrics.store_failed()
         }));
         let bot = Bot {
-            commands: Commands::new(kapso, settings.allowed, Arc::clone(&ledger)),
+            commands: Commands::new(Arc::clone(&kapso), settings.allowed, Arc::clone(&ledger)),
+            kapso,
+            notices: Semaphore::new(NOTICES),
             postman: Postman::new(
                 http,
                 settings.response_hosts,
@@ -148,6 +153,7 @@ impl App {
             bounds.tasks.spawn(server::serve(listener, page, few));
         }
         let database = self.database;
+        let nap = self.timing.nap;
         let owed = {
             let bot = Arc::clone(&bot);
             async move {
@@ -155,7 +161,7 @@ impl App {
                     () = bot.ledger.open(&database) => {}
                     () = bot.stopping.cancelled() => return,
                 }
-                runner::run(bot).await;
+                runner::run(bot, nap).await;
             }
         };
         bounds.tasks.spawn(owed);

@@ -52,7 +52,11 @@ impl Bot {
             }
         };
         let delivery = match letterbox {
-            Some(letterbox) => self.deliver(&order, letterbox, &kept, &message).await,
+            Some(letterbox) => {
+                let payload = |uses_left| Payload::Late(late(&order, uses_left));
+                let delivering = self.deliver(letterbox, &kept, &message, payload);
+                self.while_it_holds(&kept, delivering).await
+            }
             None => Err(Lost::Forbidden),
         };
         if delivery == Err(Lost::HandedOver) {
@@ -101,23 +105,33 @@ impl Bot {
         self.tasks.spawn(finishing);
     }
 
-    async fn deliver(
+    /// Posts a message. `payload` says what is kept of the work when the `response_url` takes so many posts more.
+    pub(super) async fn deliver(
         &self,
-        order: &Order,
         mut letterbox: Letterbox,
         kept: &Kept,
         message: &Message,
+        payload: impl Fn(u32) -> Payload,
     ) -> Result<(), Lost> {
-        let may_post = |uses_left| self.ledger.may_post(kept, late(order, uses_left));
-        // Slack may ask for a longer wait than a lease lasts. Should it be lost meanwhile, `may_post` says so; a post
-        // that is under way is not cut off.
+        let may_post = |uses_left| {
+            let payload = payload(uses_left);
+            async move { self.ledger.may_post(kept, &payload).await }
+        };
+        self.postman.post(&mut letterbox, message, may_post).await
+    }
+
+    /// Renews a lease while something is delivered: Slack may ask for a longer wait than it lasts. Should it be lost
+    /// meanwhile, [`Ledger::may_post`] says so; a post that is under way is not cut off.
+    ///
+    /// [`Ledger::may_post`]: crate::jobs::Ledger::may_post
+    pub(super) async fn while_it_holds<T>(&self, kept: &Kept, delivering: impl Future<Output = T>) -> T {
         let holding = async {
             self.lease_is_lost(kept).await;
             std::future::pending().await
         };
         tokio::select! {
             biased;
-            posted = self.postman.post(&mut letterbox, message, may_post) => posted,
+            done = delivering => done,
             never = holding => never,
         }
     }

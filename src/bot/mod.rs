@@ -5,6 +5,7 @@
 //! message goes to the other letterbox. It has one owner at any time, which is what makes the answer exactly one.
 
 mod late;
+mod notice;
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use secrecy::SecretString;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,8 +22,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::clock::Clock;
 use crate::commands::{self, Asker, Command, Commands, Outcome, Problem, Reply};
-use crate::jobs::{Ask, Kept, Ledger};
-use crate::kapso::SessionId;
+use crate::jobs::{Ask, Kept, Ledger, watch};
+use crate::kapso::{Client, SessionId};
 use crate::slack::Who;
 use crate::slack::command::SlashCommand;
 use crate::slack::interaction::Interaction;
@@ -37,6 +39,10 @@ pub struct Bot {
     pub commands: Commands,
     /// Takes late answers to Slack.
     pub postman: Postman,
+    /// Asks Kapso for those who watch.
+    pub kapso: Arc<Client>,
+    /// Lets so many notices be posted at once.
+    pub notices: Semaphore,
     /// Tells the time to the views.
     pub clock: Clock,
     /// The slash command's name in help and hints.
@@ -68,6 +74,8 @@ struct Order {
     asked: Asked,
     verb: &'static str,
     session_id: Option<SessionId>,
+    /// Posts of the `response_url` that are for what may come after the answer.
+    kept_back: u32,
 }
 
 type Work = Pin<Box<dyn Future<Output = (Outcome, Message)> + Send>>;
@@ -179,6 +187,10 @@ impl Bot {
             asked,
             verb: command.name(),
             session_id: command.session_id().cloned(),
+            kept_back: match command {
+                Command::Watch(_) => watch::POSTS,
+                _ => 0,
+            },
         });
         let (bot, ordered) = (Arc::clone(self), Arc::clone(&order));
         let work = async move {
@@ -203,8 +215,10 @@ impl Bot {
 
     /// Where the answer may still go once the HTTP response is gone.
     fn letterbox(&self, order: &Order) -> Option<Letterbox> {
-        self.postman
-            .letterbox(&order.asked.asker.response_url, order.asked.asker.arrived_at)
+        let asker = &order.asked.asker;
+        let letterbox = self.postman.letterbox(&asker.response_url, asker.arrived_at)?;
+        let uses = letterbox.uses_left().saturating_sub(order.kept_back);
+        Some(letterbox.with_uses_left(uses))
     }
 
     fn instead(&self, problem: Problem, order: &Order) -> (Outcome, Message) {

@@ -12,22 +12,30 @@ pub enum Action {
     Open,
     /// Shows the session as it is now.
     Refresh,
+    /// Tells the presser when the session changes.
+    Watch,
+    /// Tells them no longer.
+    Unwatch,
 }
 
 impl Action {
+    const ALL: [Self; 4] = [Self::Open, Self::Refresh, Self::Watch, Self::Unwatch];
+
     /// The action id in Slack's payloads. Fixed: cards stay in conversations for years.
     #[must_use]
     pub const fn id(self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Refresh => "refresh",
+            Self::Watch => "watch",
+            Self::Unwatch => "unwatch",
         }
     }
 
     /// The action with this id.
     #[must_use]
     pub fn named(id: &str) -> Option<Self> {
-        [Self::Open, Self::Refresh].into_iter().find(|action| action.id() == id)
+        Self::ALL.into_iter().find(|action| action.id() == id)
     }
 }
 

@@ -5,6 +5,7 @@ mod button;
 mod parse;
 mod show;
 mod usage;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,10 @@ pub enum Command {
         /// Who shared the card, where it was shared.
         sharer: Option<UserId>,
     },
+    /// Hear when a session changes.
+    Watch(SessionId),
+    /// Hear of it no longer.
+    Unwatch(SessionId),
     /// See what can be typed.
     Help,
     /// A verb that is reserved for what comes in a later version.
@@ -53,6 +58,22 @@ pub enum Reply {
         session: Arc<Session>,
         /// Who shared the card it goes to, where it was shared.
         sharer: Option<UserId>,
+        /// Until when the asker hears of changes, where they wait for some.
+        watched_until: Option<Timestamp>,
+    },
+    /// The session, of whose changes the asker hears from now on.
+    Watching {
+        /// The session.
+        session: Arc<Session>,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// The asker hears no longer of the session with this id.
+    Unwatched {
+        /// Which.
+        id: SessionId,
+        /// The session, if Kapso told it.
+        session: Option<Arc<Session>>,
     },
     /// What can be typed.
     Help,
@@ -82,6 +103,13 @@ pub enum Problem {
     Unintelligible,
     /// This person, or this place, is not on the list.
     NotAllowed(Arc<Allowed>),
+    /// As many sessions are watched as may be.
+    TooManyWatches {
+        /// How many one person may watch, if it is that; none if all together watch too many.
+        mine: Option<u32>,
+    },
+    /// What has to be remembered cannot be stored.
+    NoStore,
     /// The button says nothing this version understands.
     StaleButton,
     /// The service is about to stop and takes no new work.
@@ -126,7 +154,7 @@ pub struct Asker {
 
 /// Carries commands out.
 pub struct Commands {
-    kapso: kapso::Client,
+    kapso: Arc<kapso::Client>,
     allowed: Arc<Allowed>,
     ledger: Arc<Ledger>,
 }
@@ -134,7 +162,7 @@ pub struct Commands {
 impl Commands {
     /// Commands over one Kapso project, for those who are allowed. What must not be forgotten goes into `ledger`.
     #[must_use]
-    pub fn new(kapso: kapso::Client, allowed: Allowed, ledger: Arc<Ledger>) -> Self {
+    pub fn new(kapso: Arc<kapso::Client>, allowed: Allowed, ledger: Arc<Ledger>) -> Self {
         Self {
             kapso,
             allowed: Arc::new(allowed),
@@ -149,7 +177,15 @@ impl Commands {
         }
         match command {
             Command::Show(id) => self.timed(show::show(&self.kapso, id)).await,
-            Command::Refresh { id, sharer } => self.timed(show::refresh(&self.kapso, id, sharer)).await,
+            Command::Refresh { id, sharer } => {
+                let refreshing = show::refresh(&self.kapso, &self.ledger, id, sharer, &asker.who);
+                self.timed(refreshing).await
+            }
+            Command::Watch(id) => self.timed(watch::watch(&self.kapso, &self.ledger, id, asker)).await,
+            Command::Unwatch(id) => {
+                self.timed(watch::unwatch(&self.kapso, &self.ledger, id, &asker.who))
+                    .await
+            }
             Command::Help => Reply::Help.into(),
             Command::Coming(verb) => Reply::Coming(verb).into(),
             Command::Unknown(misread) => Reply::Misread(misread).into(),
@@ -175,6 +211,8 @@ impl Command {
         match self {
             Self::Show(_) => Verb::Show.name(),
             Self::Refresh { .. } => Action::Refresh.id(),
+            Self::Watch(_) => Verb::Watch.name(),
+            Self::Unwatch(_) => Action::Unwatch.id(),
             Self::Help => Verb::Help.name(),
             Self::Coming(verb) => verb.name(),
             Self::Unknown(_) | Self::StaleButton => "unknown",
@@ -185,7 +223,7 @@ impl Command {
     #[must_use]
     pub fn session_id(&self) -> Option<&SessionId> {
         match self {
-            Self::Show(id) | Self::Refresh { id, .. } => Some(id),
+            Self::Show(id) | Self::Refresh { id, .. } | Self::Watch(id) | Self::Unwatch(id) => Some(id),
             _ => None,
         }
     }
@@ -197,6 +235,8 @@ impl Reply {
     pub fn outcome(&self) -> &'static str {
         match self {
             Self::Session { .. } => "shown",
+            Self::Watching { .. } => "watching",
+            Self::Unwatched { .. } => "unwatched",
             Self::Help => "help",
             Self::Coming(_) => "coming",
             Self::Misread(_) => "misread",
@@ -207,6 +247,8 @@ impl Reply {
                 Problem::NoAnswer => "no_answer",
                 Problem::Unintelligible => "unintelligible",
                 Problem::NotAllowed(_) => "not_allowed",
+                Problem::TooManyWatches { .. } => "too_many_watches",
+                Problem::NoStore => "no_store",
                 Problem::StaleButton => "stale_button",
                 Problem::Stopping => "stopping",
                 Problem::Broken => "broken",

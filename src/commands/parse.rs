@@ -18,8 +18,8 @@ pub enum Misread {
         /// The way to look the word up as an id all the same, where it can be one.
         as_id: Option<SessionId>,
     },
-    /// It holds no session id that could be asked for.
-    NoId,
+    /// It holds no session id, which this verb needs.
+    NoId(Verb),
 }
 
 /// Reads the text behind the command's name.
@@ -33,12 +33,13 @@ pub fn parse(text: &str) -> Command {
         .collect();
     match words.as_slice() {
         // Nothing but punctuation was no plea for help.
-        [] if !text.trim().is_empty() => Command::Unknown(Misread::NoId),
+        [] if !text.trim().is_empty() => Command::Unknown(Misread::NoId(Verb::Show)),
         [] => Command::Help,
         [first, rest @ ..] => match Verb::named(first) {
             Some(Verb::Help) => Command::Help,
-            Some(Verb::Show) => show(rest),
-            Some(verb @ (Verb::List | Verb::New | Verb::Watch)) => Command::Coming(verb),
+            Some(Verb::Show) => about_one(rest, Verb::Show, Command::Show),
+            Some(Verb::Watch) => about_one(rest, Verb::Watch, Command::Watch),
+            Some(verb @ (Verb::List | Verb::New)) => Command::Coming(verb),
             None if rest.is_empty() => lone(first),
             None => several(first, &words),
         },
@@ -48,22 +49,29 @@ pub fn parse(text: &str) -> Command {
 /// Reads a press on a button. `None` where there is nothing to do.
 #[must_use]
 pub fn press(action_id: &str, value: &str) -> Option<Command> {
-    match Action::named(action_id)? {
+    let action = Action::named(action_id)?;
+    if action == Action::Open {
+        return None;
+    }
+    let Some(ButtonValue { id, sharer }) = ButtonValue::parse(value) else {
+        return Some(Command::StaleButton);
+    };
+    match action {
         Action::Open => None,
-        Action::Refresh => Some(match ButtonValue::parse(value) {
-            Some(ButtonValue { id, sharer }) => Command::Refresh { id, sharer },
-            None => Command::StaleButton,
-        }),
+        Action::Refresh => Some(Command::Refresh { id, sharer }),
+        Action::Watch => Some(Command::Watch(id)),
+        Action::Unwatch => Some(Command::Unwatch(id)),
     }
 }
 
-fn show(rest: &[&str]) -> Command {
+/// A verb that takes one id.
+fn about_one(rest: &[&str], verb: Verb, command: impl FnOnce(SessionId) -> Command) -> Command {
     match rest {
         [word] => match session_id(word) {
-            Some(id) => Command::Show(id),
-            None => misread(rest, Verb::Show),
+            Some(id) => command(id),
+            None => misread(rest, verb),
         },
-        _ => misread(rest, Verb::Show),
+        _ => misread(rest, verb),
     }
 }
 
@@ -106,7 +114,7 @@ fn misread(words: &[&str], verb: Verb) -> Command {
             instead: format!("{} {id}", verb.name()),
             as_id: None,
         },
-        None => Misread::NoId,
+        None => Misread::NoId(verb),
     })
 }
 

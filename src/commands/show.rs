@@ -2,34 +2,57 @@
 
 use std::sync::Arc;
 
-use super::{Problem, Reply};
-use crate::kapso::{Age, Client, Error, Session, SessionId};
-use crate::slack::UserId;
+use jiff::Timestamp;
 
-type Shown = (Reply, Option<Arc<Error>>);
+use super::{Problem, Reply};
+use crate::jobs::{Ledger, WatchKey, watch};
+use crate::kapso::{Age, Client, Error, Session, SessionId};
+use crate::slack::{UserId, Who};
+
+/// What came of asking Kapso, and why if nothing did.
+pub(super) type Asked = (Reply, Option<Arc<Error>>);
 
 /// Looks a session up.
-pub(super) async fn show(kapso: &Client, id: SessionId) -> Shown {
-    let session = kapso.session(&id, Age::Recent).await;
-    shown(session, id, None)
+pub(super) async fn show(kapso: &Client, id: SessionId) -> Asked {
+    match kapso.session(&id, Age::Recent).await {
+        Ok(session) => (shown(session, None, None), None),
+        Err(error) => failed(error, id),
+    }
 }
 
 /// Looks a session up again because somebody wants to see it as it is now.
-pub(super) async fn refresh(kapso: &Client, id: SessionId, sharer: Option<UserId>) -> Shown {
-    let session = kapso.session(&id, Age::Fresh).await;
-    shown(session, id, sharer)
+pub(super) async fn refresh(
+    kapso: &Client,
+    ledger: &Ledger,
+    id: SessionId,
+    sharer: Option<UserId>,
+    who: &Who,
+) -> Asked {
+    match kapso.session(&id, Age::Fresh).await {
+        Ok(session) => {
+            // Others see a shared card too, and it says nothing of one of them.
+            let watched_until = if sharer.is_none() && watch::may_change(&session.status) {
+                ledger.watched_until(&WatchKey::new(who, &id)).await
+            } else {
+                None
+            };
+            (shown(session, sharer, watched_until), None)
+        }
+        Err(error) => failed(error, id),
+    }
 }
 
-fn shown(session: Result<Arc<Session>, Arc<Error>>, id: SessionId, sharer: Option<UserId>) -> Shown {
-    match session {
-        Ok(session) => (Reply::Session { session, sharer }, None),
-        Err(error) => (Reply::Problem(problem(&error, id)), Some(error)),
+pub(super) fn shown(session: Arc<Session>, sharer: Option<UserId>, watched_until: Option<Timestamp>) -> Reply {
+    Reply::Session {
+        session,
+        sharer,
+        watched_until,
     }
 }
 
 /// What whoever asked for the session `id` has to know of Kapso's answer.
-pub(super) fn problem(error: &Error, id: SessionId) -> Problem {
-    match error {
+pub(super) fn failed(error: Arc<Error>, id: SessionId) -> Asked {
+    let problem = match &*error {
         Error::NotFound => Problem::NotFound(id),
         Error::KeyRefused(_) => Problem::KeyRefused,
         Error::Limited { retry_after } => Problem::Limited {
@@ -38,5 +61,6 @@ pub(super) fn problem(error: &Error, id: SessionId) -> Problem {
         Error::NoAnswer(_) => Problem::NoAnswer,
         // The latter is said of what was to be created, and nothing was.
         Error::Unintelligible(_) | Error::Unprocessable => Problem::Unintelligible,
-    }
+    };
+    (Reply::Problem(problem), Some(error))
 }

@@ -61,7 +61,11 @@ impl Verb {
                 typed: "help",
                 does: "shows this",
             }],
-            Self::List | Self::New | Self::Watch => &[],
+            Self::Watch => &[Example {
+                typed: "watch <session id>",
+                does: "tells you, for the next 28 minutes, when the session is activated or ends",
+            }],
+            Self::List | Self::New => &[],
         }
     }
 

@@ -150,6 +150,8 @@ pub struct Timing {
     pub kapso: kapso::Timing,
     /// For posting to Slack.
     pub post: response_url::Timing,
+    /// The longest that watches are left alone.
+    pub nap: Duration,
     /// For the end.
     pub drain: Drain,
 }
@@ -173,6 +175,7 @@ impl Timing {
                 attempt: Duration::from_secs(5),
                 pause: Duration::from_millis(500),
             },
+            nap: Duration::from_secs(1),
             drain: Drain {
                 kapso: Duration::from_millis(4_500),
                 delivery: Duration::from_millis(6_500),

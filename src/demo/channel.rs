@@ -184,12 +184,13 @@ impl Channel {
         for broken in rules::broken(&message) {
             state.broken_rules.push(format!("{broken}: {message}"));
         }
+        let due = state.exchanges.get(&exchange).map_or(1, Exchange::due);
         let answers = state.answers.entry(exchange).or_default();
         *answers += 1;
-        if *answers > 1 {
+        if *answers > due {
             state
                 .broken_rules
-                .push(format!("exchange {exchange} was answered twice"));
+                .push(format!("exchange {exchange} was answered too often"));
         }
         let posted = match pressed {
             Some(id) if message["delete_original"] == true => {

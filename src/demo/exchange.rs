@@ -7,6 +7,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use crate::commands::{Action, Verb};
+
 /// One command or press, and everything the app answered.
 #[derive(Clone, Debug, Serialize)]
 pub struct Exchange {
@@ -90,6 +92,18 @@ impl Exchange {
             Act::Typed(command) => Some(command),
             Act::Pressed(_) => None,
         }
+    }
+
+    /// How many messages may come for it: its answer, and the news for those who asked for some.
+    pub(super) fn due(&self) -> u32 {
+        let asks_for_news = match &self.act {
+            Act::Typed(command) => command
+                .split_whitespace()
+                .nth(1)
+                .is_some_and(|verb| verb == Verb::Watch.name()),
+            Act::Pressed(action) => action == Action::Watch.id(),
+        };
+        1 + u32::from(asks_for_news)
     }
 
     pub(super) fn took(&self) -> Duration {

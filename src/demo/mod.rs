@@ -11,6 +11,7 @@ mod kapso;
 pub mod plain;
 mod playground;
 pub mod rules;
+mod samples;
 mod sandbox;
 mod slack;
 

@@ -176,6 +176,24 @@ impl FakeSlack {
         }
     }
 
+    /// Waits for the message that comes after this one for the same command or press, such as the news it asked for.
+    pub async fn next(&self, posted: &Posted) -> Posted {
+        let mut happened = self.happenings();
+        loop {
+            let next = {
+                let state = self.channel.state();
+                let mut later = state.conversation.range(posted.id + 1..);
+                later
+                    .find(|(_, next)| next.exchange == posted.exchange)
+                    .map(|(_, next)| next.clone())
+            };
+            match next {
+                Some(next) => return next,
+                None => drop(happened.changed().await),
+            }
+        }
+    }
+
     /// Waits until `response_url`s have been posted to `count` times in all, taken or not.
     pub async fn has_been_posted_to(&self, count: usize) {
         let mut happened = self.happenings();

@@ -6,7 +6,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{sleep, timeout};
 
-use super::{Claimed, DatabaseUrl, Job, Kind, Late, Lease, Payload, Store, StoreError, Wanted, Worker};
+use super::{
+    Added, Claimed, DatabaseUrl, Held, Job, Kind, Late, Lease, Line, Payload, Store, StoreError, Wanted, Watch,
+    WatchKey, Worker, watch,
+};
 use crate::clock::Clock;
 
 /// How long an acknowledgement waits for its answer to be stored.
@@ -111,11 +114,12 @@ impl Ledger {
         }
     }
 
-    /// Whether the holder may post now. Writes down first how many posts the `response_url` takes after this one.
-    pub async fn may_post(&self, kept: &Kept, late: Late) -> bool {
+    /// Whether the holder may post now. Writes down first how far the work has come: that the `response_url` takes one
+    /// post less.
+    pub async fn may_post(&self, kept: &Kept, payload: &Payload) -> bool {
         match (kept, self.store.get()) {
             (Kept::Stored(lease), Some(store)) => self
-                .asked(store.save(lease, &Payload::Late(late), self.lease_end()))
+                .asked(store.save(lease, payload, self.lease_end()))
                 .await
                 .unwrap_or(false),
             _ => true,
@@ -162,6 +166,52 @@ impl Ledger {
         let wanted = Wanted::due(Kind::Late, now, CLAIMED_MAX);
         let claiming = store.claim(&wanted, &self.worker, now, now + LEASE);
         self.asked(claiming).await.unwrap_or_default()
+    }
+
+    /// Stores a watch; none if the store does not work, and then nobody is to be told that it began.
+    pub async fn watch(&self, watch: &Watch) -> Option<Added> {
+        let store = self.store.get()?;
+        let due_at = watch::first_look(watch, self.clock.now());
+        self.asked(store.add_watch(watch, due_at, watch::CAPS)).await
+    }
+
+    /// Ends a watch; none if the store does not work, else whether there was one.
+    pub async fn unwatch(&self, key: &WatchKey) -> Option<bool> {
+        self.asked(self.store.get()?.unwatch(key)).await
+    }
+
+    /// Until when somebody watches a session, as far as the store says so.
+    pub async fn watched_until(&self, key: &WatchKey) -> Option<Timestamp> {
+        let began = self.asked(self.store.get()?.watch_began(key)).await?;
+        Some(began? + watch::GOODBYE)
+    }
+
+    /// How many watches there are, and how many are due.
+    pub async fn watches(&self, now: Timestamp) -> Option<Line> {
+        Some(self.asked(self.store.get()?.owed(now)).await?.watches)
+    }
+
+    /// Leases watches.
+    pub async fn claim_watches(&self, wanted: &Wanted<'_>, now: Timestamp) -> Claimed {
+        let Some(store) = self.store.get() else {
+            return Claimed::default();
+        };
+        let claiming = store.claim(wanted, &self.worker, now, now + LEASE);
+        self.asked(claiming).await.unwrap_or_default()
+    }
+
+    /// Has a watch wait, with what it knows now. Should this fail, its lease runs out, and it is as it was.
+    pub async fn rearm(&self, lease: &Lease, watch: Watch, until: Timestamp) {
+        if let Some(store) = self.store.get() {
+            let _ = self.asked(store.rearm(lease, &Payload::Watch(watch), until)).await;
+        }
+    }
+
+    /// Gives a lease back, with the job as it is.
+    pub async fn release(&self, held: &Held) {
+        if let Some(store) = self.store.get() {
+            let _ = self.asked(store.release(&held.lease)).await;
+        }
     }
 
     /// Deletes what is too old to be delivered, and says how many answers that lost.

@@ -15,6 +15,7 @@ pub mod runner;
 mod store;
 mod url;
 pub mod watch;
+pub mod watcher;
 mod watches;
 
 pub use creations::{Begun, Creation, fingerprint};

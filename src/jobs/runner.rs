@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::sleep;
 
+use super::watcher::Watcher;
 use crate::bot::Bot;
 
 /// The pause between two steps. With the 15 s of a lease, owed work is resumed well within 20 s.
@@ -25,12 +26,29 @@ pub async fn step(bot: &Arc<Bot>, now: Timestamp) {
     }
 }
 
-/// Takes steps until no new work is taken.
-pub async fn run(bot: Arc<Bot>) {
+/// Goes on with answers and looks after watches until no new work is taken. `nap` is the longest that watches are
+/// left alone.
+pub async fn run(bot: Arc<Bot>, nap: Duration) {
+    // Side by side: a Kapso that keeps a look waiting must not keep an answer waiting.
+    tokio::join!(answers(&bot), watches(&bot, nap));
+}
+
+async fn watches(bot: &Arc<Bot>, nap: Duration) {
+    let mut watcher = Watcher::default();
+    while !bot.stopping.is_cancelled() {
+        let rest = watcher.step(bot, bot.clock.now()).await;
+        tokio::select! {
+            () = sleep(nap.min(rest.unsigned_abs())) => {}
+            () = bot.stopping.cancelled() => {}
+        }
+    }
+}
+
+async fn answers(bot: &Arc<Bot>) {
     let mut steps = 0_u32;
     while !bot.stopping.is_cancelled() {
         let now = bot.clock.now();
-        step(&bot, now).await;
+        step(bot, now).await;
         if steps.is_multiple_of(STEPS_TO_TIDY) {
             bot.has_lost_old(bot.ledger.tidy(now).await);
         }

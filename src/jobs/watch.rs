@@ -3,8 +3,14 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::payload::Watch;
+use super::watches::Caps;
 use crate::kapso::Status;
 
+/// How many watches there may be.
+pub const CAPS: Caps = Caps { mine: 20, all: 1_000 };
+/// Posts of its `response_url` that are kept for what a watch says at its end; the others are for the answer to
+/// whoever asked for it.
+pub const POSTS: u32 = 2;
 /// When a watch stops: its `response_url` takes posts for one more minute then, time enough to try again.
 pub const GOODBYE: SignedDuration = SignedDuration::from_mins(28);
 /// After this nothing is posted. Slack itself allows 30 minutes.
@@ -61,6 +67,35 @@ pub enum Next {
     SayGoodbye,
     /// It ends without a word, since its `response_url` takes none any more: lost, to be counted and logged.
     Lapsed,
+}
+
+impl News {
+    /// The word for log and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Activated => "activated",
+            Self::Expired => "expired",
+            Self::Superseded => "superseded",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// Whether a session in this state is worth watching.
+#[must_use]
+pub fn may_change(status: &Status) -> bool {
+    match status {
+        // The latter is a word of a later Kapso: no end that this version knows.
+        Status::Pending | Status::Other(_) => true,
+        Status::Active | Status::Expired | Status::Superseded => false,
+    }
+}
+
+/// When a watch that begins now is due for the first time: what its command saw is as good as a look.
+#[must_use]
+pub fn first_look(watch: &Watch, now: Timestamp) -> Timestamp {
+    now + pause(watch, SignedDuration::ZERO, now)
 }
 
 /// What `watch` does, now that this was seen.

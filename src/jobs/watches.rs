@@ -6,7 +6,7 @@ use sqlx::{query, query_scalar};
 use super::error::StoreError;
 use super::job::{Job, Kind};
 use super::payload::{Payload, VERSION, Watch};
-use super::store::{Store, one};
+use super::store::{Store, moment, one};
 use crate::kapso::SessionId;
 use crate::slack::Who;
 
@@ -115,6 +115,18 @@ impl Store {
         .await?;
         transaction.commit().await?;
         Ok(Added::Added)
+    }
+
+    /// When the `response_url` of a watch came; none if there is no such watch.
+    ///
+    /// # Errors
+    /// Then nobody knows.
+    pub async fn watch_began(&self, key: &WatchKey) -> Result<Option<Timestamp>, StoreError> {
+        let row = query("SELECT created_at FROM kapso_slack_jobs WHERE subject = $1")
+            .bind(key.subject.clone())
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| moment(&row, "created_at")).transpose()
     }
 
     /// Ends a watch; false if there was none. Whoever works on it finds its lease lost before posting.

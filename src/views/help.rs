@@ -57,13 +57,21 @@ pub(super) fn misread(misread: &Misread, look: &Look<'_>) -> Message {
                 None => text,
             }
         }
-        Misread::NoId => Mrkdwn::new(
+        Misread::NoId(verb) => Mrkdwn::new(
             "That holds no session id. An id has letters, digits, `-` and `_`; copy it from Kapso and type for example ",
         )
-        .code(&typed(look, SAMPLE_ID))
+        .code(&typed(look, &sample(*verb)))
         .own(". More: ")
         .code(&typed(look, "help")),
     })
+}
+
+/// A verb's use, with an id to show how one looks.
+fn sample(verb: Verb) -> String {
+    match verb {
+        Verb::Show => SAMPLE_ID.to_owned(),
+        verb => format!("{} {SAMPLE_ID}", verb.name()),
+    }
 }
 
 fn typed(look: &Look<'_>, words: &str) -> String {

@@ -4,9 +4,12 @@ mod help;
 mod problem;
 mod session;
 mod time;
+mod watch;
 
 use jiff::Timestamp;
 
+use self::session::Watched;
+pub use self::watch::{Notice, notice};
 use crate::commands::Reply;
 use crate::slack::message::Message;
 
@@ -38,18 +41,31 @@ pub enum Place {
 #[must_use]
 pub fn draw(reply: &Reply, look: &Look<'_>) -> Message {
     let message = match reply {
-        Reply::Session { session, sharer } => session::card(session, sharer.as_ref(), look),
+        Reply::Session {
+            session,
+            sharer,
+            watched_until,
+        } => {
+            let watched = watched_until.map_or(Watched::No, Watched::Until);
+            session::card(session, sharer.as_ref(), watched, look)
+        }
+        Reply::Watching { session, until } => watch::watching(session, *until, look),
+        Reply::Unwatched { id, session } => watch::unwatched(id, session.as_deref(), look),
         Reply::Help => help::help(look),
         Reply::Coming(verb) => help::coming(*verb, look),
         Reply::Misread(misread) => help::misread(misread, look),
         Reply::Problem(problem) => problem::problem(problem, look),
     };
     // A card takes the place of the one that was pressed; a sentence about a fault stands beside it.
-    let is_card = matches!(reply, Reply::Session { .. });
+    let (is_card, is_for_all) = match reply {
+        Reply::Session { .. } => (true, true),
+        Reply::Watching { .. } | Reply::Unwatched { session: Some(_), .. } => (true, false),
+        _ => (false, false),
+    };
     match look.place {
         Place::Command => message,
         Place::OwnCard => message.replacing(is_card),
-        Place::SharedCard if is_card => message.in_channel().replacing(true),
+        Place::SharedCard if is_for_all => message.in_channel().replacing(true),
         Place::SharedCard => message.replacing(false),
     }
 }

@@ -42,6 +42,16 @@ fn sentence(problem: &Problem) -> Mrkdwn {
             Mrkdwn::new("Kapso answered in a way this app does not know. Please tell whoever runs this app.")
         }
         Problem::NotAllowed(allowed) => not_allowed(allowed),
+        Problem::TooManyWatches { mine: Some(mine) } => Mrkdwn::new("You watch ").number(u64::from(*mine)).own(
+            " sessions already, as many as one person may. Press Stop watching on one of them, or wait until one ends.",
+        ),
+        Problem::TooManyWatches { mine: None } => Mrkdwn::new(
+            "So many sessions are watched just now that no other can be. Try again in some minutes, or use Refresh.",
+        ),
+        Problem::NoStore => Mrkdwn::new(
+            "This app cannot remember anything just now, so it did not even begin. Try again in a minute; \
+             if it happens again, please tell whoever runs this app.",
+        ),
         Problem::StaleButton => {
             Mrkdwn::new("This button is from another version of the app. Look the session up again by its id.")
         }

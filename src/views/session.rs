@@ -28,8 +28,19 @@ struct Words {
     next: &'static str,
 }
 
-/// The card for a session: for its asker, or masked for a whole channel.
-pub(super) fn card(session: &Session, sharer: Option<&UserId>, look: &Look<'_>) -> Message {
+/// Whether somebody waits for a session to change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watched {
+    /// Not that the card knows of.
+    No,
+    /// Until then.
+    Until(Timestamp),
+    /// They have just stopped.
+    NoLonger,
+}
+
+/// The card for a session: for its asker, or masked for a whole channel, which hears nothing of who watches.
+pub(super) fn card(session: &Session, sharer: Option<&UserId>, watched: Watched, look: &Look<'_>) -> Message {
     let masks = look.place == Place::SharedCard;
     let phone = session
         .phone
@@ -53,10 +64,16 @@ pub(super) fn card(session: &Session, sharer: Option<&UserId>, look: &Look<'_>) 
         blocks.push(Block::section(Text::mrkdwn(expiry(expires_at, look.now))));
     }
     blocks.extend(warnings(session, look.now).map(|words| Block::section(Text::mrkdwn(words))));
-    blocks.extend(buttons(session, sharer, link));
+    let watched = if masks { Watched::No } else { watched };
+    blocks.extend(watch_words(watched, look.now).map(|words| Block::section(Text::mrkdwn(words))));
+    blocks.extend(buttons(session, sharer, watched, link));
     blocks.extend(small_print(session, sharer));
 
-    Message::ephemeral(spoken(session, phone.as_deref(), code, link, look.now), blocks)
+    let mut text = spoken(session, phone.as_deref(), code, link, look.now);
+    if let Some(words) = watch_words(watched, look.now) {
+        text = text.own(" ").then(&words);
+    }
+    Message::ephemeral(text, blocks)
 }
 
 fn words(status: &Status) -> Option<Words> {
@@ -171,14 +188,38 @@ fn warnings(session: &Session, now: Timestamp) -> impl Iterator<Item = Mrkdwn> {
         .filter(move |_| pending)
 }
 
-fn buttons(session: &Session, sharer: Option<&UserId>, link: Option<&ActivationLink>) -> Option<Block> {
+fn watch_words(watched: Watched, now: Timestamp) -> Option<Mrkdwn> {
+    match watched {
+        Watched::No => None,
+        Watched::Until(until) => Some(
+            relative(Mrkdwn::new("👀 Watching until ").date(until).own(" ("), until, now)
+                .own("): you will hear here when this session is activated or ends. Slack lets me answer no longer."),
+        ),
+        Watched::NoLonger => Some(Mrkdwn::new("You will not hear of this session any more.")),
+    }
+}
+
+fn buttons(
+    session: &Session,
+    sharer: Option<&UserId>,
+    watched: Watched,
+    link: Option<&ActivationLink>,
+) -> Option<Block> {
     let value = ButtonValue {
         id: session.id.clone(),
         sharer: sharer.cloned(),
     };
     let open = link.and_then(|link| Button::primary_link(Action::Open.id(), "Activate in WhatsApp", link.url()));
-    let refresh = Button::action(Action::Refresh.id(), "Refresh", &value.to_string());
-    Block::actions(open.into_iter().chain([refresh]).collect())
+    let value = value.to_string();
+    let refresh = Button::action(Action::Refresh.id(), "Refresh", &value);
+    let watch = match watched {
+        Watched::Until(_) => Some(Button::action(Action::Unwatch.id(), "Stop watching", &value)),
+        _ if session.status == Status::Pending => {
+            Some(Button::action(Action::Watch.id(), "Tell me when it is active", &value))
+        }
+        _ => None,
+    };
+    Block::actions(open.into_iter().chain([refresh]).chain(watch).collect())
 }
 
 fn small_print(session: &Session, sharer: Option<&UserId>) -> Option<Block> {
@@ -190,6 +231,17 @@ fn small_print(session: &Session, sharer: Option<&UserId>) -> Option<Block> {
     Block::context(vec![Text::mrkdwn(words)])
 }
 
+/// Adds " of this phone with that agent", as far as Kapso told.
+pub(super) fn whose(mut text: Mrkdwn, phone: Option<&str>, session: &Session) -> Mrkdwn {
+    if let Some(phone) = phone {
+        text = text.own(" of ").foreign(phone, SPOKEN_MAX);
+    }
+    if let Some(agent) = &session.agent {
+        text = text.own(" with the agent ").foreign(agent, SPOKEN_MAX);
+    }
+    text
+}
+
 /// The whole card as one text: all that a screen reader or a notification gets.
 fn spoken(
     session: &Session,
@@ -198,13 +250,7 @@ fn spoken(
     link: Option<&ActivationLink>,
     now: Timestamp,
 ) -> Mrkdwn {
-    let mut text = Mrkdwn::new("The sandbox session ");
-    if let Some(phone) = phone {
-        text = text.own("of ").foreign(phone, SPOKEN_MAX).own(" ");
-    }
-    if let Some(agent) = &session.agent {
-        text = text.own("with the agent ").foreign(agent, SPOKEN_MAX).own(" ");
-    }
+    let mut text = whose(Mrkdwn::new("The sandbox session"), phone, session).own(" ");
     text = match (&session.status, words(&session.status)) {
         (Status::Other(status), _) => text.own("has the status ").foreign(status, SPOKEN_MAX),
         (_, Some(words)) => text.own(words.spoken),

@@ -19,7 +19,7 @@ pub(super) fn relative(words: Mrkdwn, at: Timestamp, now: Timestamp) -> Mrkdwn {
 }
 
 /// Adds `23 hours`: the largest unit of which there are two, rounded.
-fn about(words: Mrkdwn, span: SignedDuration) -> Mrkdwn {
+pub(super) fn about(words: Mrkdwn, span: SignedDuration) -> Mrkdwn {
     let seconds = span.unsigned_abs().as_secs();
     let rounded = |unit: u64| (seconds + unit / 2) / unit;
     let (minutes, hours, days) = (rounded(MINUTE), rounded(HOUR), rounded(DAY));

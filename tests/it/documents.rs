@@ -64,6 +64,7 @@ fn every_metric_is_documented_and_every_documented_one_is_there() {
     // A family shows itself once something was counted.
     metrics.answered("shown", Delivery::InTime, Duration::ZERO);
     metrics.refused(StatusCode::UNAUTHORIZED);
+    metrics.told("activated", Delivery::Late);
     metrics.asked_kapso(Observation {
         status: None,
         took: Duration::ZERO,

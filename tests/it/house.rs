@@ -145,6 +145,8 @@ impl Plan {
         settings.timing.kapso.pause = Duration::from_millis(1);
         settings.timing.post.pause = Duration::from_millis(1);
         settings.timing.drain.linger = Duration::ZERO;
+        // The clock may be moved any time.
+        settings.timing.nap = Duration::from_millis(2);
         for change in self.settings {
             change(&mut settings);
         }
@@ -215,6 +217,11 @@ impl House {
         self.later(sent.exchange).await
     }
 
+    /// The message that comes after this one for the same command or press.
+    pub async fn hears_after(&self, posted: &Posted) -> Posted {
+        self.slack.next(posted).await
+    }
+
     /// Presses a button whose press leads to nothing.
     pub async fn presses_in_vain(&self, on: &Posted, action_id: &str) {
         let sent = self.slack.presses(&self.app_url, &self.person, on, action_id).await;
@@ -257,14 +264,32 @@ impl House {
         }
     }
 
+    /// Waits for a log line with this message.
+    pub async fn logs(&self, message: &str) -> Value {
+        let mut written = self.log.written.subscribe();
+        loop {
+            if let Some(line) = self.all_log_lines().into_iter().find(|line| line["message"] == message) {
+                return line;
+            }
+            written.changed().await.unwrap();
+        }
+    }
+
+    /// Waits until the store is open, which it is in the background.
+    pub async fn has_a_store(&self) {
+        self.logs("the store works").await;
+    }
+
     /// Every log line, as JSON, but the one that comes whenever the store has opened in the background.
     pub fn log_lines(&self) -> Vec<Value> {
-        self.log
-            .text()
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .filter(|line: &Value| line["message"] != "the store works")
-            .collect()
+        let mut lines = self.all_log_lines();
+        lines.retain(|line| line["message"] != "the store works");
+        lines
+    }
+
+    fn all_log_lines(&self) -> Vec<Value> {
+        let text = self.log.text();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The metrics page.

@@ -32,6 +32,7 @@ mod documents;
 mod doors;
 mod faults;
 mod forging;
+mod hearing;
 mod hostile;
 mod injection;
 mod late;

@@ -29,6 +29,7 @@ async fn before_anything_happens_they_stand_at_nought() {
         kapso_slack_kapso_rate_limit_left 100
         kapso_slack_kapso_request_seconds_count 0
         kapso_slack_store_failures_total 0
+        kapso_slack_watches 0
         ");
     })
     .await;
@@ -68,6 +69,7 @@ async fn they_count_what_happened() {
             kapso_slack_kapso_requests_total{status="500"} 1
             kapso_slack_kapso_requests_total{status="none"} 1
             kapso_slack_store_failures_total 0
+            kapso_slack_watches 0
             "#);
         })
         .await;
@@ -107,6 +109,7 @@ async fn they_say_what_they_count() {
         # HELP kapso_slack_kapso_requests Requests to Kapso by status.
         # HELP kapso_slack_kapso_request_seconds Time that Kapso took for one request.
         # HELP kapso_slack_store_failures Times that the store did not do what it was asked to.
+        # HELP kapso_slack_watches Watches in the store at the last look.
         # HELP kapso_slack_kapso_rate_limit_left Requests that Kapso's rate limit allowed after the last one.
         ");
         assert_eq!(page.matches("# TYPE").count(), about.len());
@@ -150,6 +153,7 @@ async fn requests_that_are_not_slacks_are_counted_apart_and_logged() {
         kapso_slack_refused_requests_total{status="413"} 1
         kapso_slack_refused_requests_total{status="415"} 1
         kapso_slack_store_failures_total 0
+        kapso_slack_watches 0
         "#);
         let reasons: Vec<String> = house
             .log_lines()

@@ -64,7 +64,7 @@ proptest! {
     #[test]
     fn whatever_is_typed_only_a_safe_id_is_looked_up(text in typed()) {
         match parse(&text) {
-            Command::Show(id) => prop_assert!(is_safe(id.as_str()), "{id}"),
+            Command::Show(id) | Command::Watch(id) => prop_assert!(is_safe(id.as_str()), "{id}"),
             Command::Help | Command::Coming(_) | Command::Unknown(_) => {}
             other => prop_assert!(false, "nobody can type {other:?}"),
         }
@@ -78,8 +78,9 @@ proptest! {
         let (verb, id) = instead.split_once(' ').map_or((&*instead, None), |(verb, id)| (verb, Some(id)));
         let follows = match (Verb::named(verb), id) {
             (Some(Verb::Show), Some(id)) => parse(&instead) == Command::Show(SessionId::parse(id).unwrap()),
+            (Some(Verb::Watch), Some(id)) => parse(&instead) == Command::Watch(SessionId::parse(id).unwrap()),
             // Who types `show` alone is told what an id is.
-            (Some(Verb::Show), None) => parse(&instead) == Command::Unknown(Misread::NoId),
+            (Some(verb @ (Verb::Show | Verb::Watch)), None) => parse(&instead) == Command::Unknown(Misread::NoId(verb)),
             (Some(Verb::Help), None) => parse(&instead) == Command::Help,
             (Some(coming), _) => parse(&instead) == Command::Coming(coming),
             (None, _) => false,

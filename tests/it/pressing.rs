@@ -92,8 +92,6 @@ async fn presses_that_are_nothing_to_us_are_acknowledged_and_lead_to_nothing() {
         house.presses_in_vain(&shared, "open").await;
         for action_id in [
             "share",
-            "watch",
-            "unwatch",
             "qr",
             "page",
             "Refresh",

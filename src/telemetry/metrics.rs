@@ -1,9 +1,5 @@
-//! What operators see: the log and the metrics, and what never gets into either.
+//! The metrics: what is counted, and how an answer reached the asker.
 
-use std::error::Error;
-use std::fmt::Write as _;
-use std::io::IsTerminal;
-use std::panic::PanicHookInfo;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -13,102 +9,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use tracing::Subscriber;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::SubscriberExt;
 
 use crate::kapso::{FIRST_LIMIT, Observation};
-
-/// The target of our own log lines.
-const OURS: &str = "kapso_slack";
-
-/// The form of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-impl LogFormat {
-    /// Text on a terminal, else JSON.
-    #[must_use]
-    pub fn fitting() -> Self {
-        if std::io::stdout().is_terminal() {
-            Self::Text
-        } else {
-            Self::Json
-        }
-    }
-}
-
-/// `filter` with everything that is not ours capped at `warn`: libraries print what we never would.
-#[must_use]
-pub fn capped(filter: &Targets) -> Targets {
-    let cap = |target: &str, level: LevelFilter| {
-        if target == OURS || target.starts_with("kapso_slack::") {
-            level
-        } else {
-            level.min(LevelFilter::WARN)
-        }
-    };
-    let all = filter.default_level().unwrap_or(LevelFilter::OFF);
-    Targets::new()
-        .with_default(all.min(LevelFilter::WARN))
-        .with_target(OURS, all)
-        .with_targets(
-            filter
-                .iter()
-                .map(|(target, level)| (target.to_owned(), cap(target, level))),
-        )
-}
-
-/// The log as a subscriber that writes to `writer`.
-#[must_use]
-pub fn subscriber<W>(format: LogFormat, filter: &Targets, writer: W) -> Box<dyn Subscriber + Send + Sync>
-where
-    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
-{
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
-    let filter = capped(filter);
-    match format {
-        LogFormat::Text => {
-            let lines = lines.with_target(false).with_ansi(std::io::stdout().is_terminal());
-            Box::new(tracing_subscriber::registry().with(lines.with_filter(filter)))
-        }
-        LogFormat::Json => {
-            let lines = lines.json().flatten_event(true);
-            Box::new(tracing_subscriber::registry().with(lines.with_filter(filter)))
-        }
-    }
-}
-
-/// Starts the log of this process, and makes panics a line in it that says where, never with what words: those may
-/// hold anything.
-pub fn start(format: LogFormat, filter: &Targets) {
-    // Only a second start fails, and then the first one's log goes on.
-    let _ = tracing::subscriber::set_global_default(subscriber(format, filter, std::io::stdout));
-    std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
-        let place = panic.location().map(ToString::to_string);
-        tracing::error!(place, "a task panicked");
-    }));
-}
-
-/// An error with its causes, in one line.
-#[must_use]
-pub fn chain(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(line, ": {error}");
-        cause = error.source();
-    }
-    line
-}
 
 /// How an answer reached the asker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +49,8 @@ pub struct Metrics {
     kapso_time: Histogram,
     kapso_left: Gauge<u64, AtomicU64>,
     store_failures: Counter,
+    notices: Family<ByNews, Counter>,
+    watches: Gauge<u64, AtomicU64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -156,6 +60,12 @@ struct ByOutcome {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByAnswer {
+    answer: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByNews {
+    news: &'static str,
     answer: &'static str,
 }
 
@@ -192,6 +102,8 @@ impl Metrics {
             kapso_time: seconds(),
             kapso_left: Gauge::default(),
             store_failures: Counter::default(),
+            notices: Family::default(),
+            watches: Gauge::default(),
         };
         metrics.kapso_left.set(u64::from(FIRST_LIMIT));
         let registry = &mut metrics.registry;
@@ -233,6 +145,16 @@ impl Metrics {
             metrics.store_failures.clone(),
         );
         registry.register(
+            "notices",
+            "Ends of watches by what was told and how it reached the watcher",
+            metrics.notices.clone(),
+        );
+        registry.register(
+            "watches",
+            "Watches in the store at the last look",
+            metrics.watches.clone(),
+        );
+        registry.register(
             "kapso_rate_limit_left",
             "Requests that Kapso's rate limit allowed after the last one",
             metrics.kapso_left.clone(),
@@ -261,6 +183,17 @@ impl Metrics {
     pub fn lost(&self, count: u64) {
         let answer = Delivery::Lost.name();
         self.answers.get_or_create(&ByAnswer { answer }).inc_by(count);
+    }
+
+    /// Counts the end of a watch.
+    pub fn told(&self, news: &'static str, delivery: Delivery) {
+        let answer = delivery.name();
+        self.notices.get_or_create(&ByNews { news, answer }).inc();
+    }
+
+    /// Notes how many watches there are.
+    pub fn watches(&self, count: u64) {
+        self.watches.set(count);
     }
 
     /// Counts a failure of the store.

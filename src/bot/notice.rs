@@ -1,0 +1,100 @@
+//! What a watch says at its end, to whoever waits for it.
+
+use std::sync::Arc;
+
+use super::Bot;
+use crate::jobs::watch::News;
+use crate::jobs::{Held, Kept, Lease, Payload, Watch};
+use crate::kapso::Session;
+use crate::slack::response_url::Lost;
+use crate::telemetry::Delivery;
+use crate::views::{self, Look, Notice, Place};
+
+/// The word for the end of a watch that has no news to tell.
+const GOODBYE: &str = "goodbye";
+
+impl Bot {
+    /// Tells a watcher the news, or that there was none, and ends the watch. Goes on as a task.
+    pub(crate) fn tell(self: &Arc<Self>, held: Held, news: Option<News>, session: Option<Arc<Session>>) {
+        let Payload::Watch(watch) = held.job.payload else {
+            return;
+        };
+        let bot = Arc::clone(self);
+        let kept = Kept::Stored(held.lease);
+        self.tasks
+            .spawn(async move { bot.end(watch, kept, news, session).await });
+    }
+
+    /// Counts a watch as lost whose `response_url` takes nothing any more.
+    pub(crate) async fn has_lost_watch(&self, lease: &Lease, watch: &Watch) {
+        self.note_notice(watch, None, Err(Lost::UsedUp));
+        self.ledger.settle(&Kept::Stored(lease.clone())).await;
+    }
+
+    async fn end(&self, watch: Watch, kept: Kept, news: Option<News>, session: Option<Arc<Session>>) {
+        let look = Look {
+            now: self.clock.now(),
+            command: &self.command_name,
+            request_id: &watch.request_id,
+            // Beside whatever is there.
+            place: Place::Command,
+        };
+        let notice = Notice {
+            news,
+            id: &watch.session,
+            session: session.as_deref(),
+            created_at: watch.session_created_at,
+        };
+        let message = views::notice(&notice, &look);
+        let letterbox = self.postman.letterbox(&watch.response_url, watch.arrived_at);
+        let delivery = match letterbox {
+            Some(letterbox) => {
+                let letterbox = letterbox.with_uses_left(watch.uses_left);
+                let payload = |uses_left| {
+                    Payload::Watch(Watch {
+                        uses_left,
+                        ..watch.clone()
+                    })
+                };
+                // One post at a time for each of a few: a thousand may hear the same news at once.
+                let turn = self.notices.acquire();
+                let delivering = async {
+                    let _turn = turn.await;
+                    self.deliver(letterbox, &kept, &message, payload).await
+                };
+                self.while_it_holds(&kept, delivering).await
+            }
+            None => Err(Lost::Forbidden),
+        };
+        let delivery = delivery.map(|()| Delivery::Late);
+        self.note_notice(&watch, news, delivery);
+        if delivery != Err(Lost::HandedOver) {
+            self.ledger.settle(&kept).await;
+        }
+    }
+
+    /// The one line that the log has about a notice.
+    fn note_notice(&self, watch: &Watch, news: Option<News>, delivery: Result<Delivery, Lost>) {
+        let word = news.map_or(GOODBYE, News::name);
+        let delivered = match delivery {
+            Ok(delivered) => delivered,
+            Err(Lost::HandedOver) => Delivery::HandedOver,
+            Err(_) => Delivery::Lost,
+        };
+        self.metrics.told(word, delivered);
+        tracing::info!(
+            request_id = watch.request_id,
+            team = watch.who.team,
+            channel = watch.who.channel,
+            user = watch.who.user,
+            session_id = watch.session.as_str(),
+            news = word,
+            answer = delivered.name(),
+            lost = delivery
+                .err()
+                .filter(|lost| *lost != Lost::HandedOver)
+                .map(|lost| lost.to_string()),
+            "notice"
+        );
+    }
+}

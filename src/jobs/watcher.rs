@@ -1,0 +1,227 @@
+//! Looks at the sessions that are watched: one request a step, spread over the minute.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::budget::{AHEAD, PER_PAGE, Plan, plan};
+use super::watch::{GOODBYE, Next, Seen, decide};
+use super::{Held, Kind, Payload, Wanted, Watch};
+use crate::bot::Bot;
+use crate::kapso::{Error, Session, SessionId};
+
+/// Between two looks at the line while there is nothing to do.
+const IDLE: SignedDuration = SignedDuration::from_secs(1);
+/// The longest that a Kapso which does not answer is left alone.
+const LEFT_ALONE_MAX: SignedDuration = SignedDuration::from_secs(30);
+/// How long over its time a watch says goodbye unseen. It is due at its goodbye, so usually it was looked at once more.
+const UNSEEN: SignedDuration = SignedDuration::from_secs(20);
+/// Watches taken up at a time: as many as there may be.
+const CLAIMED_MAX: u32 = super::watch::CAPS.all;
+/// One request in so many of the limit is not paced when a process starts, so that it soon knows of every session.
+const CATCHING_UP: u32 = 10;
+
+/// Where looking has got to.
+#[derive(Debug, Default)]
+pub struct Watcher {
+    /// Since when it rests, and for how long.
+    resting: Option<(Timestamp, SignedDuration)>,
+    /// The list, once a page of it was read.
+    list: Option<List>,
+    /// How many requests were made.
+    turn: u64,
+    /// How many of the last ones had no answer.
+    failures: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct List {
+    pages: u32,
+    /// The page that was read last.
+    read: u32,
+}
+
+/// What came of a look.
+enum Look {
+    /// Kapso said something.
+    Seen,
+    /// Kapso said nothing that helps.
+    Failed,
+    /// Nothing was asked: there was nothing to ask for, or no request to spare.
+    Not,
+}
+
+impl Watcher {
+    /// Makes at most one request for the watches that are due at `now`, and has those that end say so. Returns how long
+    /// nothing more will be done.
+    pub async fn step(&mut self, bot: &Arc<Bot>, now: Timestamp) -> SignedDuration {
+        if let Some((since, span)) = self.resting {
+            let rested = now.duration_since(since);
+            // A clock that was set back must not put it to sleep.
+            if rested >= SignedDuration::ZERO && rested < span {
+                return span - rested;
+            }
+        }
+        say_goodbye(bot, now).await;
+        let Some(line) = bot.ledger.watches(now).await else {
+            return self.rest(now, IDLE);
+        };
+        bot.metrics.watches(line.count);
+        let budget = bot.kapso.budget();
+        let look = match plan(line.due, self.list.map(|list| list.pages), budget, self.turn) {
+            Plan::Nothing => Look::Not,
+            Plan::Ask => ask(bot, now, now).await,
+            Plan::ReadPage => self.read_page(bot, now).await,
+            Plan::AskUnlisted { overdue } => {
+                let overdue = SignedDuration::try_from(overdue).unwrap_or(SignedDuration::MAX);
+                match ask(bot, now, now - overdue).await {
+                    Look::Not => self.read_page(bot, now).await,
+                    look => look,
+                }
+            }
+        };
+        let pause = match look {
+            Look::Not => IDLE,
+            Look::Seen => {
+                self.failures = 0;
+                self.turn += 1;
+                self.pace(budget.limit, budget.pace())
+            }
+            Look::Failed => {
+                self.failures += 1;
+                self.turn += 1;
+                let pause = IDLE * 2_i32.saturating_pow(self.failures);
+                pause.min(LEFT_ALONE_MAX)
+            }
+        };
+        self.rest(now, pause)
+    }
+
+    fn pace(&self, limit: u32, pace: Duration) -> SignedDuration {
+        if self.turn < u64::from(limit / CATCHING_UP) {
+            SignedDuration::ZERO
+        } else {
+            SignedDuration::try_from(pace).unwrap_or(IDLE)
+        }
+    }
+
+    fn rest(&mut self, now: Timestamp, span: SignedDuration) -> SignedDuration {
+        self.resting = Some((now, span));
+        span
+    }
+
+    /// Looks at all the watches whose sessions are on the next page of the list.
+    async fn read_page(&mut self, bot: &Arc<Bot>, now: Timestamp) -> Look {
+        let page = match self.list {
+            Some(list) if list.read < list.pages => list.read + 1,
+            _ => 1,
+        };
+        let read = tokio::select! {
+            read = bot.kapso.page_if_spare(page, PER_PAGE) => read,
+            () = bot.stopping.cancelled() => return Look::Not,
+        };
+        let shown = match read {
+            Ok(shown) => shown,
+            Err(Error::Limited { .. }) => return Look::Not,
+            Err(_) => return Look::Failed,
+        };
+        // A list that does not say how long it is ends with its first page that is not full.
+        let full = shown.sessions.len() >= PER_PAGE as usize;
+        let pages = shown.total_pages.unwrap_or(if full { page + 1 } else { page });
+        self.list = Some(List { pages, read: page });
+        let ids: Vec<SessionId> = shown.sessions.iter().map(|session| session.id.clone()).collect();
+        look_at(bot, &ids, now, |id| {
+            let session = shown.sessions.iter().find(|session| session.id == *id)?;
+            Some((Seen::Status(session.status.clone()), Some(Arc::clone(session))))
+        })
+        .await;
+        Look::Seen
+    }
+}
+
+/// Looks at the session of the watch that has been due for the longest, since `due_by` at least.
+async fn ask(bot: &Arc<Bot>, now: Timestamp, due_by: Timestamp) -> Look {
+    let first = claim(bot, &Wanted::due(Kind::Watch, due_by, 1), now).await;
+    let Some((held, watch)) = first.into_iter().next() else {
+        return Look::Not;
+    };
+    let asked = tokio::select! {
+        asked = bot.kapso.session_if_spare(&watch.session) => asked,
+        () = bot.stopping.cancelled() => Err(Error::Limited { retry_after: Duration::ZERO }),
+    };
+    let (look, seen, session) = match asked {
+        Ok(session) => (Look::Seen, Seen::Status(session.status.clone()), Some(session)),
+        Err(Error::NotFound) => (Look::Seen, Seen::NotFound, None),
+        Err(Error::Limited { .. }) => {
+            bot.ledger.release(&held).await;
+            return Look::Not;
+        }
+        Err(_) => (Look::Failed, Seen::Unknown, None),
+    };
+    // The others first: as long as the one at hand is leased, it is not taken for one of them.
+    if !matches!(look, Look::Failed) {
+        let id = &watch.session;
+        look_at(bot, std::slice::from_ref(id), now, |other| {
+            (other == id).then(|| (seen.clone(), session.clone()))
+        })
+        .await;
+    }
+    go_on(bot, held, &watch, &seen, session.as_ref(), now).await;
+    look
+}
+
+/// Has everybody who watches one of these sessions, and is due soon, go on with what was seen of it.
+async fn look_at(
+    bot: &Arc<Bot>,
+    sessions: &[SessionId],
+    now: Timestamp,
+    seen: impl Fn(&SessionId) -> Option<(Seen, Option<Arc<Session>>)>,
+) {
+    let wanted = Wanted {
+        sessions: Some(sessions),
+        ..Wanted::due(Kind::Watch, now + AHEAD, CLAIMED_MAX)
+    };
+    for (held, watch) in claim(bot, &wanted, now).await {
+        match seen(&watch.session) {
+            Some((seen, session)) => go_on(bot, held, &watch, &seen, session.as_ref(), now).await,
+            // An id that only looks alike.
+            None => bot.ledger.release(&held).await,
+        }
+    }
+}
+
+/// Has watches say goodbye whose time is over, and that nobody could look at.
+async fn say_goodbye(bot: &Arc<Bot>, now: Timestamp) {
+    let wanted = Wanted {
+        created_by: now - GOODBYE - UNSEEN,
+        ..Wanted::due(Kind::Watch, now + AHEAD, CLAIMED_MAX)
+    };
+    for (held, watch) in claim(bot, &wanted, now).await {
+        go_on(bot, held, &watch, &Seen::Unknown, None, now).await;
+    }
+}
+
+async fn go_on(bot: &Arc<Bot>, held: Held, watch: &Watch, seen: &Seen, session: Option<&Arc<Session>>, now: Timestamp) {
+    match decide(watch, seen, now) {
+        Next::Wait { until, watch } => bot.ledger.rearm(&held.lease, *watch, until).await,
+        Next::Notify(news) => bot.tell(held, Some(news), session.cloned()),
+        Next::SayGoodbye => bot.tell(held, None, session.cloned()),
+        Next::Lapsed => bot.has_lost_watch(&held.lease, watch).await,
+    }
+}
+
+async fn claim(bot: &Arc<Bot>, wanted: &Wanted<'_>, now: Timestamp) -> Vec<(Held, Watch)> {
+    let claimed = bot.ledger.claim_watches(wanted, now).await;
+    for lease in claimed.unreadable {
+        bot.has_lost_unreadable(lease).await;
+    }
+    let watches = claimed.jobs.into_iter().filter_map(|held| match &held.job.payload {
+        Payload::Watch(watch) => {
+            let watch = watch.clone();
+            Some((held, watch))
+        }
+        Payload::Late(_) => None,
+    });
+    watches.collect()
+}
