@@ -131,6 +131,9 @@ fn print_manifest(url: Option<String>) -> Result<(), Box<dyn Error>> {
         Some(url) => config::public_url(&url).map_err(|problem| format!("--url {problem}"))?,
         None => configured.ok_or("say where Slack reaches the service: --url https://… (or set PUBLIC_URL)")?,
     };
+    if url.scheme() != "https" {
+        return Err("a manifest needs an https address: Slack reaches no other".into());
+    }
     let manifest = manifest::filled_in(&url, &command)?;
     // The manifest alone goes to standard output, so that it can be kept in a file.
     println!("{manifest:#}");

@@ -127,6 +127,9 @@ const BAD_VALUES: &[Row] = &[
         "must be an https address without user, query and fragment: Slack reaches no other",
         &[
             "http://sandbox.example.com",
+            "http://10.0.0.1",
+            "ftp://127.0.0.1",
+            "http://me@127.0.0.1",
             "https://sandbox.example.com?x",
             "https://me@sandbox.example.com",
         ],
@@ -324,13 +327,15 @@ fn blank_is_unset_and_white_space_around_a_value_is_nothing() {
 }
 
 #[test]
-fn http_to_kapso_is_for_this_machine_alone() {
+fn http_is_for_this_machine_alone() {
     for url in [
         "http://127.0.0.1:4000/api/v1",
         "http://localhost:4000",
         "http://[::1]:4000",
         "http://127.1.2.3",
     ] {
-        assert!(settings(&[("KAPSO_BASE_URL", url)]).is_ok(), "{url}");
+        for name in ["KAPSO_BASE_URL", "PUBLIC_URL"] {
+            assert!(settings(&[(name, url)]).is_ok(), "{name}={url}");
+        }
     }
 }

@@ -136,6 +136,10 @@ async fn manifest_needs_an_address_that_slack_reaches() {
             &["manifest", "--url", "http://sandbox.example.com"],
             "kapso-slack: --url must be an https address without user, query and fragment: Slack reaches no other\n",
         ),
+        (
+            &["manifest", "--url", "http://127.0.0.1:8080"],
+            "kapso-slack: a manifest needs an https address: Slack reaches no other\n",
+        ),
     ] {
         let ended = program(arguments).ends().await;
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{arguments:?}");
