@@ -19,6 +19,7 @@ use crate::config::{Settings, Timing};
 use crate::http::{self, Desk};
 use crate::jobs::{DatabaseUrl, Ledger, runner};
 use crate::kapso;
+use crate::qr;
 use crate::server::{self, Bounds};
 use crate::slack::request::Door;
 use crate::slack::response_url::Postman;
@@ -95,6 +96,9 @@ impl App {
             commands: Commands::new(Arc::clone(&kapso), settings.allowed, Arc::clone(&ledger)),
             kapso,
             notices: Semaphore::new(NOTICES),
+            qr: settings
+                .public_url
+                .map(|public_url| qr::Addresses::new(public_url, &settings.signing_secrets)),
             postman: Postman::new(
                 http,
                 settings.response_hosts,

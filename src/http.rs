@@ -1,23 +1,28 @@
 //! The route table, and what is said over HTTP alone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use thiserror::Error;
 
 use crate::bot::Bot;
 use crate::slack::command::SlashCommand;
 use crate::slack::interaction::Interaction;
 use crate::slack::request::{Door, Rejection, Signed};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, chain};
+use crate::{kapso, qr};
 
 /// Where Slack sends slash commands.
 pub const COMMANDS: &str = "/slack/commands";
 /// Where Slack sends presses on buttons.
 pub const INTERACTIONS: &str = "/slack/interactions";
+/// Where Slack fetches the pictures of QR codes.
+pub const QR: &str = "/qr/{file}";
 /// Alive.
 pub const HEALTHZ: &str = "/healthz";
 /// Ready for work.
@@ -42,7 +47,8 @@ impl FromRef<Desk> for Arc<Door> {
 pub(crate) fn routes(desk: Desk) -> Router {
     let router = Router::new()
         .route(HEALTHZ, get(async || "ok\n"))
-        .route(READYZ, get(readyz));
+        .route(READYZ, get(readyz))
+        .route(QR, get(qr));
     let router = with_and_without_slash(router, COMMANDS, &post(commands));
     with_and_without_slash(router, INTERACTIONS, &post(interactions)).with_state(desk)
 }
@@ -82,17 +88,84 @@ async fn interactions(State(desk): State<Desk>, signed: Result<Signed<Interactio
     }
 }
 
+/// Slack fetches the picture of a QR code, or somebody does to whom Slack gave its address.
+async fn qr(State(desk): State<Desk>, uri: Uri) -> Response {
+    const NOSNIFF: (HeaderName, HeaderValue) = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    match picture(&desk, &uri).await {
+        Ok((png, left)) => {
+            let kind = (header::CONTENT_TYPE, HeaderValue::from_static("image/png"));
+            let keep = (header::CACHE_CONTROL, format!("private, max-age={}", left.as_secs()));
+            ([NOSNIFF, kind], [keep], png).into_response()
+        }
+        Err(reason) => {
+            let status = reason.status();
+            match &reason {
+                NoPicture::Refused(refusal) => note_refusal(&desk, status, refusal),
+                NoPicture::Fault(error) => tracing::warn!(
+                    status = status.as_u16(),
+                    error = chain(&**error),
+                    "could not show a QR code"
+                ),
+                NoPicture::NothingToActivate => {}
+            }
+            let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            (status, [NOSNIFF, no_store], reason.to_string()).into_response()
+        }
+    }
+}
+
+/// The picture, and for how long its address is good. Kapso is asked for addresses of our own alone.
+async fn picture(desk: &Desk, uri: &Uri) -> Result<(Vec<u8>, Duration), NoPicture> {
+    let file = uri.path().rsplit('/').next().unwrap_or_default();
+    let addresses = desk.bot.qr.as_ref().ok_or(qr::Refusal::NotOurs)?;
+    let admitted = addresses.check(file, uri.query().unwrap_or_default(), desk.bot.clock.now())?;
+    let link = desk.bot.commands.qr_link(&admitted.id).await?;
+    let png = link.and_then(|link| qr::picture(link.url().as_str()));
+    Ok((png.ok_or(NoPicture::NothingToActivate)?, admitted.left))
+}
+
+/// Why there is no picture, in words for whoever opens its address.
+#[derive(Debug, Error)]
+enum NoPicture {
+    #[error("There is no QR code here: {0}.\n")]
+    Refused(#[from] qr::Refusal),
+    #[error("There is no QR code here: the session does not wait for its activation, or has no link.\n")]
+    NothingToActivate,
+    #[error("There is no QR code here now: the session cannot be looked up. Try again in a moment.\n")]
+    Fault(#[from] Arc<kapso::Error>),
+}
+
+impl NoPicture {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Refused(qr::Refusal::NotOurs) => StatusCode::FORBIDDEN,
+            Self::Refused(qr::Refusal::Over) => StatusCode::GONE,
+            Self::NothingToActivate => StatusCode::NOT_FOUND,
+            Self::Fault(error) => match &**error {
+                kapso::Error::NotFound => StatusCode::NOT_FOUND,
+                kapso::Error::Limited { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                kapso::Error::NoAnswer(_) => StatusCode::GATEWAY_TIMEOUT,
+                _ => StatusCode::BAD_GATEWAY,
+            },
+        }
+    }
+}
+
 fn turned_away(desk: &Desk, rejection: Rejection) -> Response {
     let status = rejection.status();
     if !status.is_success() {
-        desk.bot.metrics.refused(status);
-        tracing::warn!(
-            status = status.as_u16(),
-            reason = rejection.to_string(),
-            "turned a request away"
-        );
+        note_refusal(desk, status, &rejection);
     }
     rejection.into_response()
+}
+
+fn note_refusal(desk: &Desk, status: StatusCode, reason: &dyn std::error::Error) {
+    desk.bot.metrics.refused(status);
+    tracing::warn!(
+        status = status.as_u16(),
+        reason = reason.to_string(),
+        "turned a request away"
+    );
 }
 
 async fn readyz(State(desk): State<Desk>) -> Response {

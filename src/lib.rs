@@ -7,7 +7,8 @@
 //! reached without it) → [`bot`] (starts the clock) → [`commands::parse`] (what do they want) →
 //! [`commands::Commands::run`] (may they, and asks [`kapso`]) → [`views`] (draws it) → the HTTP response. A button enters at
 //! [`slack::interaction`] and joins at [`bot`]: it is a typed command. A late answer differs only inside [`bot`]:
-//! the same message, another letterbox, [`slack::response_url`].
+//! the same message, another letterbox, [`slack::response_url`]. A picture in a message is fetched by Slack itself, at an
+//! address that [`qr`] has signed.
 //!
 //! Walls, each held by a test: `slack` and `kapso` import no sibling but the [`clock`]; `commands` knows neither
 //! axum nor reqwest; `views` is not async; only `config` reads the environment.
@@ -24,6 +25,7 @@ pub mod http;
 pub mod jobs;
 pub mod kapso;
 mod manifest;
+pub mod qr;
 pub mod server;
 pub mod slack;
 pub mod telemetry;

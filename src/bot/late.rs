@@ -54,7 +54,8 @@ impl Bot {
         let delivery = match letterbox {
             Some(letterbox) => {
                 let payload = |uses_left| Payload::Late(late(&order, uses_left));
-                let delivering = self.deliver(letterbox, &kept, &message, payload);
+                let request_id = &order.asked.asker.request_id;
+                let delivering = self.deliver(request_id, letterbox, &kept, &message, payload);
                 self.while_it_holds(&kept, delivering).await
             }
             None => Err(Lost::Forbidden),
@@ -105,9 +106,12 @@ impl Bot {
         self.tasks.spawn(finishing);
     }
 
-    /// Posts a message. `payload` says what is kept of the work when the `response_url` takes so many posts more.
+    /// Posts a message; if Slack refuses it and it has pictures, then without them. Slack fetches a picture when it
+    /// takes the message, and takes none whose picture it cannot get. `payload` says what is kept of the work when the
+    /// `response_url` takes so many posts more.
     pub(super) async fn deliver(
         &self,
+        request_id: &str,
         mut letterbox: Letterbox,
         kept: &Kept,
         message: &Message,
@@ -117,7 +121,19 @@ impl Bot {
             let payload = payload(uses_left);
             async move { self.ledger.may_post(kept, &payload).await }
         };
-        self.postman.post(&mut letterbox, message, may_post).await
+        let posted = self.postman.post(&mut letterbox, message, &may_post).await;
+        let Err(Lost::Refused(status)) = posted else {
+            return posted;
+        };
+        let Some(bare) = message.without_images() else {
+            return posted;
+        };
+        tracing::warn!(
+            request_id,
+            status = status.as_u16(),
+            "Slack refused a message with a picture; is PUBLIC_URL right?"
+        );
+        self.postman.post(&mut letterbox, &bare, &may_post).await
     }
 
     /// Renews a lease while something is delivered: Slack may ask for a longer wait than it lasts. Should it be lost

@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::commands::{self, Asker, Command, Commands, Outcome, Problem, Reply};
 use crate::jobs::{Ask, Kept, Ledger, watch};
 use crate::kapso::{Client, SessionId};
+use crate::qr;
 use crate::slack::Who;
 use crate::slack::command::SlashCommand;
 use crate::slack::interaction::Interaction;
@@ -37,6 +38,8 @@ use crate::views::{self, Look, Place};
 pub struct Bot {
     /// Decides.
     pub commands: Commands,
+    /// Where QR codes are shown; none where Slack could not fetch them.
+    pub qr: Option<qr::Addresses>,
     /// Takes late answers to Slack.
     pub postman: Postman,
     /// Asks Kapso for those who watch.
@@ -233,6 +236,7 @@ impl Bot {
             command: &self.command_name,
             request_id: &order.asked.asker.request_id,
             place: order.asked.place,
+            qr: self.qr.as_ref(),
         };
         views::draw(reply, &look)
     }
@@ -263,7 +267,7 @@ impl Bot {
 
 /// An id, unless it may be something else that was typed by mistake, such as a code or a phone number.
 fn loggable<'id>(id: &'id SessionId, reply: &Reply) -> Option<&'id str> {
-    let known = id.is_uuid() || matches!(reply, Reply::Session { .. });
+    let known = id.is_uuid() || matches!(reply, Reply::Session { .. } | Reply::Qr { .. });
     known.then_some(id.as_str())
 }
 

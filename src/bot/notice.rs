@@ -38,6 +38,7 @@ impl Bot {
             request_id: &watch.request_id,
             // Beside whatever is there.
             place: Place::Command,
+            qr: self.qr.as_ref(),
         };
         let notice = Notice {
             news,
@@ -60,7 +61,8 @@ impl Bot {
                 let turn = self.notices.acquire();
                 let delivering = async {
                     let _turn = turn.await;
-                    self.deliver(letterbox, &kept, &message, payload).await
+                    self.deliver(&watch.request_id, letterbox, &kept, &message, payload)
+                        .await
                 };
                 self.while_it_holds(&kept, delivering).await
             }

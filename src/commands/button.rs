@@ -16,10 +16,12 @@ pub enum Action {
     Watch,
     /// Tells them no longer.
     Unwatch,
+    /// Shows the activation link as a QR code.
+    Qr,
 }
 
 impl Action {
-    const ALL: [Self; 4] = [Self::Open, Self::Refresh, Self::Watch, Self::Unwatch];
+    const ALL: [Self; 5] = [Self::Open, Self::Refresh, Self::Watch, Self::Unwatch, Self::Qr];
 
     /// The action id in Slack's payloads. Fixed: cards stay in conversations for years.
     #[must_use]
@@ -29,6 +31,7 @@ impl Action {
             Self::Refresh => "refresh",
             Self::Watch => "watch",
             Self::Unwatch => "unwatch",
+            Self::Qr => "qr",
         }
     }
 

@@ -3,6 +3,7 @@
 mod allowed;
 mod button;
 mod parse;
+mod qr;
 mod show;
 mod usage;
 mod watch;
@@ -20,7 +21,7 @@ pub use parse::{Misread, parse, press};
 pub use usage::{Example, Verb};
 
 use crate::jobs::Ledger;
-use crate::kapso::{self, Session, SessionId};
+use crate::kapso::{self, ActivationLink, Session, SessionId};
 use crate::slack::{UserId, Who};
 
 /// What somebody wants. Text that is none of it is one of these too.
@@ -39,6 +40,13 @@ pub enum Command {
     Watch(SessionId),
     /// Hear of it no longer.
     Unwatch(SessionId),
+    /// See, by a button, the activation link as a QR code.
+    Qr {
+        /// The session.
+        id: SessionId,
+        /// Who shared the card with the button, where it was shared.
+        sharer: Option<UserId>,
+    },
     /// See what can be typed.
     Help,
     /// A verb that is reserved for what comes in a later version.
@@ -74,6 +82,13 @@ pub enum Reply {
         id: SessionId,
         /// The session, if Kapso told it.
         session: Option<Arc<Session>>,
+    },
+    /// The QR code asked for.
+    Qr {
+        /// The session that it activates.
+        session: Arc<Session>,
+        /// The link that it holds.
+        link: ActivationLink,
     },
     /// What can be typed.
     Help,
@@ -186,11 +201,21 @@ impl Commands {
                 self.timed(watch::unwatch(&self.kapso, &self.ledger, id, &asker.who))
                     .await
             }
+            Command::Qr { id, sharer } => self.timed(qr::qr(&self.kapso, id, sharer)).await,
             Command::Help => Reply::Help.into(),
             Command::Coming(verb) => Reply::Coming(verb).into(),
             Command::Unknown(misread) => Reply::Misread(misread).into(),
             Command::StaleButton => Reply::Problem(Problem::StaleButton).into(),
         }
+    }
+
+    /// The link that a session's QR code holds, for Slack, which fetches the picture for somebody who was allowed to
+    /// see it; none if there is nothing to activate any more.
+    ///
+    /// # Errors
+    /// Every way in which there is no session, see [`kapso::Error`].
+    pub async fn qr_link(&self, id: &SessionId) -> Result<Option<ActivationLink>, Arc<kapso::Error>> {
+        qr::link(&self.kapso, id).await
     }
 
     async fn timed(&self, asking: impl Future<Output = (Reply, Option<Arc<kapso::Error>>)>) -> Outcome {
@@ -213,6 +238,7 @@ impl Command {
             Self::Refresh { .. } => Action::Refresh.id(),
             Self::Watch(_) => Verb::Watch.name(),
             Self::Unwatch(_) => Action::Unwatch.id(),
+            Self::Qr { .. } => Action::Qr.id(),
             Self::Help => Verb::Help.name(),
             Self::Coming(verb) => verb.name(),
             Self::Unknown(_) | Self::StaleButton => "unknown",
@@ -223,7 +249,9 @@ impl Command {
     #[must_use]
     pub fn session_id(&self) -> Option<&SessionId> {
         match self {
-            Self::Show(id) | Self::Refresh { id, .. } | Self::Watch(id) | Self::Unwatch(id) => Some(id),
+            Self::Show(id) | Self::Refresh { id, .. } | Self::Watch(id) | Self::Unwatch(id) | Self::Qr { id, .. } => {
+                Some(id)
+            }
             _ => None,
         }
     }
@@ -237,6 +265,7 @@ impl Reply {
             Self::Session { .. } => "shown",
             Self::Watching { .. } => "watching",
             Self::Unwatched { .. } => "unwatched",
+            Self::Qr { .. } => "qr",
             Self::Help => "help",
             Self::Coming(_) => "coming",
             Self::Misread(_) => "misread",

@@ -50,17 +50,15 @@ pub fn parse(text: &str) -> Command {
 #[must_use]
 pub fn press(action_id: &str, value: &str) -> Option<Command> {
     let action = Action::named(action_id)?;
-    if action == Action::Open {
-        return None;
-    }
     let Some(ButtonValue { id, sharer }) = ButtonValue::parse(value) else {
-        return Some(Command::StaleButton);
+        return (action != Action::Open).then_some(Command::StaleButton);
     };
     match action {
         Action::Open => None,
         Action::Refresh => Some(Command::Refresh { id, sharer }),
         Action::Watch => Some(Command::Watch(id)),
         Action::Unwatch => Some(Command::Unwatch(id)),
+        Action::Qr => Some(Command::Qr { id, sharer }),
     }
 }
 

@@ -89,13 +89,14 @@ impl Environment {
         let kapso_base_url = self.base_url(&mut problems);
         let listen = self.listen_on(&mut problems);
         let command = self.command_name(&mut problems);
-        let _ = self.public_address(&mut problems);
+        let public_url = self.public_address(&mut problems);
         let reply_budget = self.reply_budget(&mut problems);
         let settings = Settings {
             signing_secrets,
             kapso_api_key: kapso_api_key.unwrap_or_else(|| HeaderValue::from_static("")),
             kapso_base_url,
             listen,
+            public_url,
             command,
             reply_budget,
             response_hosts: self.response_hosts(&mut problems),

@@ -53,7 +53,7 @@ pub const VARIABLES: [Variable; 17] = [
     variable(
         "PUBLIC_URL",
         "none",
-        "the address at which Slack reaches the service; the default of `manifest --url`",
+        "the https address at which Slack reaches the service: without it there are no QR codes; the default of `manifest --url`",
     ),
     variable(
         "SLACK_COMMAND",
@@ -119,6 +119,8 @@ pub struct Settings {
     pub kapso_base_url: Url,
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where Slack reaches the service, if that is known.
+    pub public_url: Option<Url>,
     /// The slash command's name.
     pub command: String,
     /// How long the HTTP response waits for the answer.

@@ -2,18 +2,16 @@
 //! both.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use http::{StatusCode, header};
+use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
 
 use super::exchange::{Act, Exchange, Way, milliseconds};
+use super::pictures::Pictures;
 use super::rules;
 use crate::clock::Clock;
 
@@ -72,6 +70,7 @@ pub(super) type Refused = (StatusCode, Option<u64>);
 /// The channel.
 pub(super) struct Channel {
     pub(super) clock: Clock,
+    pub(super) pictures: Pictures,
     state: Mutex<Affairs>,
     /// Changes whenever something happens.
     pub(super) happened: watch::Sender<u64>,
@@ -104,9 +103,10 @@ struct Letterbox {
 }
 
 impl Channel {
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(super) fn new(clock: Clock, pictures: Pictures) -> Self {
         Self {
             clock,
+            pictures,
             state: Mutex::default(),
             happened: watch::Sender::new(0),
         }
@@ -286,35 +286,6 @@ impl Affairs {
         match self.next_faults.pop_front() {
             Some(refused) => Err(refused),
             None => Ok((letterbox.exchange, letterbox.pressed)),
-        }
-    }
-}
-
-/// A `response_url` is posted to.
-pub(super) async fn receive(State(channel): State<Arc<Channel>>, Path(token): Path<String>, body: Bytes) -> Response {
-    match channel.open(&token) {
-        Ok((exchange, pressed)) => {
-            let note = |status| {
-                channel.note(exchange, |exchange| {
-                    exchange.answer(Way::ResponseUrl, Some(status), &body);
-                });
-            };
-            let Ok(message) = serde_json::from_slice(&body) else {
-                note(StatusCode::BAD_REQUEST);
-                channel.broke("a response_url was posted something that is no JSON");
-                return (StatusCode::BAD_REQUEST, "invalid_payload").into_response();
-            };
-            note(StatusCode::OK);
-            channel.take(exchange, Way::ResponseUrl, pressed, message);
-            "ok".into_response()
-        }
-        Err((status, retry_after)) => {
-            channel.tell();
-            let mut answer = status.into_response();
-            if let Some(seconds) = retry_after {
-                answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-            }
-            answer
         }
     }
 }

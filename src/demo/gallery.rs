@@ -11,6 +11,7 @@ use super::samples::{Sample, misread, problems, samples, sessions, titled, usual
 use crate::commands::{Reply, Verb};
 use crate::jobs::watch::{GOODBYE, News};
 use crate::kapso::Session;
+use crate::qr::{self, Addresses};
 use crate::slack::UserId;
 use crate::slack::message::Message;
 use crate::views::{self, Look, Notice, Place};
@@ -19,18 +20,20 @@ use crate::views::{self, Look, Notice, Place};
 #[derive(Debug, Serialize)]
 pub(super) struct Group {
     title: &'static str,
-    views: Vec<View>,
+    pub(super) views: Vec<View>,
 }
 
 /// One view in one state.
 #[derive(Debug, Serialize)]
-struct View {
+pub(super) struct View {
     title: String,
-    message: Value,
+    pub(super) message: Value,
+    /// The addresses of the pictures that can be shown.
+    pub(super) pictures: Value,
 }
 
-/// Every view, as it is drawn at `now`.
-pub(super) fn groups(now: Timestamp) -> Vec<Group> {
+/// Every view, as it is drawn at `now`, with QR codes at `addresses`.
+pub(super) fn groups(now: Timestamp, addresses: &Addresses) -> Vec<Group> {
     let card = |(title, session), sharer| {
         let session = Arc::new(session);
         let reply = Reply::Session {
@@ -44,10 +47,18 @@ pub(super) fn groups(now: Timestamp) -> Vec<Group> {
         .into_iter()
         .map(|sample| card(sample, UserId::parse("U2147483697")))
         .collect();
+    let look = |place| Look {
+        now,
+        command: House::COMMAND,
+        request_id: "9f3c07ab",
+        place,
+        qr: Some(addresses),
+    };
     let all = samples!(Reply {
         Reply::Session { .. } => sessions(now).into_iter().map(|sample| card(sample, None)),
         Reply::Watching { .. } => watched(now),
         Reply::Unwatched { .. } => unwatched(now),
+        Reply::Qr { .. } => sessions(now).into_iter().find_map(with_qr),
         Reply::Help => [("Help", Reply::Help)],
         Reply::Coming(_) => [Verb::List, Verb::New].map(|verb| (verb.name(), Reply::Coming(verb))),
         Reply::Misread(_) => misread().into_iter().map(|(title, sample)| (title, Reply::Misread(sample))),
@@ -55,44 +66,43 @@ pub(super) fn groups(now: Timestamp) -> Vec<Group> {
     });
     let mut groups: Vec<_> = all
         .into_iter()
-        .map(|samples| group(samples, Place::Command, now))
+        .map(|samples| group(samples, &look(Place::Command)))
         .collect();
-    groups.insert(1, group(shared, Place::SharedCard, now));
-    groups.push(notices(now));
+    groups.insert(1, group(shared, &look(Place::SharedCard)));
+    groups.push(notices(&look(Place::Command)));
     groups
 }
 
-fn group(samples: Vec<Sample<Reply>>, place: Place, now: Timestamp) -> Group {
+fn group(samples: Vec<Sample<Reply>>, look: &Look<'_>) -> Group {
     let title = match samples.first() {
-        Some((_, Reply::Session { .. })) if place == Place::SharedCard => "A session, shared with a channel",
+        Some((_, Reply::Session { .. })) if look.place == Place::SharedCard => "A session, shared with a channel",
         Some((_, Reply::Session { .. })) => "A session",
         Some((_, Reply::Watching { .. })) => "A session that is watched",
         Some((_, Reply::Unwatched { .. })) => "A session that is watched no longer",
+        Some((_, Reply::Qr { .. })) => "A QR code",
         Some((_, Reply::Help)) | None => "Help",
         Some((_, Reply::Coming(_))) => "What comes in a later version",
         Some((_, Reply::Misread(_))) => "What was not understood",
         Some((_, Reply::Problem(_))) => "What went wrong",
     };
-    let view = |(title, reply)| shown(title, &views::draw(&reply, &look(place, now)));
+    let view = |(title, reply)| shown(title, &views::draw(&reply, look));
     Group {
         title,
         views: samples.into_iter().map(view).collect(),
     }
 }
 
-fn look(place: Place, now: Timestamp) -> Look<'static> {
-    Look {
-        now,
-        command: House::COMMAND,
-        request_id: "9f3c07ab",
-        place,
-    }
+fn with_qr((_, session): Sample<Session>) -> Option<Sample<Reply>> {
+    let link = qr::link(&session)?.clone();
+    let session = Arc::new(session);
+    Some(("For the tester's phone".to_owned(), Reply::Qr { session, link }))
 }
 
 fn shown(title: String, message: &Message) -> View {
     View {
         title,
         message: serde_json::from_slice(&message.to_json()).unwrap_or_default(),
+        pictures: Value::Null,
     }
 }
 
@@ -124,7 +134,7 @@ fn unwatched(now: Timestamp) -> Vec<Sample<Reply>> {
 }
 
 /// Every end of a watch.
-fn notices(now: Timestamp) -> Group {
+fn notices(look: &Look<'_>) -> Group {
     let news = samples!(News {
         News::Activated => [("Activated", News::Activated)],
         News::Expired => [("Expired", News::Expired)],
@@ -133,16 +143,16 @@ fn notices(now: Timestamp) -> Group {
     });
     let told = news.concat().into_iter().map(|(title, news)| (title, Some(news)));
     let all = told.chain([titled(("Nothing in half an hour", None))]);
-    let session = usual(now);
+    let session = usual(look.now);
     let view = |(title, news)| {
         let session = session.as_ref()?;
         let notice = Notice {
             news,
             id: &session.id,
             session: Some(session),
-            created_at: Some(now - SignedDuration::from_mins(3)),
+            created_at: Some(look.now - SignedDuration::from_mins(3)),
         };
-        Some(shown(title, &views::notice(&notice, &look(Place::Command, now))))
+        Some(shown(title, &views::notice(&notice, look)))
     };
     Group {
         title: "What a watch ends with",
@@ -157,7 +167,8 @@ mod tests {
 
     #[test]
     fn every_view_keeps_slacks_rules_and_has_a_title_of_its_own() {
-        let groups = groups("2026-11-23T10:00:00Z".parse().unwrap());
+        let addresses = Addresses::new("http://127.0.0.1".parse().unwrap(), &["secret".into()]);
+        let groups = groups("2026-11-23T10:00:00Z".parse().unwrap(), &addresses);
         for group in &groups {
             let mut titles: Vec<_> = group.views.iter().map(|view| &view.title).collect();
             assert!(!titles.is_empty(), "{} has views", group.title);

@@ -17,6 +17,7 @@ use super::{FakeKapso, FakeSlack, Person, faults, plain, playground};
 use crate::app::{App, client_builder};
 use crate::clock::Clock;
 use crate::config::{Environment, Settings};
+use crate::qr::Addresses;
 
 const KEY: &str = "the-demo-has-no-key-worth-hiding";
 const SECRET: &str = "the-demo-has-no-secret-worth-hiding";
@@ -34,6 +35,8 @@ pub struct House {
     pub app_url: Url,
     /// What all three judge time by. Moved with [`House::passes`], the playground notices.
     pub clock: Clock,
+    /// Where the service shows QR codes.
+    pub(super) qr: Addresses,
     /// Changes whenever the playground changes what neither fake notices.
     pub(super) touched: watch::Sender<()>,
     /// The name of the fault that Kapso has.
@@ -63,14 +66,16 @@ pub async fn start(port: u16, clock: Clock, change: impl FnOnce(&mut Settings)) 
     fill(&kapso, clock.now());
     let http = client_builder().build()?;
     let slack = FakeSlack::start(loopback().await?, http, SECRET.into(), clock.clone())?;
-    let mut settings = settings(&kapso, &slack)?;
+    let app_listener = loopback().await?;
+    let app_url = address(&app_listener)?;
+    let mut settings = settings(&kapso, &slack, &app_url)?;
     change(&mut settings);
     let app = App::build(settings, clock.clone()).await?;
-    let app_listener = loopback().await?;
     let house = Arc::new(House {
         kapso,
         slack,
-        app_url: address(&app_listener)?,
+        qr: Addresses::new(app_url.clone(), &[SECRET.into()]),
+        app_url,
         clock,
         touched: watch::Sender::new(()),
         fault: Mutex::new(faults::HEALTHY),
@@ -150,13 +155,14 @@ impl House {
 }
 
 /// The demo's own settings: nothing of the environment gets in.
-fn settings(kapso: &FakeKapso, slack: &FakeSlack) -> Result<Settings, Box<dyn Error>> {
+fn settings(kapso: &FakeKapso, slack: &FakeSlack, app_url: &Url) -> Result<Settings, Box<dyn Error>> {
     let environment = Environment::of(
         [
             ("SLACK_SIGNING_SECRET", SECRET),
             ("KAPSO_API_KEY", KEY),
             ("KAPSO_BASE_URL", kapso.base_url().as_str()),
             ("SLACK_RESPONSE_HOSTS", &slack.origin()),
+            ("PUBLIC_URL", app_url.as_str()),
             ("SLACK_COMMAND", House::COMMAND),
             ("DATABASE_URL", "sqlite::memory:"),
         ]

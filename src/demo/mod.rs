@@ -6,14 +6,18 @@ mod exchange;
 mod faults;
 mod forms;
 mod gallery;
+mod guard;
 mod house;
 mod kapso;
+mod letterbox;
+mod pictures;
 pub mod plain;
 mod playground;
 pub mod rules;
 mod samples;
 mod sandbox;
 mod slack;
+mod witness;
 
 use std::error::Error;
 use std::io::Write as _;

@@ -20,6 +20,12 @@ pub fn text(message: &Value) -> String {
             Some("rich_text") => writeln!(page, "{}", rich_text(block)),
             Some("context") => writeln!(page, "{}", joined(block, "  ", text_object)),
             Some("actions") => writeln!(page, "{}", joined(block, "  ", button)),
+            Some("image") => writeln!(
+                page,
+                "{}\n[ picture: {} ]",
+                text_object(&block["title"]),
+                words(&block["alt_text"])
+            ),
             other => writeln!(page, "({} cannot be shown here)", other.unwrap_or("something")),
         };
     }
@@ -46,8 +52,12 @@ fn rich_text(block: &Value) -> String {
     })
 }
 
+fn words(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
 fn text_object(text: &Value) -> String {
-    let words = text["text"].as_str().unwrap_or_default();
+    let words = words(&text["text"]);
     if text["type"] == "mrkdwn" {
         unmarked(words)
     } else {

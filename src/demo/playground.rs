@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
-use axum::middleware::{self, Next};
+use axum::extract::{Path, RawQuery, State};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jiff::SignedDuration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::exchange::milliseconds;
-use super::{House, Person, Place, faults, gallery};
+use super::{House, Person, Place, faults, gallery, guard};
 use crate::commands::Verb;
 
 /// The files of the page: address, type, content.
@@ -41,9 +41,6 @@ const FILES: [(&str, &str, &str); 11] = [
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// The page runs its own scripts and nothing else, and loads nothing from anywhere else.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const NOT_A_COMMAND: &str = "a command begins with a slash, such as /sandbox help";
 /// How far the clock is moved at once, at most.
 const MINUTES_MAX: i64 = 366 * 24 * 60;
@@ -56,6 +53,7 @@ pub(super) fn routes(house: Arc<House>) -> Router {
         .route("/state", get(state))
         .route("/events", get(events))
         .route("/gallery/views", get(views))
+        .route("/picture", get(picture))
         .route("/type", post(typed))
         .route("/press", post(pressed))
         .route("/kapso/sessions/{id}/{change}", post(session_changes))
@@ -64,7 +62,7 @@ pub(super) fn routes(house: Arc<House>) -> Router {
     for (address, kind, text) in FILES {
         router = router.route(address, get(async move || ([(header::CONTENT_TYPE, kind)], text)));
     }
-    router.layer(middleware::from_fn(guard)).with_state(house)
+    router.layer(middleware::from_fn(guard::guard)).with_state(house)
 }
 
 /// Everything that the page shows.
@@ -81,6 +79,7 @@ fn snapshot(house: &House) -> Value {
         let exchange = house.slack.exchange(posted.exchange);
         let mut line = json!(posted);
         line["act"] = json!(exchange.map(|exchange| exchange.act));
+        line["pictures"] = json!(house.slack.pictures(&posted.message));
         line["unacknowledged"] = json!(house.slack.unacknowledged(posted.id));
         lines.push((posted.id, line));
     }
@@ -135,11 +134,26 @@ fn states(house: Arc<House>) -> impl Stream<Item = Result<Bytes, std::convert::I
 /// Every view in every state.
 async fn views(State(house): State<Arc<House>>) -> Response {
     let now = house.clock.now();
-    let groups = gallery::groups(now);
+    let mut groups = gallery::groups(now, &house.qr);
+    for view in groups.iter_mut().flat_map(|group| &mut group.views) {
+        // Without its picture it is shown all the same.
+        let _ = house.slack.fetches(&view.message).await;
+        view.pictures = json!(house.slack.pictures(&view.message));
+    }
     json_answer(
         StatusCode::OK,
         &json!({"now_ms": now.as_millisecond(), "groups": groups}),
     )
+}
+
+/// Slack's copy of a picture in a message; the query is the picture's own address.
+async fn picture(State(house): State<Arc<House>>, RawQuery(address): RawQuery) -> Response {
+    let address = form_urlencoded::parse(address.unwrap_or_default().as_bytes())
+        .find_map(|(name, value)| (name == "of").then(|| value.into_owned()));
+    match address.and_then(|address| house.slack.picture(&address)) {
+        Some(picture) => ([(header::CONTENT_TYPE, "image/png")], picture).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 #[derive(Deserialize)]
@@ -280,39 +294,4 @@ fn done() -> Response {
 fn json_answer(status: StatusCode, body: &Value) -> Response {
     let kind = [(header::CONTENT_TYPE, "application/json")];
     (status, kind, body.to_string()).into_response()
-}
-
-/// Refuses pages of other sites, which a browser on this machine could be made to send here, and tells the browser
-/// what this page may do.
-async fn guard(request: Request, next: Next) -> Response {
-    let mut answer = if is_own(request.headers()) {
-        next.run(request).await
-    } else {
-        StatusCode::FORBIDDEN.into_response()
-    };
-    let rules = [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-store"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    ];
-    for (name, value) in rules {
-        answer.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    answer
-}
-
-/// Whether the request was made to loopback by name, and by no other page than our own.
-fn is_own(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let Some(host) = text(header::HOST) else {
-        return false;
-    };
-    let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
-    matches!(name, "127.0.0.1" | "localhost" | "[::1]")
-        && headers
-            .get(header::ORIGIN)
-            .is_none_or(|origin| origin.as_bytes().strip_prefix(b"http://") == Some(host.as_bytes()))
 }

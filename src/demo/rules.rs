@@ -32,6 +32,13 @@ pub(super) fn placed_buttons(message: &Value) -> impl Iterator<Item = (usize, &V
     })
 }
 
+/// The address of every picture of a message.
+pub(super) fn pictures(message: &Value) -> impl Iterator<Item = &str> {
+    blocks(message)
+        .filter(|block| block["type"] == "image")
+        .filter_map(|block| block["image_url"].as_str())
+}
+
 /// Every rule that a message breaks.
 #[must_use]
 pub fn broken(message: &Value) -> Vec<String> {
@@ -125,6 +132,24 @@ fn block_rules(block: &Value, rule: &mut impl FnMut(bool, &str)) {
             );
             let ids: HashSet<_> = elements.iter().map(|button| button["action_id"].as_str()).collect();
             rule(ids.len() == elements.len(), "action ids are unique in a block");
+        }
+        Some("image") => {
+            rule(
+                (1..=3_000).contains(&length(&block["image_url"])),
+                "a picture has an address of at most 3,000 characters",
+            );
+            rule(
+                (1..=2_000).contains(&length(&block["alt_text"])),
+                "a picture is described in 1 to 2,000 characters",
+            );
+            rule(
+                block["title"].is_null() || block["title"]["type"] == "plain_text",
+                "a picture's title is plain text",
+            );
+            rule(
+                length(&block["title"]["text"]) <= 2_000,
+                "a picture's title has at most 2,000 characters",
+            );
         }
         _ => rule(false, "a block is of a kind this app sends"),
     }

@@ -17,9 +17,11 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use super::channel::{self, Channel, Failed, Place, Posted};
-use super::exchange::{Act, Exchange, Request, Way};
+use super::channel::{Channel, Place, Posted};
+use super::exchange::{Act, Request, Way};
 use super::forms::{self, Person};
+use super::letterbox;
+use super::pictures::Pictures;
 use super::rules;
 use crate::clock::Clock;
 use crate::http::{COMMANDS, INTERACTIONS};
@@ -43,7 +45,7 @@ pub struct Sent {
 
 /// A workspace.
 pub struct FakeSlack {
-    channel: Arc<Channel>,
+    pub(super) channel: Arc<Channel>,
     http: Client,
     secret: SecretString,
     own_url: Url,
@@ -57,9 +59,9 @@ impl FakeSlack {
     /// If the listener has no address.
     pub fn start(listener: TcpListener, http: Client, secret: SecretString, clock: Clock) -> io::Result<Self> {
         let own_url = Url::parse(&format!("http://{}", listener.local_addr()?)).map_err(io::Error::other)?;
-        let channel = Arc::new(Channel::new(clock));
+        let channel = Arc::new(Channel::new(clock, Pictures::new(http.clone())));
         let routes = Router::new()
-            .route("/response/{token}", post(channel::receive))
+            .route("/response/{token}", post(letterbox::receive))
             .with_state(Arc::clone(&channel));
         let serving = tokio::spawn(super::serve(listener, routes));
         Ok(Self {
@@ -155,104 +157,34 @@ impl FakeSlack {
         }
     }
 
-    /// Waits for the message that answers an exchange later on.
-    pub async fn later(&self, exchange: u64) -> Posted {
-        let mut happened = self.happenings();
-        loop {
-            let answer = {
-                let state = self.channel.state();
-                state
-                    .conversation
-                    .values()
-                    .rev()
-                    .find(|posted| posted.exchange == exchange)
-                    .cloned()
-            };
-            match answer {
-                Some(posted) => return posted,
-                // The sender lives as long as the workspace.
-                None => drop(happened.changed().await),
-            }
-        }
-    }
-
-    /// Waits for the message that comes after this one for the same command or press, such as the news it asked for.
-    pub async fn next(&self, posted: &Posted) -> Posted {
-        let mut happened = self.happenings();
-        loop {
-            let next = {
-                let state = self.channel.state();
-                let mut later = state.conversation.range(posted.id + 1..);
-                later
-                    .find(|(_, next)| next.exchange == posted.exchange)
-                    .map(|(_, next)| next.clone())
-            };
-            match next {
-                Some(next) => return next,
-                None => drop(happened.changed().await),
-            }
-        }
-    }
-
-    /// Waits until `response_url`s have been posted to `count` times in all, taken or not.
-    pub async fn has_been_posted_to(&self, count: usize) {
-        let mut happened = self.happenings();
-        while self.channel.state().posts.len() < count {
-            drop(happened.changed().await);
-        }
-    }
-
-    /// How often `response_url`s have been posted to, taken or not.
-    #[must_use]
-    pub fn posts(&self) -> usize {
-        self.channel.state().posts.len()
-    }
-
     /// Puts a message into the conversation as if the app had shared it earlier.
     #[must_use]
     pub fn shared_earlier(&self, message: Value) -> Posted {
         self.channel.shared_earlier(message)
     }
 
-    /// The conversation as it stands.
-    #[must_use]
-    pub fn conversation(&self) -> Vec<Posted> {
-        self.channel.state().conversation.values().cloned().collect()
+    /// Fetches the pictures of a message, as for one that it takes. False if one cannot be had.
+    pub async fn fetches(&self, message: &Value) -> bool {
+        self.channel.pictures.fetch(message).await
     }
 
-    /// What Slack told people about commands that the app failed.
+    /// The addresses of those pictures of a message of which it has a copy.
     #[must_use]
-    pub fn failures(&self) -> Vec<Failed> {
-        self.channel.state().failures.clone()
+    pub fn pictures<'m>(&self, message: &'m Value) -> Vec<&'m str> {
+        rules::pictures(message)
+            .filter(|address| self.picture(address).is_some())
+            .collect()
     }
 
-    /// The button of each message whose last press the app did not acknowledge.
+    /// The copy of the picture at this address, if it has one.
     #[must_use]
-    pub fn unacknowledged(&self, message: u64) -> Option<Place> {
-        self.channel.state().unacknowledged.get(&message).cloned()
-    }
-
-    /// A command or press, while it is remembered.
-    #[must_use]
-    pub fn exchange(&self, number: u64) -> Option<Exchange> {
-        self.channel.state().exchanges.get(&number).cloned()
-    }
-
-    /// The last command or press.
-    #[must_use]
-    pub fn last_exchange(&self) -> Option<Exchange> {
-        self.channel.state().exchanges.values().next_back().cloned()
+    pub fn picture(&self, address: &str) -> Option<Bytes> {
+        self.channel.pictures.copy(address)
     }
 
     /// The next post to a `response_url` is answered with `status`, and `Retry-After` seconds where given.
     pub fn refuse_next(&self, status: StatusCode, retry_after: Option<u64>) {
         self.channel.state().next_faults.push_back((status, retry_after));
-    }
-
-    /// What the app did that Slack would not have let pass.
-    #[must_use]
-    pub fn broken_rules(&self) -> Vec<String> {
-        self.channel.state().broken_rules.clone()
     }
 
     fn open_letterbox(&self, act: Act, pressed: Option<u64>) -> (u64, String) {

@@ -15,6 +15,8 @@ const CONTEXT_TEXT_MAX: usize = 2_000;
 const BUTTONS_MAX: usize = 25;
 const BUTTON_TEXT_MAX: usize = 75;
 const BUTTON_VALUE_MAX: usize = 2_000;
+const IMAGE_URL_MAX: usize = 3_000;
+const IMAGE_TEXT_MAX: usize = 2_000;
 /// The longest address a button may open.
 pub const BUTTON_URL_MAX: usize = 3_000;
 
@@ -26,11 +28,26 @@ pub struct Block(Kind);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Kind {
-    Header { text: Text },
-    Section { text: Text },
-    RichText { elements: [RichTextSection; 1] },
-    Actions { elements: Vec<Button> },
-    Context { elements: Vec<Text> },
+    Header {
+        text: Text,
+    },
+    Section {
+        text: Text,
+    },
+    RichText {
+        elements: [RichTextSection; 1],
+    },
+    Actions {
+        elements: Vec<Button>,
+    },
+    Context {
+        elements: Vec<Text>,
+    },
+    Image {
+        image_url: String,
+        alt_text: String,
+        title: Text,
+    },
 }
 
 /// A text object: [`Text::plain`] for anything, [`Text::mrkdwn`] for our own words and dates.
@@ -219,6 +236,30 @@ impl Block {
     pub fn actions(mut buttons: Vec<Button>) -> Option<Self> {
         buttons.truncate(BUTTONS_MAX);
         (!buttons.is_empty()).then_some(Self(Kind::Actions { elements: buttons }))
+    }
+
+    /// A picture, which Slack fetches at `address` when it takes the message. `alt` says what is on it to whoever
+    /// does not see it. `None` if the address is longer than Slack takes.
+    #[must_use]
+    pub fn image(address: &Url, title: &str, alt: &str) -> Option<Self> {
+        (address.as_str().len() <= IMAGE_URL_MAX).then(|| {
+            Self(Kind::Image {
+                image_url: address.as_str().to_owned(),
+                alt_text: clean(alt, IMAGE_TEXT_MAX),
+                title: Text::plain_within(title, IMAGE_TEXT_MAX),
+            })
+        })
+    }
+
+    /// What stands in a picture's place where Slack could not fetch it. `None` for a block that is none.
+    pub(super) fn instead_of_image(&self) -> Option<Self> {
+        let Kind::Image { alt_text, .. } = &self.0 else {
+            return None;
+        };
+        let words = format!(
+            "A picture is missing here, because Slack could not fetch it: {alt_text}. Please tell whoever runs this app."
+        );
+        Self::context(vec![Text::plain(&words)])
     }
 
     /// Small print. `None` for no texts, which Slack refuses.

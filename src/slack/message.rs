@@ -68,6 +68,20 @@ impl Message {
         }
     }
 
+    /// The same message with words in the place of its pictures; `None` if it has none.
+    #[must_use]
+    pub fn without_images(&self) -> Option<Self> {
+        let mut message = self.clone();
+        let mut images = 0;
+        for block in &mut message.blocks {
+            if let Some(words) = block.instead_of_image() {
+                *block = words;
+                images += 1;
+            }
+        }
+        (images > 0).then_some(message)
+    }
+
     /// The message as the JSON Slack takes.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {

@@ -25,12 +25,17 @@ pub(super) fn help(look: &Look<'_>) -> Message {
         "A pasted Kapso address that ends in the id works too. Only you see the answers. \
          Slack runs no slash commands in threads: type it in the channel.",
     );
+    let no_qr = look
+        .qr
+        .is_none()
+        .then(|| Mrkdwn::new("There are no QR codes here: whoever runs this app has not set `PUBLIC_URL`."));
+    let small_print = [paste].into_iter().chain(no_qr).map(Text::mrkdwn).collect();
     let blocks = [
         Block::header("Kapso's WhatsApp sandbox"),
         Block::section(Text::mrkdwn(lines)),
     ]
     .into_iter()
-    .chain(Block::context(vec![Text::mrkdwn(paste)]));
+    .chain(Block::context(small_print));
     Message::ephemeral(text, blocks.collect())
 }
 

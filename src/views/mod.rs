@@ -2,6 +2,7 @@
 
 mod help;
 mod problem;
+mod qr;
 mod session;
 mod time;
 mod watch;
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use self::session::Watched;
 pub use self::watch::{Notice, notice};
 use crate::commands::Reply;
+use crate::qr::Addresses;
 use crate::slack::message::Message;
 
 /// Under what circumstances a reply is drawn.
@@ -24,6 +26,8 @@ pub struct Look<'a> {
     pub request_id: &'a str,
     /// Where the reply goes.
     pub place: Place,
+    /// Where QR codes are shown; none where Slack could not fetch them.
+    pub qr: Option<&'a Addresses>,
 }
 
 /// Where a reply goes.
@@ -51,6 +55,7 @@ pub fn draw(reply: &Reply, look: &Look<'_>) -> Message {
         }
         Reply::Watching { session, until } => watch::watching(session, *until, look),
         Reply::Unwatched { id, session } => watch::unwatched(id, session.as_deref(), look),
+        Reply::Qr { session, link } => qr::qr(session, link, look),
         Reply::Help => help::help(look),
         Reply::Coming(verb) => help::coming(*verb, look),
         Reply::Misread(misread) => help::misread(misread, look),

@@ -6,6 +6,7 @@ use super::time::relative;
 use super::{Look, Place};
 use crate::commands::{Action, ButtonValue};
 use crate::kapso::{ActivationLink, NotWhatsApp, Session, Status};
+use crate::qr;
 use crate::slack::UserId;
 use crate::slack::blocks::{Block, Button, Fact, Text};
 use crate::slack::message::Message;
@@ -41,11 +42,7 @@ pub(super) enum Watched {
 
 /// The card for a session: for its asker, or masked for a whole channel, which hears nothing of who watches.
 pub(super) fn card(session: &Session, sharer: Option<&UserId>, watched: Watched, look: &Look<'_>) -> Message {
-    let masks = look.place == Place::SharedCard;
-    let phone = session
-        .phone
-        .as_deref()
-        .map(|phone| if masks { masked(phone) } else { phone.to_owned() });
+    let phone = phone(session, look.place);
     let pending = session.status == Status::Pending;
     // Of use only as long as the tester has not sent it; an unknown status may be such a one.
     let code = match session.status {
@@ -64,9 +61,13 @@ pub(super) fn card(session: &Session, sharer: Option<&UserId>, watched: Watched,
         blocks.push(Block::section(Text::mrkdwn(expiry(expires_at, look.now))));
     }
     blocks.extend(warnings(session, look.now).map(|words| Block::section(Text::mrkdwn(words))));
-    let watched = if masks { Watched::No } else { watched };
+    let watched = if look.place == Place::SharedCard {
+        Watched::No
+    } else {
+        watched
+    };
     blocks.extend(watch_words(watched, look.now).map(|words| Block::section(Text::mrkdwn(words))));
-    blocks.extend(buttons(session, sharer, watched, link));
+    blocks.extend(buttons(session, sharer, watched, link, look));
     blocks.extend(small_print(session, sharer));
 
     let mut text = spoken(session, phone.as_deref(), code, link, look.now);
@@ -204,6 +205,7 @@ fn buttons(
     sharer: Option<&UserId>,
     watched: Watched,
     link: Option<&ActivationLink>,
+    look: &Look<'_>,
 ) -> Option<Block> {
     let value = ButtonValue {
         id: session.id.clone(),
@@ -211,6 +213,10 @@ fn buttons(
     };
     let open = link.and_then(|link| Button::primary_link(Action::Open.id(), "Activate in WhatsApp", link.url()));
     let value = value.to_string();
+    let code = look
+        .qr
+        .and_then(|_| qr::link(session))
+        .map(|_| Button::action(Action::Qr.id(), "Show QR code", &value));
     let refresh = Button::action(Action::Refresh.id(), "Refresh", &value);
     let watch = match watched {
         Watched::Until(_) => Some(Button::action(Action::Unwatch.id(), "Stop watching", &value)),
@@ -219,10 +225,10 @@ fn buttons(
         }
         _ => None,
     };
-    Block::actions(open.into_iter().chain([refresh]).chain(watch).collect())
+    Block::actions(open.into_iter().chain(code).chain([refresh]).chain(watch).collect())
 }
 
-fn small_print(session: &Session, sharer: Option<&UserId>) -> Option<Block> {
+pub(super) fn small_print(session: &Session, sharer: Option<&UserId>) -> Option<Block> {
     let id = Mrkdwn::new("Session ").code(session.id.as_str());
     let words = match sharer {
         Some(sharer) => id.own(" · shared by ").person(sharer),
@@ -243,7 +249,7 @@ pub(super) fn whose(mut text: Mrkdwn, phone: Option<&str>, session: &Session) ->
 }
 
 /// The whole card as one text: all that a screen reader or a notification gets.
-fn spoken(
+pub(super) fn spoken(
     session: &Session,
     phone: Option<&str>,
     code: Option<&str>,
@@ -271,6 +277,15 @@ fn spoken(
         text = text.own(" Its code: ").foreign(code, SPOKEN_MAX).own(".");
     }
     text
+}
+
+/// The tester's phone, as it may be seen in answer to a press on a card that others see too, or at all.
+pub(super) fn phone(session: &Session, place: Place) -> Option<String> {
+    let phone = session.phone.as_deref()?;
+    Some(match place {
+        Place::SharedCard => masked(phone),
+        Place::Command | Place::OwnCard => phone.to_owned(),
+    })
 }
 
 /// A phone number of which others see only the last four digits.

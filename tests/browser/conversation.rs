@@ -34,6 +34,7 @@ async fn a_typed_command_is_answered_with_a_card_in_the_readers_own_zone_and_lan
         Expires tomorrow at 10:00 AM (in 24 hours)
         Activate in WhatsApp
         (opens in a new tab)
+        Show QR code
         Refresh
         Session 123e4567-e89b-12d3-a456-426614174000
         ");

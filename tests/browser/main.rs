@@ -15,4 +15,7 @@ mod gallery;
 mod markup;
 mod page;
 mod pictures;
+mod qr;
+#[path = "../it/scan.rs"]
+mod scan;
 mod without_a_mouse;

@@ -108,7 +108,7 @@ async fn who_types_nothing_or_asks_for_help_reads_what_can_be_typed() {
         /sandbox show <session id> the same, for an id that looks like a verb
         /sandbox watch <session id> tells you, for the next 28 minutes, when the session is activated or ends
         /sandbox help shows this
-        A pasted Kapso address that ends in the id works too. Only you see the answers. Slack runs no slash commands in threads: type it in the channel.
+        A pasted Kapso address that ends in the id works too. Only you see the answers. Slack runs no slash commands in threads: type it in the channel.  There are no QR codes here: whoever runs this app has not set PUBLIC_URL.
         ");
         for typed in [
             "",

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use kapso_slack::commands::Verb;
 use kapso_slack::config::VARIABLES;
-use kapso_slack::http::{COMMANDS, HEALTHZ, INTERACTIONS, METRICS, READYZ};
+use kapso_slack::http::{COMMANDS, HEALTHZ, INTERACTIONS, METRICS, QR, READYZ};
 use kapso_slack::kapso::Observation;
 use kapso_slack::telemetry::{Delivery, Metrics};
 use reqwest::StatusCode;
@@ -128,7 +128,7 @@ fn fields(text: &str) -> BTreeSet<String> {
 #[test]
 fn every_route_is_documented() {
     let operating = read("docs/operating.md");
-    for route in [COMMANDS, INTERACTIONS, HEALTHZ, READYZ, METRICS] {
+    for route in [COMMANDS, INTERACTIONS, QR, HEALTHZ, READYZ, METRICS] {
         assert!(
             operating.contains(&format!("{route}`")),
             "docs/operating.md names {route}"
@@ -136,7 +136,7 @@ fn every_route_is_documented() {
     }
     // And no other is served: the table of routes is in one file.
     let http = sources().into_iter().find(|(name, _)| name == "http.rs").unwrap().1;
-    assert_eq!(http.matches("pub const ").count(), 5, "each route is named above");
+    assert_eq!(http.matches("pub const ").count(), 6, "each route is named above");
 }
 
 #[test]

@@ -62,6 +62,7 @@ pub struct House {
 pub struct Plan {
     variables: Vec<(String, String)>,
     settings: Vec<Change>,
+    reachable: bool,
     clock: Clock,
 }
 
@@ -72,6 +73,7 @@ pub fn plan() -> Plan {
     Plan {
         variables: Vec::new(),
         settings: Vec::new(),
+        reachable: false,
         clock: Clock::stopped("2026-11-23T10:00:00Z".parse().unwrap()),
     }
 }
@@ -102,6 +104,14 @@ impl Plan {
     /// With every look-up asking Kapso, though no time passes between them.
     pub fn forgetful(self) -> Self {
         self.set(|settings| settings.timing.kapso.remember = SignedDuration::from_secs(-1))
+    }
+
+    /// With `PUBLIC_URL` set to where the service answers.
+    pub fn reachable(self) -> Self {
+        Self {
+            reachable: true,
+            ..self
+        }
     }
 
     /// With a clock that runs, where somebody has to wait for it.
@@ -140,6 +150,11 @@ impl Plan {
             ("DATABASE_URL".to_owned(), "sqlite::memory:".to_owned()),
             ("METRICS_ADDR".to_owned(), "127.0.0.1:0".to_owned()),
         ];
+        let listener = port().await;
+        let app_url: Url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        if self.reachable {
+            variables.push(("PUBLIC_URL".to_owned(), app_url.to_string()));
+        }
         variables.extend(self.variables);
         let mut settings = Environment::of(variables).settings().unwrap();
         settings.timing.kapso.pause = Duration::from_millis(1);
@@ -154,8 +169,6 @@ impl Plan {
         let metrics_url = app
             .metrics_addr()
             .map(|address| format!("http://{address}/metrics").parse().unwrap());
-        let listener = port().await;
-        let app_url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(app.serve(listener, shutdown.clone().cancelled_owned()));
         House {

@@ -13,6 +13,7 @@ mod harmless;
 mod house;
 mod knock;
 mod program;
+mod scan;
 mod wire;
 
 mod allowed;
@@ -45,6 +46,9 @@ mod metrics;
 mod owed;
 mod parsing;
 mod pressing;
+mod qr;
+mod qr_addresses;
+mod qr_door;
 mod secrets;
 mod settings;
 mod sharing;

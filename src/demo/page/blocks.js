@@ -5,7 +5,8 @@ import { mrkdwn } from "./mrkdwn.js";
 
 /**
  * Shows a message's blocks. `context.now` is the time in milliseconds, `context.press(place, button)` is called for a
- * press, and `context.warned` is the place of the button whose press was not acknowledged.
+ * press, `context.warned` is the place of the button whose press was not acknowledged, and `context.pictures` lists
+ * the addresses of the pictures of which Slack has a copy.
  */
 export function blocks(message, context) {
   const shown = (message.blocks ?? []).map((block, place) => {
@@ -42,7 +43,8 @@ const BLOCKS = {
 
   divider: () => el("hr"),
 
-  image: (block) => el("figure", {}, block.title ? el("figcaption", {}, block.title.text) : null, image(block)),
+  image: (block, context) =>
+    el("figure", {}, block.title ? el("figcaption", {}, block.title.text) : null, image(block, context)),
 };
 
 const ELEMENTS = {
@@ -72,10 +74,12 @@ function richText(part) {
   return el("p", {}, ...runs);
 }
 
-/** Only pictures of this page's own address are loaded; any other is named by its description. */
-function image(part) {
+/** As in Slack, its own copy is shown, never the picture's address; a picture without a copy is named. */
+function image(part, context) {
   const address = part.image_url ?? "";
-  if (address.startsWith(location.origin + "/")) return el("img", { src: address, alt: part.alt_text });
+  if (context.pictures?.includes(address)) {
+    return el("img", { src: `/picture?of=${encodeURIComponent(address)}`, alt: part.alt_text });
+  }
   return link(address, { class: "image" }, `Picture: ${part.alt_text}`);
 }
 

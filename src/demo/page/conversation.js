@@ -9,11 +9,15 @@ const NAME = "WhatsApp Sandbox";
 /** Shows the conversation in `list`. `press` takes a message's id, a button's place and the button; `say` speaks. */
 export function conversation(list, press, say) {
   const shown = new Map();
+  const scroller = list.closest(".scroller");
   let first = true;
+  let atEnd = true;
+  // A picture takes its room only when it has come.
+  list.addEventListener("load", () => keepingTheEnd(scroller, () => {}, atEnd), true);
 
   return (state) => {
     const day = new Date(state.now_ms).toDateString();
-    keepingTheEnd(list.closest(".scroller"), () => update(state, day), first);
+    atEnd = keepingTheEnd(scroller, () => update(state, day), first);
     first = false;
   };
 
@@ -41,9 +45,10 @@ export function conversation(list, press, say) {
 
 /** Makes a change; whoever was at the end of `scroller` before, or is `taken` there, is at its end afterwards. */
 export function keepingTheEnd(scroller, change, taken = false) {
-  const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 160;
+  const atEnd = taken || scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 160;
   change();
-  if (atEnd || taken) scroller.scrollTop = scroller.scrollHeight;
+  if (atEnd) scroller.scrollTop = scroller.scrollHeight;
+  return atEnd;
 }
 
 /** What a screen reader gets: the message's own text for it, as in Slack. */
@@ -62,7 +67,12 @@ function replace(before, after) {
 }
 
 function message(line, now, press) {
-  const context = { now, warned: line.unacknowledged, press: (place, button) => press(line.id, place, button) };
+  const context = {
+    now,
+    warned: line.unacknowledged,
+    pictures: line.pictures,
+    press: (place, button) => press(line.id, place, button),
+  };
   return el(
     "li",
     { class: "message", tabindex: "-1", "data-message": line.id },

@@ -16,12 +16,12 @@ groups.forEach((group, number) => {
 });
 root.removeAttribute("aria-busy");
 
-function view({ title, message }) {
+function view({ title, message, pictures }) {
   return el(
     "article",
     { class: "view" },
     el("h3", { class: "title" }, title),
-    blocks(message, { now, press: () => {} }),
+    blocks(message, { now, pictures, press: () => {} }),
     el("p", { class: "spoken" }, el("b", {}, "Read aloud and in notifications: "), plain(message.text, now)),
     el("details", {}, el("summary", {}, "JSON"), el("pre", { tabindex: "0" }, JSON.stringify(message, null, 2))),
     el("a", { class: "builder", href: blockKitBuilder(message), target: "_blank", rel: "noopener noreferrer" }, "Block Kit Builder ↗"),

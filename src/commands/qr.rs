@@ -1,0 +1,25 @@
+//! "Show QR code": the activation link of a session, to be drawn for a phone.
+
+use std::sync::Arc;
+
+use super::Reply;
+use super::show::{Asked, failed, shown};
+use crate::kapso::{ActivationLink, Age, Client, Error, SessionId};
+use crate::qr;
+use crate::slack::UserId;
+
+/// Looks a session up for its QR code. Where there is nothing to activate any more, the card is out of date, and its
+/// present state is the answer.
+pub(super) async fn qr(kapso: &Client, id: SessionId, sharer: Option<UserId>) -> Asked {
+    match kapso.session(&id, Age::Recent).await {
+        Ok(session) if let Some(link) = qr::link(&session).cloned() => (Reply::Qr { session, link }, None),
+        Ok(session) => (shown(session, sharer, None), None),
+        Err(error) => failed(error, id),
+    }
+}
+
+/// The link that a session's QR code holds, if it has one.
+pub(super) async fn link(kapso: &Client, id: &SessionId) -> Result<Option<ActivationLink>, Arc<Error>> {
+    let session = kapso.session(id, Age::Recent).await?;
+    Ok(qr::link(&session).cloned())
+}

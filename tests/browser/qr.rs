@@ -1,0 +1,49 @@
+//! "Show QR code": a phone held to the screen reads the link.
+
+use crate::page::{ID, Page, page};
+use crate::scan::Picture;
+
+const LINK: &str = "https://wa.me/12345678901?text=ABC123";
+
+#[tokio::test]
+async fn a_phone_held_to_the_screen_reads_the_link() {
+    page(async |page| {
+        page.types(&format!("/sandbox {ID}")).await;
+        page.reads("Waiting for activation").await;
+        page.presses("Show QR code").await;
+        let message = page.reads("Or scan this code").await;
+        assert!(message.contains(LINK), "{message}");
+        assert!(message.contains("Only visible to you"), "{message}");
+        is_shown(page).await;
+        let alt = page.value("document.querySelector('.message figure img').alt").await;
+        assert!(alt.as_str().unwrap().contains("opens WhatsApp"), "{alt}");
+        for scheme in ["light", "dark"] {
+            page.prefers(scheme).await;
+            let screen = page.driver.screenshot_as_png().await.unwrap();
+            assert_eq!(Picture::of(&screen).scan(), [LINK], "{scheme}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_phone_held_to_the_gallery_reads_the_link_too() {
+    page(async |page| {
+        page.goes_to("gallery").await;
+        page.until("document.querySelector('.view figure img')").await;
+        page.value("document.querySelector('.view figure img').scrollIntoView()")
+            .await;
+        is_shown(page).await;
+        let screen = page.driver.screenshot_as_png().await.unwrap();
+        assert_eq!(Picture::of(&screen).scan(), [LINK]);
+    })
+    .await;
+}
+
+/// Waits until each picture of the page is there and drawn.
+async fn is_shown(page: &Page) {
+    let script = "const done = arguments[arguments.length - 1];
+        Promise.all([...document.images].map((it) => it.decode()))
+          .then(() => requestAnimationFrame(() => requestAnimationFrame(done)));";
+    page.driver.execute_async(script, vec![]).await.unwrap();
+}
