@@ -19,7 +19,7 @@ const LEFT_ALONE_MAX: SignedDuration = SignedDuration::from_secs(30);
 const UNSEEN: SignedDuration = SignedDuration::from_secs(20);
 /// Watches taken up at a time: as many as there may be.
 const CLAIMED_MAX: u32 = super::watch::CAPS.all;
-/// One request in so many of the limit is not paced when a process starts, so that it soon knows of every session.
+/// The part of the limit that may be spent at once when a process starts: one request in so many.
 const CATCHING_UP: u32 = 10;
 
 /// Where looking has got to.
@@ -33,6 +33,8 @@ pub struct Watcher {
     turn: u64,
     /// How many of the last ones had no answer.
     failures: u32,
+    /// Whether all watches were looked at since the start, or as many as could be at once.
+    caught_up: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +84,10 @@ impl Watcher {
             }
         };
         let pause = match look {
-            Look::Not => IDLE,
+            Look::Not => {
+                self.caught_up = true;
+                IDLE
+            }
             Look::Seen => {
                 self.failures = 0;
                 self.turn += 1;
@@ -98,11 +103,14 @@ impl Watcher {
         self.rest(now, pause)
     }
 
-    fn pace(&self, limit: u32, pace: Duration) -> SignedDuration {
-        if self.turn < u64::from(limit / CATCHING_UP) {
-            SignedDuration::ZERO
-        } else {
+    /// The pause after a request: none while a process that has just started catches up.
+    fn pace(&mut self, limit: u32, pace: Duration) -> SignedDuration {
+        let has_read_all = self.list.is_some_and(|list| list.read >= list.pages);
+        self.caught_up |= has_read_all || self.turn >= u64::from(limit / CATCHING_UP);
+        if self.caught_up {
             SignedDuration::try_from(pace).unwrap_or(IDLE)
+        } else {
+            SignedDuration::ZERO
         }
     }
 

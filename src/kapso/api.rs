@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use http::{HeaderName, HeaderValue, StatusCode};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::{RequestBuilder, Response};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
@@ -106,8 +106,9 @@ impl Api {
             .with_jitter()
             .with_max_times(RETRIES);
         let attempt = async || {
-            self.take()?;
-            self.send(self.http.get(address.clone()), StatusCode::OK, &read).await
+            let place = self.place(Limit::take)?;
+            self.send(place, self.http.get(address.clone()), StatusCode::OK, &read)
+                .await
         };
         let tries = attempt.retry(pauses).adjust(|error, pause| match error {
             Error::NoAnswer(_) => pause,
@@ -126,9 +127,8 @@ impl Api {
         address: Url,
         read: impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, Error> {
-        let taken = self.limit().take_spare(self.clock.now());
-        taken.map_err(|retry_after| Error::Limited { retry_after })?;
-        self.send(self.http.get(address), StatusCode::OK, &read).await
+        let place = self.place(Limit::take_spare)?;
+        self.send(place, self.http.get(address), StatusCode::OK, &read).await
     }
 
     /// Has Kapso create something. Sent once, whatever happens.
@@ -138,22 +138,25 @@ impl Api {
         body: Vec<u8>,
         read: impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, Error> {
-        self.take()?;
+        let place = self.place(Limit::take)?;
         let request = self
             .http
             .post(address)
             .header(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(body);
-        self.send(request, StatusCode::CREATED, &read).await
+        self.send(place, request, StatusCode::CREATED, &read).await
     }
 
-    fn take(&self) -> Result<(), Error> {
-        let taken = self.limit().take(self.clock.now());
-        taken.map_err(|retry_after| Error::Limited { retry_after })
+    fn place(&self, take: impl FnOnce(&mut Limit, Timestamp) -> Result<(), Duration>) -> Result<Place<'_>, Error> {
+        match take(&mut self.limit(), self.clock.now()) {
+            Ok(()) => Ok(Place(self)),
+            Err(retry_after) => Err(Error::Limited { retry_after }),
+        }
     }
 
     async fn send<T>(
         &self,
+        place: Place<'_>,
         request: RequestBuilder,
         success: StatusCode,
         read: impl Fn(&[u8]) -> Result<T, String>,
@@ -169,6 +172,7 @@ impl Api {
             Ok(answer) => self.understand(answer, success).await,
             Err(error) => Err(transport(error)),
         };
+        drop(place);
         (self.observer)(Observation {
             status,
             took: began.elapsed(),
@@ -211,6 +215,15 @@ impl Api {
 
     fn limit(&self) -> MutexGuard<'_, Limit> {
         self.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the limit for one request, until that is answered or given up.
+struct Place<'a>(&'a Api);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.limit().answered(self.0.clock.now());
     }
 }
 

@@ -1,6 +1,7 @@
 //! Kapso's rate limit as we keep it: a sliding window of 60 s that Kapso's own headers correct.
 //!
-//! Not a token bucket: one that starts full lets nearly twice the limit through in its first minute.
+//! Kapso counts a request when it arrives, which is after it was sent and before it is answered. So its place is taken
+//! when it is sent, and given up 60 s after its answer. Not a token bucket: one that starts full lets nearly twice the limit through in its first minute.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -46,8 +47,11 @@ impl Budget {
 pub(super) struct Limit {
     /// Requests a minute.
     allowed: u32,
-    /// When how many places were taken, oldest first, in Unix milliseconds.
+    /// Requests that are sent and not answered yet.
+    under_way: u32,
+    /// When how many requests were answered, oldest first, in Unix milliseconds.
     taken: VecDeque<(i64, u32)>,
+    /// All of them.
     used: u32,
     /// When a 429 came and how long it asked us to wait.
     closed: Option<(i64, i64)>,
@@ -57,20 +61,23 @@ impl Limit {
     pub(super) fn new() -> Self {
         Self {
             allowed: FIRST_LIMIT,
+            under_way: 0,
             taken: VecDeque::new(),
             used: 0,
             closed: None,
         }
     }
 
-    /// Takes a place for one request, or says how long until there is one.
+    /// Takes a place for one request, to be [answered](Limit::answered) whatever comes of it, or says how long until
+    /// there is one.
     pub(super) fn take(&mut self, now: Timestamp) -> Result<(), Duration> {
         let now = self.forget(now);
         if let Some((at, wait)) = self.closed {
             return Err(whole_seconds(at + wait - now));
         }
         if self.used < self.allowed {
-            self.note(now, 1);
+            self.used = self.used.saturating_add(1);
+            self.under_way = self.under_way.saturating_add(1);
             return Ok(());
         }
         let mut to_leave = self.used - self.allowed + 1;
@@ -88,6 +95,16 @@ impl Limit {
         match self.budget(now).spare() {
             0 => Err(DEFAULT_WAIT),
             _ => self.take(now),
+        }
+    }
+
+    /// A request was answered, or given up.
+    pub(super) fn answered(&mut self, now: Timestamp) {
+        let now = self.forget(now);
+        if self.under_way > 0 {
+            self.under_way -= 1;
+            self.used = self.used.saturating_sub(1);
+            self.note(now, 1);
         }
     }
 
@@ -188,6 +205,11 @@ mod tests {
         Timestamp::from_millisecond(1_800_000_000_000 + ms).unwrap()
     }
 
+    /// A request that is answered at once.
+    fn asks(limit: &mut Limit, now: Timestamp) -> Result<(), Duration> {
+        limit.take(now).inspect(|()| limit.answered(now))
+    }
+
     /// Bursts of requests, each with the pause before it.
     fn bursts() -> impl Strategy<Value = Vec<(i64, usize)>> {
         let pause = prop_oneof![
@@ -208,7 +230,7 @@ mod tests {
             let mut taken = Vec::new();
             for (pause, requests) in bursts {
                 now += pause;
-                taken.extend((0..requests).filter(|_| limit.take(at(now)).is_ok()).map(|_| now));
+                taken.extend((0..requests).filter(|_| asks(&mut limit, at(now)).is_ok()).map(|_| now));
             }
             for window in taken.windows(FIRST_LIMIT as usize + 1) {
                 prop_assert!(window[FIRST_LIMIT as usize] - window[0] >= WINDOW_MS, "{window:?}");
@@ -221,12 +243,38 @@ mod tests {
             let mut now = 0;
             for (pause, requests) in bursts {
                 now += pause;
-                let refused = (0..requests).find_map(|_| limit.take(at(now)).err());
+                let refused = (0..requests).find_map(|_| asks(&mut limit, at(now)).err());
                 if let Some(wait) = refused {
                     prop_assert!(wait >= Duration::from_secs(1) && wait <= Duration::from_mins(1), "{wait:?}");
                     now += i64::try_from(wait.as_millis()).unwrap();
-                    prop_assert_eq!(limit.take(at(now)), Ok(()));
+                    prop_assert_eq!(asks(&mut limit, at(now)), Ok(()));
                 }
+            }
+        }
+
+        /// However long requests take, and whenever between they arrive, Kapso never counts more than the limit.
+        #[test]
+        fn what_is_under_way_counts_until_60_s_after_its_answer(
+            steps in prop::collection::vec((0..20_000_i64, 0..60_usize, 0..30_000_i64, 0..=100_i64), 0..60),
+        ) {
+            let mut limit = Limit::new();
+            let (mut now, mut answers, mut arrivals) = (0, Vec::new(), Vec::new());
+            for (pause, requests, took, arrives) in steps {
+                now += pause;
+                answers.sort_unstable();
+                while answers.first().is_some_and(|answer| *answer <= now) {
+                    limit.answered(at(answers.remove(0)));
+                }
+                for _ in 0..requests {
+                    if limit.take(at(now)).is_ok() {
+                        answers.push(now + took);
+                        arrivals.push(now + took * arrives / 100);
+                    }
+                }
+            }
+            arrivals.sort_unstable();
+            for window in arrivals.windows(FIRST_LIMIT as usize + 1) {
+                prop_assert!(window[FIRST_LIMIT as usize] - window[0] >= WINDOW_MS, "{window:?}");
             }
         }
 
@@ -249,11 +297,16 @@ mod tests {
                         limit.learn_use(&headers, at(now));
                     }
                     1 => drop(limit.close(&headers, at(now))),
-                    _ => drop(limit.take(at(now))),
+                    2 => drop(limit.take(at(now))),
+                    _ => limit.answered(at(now)),
                 }
             }
+            // Every request ends.
+            while limit.under_way > 0 {
+                limit.answered(at(now));
+            }
             now += i64::try_from(MAX_WAIT_SECONDS).unwrap() * 1_000;
-            prop_assert_eq!(limit.take(at(now)), Ok(()));
+            prop_assert_eq!(asks(&mut limit, at(now)), Ok(()));
         }
     }
 
@@ -261,13 +314,13 @@ mod tests {
     fn a_clock_set_back_an_hour_keeps_the_window_at_60_s() {
         let mut limit = Limit::new();
         let now = at(0);
-        (0..FIRST_LIMIT).for_each(|_| limit.take(now).unwrap());
+        (0..FIRST_LIMIT).for_each(|_| asks(&mut limit, now).unwrap());
         let back = now - SignedDuration::from_hours(1);
-        assert_eq!(limit.take(back), Err(Duration::from_mins(1)));
+        assert_eq!(asks(&mut limit, back), Err(Duration::from_mins(1)));
         assert_eq!(
-            limit.take(back + SignedDuration::from_secs(59)),
+            asks(&mut limit, back + SignedDuration::from_secs(59)),
             Err(Duration::from_secs(1))
         );
-        assert_eq!(limit.take(back + SignedDuration::from_mins(1)), Ok(()));
+        assert_eq!(asks(&mut limit, back + SignedDuration::from_mins(1)), Ok(()));
     }
 }

@@ -54,7 +54,7 @@ impl Drop for Folder {
 pub struct Database {
     pub url: DatabaseUrl,
     /// For a look behind the store's back: in SQLite only while the store is closed.
-    address: String,
+    pub address: String,
     schema: Option<String>,
     _folder: Option<Folder>,
 }
