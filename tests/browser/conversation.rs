@@ -22,7 +22,7 @@ async fn a_typed_command_is_answered_with_a_card_in_the_readers_own_zone_and_lan
         page.types(&format!("/sandbox {ID}")).await;
         let card = page.reads("Waiting for activation").await;
         let (card, trace) = card.rsplit_once("\n\n").unwrap();
-        assert_snapshot!(card.replace("\n\n", "\n"), @r"
+        assert_snapshot!(card.replace("\n\n", "\n"), @"
         👁 Only visible to you
         WhatsApp Sandbox APP 10:00 AM
         WhatsApp sandbox session
@@ -36,6 +36,7 @@ async fn a_typed_command_is_answered_with_a_card_in_the_readers_own_zone_and_lan
         (opens in a new tab)
         Show QR code
         Refresh
+        Tell me when it is active
         Session 123e4567-e89b-12d3-a456-426614174000
         ");
         assert!(
@@ -71,6 +72,28 @@ async fn refresh_changes_the_card_in_place_once_the_session_is_active() {
         );
         let focused = page.value("document.activeElement.dataset.action").await;
         assert_eq!(focused, "refresh", "whoever pressed it is still on the button");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_asks_to_be_told_hears_when_the_tester_has_activated_the_session() {
+    page(async |page| {
+        page.types(&format!("/sandbox {ID}")).await;
+        page.reads("Waiting for activation").await;
+        page.presses("Tell me when it is active").await;
+        page.reads("Stop watching").await;
+        page.clicks("button", &format!("Activate {ID}")).await;
+        page.sees(&format!("[data-session='{ID}']"), "active").await;
+        page.clicks("#clock button", "15 minutes later").await;
+        let news = page
+            .reads("is active now, less than a minute after it was created")
+            .await;
+        assert!(news.contains("Only visible to you"), "{news}");
+        assert_eq!(messages(page).await, 2, "the news stand beside the card");
+        page.presses("Show the session").await;
+        page.reads("🟢 Active").await;
+        assert_eq!(messages(page).await, 2, "the card takes the place of the news");
     })
     .await;
 }
