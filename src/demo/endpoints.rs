@@ -79,7 +79,8 @@ fn list(sandbox: &Sandbox, head: &Parts) -> Option<Response<Body>> {
         }
     }
     let world = sandbox.world();
-    let mut sessions: Vec<&Value> = world.sessions.values().collect();
+    let listed = world.sessions.iter().filter(|(id, _)| !world.unlisted.contains(*id));
+    let mut sessions: Vec<&Value> = listed.map(|(_, session)| session).collect();
     let made = |session: &Value| {
         session["created_at"]
             .as_str()

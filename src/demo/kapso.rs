@@ -134,6 +134,11 @@ impl FakeKapso {
         self.sandbox.tell();
     }
 
+    /// Lists leave the session out from now on.
+    pub fn unlist(&self, id: &str) {
+        self.world().unlisted.insert(id.to_owned());
+    }
+
     /// Every session, by id.
     #[must_use]
     pub fn sessions(&self) -> BTreeMap<String, Value> {

@@ -1,6 +1,6 @@
 //! FakeKapso's inside: the sessions it holds, and how it answers for them over HTTP.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,6 +43,8 @@ pub(super) struct Sandbox {
 
 pub(super) struct World {
     pub(super) sessions: BTreeMap<String, Value>,
+    /// Sessions that lists leave out.
+    pub(super) unlisted: BTreeSet<String>,
     /// For the next requests, one each.
     pub(super) next_faults: VecDeque<Fault>,
     /// For every request that has none of its own.
@@ -123,6 +125,7 @@ impl Sandbox {
             clock,
             world: Mutex::new(World {
                 sessions: BTreeMap::new(),
+                unlisted: BTreeSet::new(),
                 next_faults: VecDeque::new(),
                 standing_fault: None,
                 limit: LIMIT,

@@ -12,8 +12,8 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-use super::limit::{Budget, Limit};
-use super::{Error, NoAnswer};
+use super::limit::Limit;
+use super::{Budget, Error, NoAnswer};
 use crate::clock::Clock;
 
 const KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");

@@ -11,9 +11,8 @@ use serde::Serialize;
 use url::Url;
 
 use super::api::{Api, Observer, Timing};
-use super::limit::Budget;
 use super::page::Page;
-use super::{Error, Session, SessionId};
+use super::{Budget, Error, Session, SessionId};
 use crate::clock::Clock;
 
 /// Sessions remembered at most.

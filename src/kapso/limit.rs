@@ -9,6 +9,8 @@ use std::time::Duration;
 use http::HeaderMap;
 use jiff::Timestamp;
 
+use super::Budget;
+
 const WINDOW_MS: i64 = 60_000;
 /// Requests a minute until Kapso says how many there are: its smallest plan's.
 pub const FIRST_LIMIT: u32 = 100;
@@ -16,31 +18,6 @@ pub const FIRST_LIMIT: u32 = 100;
 const DEFAULT_WAIT: Duration = Duration::from_mins(1);
 /// The longest wait believed, so that one odd answer does not shut the app for a day.
 const MAX_WAIT_SECONDS: u64 = 600;
-
-/// A rate limit, as it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// Requests allowed in 60 s.
-    pub limit: u32,
-    /// How many of them are left now.
-    pub left: u32,
-}
-
-impl Budget {
-    /// How many requests background work may make now: none from the last fifth, which is kept for people.
-    #[must_use]
-    pub fn spare(self) -> u32 {
-        self.left.min(self.limit).saturating_sub(self.limit / 5)
-    }
-
-    /// The least time between the beginnings of two requests for background work. Evenly spread, it never uses up at
-    /// once what people may need in the next minute.
-    #[must_use]
-    pub fn pace(self) -> Duration {
-        let a_minute = (self.limit - self.limit / 5).max(1);
-        Duration::from_millis(60_000_u64.div_ceil(u64::from(a_minute)))
-    }
-}
 
 /// What is left of the limit of one key.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 //! Source: the WhatsApp sandbox pages of <https://docs.kapso.ai/api-reference/introduction>.
 
 mod api;
+mod budget;
 mod client;
 mod error;
 mod limit;
@@ -10,8 +11,9 @@ mod page;
 mod session;
 
 pub use api::{Observation, Timing};
+pub use budget::Budget;
 pub use client::{Age, Client};
 pub use error::{Error, NoAnswer};
-pub use limit::{Budget, FIRST_LIMIT};
+pub use limit::FIRST_LIMIT;
 pub use page::Page;
 pub use session::{ActivationLink, NotWhatsApp, Session, SessionId, Status};

@@ -119,6 +119,37 @@ async fn a_session_is_gone_only_when_kapso_has_said_so_twice() {
 }
 
 #[tokio::test]
+async fn a_session_that_lists_leave_out_is_asked_for_by_itself() {
+    house(async |house| {
+        for id in ["one", "two", "left-out"] {
+            house.kapso.add(id);
+        }
+        house.kapso.unlist("left-out");
+        house.types("/sandbox watch one").await;
+        house.types("/sandbox watch two").await;
+        house.passes(SignedDuration::from_secs(1));
+        let confirmed = house.types("/sandbox watch left-out").await;
+        house.kapso.activate("left-out");
+        let heard = hears(house, &confirmed);
+        tokio::pin!(heard);
+        let mut asked = house.kapso.requests().len();
+        let news = loop {
+            house.passes(LOOK);
+            asked += 1;
+            tokio::select! {
+                news = &mut heard => break news,
+                () = house.kapso.has_been_asked(asked) => {}
+            }
+        };
+        assert!(news.contains("is active now"), "{news}");
+        let requests = house.kapso.requests();
+        let pages = requests.iter().filter(|request| request.contains("?page=")).count();
+        assert!(pages > 0, "the others are seen in lists: {requests:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn who_hears_nothing_for_28_minutes_is_told_so_and_can_go_on() {
     house(async |house| {
         let confirmed = house.types(WATCH).await;
