@@ -161,11 +161,17 @@ impl App {
         let owed = {
             let bot = Arc::clone(&bot);
             async move {
+                let running = async {
+                    tokio::select! {
+                        () = bot.ledger.was_opened() => {}
+                        () = bot.stopping.cancelled() => {}
+                    }
+                    runner::run(Arc::clone(&bot), nap).await;
+                };
                 tokio::select! {
-                    () = bot.ledger.open(&database) => {}
-                    () = bot.stopping.cancelled() => return,
+                    never = bot.ledger.keep_open(&database) => match never {},
+                    () = running => {}
                 }
-                runner::run(bot, nap).await;
             }
         };
         bounds.tasks.spawn(owed);

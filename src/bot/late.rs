@@ -64,14 +64,7 @@ impl Bot {
             return self.handed_over(&order);
         }
         self.note(&order, &outcome, delivery.map(|()| Delivery::Late));
-        match kept {
-            // Whether it is in the store at all nobody knows, so the end does not wait for it.
-            Kept::Unsure(_) => tokio::select! {
-                () = self.ledger.settle(&kept) => {}
-                () = self.stopping.cancelled() => {}
-            },
-            _ => self.ledger.settle(&kept).await,
-        }
+        self.ledger.settle(&kept).await;
     }
 
     /// Goes on with an answer whose process has ended, or has lost its lease.

@@ -74,6 +74,8 @@ pub(super) struct Channel {
     state: Mutex<Affairs>,
     /// Changes whenever something happens.
     pub(super) happened: watch::Sender<u64>,
+    /// Whether those who post to `response_url`s wait for Slack's word that their message was taken.
+    pub(super) keeps_waiting: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -109,6 +111,7 @@ impl Channel {
             pictures,
             state: Mutex::default(),
             happened: watch::Sender::new(0),
+            keeps_waiting: watch::Sender::new(false),
         }
     }
 
@@ -188,9 +191,8 @@ impl Channel {
         let answers = state.answers.entry(exchange).or_default();
         *answers += 1;
         if *answers > due {
-            state
-                .broken_rules
-                .push(format!("exchange {exchange} was answered too often"));
+            let rule = format!("exchange {exchange} was answered too often");
+            state.broken_rules.push(rule);
         }
         let posted = match pressed {
             Some(id) if message["delete_original"] == true => {
@@ -265,23 +267,20 @@ impl Affairs {
     }
 
     fn open(&mut self, token: &str, now: Timestamp) -> Result<(u64, Option<u64>), Refused> {
-        let gone = (StatusCode::NOT_FOUND, None);
+        let mut refuse = |rule: &str| {
+            self.broken_rules.push(rule.to_owned());
+            Err((StatusCode::NOT_FOUND, None))
+        };
         let Some(letterbox) = self.letterboxes.get_mut(token) else {
-            self.broken_rules
-                .push("an unknown response_url was posted to".to_owned());
-            return Err(gone);
+            return refuse("an unknown response_url was posted to");
         };
         self.posts.push(letterbox.exchange);
         letterbox.uses += 1;
         if letterbox.uses > USES {
-            self.broken_rules
-                .push("a response_url was posted to more than 5 times".to_owned());
-            return Err(gone);
+            return refuse("a response_url was posted to more than 5 times");
         }
         if now.duration_since(letterbox.opened_at) > LIFETIME {
-            self.broken_rules
-                .push("a response_url was posted to after 30 minutes".to_owned());
-            return Err(gone);
+            return refuse("a response_url was posted to after 30 minutes");
         }
         match self.next_faults.pop_front() {
             Some(refused) => Err(refused),

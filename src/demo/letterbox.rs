@@ -30,6 +30,8 @@ pub(super) async fn receive(State(channel): State<Arc<Channel>>, Path(token): Pa
             }
             note(StatusCode::OK);
             channel.take(exchange, Way::ResponseUrl, pressed, message);
+            // The sender lives as long as the channel.
+            drop(channel.keeps_waiting.subscribe().wait_for(|waits| !waits).await);
             "ok".into_response()
         }
         Err((status, retry_after)) => {

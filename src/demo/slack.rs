@@ -187,6 +187,11 @@ impl FakeSlack {
         self.channel.state().next_faults.push_back((status, retry_after));
     }
 
+    /// From now on messages to `response_url`s are taken, but as long as Slack `waits`, no post is answered.
+    pub fn keeps_waiting(&self, waits: bool) {
+        self.channel.keeps_waiting.send_replace(waits);
+    }
+
     fn open_letterbox(&self, act: Act, pressed: Option<u64>) -> (u64, String) {
         let (exchange, token) = self.channel.begin(act, pressed);
         (exchange, format!("{}/response/{token}", self.origin()))

@@ -7,6 +7,12 @@ use thiserror::Error;
 /// Why the store did not do what it was asked to. Holds no value that was to be stored, and no password.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum StoreError {
+    /// Not yet, or not any more.
+    #[error("the store is not open")]
+    NotOpen,
+    /// It may have done what it was asked to all the same.
+    #[error("the database did not answer in time")]
+    Slow,
     /// One process at a time has a file; on a restart it may be the one that is just stopping.
     #[error("another process uses the database file; several replicas need PostgreSQL")]
     InUse,
@@ -14,7 +20,7 @@ pub enum StoreError {
     #[error("the database file cannot be opened: {0}")]
     Unopenable(String),
     /// What is written now would be lost with the process.
-    #[error("the database file was deleted or replaced under the running service; a restart creates it anew")]
+    #[error("the database file was deleted or replaced under the running service")]
     Gone,
     /// It can be read, which is not enough.
     #[error("the database is read-only")]
@@ -23,7 +29,7 @@ pub enum StoreError {
     #[error("the database, or its disk, is full")]
     Full,
     /// It is no database, or a damaged one.
-    #[error("the database is damaged, or the file is none; move it away and restart")]
+    #[error("the database is damaged, or the file is none; once it is moved away, a new one is made")]
     Corrupt,
     /// A later version has changed the tables.
     #[error("the database was set up by a later version of this service (its schema is {found}, ours {known})")]
@@ -60,7 +66,7 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::Tls(error) => Self::Unreachable(format!("TLS: {error}")),
             sqlx::Error::Protocol(_) => Self::Unreachable("the connection broke".to_owned()),
             sqlx::Error::PoolTimedOut => Self::Unreachable("no connection in time".to_owned()),
-            sqlx::Error::PoolClosed => Self::Unreachable("the store is closed".to_owned()),
+            sqlx::Error::PoolClosed => Self::NotOpen,
             sqlx::Error::WorkerCrashed => Self::Unreachable("its thread ended".to_owned()),
             // May quote the address.
             sqlx::Error::Configuration(_) => Self::Refused("its address has a parameter that is not known".to_owned()),
@@ -72,6 +78,11 @@ impl From<sqlx::Error> for StoreError {
 }
 
 impl StoreError {
+    /// Whether the store may work again as it is, and need not be opened anew.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Self::Slow | Self::Full | Self::Unreachable(_))
+    }
+
     pub(super) fn opening(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,

@@ -1,27 +1,26 @@
-//! The store as the service uses it: opened in the background, bounded in time, and never in the way of an answer.
+//! The store as the service uses it: bounded in time, and never in the way of an answer.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::convert::Infallible;
+use std::mem;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
+use super::access::{Access, DEADLINE, Opened};
 use super::{
     Added, Claimed, DatabaseUrl, Held, Job, Kind, Late, Lease, Line, Payload, Store, StoreError, Wanted, Watch,
-    WatchKey, Worker, watch,
+    WatchKey, watch,
 };
 use crate::clock::Clock;
 
 /// How long an acknowledgement waits for its answer to be stored.
 const WRITE_DEADLINE: Duration = Duration::from_millis(300);
-/// How long anything else asked of the store may take.
-const DEADLINE: Duration = Duration::from_secs(2);
 /// How long a lease lasts. Another process goes on with what its holder has left after this.
 const LEASE: SignedDuration = SignedDuration::from_secs(15);
 /// How often a lease is renewed while work goes on.
 pub const RENEWAL: Duration = Duration::from_secs(5);
-/// How long a store that could not be opened is left alone.
-const REOPENING: Duration = Duration::from_secs(2);
 /// Owed answers resumed at a time.
 const CLAIMED_MAX: u32 = 32;
 /// How long anything is kept: a `response_url` lives for 30 minutes.
@@ -39,13 +38,21 @@ pub enum Kept {
 }
 
 /// The service's access to the store.
+///
+/// What was stored and leased, and cannot be asked about any more, is treated by who else could have it:
+///
+/// - A SQLite file is ours alone. Where it does not answer, the answer is delivered from memory: nobody else would.
+///   Where the file that was opened after it does not know the job, the job went with the old file, not to another
+///   worker, and is delivered from memory too.
+/// - A PostgreSQL database is there still when it cannot be reached, and so are the jobs in it. Another process may
+///   have taken this one or will take it, so it is left alone: late, but once.
+///
+/// What was delivered meanwhile is taken out of the store before anything is claimed from it again.
 pub struct Ledger {
-    store: OnceLock<Store>,
-    worker: Worker,
+    access: Access,
     clock: Clock,
-    /// Why the store does not work; none while it does.
-    trouble: Mutex<Option<String>>,
-    on_failure: Box<dyn Fn() + Send + Sync>,
+    /// What is done, or lost, and may be in the store all the same.
+    settled: Mutex<Vec<Kept>>,
 }
 
 impl Ledger {
@@ -53,218 +60,203 @@ impl Ledger {
     #[must_use]
     pub fn new(clock: Clock, on_failure: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
-            store: OnceLock::new(),
-            worker: Worker::random(),
+            access: Access::new(on_failure),
             clock,
-            trouble: Mutex::new(Some("the store is not open yet".to_owned())),
-            on_failure: Box::new(on_failure),
+            settled: Mutex::default(),
         }
     }
 
-    /// Opens the store, however long it takes.
-    pub async fn open(&self, url: &DatabaseUrl) {
-        loop {
-            match Store::open(url).await {
-                Ok(store) => {
-                    let _ = self.store.set(store);
-                    self.works();
-                    return;
-                }
-                Err(error) => self.failed(&error.to_string()),
-            }
-            sleep(REOPENING).await;
-        }
+    /// Opens the store, however long it takes, and again whenever it was lost.
+    pub async fn keep_open(&self, url: &DatabaseUrl) -> Infallible {
+        self.access.keep_open(url).await
+    }
+
+    /// Waits until the store is open for the first time.
+    pub async fn was_opened(&self) {
+        self.access.was_opened().await;
     }
 
     /// Why the store does not work; none if it does.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        self.lock().clone()
+        self.access.trouble().map(|trouble| trouble.to_string())
     }
 
     /// Stores an answer that is owed, leased to this process, before its empty acknowledgement goes out.
     ///
     /// `kept` is told beforehand that the answer may be stored: whoever gives this up half way knows it then.
     pub async fn keep(&self, late: Late, kept: &mut Kept) {
-        // A store in memory would outlive nothing.
-        let Some(store) = self.store.get().filter(|store| store.outlives_the_process()) else {
+        // A store in memory would outlive nothing, and one that is known not to work is not waited for.
+        let works = self.access.trouble().is_none_or(|trouble| trouble == StoreError::Slow);
+        let opened = self
+            .access
+            .opened()
+            .filter(|opened| opened.store.outlives_the_process());
+        let Some(Opened { store, worker }) = opened.filter(|_| works) else {
             return;
         };
         let job = Job::new(Payload::Late(late), self.clock.now());
-        let lease = Lease::first(&job, &self.worker);
+        let lease = Lease::first(&job, &worker);
         *kept = Kept::Unsure(lease.clone());
-        let adding = store.add(&job, Some((&self.worker, self.lease_end())));
-        match timeout(WRITE_DEADLINE, adding).await {
-            Ok(Ok(_)) => {
-                self.works();
-                *kept = Kept::Stored(lease);
-            }
-            Ok(Err(error)) => self.failed(&error.to_string()),
-            Err(_) => self.failed("it did not store an answer in time"),
+        let adding = store.add(&job, Some((&worker, self.lease_end())));
+        if self.access.asked(WRITE_DEADLINE, adding).await.is_ok() {
+            *kept = Kept::Stored(lease);
         }
     }
 
-    /// Whether the holder may go on with what it keeps. Renews its lease.
+    /// Whether the holder may go on with what it keeps: unless somebody else has it now. Renews its lease.
     pub async fn holds(&self, kept: &Kept) -> bool {
-        match (kept, self.store.get()) {
-            (Kept::Stored(lease), Some(store)) => {
-                self.asked(store.renew(lease, self.lease_end())).await.unwrap_or(false)
-            }
-            _ => true,
+        let (Kept::Stored(lease), Some(Opened { store, worker })) = (kept, self.access.opened()) else {
+            return true;
+        };
+        match self.asked(store.renew(lease, self.lease_end())).await {
+            Ok(renewed) => renewed || lease.worker != worker,
+            // Whether it still has the right is asked again before it posts.
+            Err(_) => true,
         }
     }
 
     /// Whether the holder may post now. Writes down first how far the work has come: that the `response_url` takes one
     /// post less.
     pub async fn may_post(&self, kept: &Kept, payload: &Payload) -> bool {
-        match (kept, self.store.get()) {
-            (Kept::Stored(lease), Some(store)) => self
-                .asked(store.save(lease, payload, self.lease_end()))
-                .await
-                .unwrap_or(false),
-            _ => true,
+        let (Kept::Stored(lease), Some(Opened { store, worker })) = (kept, self.access.opened()) else {
+            return true;
+        };
+        match self.asked(store.save(lease, payload, self.lease_end())).await {
+            Ok(saved) => saved || lease.worker != worker,
+            Err(_) => !store.shared,
         }
     }
 
     /// Gives an answer that is still owed to whoever comes next. False if it lives in memory alone.
     pub async fn hand_over(&self, kept: &Kept) -> bool {
-        match (kept, self.store.get()) {
-            (Kept::Stored(lease), Some(store)) => {
-                // Should this fail, the lease runs out by itself.
-                let _ = self.asked(store.release(lease)).await;
-                true
-            }
-            _ => false,
+        let (Kept::Stored(lease), Some(Opened { store, worker })) = (kept, self.access.opened()) else {
+            return false;
+        };
+        match self.asked(store.release(lease)).await {
+            Ok(released) => released || lease.worker == worker,
+            // In a database that is there still, the lease runs out by itself.
+            Err(_) => store.shared,
         }
     }
 
-    /// Takes an answer out of the store that was delivered, or is lost.
+    /// Takes a job out of the store that is done, or lost.
     pub async fn settle(&self, kept: &Kept) {
-        let Some(store) = self.store.get() else {
-            return;
-        };
-        match kept {
-            Kept::Stored(lease) => drop(self.asked(store.finish(lease)).await),
-            Kept::Unsure(lease) => {
-                // As long as the lease lasts nobody else would do it again.
-                for _ in 0..LEASE.as_secs() {
-                    if self.asked(store.forget(lease.job())).await.is_some() {
-                        return;
-                    }
-                    sleep(Duration::from_secs(1)).await;
-                }
-            }
-            Kept::InMemory => {}
+        if let Some(Opened { store, .. }) = self.access.opened()
+            && !self.takes_out(&store, kept).await
+        {
+            self.settled().push(kept.clone());
         }
+    }
+
+    async fn takes_out(&self, store: &Store, kept: &Kept) -> bool {
+        match kept {
+            Kept::Stored(lease) => self.asked(store.finish(lease)).await.is_ok(),
+            Kept::Unsure(lease) => self.asked(store.forget(lease.job())).await.is_ok(),
+            Kept::InMemory => true,
+        }
+    }
+
+    /// Takes out what could not be taken out when it was settled, lest it be done again. False if that fails again.
+    async fn settle_the_rest(&self, store: &Store) -> bool {
+        let mut rest = mem::take(&mut *self.settled());
+        while let Some(kept) = rest.last() {
+            if !self.takes_out(store, kept).await {
+                self.settled().append(&mut rest);
+                return false;
+            }
+            rest.pop();
+        }
+        true
     }
 
     /// Leases the answers that nobody works on any more.
     pub async fn claim(&self, now: Timestamp) -> Claimed {
-        let Some(store) = self.store.get() else {
+        self.claims(&Wanted::due(Kind::Late, now, CLAIMED_MAX), now).await
+    }
+
+    async fn claims(&self, wanted: &Wanted<'_>, now: Timestamp) -> Claimed {
+        let Some(Opened { store, worker }) = self.access.opened() else {
             return Claimed::default();
         };
-        let wanted = Wanted::due(Kind::Late, now, CLAIMED_MAX);
-        let claiming = store.claim(&wanted, &self.worker, now, now + LEASE);
+        if !self.settle_the_rest(&store).await {
+            return Claimed::default();
+        }
+        let claiming = store.claim(wanted, &worker, now, now + LEASE);
         self.asked(claiming).await.unwrap_or_default()
     }
 
     /// Stores a watch; none if the store does not work, and then nobody is to be told that it began.
     pub async fn watch(&self, watch: &Watch) -> Option<Added> {
-        let store = self.store.get()?;
+        let store = self.access.opened()?.store;
         let due_at = watch::first_look(watch, self.clock.now());
-        self.asked(store.add_watch(watch, due_at, watch::CAPS)).await
+        self.asked(store.add_watch(watch, due_at, watch::CAPS)).await.ok()
     }
 
     /// Ends a watch; none if the store does not work, else whether there was one.
     pub async fn unwatch(&self, key: &WatchKey) -> Option<bool> {
-        self.asked(self.store.get()?.unwatch(key)).await
+        self.asked(self.access.opened()?.store.unwatch(key)).await.ok()
     }
 
     /// Until when somebody watches a session, as far as the store says so.
     pub async fn watched_until(&self, key: &WatchKey) -> Option<Timestamp> {
-        let began = self.asked(self.store.get()?.watch_began(key)).await?;
-        Some(began? + watch::GOODBYE)
+        let began = self.asked(self.access.opened()?.store.watch_began(key)).await;
+        Some(began.ok()?? + watch::GOODBYE)
     }
 
     /// How many watches there are, and how many are due.
     pub async fn watches(&self, now: Timestamp) -> Option<Line> {
-        Some(self.asked(self.store.get()?.owed(now)).await?.watches)
+        let owed = self.asked(self.access.opened()?.store.owed(now)).await;
+        Some(owed.ok()?.watches)
     }
 
     /// Leases watches.
     pub async fn claim_watches(&self, wanted: &Wanted<'_>, now: Timestamp) -> Claimed {
-        let Some(store) = self.store.get() else {
-            return Claimed::default();
-        };
-        let claiming = store.claim(wanted, &self.worker, now, now + LEASE);
-        self.asked(claiming).await.unwrap_or_default()
+        self.claims(wanted, now).await
     }
 
     /// Has a watch wait, with what it knows now. Should this fail, its lease runs out, and it is as it was.
     pub async fn rearm(&self, lease: &Lease, watch: Watch, until: Timestamp) {
-        if let Some(store) = self.store.get() {
+        if let Some(Opened { store, .. }) = self.access.opened() {
             let _ = self.asked(store.rearm(lease, &Payload::Watch(watch), until)).await;
         }
     }
 
     /// Gives a lease back, with the job as it is.
     pub async fn release(&self, held: &Held) {
-        if let Some(store) = self.store.get() {
+        if let Some(Opened { store, .. }) = self.access.opened() {
             let _ = self.asked(store.release(&held.lease)).await;
         }
     }
 
     /// Deletes what is too old to be delivered, and says how many answers that lost.
     pub async fn tidy(&self, now: Timestamp) -> u64 {
-        match self.store.get() {
-            Some(store) => self.asked(store.tidy(now - KEPT)).await.unwrap_or(0),
+        match self.access.opened() {
+            Some(Opened { store, .. }) => self.asked(store.tidy(now - KEPT)).await.unwrap_or(0),
             None => 0,
         }
     }
 
     /// Lets go of the store, so that another process can have it.
     pub async fn close(&self) {
-        if let Some(store) = self.store.get() {
-            let _ = timeout(DEADLINE, store.close()).await;
-        }
+        let closing = async {
+            if let Some(Opened { store, .. }) = self.access.opened() {
+                self.settle_the_rest(&store).await;
+                store.close().await;
+            }
+        };
+        let _ = timeout(DEADLINE, closing).await;
     }
 
     fn lease_end(&self) -> Timestamp {
         self.clock.now() + LEASE
     }
 
-    async fn asked<T>(&self, question: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
-        match timeout(DEADLINE, question).await {
-            Ok(Ok(answer)) => {
-                self.works();
-                Some(answer)
-            }
-            Ok(Err(error)) => {
-                self.failed(&error.to_string());
-                None
-            }
-            Err(_) => {
-                self.failed("it did not answer in time");
-                None
-            }
-        }
+    async fn asked<T>(&self, question: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        self.access.asked(DEADLINE, question).await
     }
 
-    fn works(&self) {
-        if self.lock().take().is_some() {
-            tracing::info!("the store works");
-        }
-    }
-
-    fn failed(&self, error: &str) {
-        (self.on_failure)();
-        // Once for each kind of trouble, not once for each answer.
-        if self.lock().replace(error.to_owned()).as_deref() != Some(error) {
-            tracing::warn!(error, "the store does not work; answers live in memory alone");
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<String>> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    fn settled(&self) -> MutexGuard<'_, Vec<Kept>> {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

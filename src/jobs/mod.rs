@@ -4,6 +4,7 @@
 //! [`Lease`]; when its holder dies, the lease runs out and somebody else does the job. [`watch::decide`] says what a
 //! watch does with what was seen, [`budget::plan`] which request to make next.
 
+mod access;
 pub mod budget;
 mod creations;
 mod error;

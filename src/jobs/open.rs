@@ -14,6 +14,7 @@ use tokio::task::spawn_blocking;
 use url::Url;
 
 use super::error::StoreError;
+use super::job::JobId;
 use super::store::Store;
 use super::url::{DatabaseUrl, Home};
 
@@ -44,6 +45,8 @@ const LIMITS: &str = "SET statement_timeout = '5s'; SET idle_in_transaction_sess
 const CONNECTIONS: u32 = 5;
 /// How long an operation waits for a connection. Callers have shorter deadlines of their own.
 const CONNECTING: Duration = Duration::from_secs(5);
+/// The size of a job that is written to see whether jobs can be: more than a page of SQLite's, so that it takes room.
+const CHECKED: usize = 8 * 1024;
 
 /// A file as it was when it was opened.
 #[derive(Clone, Debug)]
@@ -64,7 +67,7 @@ impl Store {
             Home::Memory => Self::sqlite("sqlite::memory:").await,
             Home::File(path) => {
                 let path = path.clone();
-                let path = blocking(move || create(&path)).await?;
+                let (path, is_new) = blocking(move || create(&path)).await?;
                 let address = Url::from_file_path(&path).map_err(|()| unopenable())?;
                 let address = address.as_str().replacen("file:", "sqlite:", 1) + "?mode=rwc";
                 let mut opened = Self::sqlite(&address).await;
@@ -79,6 +82,7 @@ impl Store {
                 let file = blocking(move || File::identify(path)).await?;
                 Ok(Self {
                     file: Some(file),
+                    is_new,
                     ..store
                 })
             }
@@ -100,11 +104,19 @@ impl Store {
             .connect_lazy_with(options(address)?);
         let mut connection = pool.acquire().await?;
         raw_sql(PRAGMAS).execute(&mut *connection).await?;
+        // All 64 MiB of it in a moment. Found out later, damage would show here and there, now and then.
+        let verdict: String = query_scalar("PRAGMA quick_check(1)")
+            .fetch_one(&mut *connection)
+            .await?;
+        if verdict != "ok" {
+            return Err(StoreError::Corrupt);
+        }
         migrate(&mut connection, false).await?;
         drop(connection);
         Ok(Self {
             pool,
             file: None,
+            is_new: false,
             shared: false,
         })
     }
@@ -125,8 +137,25 @@ impl Store {
         Ok(Self {
             pool,
             file: None,
+            is_new: false,
             shared: true,
         })
+    }
+
+    /// Proves that jobs can be stored and taken out again.
+    ///
+    /// # Errors
+    /// They cannot.
+    pub(super) async fn check(&self) -> Result<(), StoreError> {
+        self.check_file().await?;
+        if self.shared {
+            // Not by the pool, which would say no more than that it has no connection.
+            let mut connection = self.pool.connect_options().connect().await?;
+            write(&mut connection).await?;
+            let _ = connection.close().await;
+            return Ok(());
+        }
+        write(&mut *self.pool.acquire().await?).await
     }
 
     /// Whether the file that is written to is still the one that a restart would find.
@@ -161,8 +190,8 @@ fn options(address: &str) -> Result<AnyConnectOptions, StoreError> {
     Ok(AnyConnectOptions::from_str(address)?.disable_statement_logging())
 }
 
-/// Creates the file, for its owner alone, where it is missing, and says where it is.
-fn create(path: &Path) -> io::Result<PathBuf> {
+/// Creates the file, for its owner alone, where it is missing, and says where it is, and whether it was missing.
+fn create(path: &Path) -> io::Result<(PathBuf, bool)> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
@@ -173,7 +202,7 @@ fn create(path: &Path) -> io::Result<PathBuf> {
     let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     match created {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(path),
+        created => Ok((path, created.is_ok())),
     }
 }
 
@@ -193,6 +222,27 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 
 fn unopenable() -> StoreError {
     StoreError::opening(&io::ErrorKind::InvalidFilename.into())
+}
+
+/// Writes a job that is of no kind, as long as others are, and takes it out again before anybody sees it.
+async fn write(connection: &mut AnyConnection) -> Result<(), StoreError> {
+    let job = JobId::random();
+    let mut transaction = connection.begin().await?;
+    query(
+        "INSERT INTO kapso_slack_jobs
+             (id, kind, version, due_at, created_at, leased_by, leased_until, attempts, payload)
+         VALUES ($1, 'check', 0, 0, 0, '', 0, 0, $2)",
+    )
+    .bind(job.0.clone())
+    .bind("x".repeat(CHECKED))
+    .execute(&mut *transaction)
+    .await?;
+    query("DELETE FROM kapso_slack_jobs WHERE id = $1")
+        .bind(job.0)
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(())
 }
 
 /// Brings the tables up to date, in one transaction. Processes that start together do so one after the other.

@@ -43,6 +43,8 @@ pub struct Store {
     pub(super) pool: AnyPool,
     /// The file, to be told from one that takes its place.
     pub(super) file: Option<File>,
+    /// Whether the file was made when it was opened.
+    pub(super) is_new: bool,
     /// Whether other processes claim too.
     pub(super) shared: bool,
 }
@@ -93,6 +95,7 @@ impl Store {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Claimed, StoreError> {
+        self.check_file().await?;
         let kind = wanted.kind;
         let claim = if self.shared {
             claim!("FOR UPDATE SKIP LOCKED")
@@ -168,6 +171,7 @@ impl Store {
     /// # Errors
     /// The lease runs out by itself.
     pub async fn release(&self, lease: &Lease) -> Result<bool, StoreError> {
+        self.check_file().await?;
         let release = by_holder(
             "UPDATE kapso_slack_jobs SET leased_by = '', leased_until = 0
              WHERE id = $1 AND leased_by = $2 AND attempts = $3",
@@ -268,6 +272,10 @@ impl Store {
     #[must_use]
     pub fn outlives_the_process(&self) -> bool {
         self.file.is_some() || self.shared
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.pool.is_closed()
     }
 
     /// Lets go of the database. What is asked of the store afterwards fails.

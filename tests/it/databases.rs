@@ -53,7 +53,7 @@ impl Drop for Folder {
 /// An empty database.
 pub struct Database {
     pub url: DatabaseUrl,
-    /// For a look behind the store's back: in SQLite only while the store is closed.
+    /// As `DATABASE_URL` has it. For a look behind the store's back too: in SQLite only while the store is closed.
     pub address: String,
     schema: Option<String>,
     _folder: Option<Folder>,
@@ -128,13 +128,15 @@ impl Database {
 
     /// The number that `sql` finds behind the store's back.
     pub async fn number(&self, sql: &'static str) -> i64 {
+        install_default_drivers();
         let mut connection = AnyConnection::connect(&self.address).await.unwrap();
         let number = query_scalar(sql).fetch_one(&mut connection).await.unwrap();
         connection.close().await.unwrap();
         number
     }
 
-    async fn drop(self) {
+    /// Takes it away.
+    pub async fn drop(self) {
         if let Some(schema) = self.schema {
             run(&self.address, format!("DROP SCHEMA {schema} CASCADE")).await;
         }

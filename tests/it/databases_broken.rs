@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::pin::pin;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -189,30 +189,60 @@ async fn another_process() {
     std::io::stdin().read_line(&mut String::new()).unwrap();
 }
 
-/// Runs [`another_process`] on a file, kills it without warning once it has spoken, and returns what it said.
+/// Another process that has a file open, or has failed to open it.
+pub struct Another {
+    pub said: String,
+    child: Child,
+}
+
+impl Another {
+    /// Runs [`another_process`] on a file, by way of the command `before`, and waits until it has spoken.
+    pub fn opens(path: &Path, before: &[&str]) -> Self {
+        let this = std::env::current_exe().unwrap();
+        let mut words = before.iter().map(AsRef::as_ref).chain([this.as_os_str()]);
+        let mut child = Command::new(words.next().unwrap())
+            .args(words)
+            .args([
+                "--exact",
+                "databases_broken::another_process",
+                "--ignored",
+                "--nocapture",
+            ])
+            .env(PATH, path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let said = lines
+            .map(Result::unwrap)
+            .find_map(|line| line.strip_prefix("result: ").map(str::to_owned));
+        Self {
+            said: said.expect("it says what came of it"),
+            child,
+        }
+    }
+
+    /// Killed without warning.
+    pub fn dies(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
 fn in_another_process(path: &Path, before: &[&str]) -> String {
-    let this = std::env::current_exe().unwrap();
-    let mut words = before.iter().map(AsRef::as_ref).chain([this.as_os_str()]);
-    let mut child = Command::new(words.next().unwrap())
-        .args(words)
-        .args([
-            "--exact",
-            "databases_broken::another_process",
-            "--ignored",
-            "--nocapture",
-        ])
-        .env(PATH, path)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let said = lines
-        .map(Result::unwrap)
-        .find_map(|line| line.strip_prefix("result: ").map(str::to_owned));
-    child.kill().unwrap();
-    child.wait().unwrap();
-    said.expect("it says what came of it")
+    let another = Another::opens(path, before);
+    let said = another.said.clone();
+    another.dies();
+    said
+}
+
+/// What a command is run by so that it may not write to what is read-only: root may, unless it gives that right up.
+pub fn without_privilege(read_only: &Path) -> &'static [&'static str] {
+    match fs::File::options().append(true).open(read_only) {
+        Ok(_) => &["setpriv", "--inh-caps=-dac_override", "--bounding-set=-dac_override"],
+        Err(_) => &[],
+    }
 }
 
 #[tokio::test]
@@ -258,9 +288,5 @@ async fn a_read_only_file_is_said() {
     let path = folder.join("jobs.db");
     open(&path).await.unwrap().close().await;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
-    // Root writes to what is read-only, unless it gives that right up.
-    let privileged = fs::File::options().append(true).open(&path).is_ok();
-    let without = ["setpriv", "--inh-caps=-dac_override", "--bounding-set=-dac_override"];
-    let before = if privileged { &without[..] } else { &[] };
-    assert_eq!(in_another_process(&path, before), "Err(ReadOnly)");
+    assert_eq!(in_another_process(&path, without_privilege(&path)), "Err(ReadOnly)");
 }

@@ -127,10 +127,10 @@ impl Plan {
         let log = Log::default();
         let everything = Targets::new().with_default(tracing::Level::TRACE);
         let _log = tracing::subscriber::set_default(telemetry::subscriber(LogFormat::Json, &everything, log.clone()));
-        let mut house = self.open(log).await;
+        let mut house = self.open(log.clone()).await;
         tokio::time::timeout(PATIENCE, test(&mut house))
             .await
-            .expect("the test ends in time");
+            .unwrap_or_else(|_| panic!("the test does not end in time; the log: {}", log.text()));
         tokio::time::timeout(PATIENCE, house.close())
             .await
             .expect("the house closes in time");
@@ -267,11 +267,17 @@ impl House {
 
     /// Waits until the log has a line about each of `count` commands, and returns these lines.
     pub async fn has_noted(&self, count: usize) -> Vec<Value> {
+        self.has_logged("\"message\":\"command\"", count).await
+    }
+
+    /// Waits until the log has `count` lines with these words, and returns them.
+    pub async fn has_logged(&self, words: &str, count: usize) -> Vec<Value> {
         let mut written = self.log.written.subscribe();
         loop {
-            let lines = self.command_lines();
+            let text = self.log.text();
+            let lines: Vec<_> = text.lines().filter(|line| line.contains(words)).collect();
             if lines.len() >= count {
-                return lines;
+                return lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
             }
             written.changed().await.unwrap();
         }
@@ -279,18 +285,22 @@ impl House {
 
     /// Waits for a log line with this message.
     pub async fn logs(&self, message: &str) -> Value {
-        let mut written = self.log.written.subscribe();
-        loop {
-            if let Some(line) = self.all_log_lines().into_iter().find(|line| line["message"] == message) {
-                return line;
-            }
-            written.changed().await.unwrap();
-        }
+        self.has_logged(&format!("\"message\":\"{message}\""), 1)
+            .await
+            .remove(0)
     }
 
     /// Waits until the store is open, which it is in the background.
     pub async fn has_a_store(&self) {
         self.logs("the store works").await;
+    }
+
+    /// What `/readyz` says: its status, and why.
+    pub async fn readiness(&self) -> (String, String) {
+        let (_, body) = self.gets("/readyz").await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let words = |word: &Value| word.as_str().unwrap_or_default().to_owned();
+        (words(&body["status"]), words(&body["why"][0]))
     }
 
     /// Every log line, as JSON, but the one that comes whenever the store has opened in the background.

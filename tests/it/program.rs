@@ -46,10 +46,16 @@ pub struct Ended {
 
 /// `kapso-slack` with these arguments.
 pub fn program(arguments: &[&str]) -> Program {
+    program_by(&[], arguments)
+}
+
+/// `kapso-slack` with these arguments, run by way of the command `before`.
+fn program_by(before: &[&str], arguments: &[&str]) -> Program {
     let folder = Folder::new();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kapso-slack"));
+    let words = [before, &[env!("CARGO_BIN_EXE_kapso-slack")], arguments].concat();
+    let mut command = Command::new(words[0]);
     command
-        .args(arguments)
+        .args(&words[1..])
         .env_clear()
         .current_dir(&folder.0)
         .stdin(Stdio::null())
@@ -167,14 +173,23 @@ impl World {
 
     /// The service with all that it needs.
     pub fn service(&self) -> Program {
-        self.service_without_secrets()
-            .with("SLACK_SIGNING_SECRET", SECRET)
-            .with("KAPSO_API_KEY", KEY)
+        self.service_by(&[])
     }
 
     /// The service with all that it needs but its secrets.
     pub fn service_without_secrets(&self) -> Program {
-        program(&[])
+        self.between_fakes(program(&[]))
+    }
+
+    /// The service with all that it needs, run by way of the command `before`.
+    pub fn service_by(&self, before: &[&str]) -> Program {
+        self.between_fakes(program_by(before, &[]))
+            .with("SLACK_SIGNING_SECRET", SECRET)
+            .with("KAPSO_API_KEY", KEY)
+    }
+
+    fn between_fakes(&self, program: Program) -> Program {
+        program
             .with("KAPSO_BASE_URL", self.kapso.base_url().as_str())
             .with("SLACK_RESPONSE_HOSTS", &self.slack.origin())
             .with("HOST", "127.0.0.1")
@@ -184,6 +199,12 @@ impl World {
     /// Somebody types a command.
     pub async fn types(&self, app: &Url, command: &str) -> Sent {
         self.slack.types(app, &self.person, command).await
+    }
+
+    /// What `/readyz` says.
+    pub async fn readiness(&self, app: &Url) -> String {
+        let answer = reqwest::get(app.join("/readyz").unwrap()).await;
+        answer.unwrap().text().await.unwrap()
     }
 
     /// Somebody types a command that is answered at once.

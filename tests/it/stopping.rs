@@ -25,8 +25,7 @@ async fn while_an_answer_is_owed_the_service_is_alive_but_not_ready() {
     plan()
         .late()
         .house(async |house| {
-            // The store opens in the background.
-            while house.gets("/readyz").await.1.contains("not open yet") {}
+            house.has_a_store().await;
             let ready = json!({"status": "ready", "why": []});
             let (status, body) = house.gets("/readyz").await;
             assert_eq!((status, serde_json::from_str(&body).unwrap()), (StatusCode::OK, ready));
