@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
-use sqlx::{AnyConnection, ConnectOptions, Connection, query, query_scalar, raw_sql};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions, Connection, query, query_scalar, raw_sql};
 use tokio::task::spawn_blocking;
 use url::Url;
 
@@ -128,12 +129,14 @@ impl Store {
         migrate(&mut connection, true).await?;
         let _ = connection.close().await;
         let pool = AnyPoolOptions::new()
+            .min_connections(CONNECTIONS)
             .max_connections(CONNECTIONS)
             .acquire_timeout(CONNECTING)
             .after_connect(|connection, _| {
                 Box::pin(async move { raw_sql(LIMITS).execute(connection).await.map(drop).or(Ok(())) })
             })
             .connect_lazy_with(options);
+        connect(&pool).await?;
         Ok(Self {
             pool,
             file: None,
@@ -153,7 +156,7 @@ impl Store {
             let mut connection = self.pool.connect_options().connect().await?;
             write(&mut connection).await?;
             let _ = connection.close().await;
-            return Ok(());
+            return connect(&self.pool).await;
         }
         write(&mut *self.pool.acquire().await?).await
     }
@@ -222,6 +225,12 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 
 fn unopenable() -> StoreError {
     StoreError::opening(&io::ErrorKind::InvalidFilename.into())
+}
+
+/// Makes every connection beforehand, since an acknowledgement does not wait for one.
+async fn connect(pool: &AnyPool) -> Result<(), StoreError> {
+    try_join_all((0..CONNECTIONS).map(|_| pool.acquire())).await?;
+    Ok(())
 }
 
 /// Writes a job that is of no kind, as long as others are, and takes it out again before anybody sees it.
