@@ -21,8 +21,9 @@ const WRITE_DEADLINE: Duration = Duration::from_millis(300);
 const LEASE: SignedDuration = SignedDuration::from_secs(15);
 /// How often a lease is renewed while work goes on.
 pub const RENEWAL: Duration = Duration::from_secs(5);
-/// Owed answers resumed at a time.
-const CLAIMED_MAX: u32 = 32;
+/// Owed answers resumed at a time: as many as a process leaves that dies when it was busy, so that the last of them too
+/// are resumed within 20 s.
+const CLAIMED_MAX: u32 = 256;
 /// How long anything is kept: a `response_url` lives for 30 minutes.
 const KEPT: SignedDuration = SignedDuration::from_mins(30);
 
