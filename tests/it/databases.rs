@@ -10,6 +10,7 @@ use kapso_slack::jobs::{Ask, DatabaseUrl, Held, Job, Kind, Late, Lease, Payload,
 use kapso_slack::kapso::SessionId;
 use kapso_slack::slack::Who;
 use kapso_slack::views::Place;
+use serde_json::Value;
 use sqlx::any::install_default_drivers;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, query_scalar, raw_sql};
 use tokio::time::timeout;
@@ -124,6 +125,26 @@ impl Database {
     /// Runs `sql` behind the store's back.
     pub async fn run(&self, sql: impl Into<String>) {
         run(&self.address, sql.into()).await;
+    }
+
+    /// What the jobs are about that `which` holds for, read behind the store's back.
+    pub async fn payloads(&self, which: &str) -> Vec<Value> {
+        let sql = format!("SELECT payload FROM kapso_slack_jobs WHERE {which}");
+        let payloads = self.words(&sql).await;
+        payloads
+            .iter()
+            .map(|json| serde_json::from_str(json).unwrap())
+            .collect()
+    }
+
+    /// The column of words that `sql` finds behind the store's back.
+    pub async fn words(&self, sql: &str) -> Vec<String> {
+        install_default_drivers();
+        let mut connection = AnyConnection::connect(&self.address).await.unwrap();
+        let sql = AssertSqlSafe(sql.to_owned());
+        let words = query_scalar(sql).fetch_all(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        words
     }
 
     /// The number that `sql` finds behind the store's back.

@@ -1,0 +1,184 @@
+//! Two processes on one PostgreSQL database, of which one is killed half way: one answer each, and nothing lost.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use http::StatusCode;
+use kapso_slack::demo::Fault;
+use tokio::time::timeout;
+use url::Url;
+
+use crate::crashes::{LATE, RESUMED, TRIES, answers, rows, too_many};
+use crate::databases::Database;
+use crate::healing::{BROKEN, WORKS};
+use crate::program::{Running, World};
+
+/// Commands, half of them to each replica.
+const COMMANDS: usize = 200;
+/// Commands for each session: what Kapso has answered is remembered for a while.
+const A_SESSION: usize = 10;
+/// Commands that are typed at once.
+const AT_ONCE: usize = 20;
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Two replicas in one world.
+struct Replicas {
+    world: World,
+    database: Database,
+    doomed: Running,
+    survivor: Running,
+    /// Where the doomed one listens, and the other.
+    apps: [Url; 2],
+}
+
+impl Replicas {
+    async fn start() -> Self {
+        let world = World::start().await;
+        for n in 0..COMMANDS / A_SESSION {
+            world.kapso.add(&format!("s-{n}"));
+        }
+        let database = Database::postgres().await;
+        let service = || {
+            let service = world.service().with("REPLY_BUDGET_MS", "100");
+            service.with("DATABASE_URL", &database.address).starts()
+        };
+        let (mut doomed, mut survivor) = (service(), service());
+        let apps = [doomed.listens().await, survivor.listens().await];
+        doomed.says(WORKS).await;
+        survivor.says(WORKS).await;
+        Self {
+            world,
+            database,
+            doomed,
+            survivor,
+            apps,
+        }
+    }
+
+    /// These of the commands are typed, in turn to both replicas, and acknowledged without a word.
+    async fn types(&self, which: Range<usize>) -> BTreeSet<u64> {
+        let mut owed = BTreeSet::new();
+        for first in which.clone().step_by(AT_ONCE) {
+            let typing = (first..which.end.min(first + AT_ONCE)).map(async |n| {
+                let command = format!("/sandbox s-{}", n / A_SESSION);
+                self.world.types(&self.apps[n % 2], &command).await
+            });
+            for sent in join_all(typing).await {
+                assert_eq!(sent.status, Some(StatusCode::OK));
+                assert!(sent.message.is_none(), "it is acknowledged without a word");
+                owed.insert(sent.exchange);
+            }
+        }
+        owed
+    }
+
+    /// The doomed one is killed, and all that is owed is answered by the other. Returns how many posts were under way
+    /// when it was killed, and how many of its answers were left to the other.
+    /// None if the store was too slow for one of its answers, which was in its memory alone then.
+    async fn loses_one(mut self, owed: &BTreeSet<u64>, doomed: &str) -> Option<Lost> {
+        self.doomed.is_sent("KILL").await;
+        let killed_at = Instant::now();
+        let ended = self.doomed.ends().await;
+        if ended.stdout.contains(BROKEN) {
+            return None;
+        }
+        // Its leases last, so this is what it has left.
+        let left = rows(&self.database, &format!("leased_by = '{doomed}'")).await;
+        self.world.kapso.fail(None);
+        self.world.kapso.release();
+        for exchange in owed {
+            self.world.slack.later(*exchange).await;
+        }
+        // Its own, and what was left: some of that may be answered already.
+        for _ in 0..COMMANDS / 2 + left.len() {
+            self.survivor.says(LATE).await;
+        }
+        let took = killed_at.elapsed();
+        self.survivor.is_sent("TERM").await;
+        let ended = self.survivor.ends().await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(rows(&self.database, "1 = 1").await.len(), 0, "nothing stays");
+        let answers = answers(&self.world);
+        assert!(answers.keys().eq(owed), "one answer each");
+        self.database.drop().await;
+        Some(Lost {
+            left: left.len(),
+            in_flight: left.iter().filter(|row| row.uses_left < 4).count(),
+            twice: too_many(&answers),
+            took,
+        })
+    }
+}
+
+struct Lost {
+    left: usize,
+    in_flight: usize,
+    twice: usize,
+    took: Duration,
+}
+
+/// The one who has leased what is in the store.
+async fn worker(database: &Database) -> Option<String> {
+    let workers = database.words("SELECT DISTINCT leased_by FROM kapso_slack_jobs").await;
+    workers.into_iter().next()
+}
+
+/// Tells the story, with `answered` of the commands answered before the others come, and a kill after `half_way`,
+/// until every answer was stored in time.
+async fn one_is_killed(when: &str, answered: usize, half_way: impl AsyncFn(&World)) -> Lost {
+    for _ in 0..TRIES {
+        let telling = tell(when, answered, &half_way);
+        if let Some(lost) = timeout(PATIENCE, telling).await.expect("it ends") {
+            return lost;
+        }
+    }
+    panic!("the machine is too busy");
+}
+
+#[expect(clippy::print_stdout, reason = "the figures are what this is about")]
+async fn tell(when: &str, answered: usize, half_way: impl AsyncFn(&World)) -> Option<Lost> {
+    let replicas = Replicas::start().await;
+    let (kapso, slack) = (&replicas.world.kapso, &replicas.world.slack);
+    kapso.fail(Some(Fault::Hold));
+    let mut owed = replicas.types(0..1).await;
+    let doomed = worker(&replicas.database).await?;
+    owed.extend(replicas.types(1..answered.max(1)).await);
+    if answered > 0 {
+        kapso.release();
+        for exchange in &owed {
+            slack.later(*exchange).await;
+        }
+    }
+    owed.extend(replicas.types(answered.max(1)..COMMANDS).await);
+    half_way(&replicas.world).await;
+    let lost = replicas.loses_one(&owed, &doomed).await?;
+    println!(
+        "two replicas, one killed {when}: {} owed, none lost, {} left by the dead, {} in flight, {} answered twice, {:.1} s",
+        owed.len(),
+        lost.left,
+        lost.in_flight,
+        lost.twice,
+        lost.took.as_secs_f64()
+    );
+    assert_eq!(owed.len(), COMMANDS);
+    assert!(lost.twice <= lost.in_flight);
+    assert!(lost.took < RESUMED, "{:?}", lost.took);
+    Some(lost)
+}
+
+#[tokio::test]
+async fn what_a_dead_replica_owes_the_other_delivers() {
+    let posting = async |world: &World| {
+        let posts = world.slack.posts();
+        world.kapso.release();
+        world.slack.has_been_posted_to(posts + COMMANDS / 10).await;
+    };
+    // Side by side, since both wait for leases to run out.
+    let (asking, _) = tokio::join!(
+        one_is_killed("while Kapso is asked", 0, async |_: &World| {}),
+        one_is_killed("while it posts", COMMANDS / 2, posting)
+    );
+    assert_eq!((asking.left, asking.twice), (COMMANDS / 2, 0));
+}
