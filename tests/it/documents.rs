@@ -171,13 +171,20 @@ fn what_the_documents_name_is_there() {
         "RAILWAY_DEPLOYMENT_DRAINING_SECONDS",
         "SLACK_SIGNING_SECRET_FILE",
         "KAPSO_API_KEY_FILE",
+        "POSTGRES_USER",
+        "POSTGRES_DB",
+        "POSTGRES_PASSWORD",
     ]);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut documents: Vec<_> = fs::read_dir(root.join("docs"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
-    documents.extend([root.join("README.md"), root.join(".env.example")]);
+    documents.extend([
+        root.join("README.md"),
+        root.join(".env.example"),
+        root.join("compose.yaml"),
+    ]);
     for document in documents.iter().filter(|path| path.is_file()) {
         let text = fs::read_to_string(document).unwrap();
         let name = document.display();
