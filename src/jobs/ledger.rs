@@ -9,10 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::timeout;
 
 use super::access::{Access, DEADLINE, Opened};
-use super::{
-    Added, Claimed, DatabaseUrl, Held, Job, Kind, Late, Lease, Line, Payload, Store, StoreError, Wanted, Watch,
-    WatchKey, watch,
-};
+use super::{Claimed, DatabaseUrl, Job, Kind, Late, Lease, Payload, Store, StoreError, Wanted};
 use crate::clock::Clock;
 
 /// How long an acknowledgement waits for its answer to be stored.
@@ -26,7 +23,9 @@ pub const RENEWAL: Duration = Duration::from_secs(5);
 const CLAIMED_MAX: u32 = 256;
 /// How long anything is kept: a `response_url` lives for 30 minutes.
 const KEPT: SignedDuration = SignedDuration::from_mins(30);
-
+/// How long a creation is remembered. A command can come again for five minutes as a replay, which is as long as its
+/// signature is good, and for 30 minutes as an owed answer; a question about another one may stand for hours.
+const CREATION_KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// What became of an answer that was to be stored.
 #[derive(Clone, Debug)]
 pub enum Kept {
@@ -50,8 +49,8 @@ pub enum Kept {
 ///
 /// What was delivered meanwhile is taken out of the store before anything is claimed from it again.
 pub struct Ledger {
-    access: Access,
-    clock: Clock,
+    pub(super) access: Access,
+    pub(super) clock: Clock,
     /// What is done, or lost, and may be in the store all the same.
     settled: Mutex<Vec<Kept>>,
 }
@@ -176,7 +175,7 @@ impl Ledger {
         self.claims(&Wanted::due(Kind::Late, now, CLAIMED_MAX), now).await
     }
 
-    async fn claims(&self, wanted: &Wanted<'_>, now: Timestamp) -> Claimed {
+    pub(super) async fn claims(&self, wanted: &Wanted<'_>, now: Timestamp) -> Claimed {
         let Some(Opened { store, worker }) = self.access.opened() else {
             return Claimed::default();
         };
@@ -187,55 +186,13 @@ impl Ledger {
         self.asked(claiming).await.unwrap_or_default()
     }
 
-    /// Stores a watch; none if the store does not work, and then nobody is to be told that it began.
-    pub async fn watch(&self, watch: &Watch) -> Option<Added> {
-        let store = self.access.opened()?.store;
-        let due_at = watch::first_look(watch, self.clock.now());
-        self.asked(store.add_watch(watch, due_at, watch::CAPS)).await.ok()
-    }
-
-    /// Ends a watch; none if the store does not work, else whether there was one.
-    pub async fn unwatch(&self, key: &WatchKey) -> Option<bool> {
-        self.asked(self.access.opened()?.store.unwatch(key)).await.ok()
-    }
-
-    /// Until when somebody watches a session, as far as the store says so.
-    pub async fn watched_until(&self, key: &WatchKey) -> Option<Timestamp> {
-        let began = self.asked(self.access.opened()?.store.watch_began(key)).await;
-        Some(began.ok()?? + watch::GOODBYE)
-    }
-
-    /// How many watches there are, and how many are due.
-    pub async fn watches(&self, now: Timestamp) -> Option<Line> {
-        let owed = self.asked(self.access.opened()?.store.owed(now)).await;
-        Some(owed.ok()?.watches)
-    }
-
-    /// Leases watches.
-    pub async fn claim_watches(&self, wanted: &Wanted<'_>, now: Timestamp) -> Claimed {
-        self.claims(wanted, now).await
-    }
-
-    /// Has a watch wait, with what it knows now. Should this fail, its lease runs out, and it is as it was.
-    pub async fn rearm(&self, lease: &Lease, watch: Watch, until: Timestamp) {
-        if let Some(Opened { store, .. }) = self.access.opened() {
-            let _ = self.asked(store.rearm(lease, &Payload::Watch(watch), until)).await;
-        }
-    }
-
-    /// Gives a lease back, with the job as it is.
-    pub async fn release(&self, held: &Held) {
-        if let Some(Opened { store, .. }) = self.access.opened() {
-            let _ = self.asked(store.release(&held.lease)).await;
-        }
-    }
-
-    /// Deletes what is too old to be delivered, and says how many answers that lost.
+    /// Deletes what is too old to be delivered or asked for again, and says how many answers that lost.
     pub async fn tidy(&self, now: Timestamp) -> u64 {
-        match self.access.opened() {
-            Some(Opened { store, .. }) => self.asked(store.tidy(now - KEPT)).await.unwrap_or(0),
-            None => 0,
-        }
+        let Some(Opened { store, .. }) = self.access.opened() else {
+            return 0;
+        };
+        let _ = self.asked(store.forget_creations(now - CREATION_KEPT)).await;
+        self.asked(store.tidy(now - KEPT)).await.unwrap_or(0)
     }
 
     /// Lets go of the store, so that another process can have it.
@@ -253,7 +210,10 @@ impl Ledger {
         self.clock.now() + LEASE
     }
 
-    async fn asked<T>(&self, question: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    pub(super) async fn asked<T>(
+        &self,
+        question: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         self.access.asked(DEADLINE, question).await
     }
 

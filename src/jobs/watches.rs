@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 use sqlx::{query, query_scalar};
 
+use super::access::Opened;
 use super::error::StoreError;
-use super::job::{Job, Kind};
+use super::job::{Claimed, Held, Job, Kind, Lease, Line, Wanted};
 use super::payload::{Payload, VERSION, Watch};
 use super::store::{Store, moment, one};
+use super::{Ledger, watch};
 use crate::kapso::SessionId;
 use crate::slack::Who;
 
@@ -136,5 +138,50 @@ impl Store {
     pub async fn unwatch(&self, key: &WatchKey) -> Result<bool, StoreError> {
         let unwatch = query("DELETE FROM kapso_slack_jobs WHERE subject = $1").bind(key.subject.clone());
         one(unwatch.execute(&self.pool).await)
+    }
+}
+
+impl Ledger {
+    /// Stores a watch; none if the store does not work, and then nobody is to be told that it began.
+    pub async fn watch(&self, watch: &Watch) -> Option<Added> {
+        let store = self.access.opened()?.store;
+        let due_at = watch::first_look(watch, self.clock.now());
+        self.asked(store.add_watch(watch, due_at, watch::CAPS)).await.ok()
+    }
+
+    /// Ends a watch; none if the store does not work, else whether there was one.
+    pub async fn unwatch(&self, key: &WatchKey) -> Option<bool> {
+        self.asked(self.access.opened()?.store.unwatch(key)).await.ok()
+    }
+
+    /// Until when somebody watches a session, as far as the store says so.
+    pub async fn watched_until(&self, key: &WatchKey) -> Option<Timestamp> {
+        let began = self.asked(self.access.opened()?.store.watch_began(key)).await;
+        Some(began.ok()?? + watch::GOODBYE)
+    }
+
+    /// How many watches there are, and how many are due.
+    pub async fn watches(&self, now: Timestamp) -> Option<Line> {
+        let owed = self.asked(self.access.opened()?.store.owed(now)).await;
+        Some(owed.ok()?.watches)
+    }
+
+    /// Leases watches.
+    pub async fn claim_watches(&self, wanted: &Wanted<'_>, now: Timestamp) -> Claimed {
+        self.claims(wanted, now).await
+    }
+
+    /// Has a watch wait, with what it knows now. Should this fail, its lease runs out, and it is as it was.
+    pub async fn rearm(&self, lease: &Lease, watch: Watch, until: Timestamp) {
+        if let Some(Opened { store, .. }) = self.access.opened() {
+            let _ = self.asked(store.rearm(lease, &Payload::Watch(watch), until)).await;
+        }
+    }
+
+    /// Gives a lease back, with the job as it is.
+    pub async fn release(&self, held: &Held) {
+        if let Some(Opened { store, .. }) = self.access.opened() {
+            let _ = self.asked(store.release(&held.lease)).await;
+        }
     }
 }

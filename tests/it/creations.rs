@@ -1,9 +1,22 @@
 //! A command asks Kapso to create something once, whoever asks again.
 
 use futures_util::future::join_all;
-use kapso_slack::jobs::{Begun, Creation, fingerprint};
+use kapso_slack::jobs::{Begun, Created, Creation, fingerprint};
+use kapso_slack::kapso::SessionId;
 
 use crate::databases::{at, on_both};
+use crate::house::ID;
+
+fn creation(second: i64, outcome: Option<Created>) -> Creation {
+    Creation {
+        begun_at: at(second),
+        outcome,
+    }
+}
+
+fn session() -> Created {
+    Created::Session(SessionId::parse(ID).unwrap())
+}
 
 #[tokio::test]
 async fn of_many_who_begin_the_same_creation_one_is_first() {
@@ -11,40 +24,76 @@ async fn of_many_who_begin_the_same_creation_one_is_first() {
         let replicas = database.replicas(4).await;
         let trigger = fingerprint(&["1334522460933.738474920"]);
         let subject = fingerprint(&["U1", "+12345678901"]);
-        let beginning = (0..12).map(|n| replicas[n % 4].begin_creation(&trigger, &subject, at(0)));
+        let since = Some(at(-60));
+        let beginning = (0..12).map(|n| replicas[n % 4].begin_creation(&trigger, &subject, at(0), since));
         let begun: Vec<_> = join_all(beginning).await.into_iter().map(Result::unwrap).collect();
         assert_eq!(begun.iter().filter(|begun| **begun == Begun::First).count(), 1);
-        let unknown = Begun::Again { outcome: None };
+        let unknown = Begun::Again(creation(0, None));
         assert_eq!(begun.iter().filter(|begun| **begun == unknown).count(), 11);
 
         let store = &replicas[0];
-        assert!(store.finish_creation(&trigger, "created abc").await.unwrap());
-        assert!(!store.finish_creation("never begun", "created abc").await.unwrap());
-        let outcome = Some("created abc".to_owned());
-        let again = store.begin_creation(&trigger, &subject, at(9)).await.unwrap();
-        assert_eq!(
-            again,
-            Begun::Again {
-                outcome: outcome.clone()
-            }
-        );
-        let known = Creation {
-            created_at: at(0),
-            outcome,
-        };
-        assert_eq!(store.recent_creation(&subject, at(0)).await.unwrap(), Some(known));
-        assert_eq!(
-            store.recent_creation(&subject, at(1)).await.unwrap(),
-            None,
-            "not that recent"
-        );
-        assert_eq!(store.recent_creation("another", at(0)).await.unwrap(), None);
+        assert!(store.finish_creation(&trigger, &session()).await.unwrap());
+        assert!(!store.finish_creation("never begun", &session()).await.unwrap());
+        let again = store.begin_creation(&trigger, &subject, at(9), since).await.unwrap();
+        assert_eq!(again, Begun::Again(creation(0, Some(session()))));
+
         assert_eq!(store.forget_creations(at(0)).await.unwrap(), 0);
         assert_eq!(store.forget_creations(at(1)).await.unwrap(), 1);
+        let forgotten = store.begin_creation(&trigger, &subject, at(9), since).await.unwrap();
+        assert_eq!(forgotten, Begun::First);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_many_who_ask_for_the_same_at_once_one_is_first_and_the_others_are_asked() {
+    on_both(async |database| {
+        let replicas = database.replicas(4).await;
+        let triggers: Vec<_> = (0..12).map(|n| format!("trigger-{n}")).collect();
+        let beginning = triggers
+            .iter()
+            .enumerate()
+            .map(|(n, trigger)| replicas[n % 4].begin_creation(trigger, "subject", at(0), Some(at(-60))));
+        let begun: Vec<_> = join_all(beginning).await.into_iter().map(Result::unwrap).collect();
+        assert_eq!(begun.iter().filter(|begun| **begun == Begun::First).count(), 1);
+        let asked = Begun::Recent(creation(0, None));
+        assert_eq!(begun.iter().filter(|begun| **begun == asked).count(), 11);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_came_to_something_a_moment_ago_is_asked_about_and_nothing_else() {
+    on_both(async |database| {
+        let store = database.open().await;
+        let begin = |trigger: &'static str, subject: &'static str, now: i64| {
+            let store = store.clone();
+            async move {
+                let since = Some(at(now - 60));
+                store.begin_creation(trigger, subject, at(now), since).await.unwrap()
+            }
+        };
+        assert_eq!(begin("a", "mine", 0).await, Begun::First);
+        let mine = creation(0, None);
+        assert_eq!(begin("b", "mine", 1).await, Begun::Recent(mine.clone()), "under way");
+        assert_eq!(begin("b", "mine", 2).await, Begun::Recent(mine), "the question again");
+        assert_eq!(begin("c", "another's", 2).await, Begun::First);
+        store.finish_creation("a", &session()).await.unwrap();
+        let mine = creation(0, Some(session()));
+        assert_eq!(begin("d", "mine", 60).await, Begun::Recent(mine), "up to 60 s");
+        assert_eq!(begin("e", "mine", 61).await, Begun::First, "after 60 s");
         assert_eq!(
-            store.begin_creation(&trigger, &subject, at(9)).await.unwrap(),
-            Begun::First
+            begin("d", "mine", 200).await,
+            Begun::Again(creation(60, Some(Created::Asked))),
+            "a question is not an answer, however late it comes again"
         );
+        store.finish_creation("c", &Created::Nothing).await.unwrap();
+        assert_eq!(begin("f", "another's", 3).await, Begun::First, "nothing came of it");
+        store.finish_creation("f", &Created::Unsure).await.unwrap();
+        let unsure = creation(3, Some(Created::Unsure));
+        assert_eq!(begin("g", "another's", 4).await, Begun::Recent(unsure), "nobody knows");
+        let yes = store.begin_creation("h", "another's", at(5), None).await.unwrap();
+        assert_eq!(yes, Begun::First, "who said yes is not asked again");
     })
     .await;
 }
