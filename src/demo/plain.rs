@@ -16,7 +16,7 @@ pub fn text(message: &Value) -> String {
     for block in blocks {
         let _ = match block["type"].as_str() {
             Some("header") => writeln!(page, "{}", text_object(&block["text"]).to_uppercase()),
-            Some("section") => writeln!(page, "{}", text_object(&block["text"])),
+            Some("section") => writeln!(page, "{}", section(block)),
             Some("rich_text") => writeln!(page, "{}", rich_text(block)),
             Some("context") => writeln!(page, "{}", joined(block, "  ", text_object)),
             Some("actions") => writeln!(page, "{}", joined(block, "  ", button)),
@@ -31,6 +31,15 @@ pub fn text(message: &Value) -> String {
     }
     page.truncate(page.trim_end().len());
     page
+}
+
+fn section(block: &Value) -> String {
+    let fields = block["fields"].as_array().into_iter().flatten().map(text_object);
+    let lines: Vec<String> = [text_object(&block["text"])].into_iter().chain(fields).collect();
+    let beside = block
+        .get("accessory")
+        .map(|accessory| format!("  {}", button(accessory)));
+    lines.join("\n") + &beside.unwrap_or_default()
 }
 
 fn joined(block: &Value, between: &str, show: impl Fn(&Value) -> String) -> String {

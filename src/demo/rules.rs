@@ -88,6 +88,10 @@ pub fn broken(message: &Value) -> Vec<String> {
             length(&button["url"]) <= 3_000,
             "a button's address has at most 3,000 characters",
         );
+        rule(
+            length(&button["accessibility_label"]) <= 75,
+            "a button's label for screen readers has at most 75 characters",
+        );
         primary += usize::from(button["style"] == "primary");
     }
     rule(primary <= 1, "a message has at most one primary button");
@@ -109,6 +113,19 @@ fn block_rules(block: &Value, rule: &mut impl FnMut(bool, &str)) {
             rule(
                 (1..=3_000).contains(&length(&block["text"]["text"])),
                 "a section has 1 to 3,000 characters",
+            );
+            let fields = block["fields"].as_array();
+            rule(
+                fields.is_none_or(|fields| (1..=10).contains(&fields.len())),
+                "a section has 1 to 10 fields, or none",
+            );
+            rule(
+                fields.is_none_or(|fields| fields.iter().all(|field| (1..=2_000).contains(&length(&field["text"])))),
+                "a field has 1 to 2,000 characters",
+            );
+            rule(
+                block["accessory"].is_null() || block["accessory"]["type"] == "button",
+                "a section has a button beside it, or nothing",
             );
         }
         Some("context") => {

@@ -9,6 +9,7 @@ use super::text::{Mrkdwn, clean};
 
 const HEADER_MAX: usize = 150;
 const SECTION_MAX: usize = 3_000;
+const FIELD_MAX: usize = 2_000;
 const FIELDS_MAX: usize = 10;
 const CONTEXT_MAX: usize = 10;
 const CONTEXT_TEXT_MAX: usize = 2_000;
@@ -17,6 +18,7 @@ const BUTTON_TEXT_MAX: usize = 75;
 const BUTTON_VALUE_MAX: usize = 2_000;
 const IMAGE_URL_MAX: usize = 3_000;
 const IMAGE_TEXT_MAX: usize = 2_000;
+const BUTTON_LABEL_MAX: usize = 75;
 /// The longest address a button may open.
 pub const BUTTON_URL_MAX: usize = 3_000;
 
@@ -33,6 +35,10 @@ enum Kind {
     },
     Section {
         text: Text,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        fields: Vec<Text>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        accessory: Option<Button>,
     },
     RichText {
         elements: [RichTextSection; 1],
@@ -158,6 +164,8 @@ pub struct Button {
     url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     style: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accessibility_label: Option<String>,
 }
 
 impl Button {
@@ -171,6 +179,16 @@ impl Button {
             value: Some(super::text::cut(value, BUTTON_VALUE_MAX).into_owned()),
             url: None,
             style: None,
+            accessibility_label: None,
+        }
+    }
+
+    /// The same button with other words for screen readers, where several look alike.
+    #[must_use]
+    pub fn labelled(self, words: &str) -> Self {
+        Self {
+            accessibility_label: Some(clean(words, BUTTON_LABEL_MAX)),
+            ..self
         }
     }
 
@@ -183,6 +201,7 @@ impl Button {
             value: None,
             url: Some(address.as_str().to_owned()),
             style: Some("primary"),
+            accessibility_label: None,
         })
     }
 }
@@ -199,7 +218,21 @@ impl Block {
     /// A paragraph.
     #[must_use]
     pub fn section(text: Text) -> Self {
-        Self(Kind::Section { text })
+        Self(Kind::Section {
+            text,
+            fields: Vec::new(),
+            accessory: None,
+        })
+    }
+
+    /// A line of a list, with smaller print below it and a button beside it.
+    #[must_use]
+    pub fn row(text: Text, below: Option<Text>, button: Button) -> Self {
+        Self(Kind::Section {
+            text,
+            fields: below.map(|text| text.within(FIELD_MAX)).into_iter().collect(),
+            accessory: Some(button),
+        })
     }
 
     /// Labelled lines of anybody's words.
