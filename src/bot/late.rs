@@ -89,6 +89,7 @@ impl Bot {
                 response_url: late.response_url,
                 arrived_at: late.arrived_at,
                 request_id: late.request_id,
+                trigger: late.trigger,
             },
             ask: late.ask,
             place: late.place,
@@ -167,6 +168,7 @@ fn late(order: &Order, uses_left: u32) -> Late {
     Late {
         ask: ask.clone(),
         session: order.session_id.clone(),
+        trigger: asker.trigger.clone(),
         who: asker.who.clone(),
         place: *place,
         request_id: asker.request_id.clone(),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -22,7 +22,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::clock::Clock;
 use crate::commands::{self, Asker, Command, Commands, Outcome, Problem, Reply};
-use crate::jobs::{Ask, Kept, Ledger, watch};
+use crate::jobs::{Ask, Kept, Ledger, fingerprint, watch};
 use crate::kapso::{Client, SessionId};
 use crate::qr;
 use crate::slack::Who;
@@ -79,6 +79,8 @@ struct Order {
     session_id: Option<SessionId>,
     /// Posts of the `response_url` that are for what may come after the answer.
     kept_back: u32,
+    /// Whether something may have been created where nobody knows how it ended.
+    creates: bool,
 }
 
 type Work = Pin<Box<dyn Future<Output = (Outcome, Message)> + Send>>;
@@ -109,8 +111,15 @@ impl Bot {
     pub async fn command(self: &Arc<Self>, signed: Signed<SlashCommand>) -> Option<Message> {
         let Signed { form, received } = signed;
         let command = commands::parse(&form.text);
+        let trigger = match command {
+            Command::New(_) => trigger(&form),
+            _ => None,
+        };
         let asked = Asked {
-            asker: self.asker(form.who, form.response_url),
+            asker: Asker {
+                trigger,
+                ..self.asker(form.who, form.response_url)
+            },
             ask: Ask::Typed(form.text),
             place: Place::Command,
             received,
@@ -151,10 +160,10 @@ impl Bot {
                 action: press.action_id,
                 value: press.value,
             },
-            place: if press.shared {
-                Place::SharedCard
-            } else {
-                Place::OwnCard
+            place: match command {
+                Command::Show(_) => Place::Beside,
+                _ if press.shared => Place::SharedCard,
+                _ => Place::OwnCard,
             },
             received,
         };
@@ -173,6 +182,7 @@ impl Bot {
             response_url,
             arrived_at: self.clock.now(),
             request_id: request_id(),
+            trigger: None,
         }
     }
 
@@ -194,6 +204,7 @@ impl Bot {
                 Command::Watch(_) => watch::POSTS,
                 _ => 0,
             },
+            creates: matches!(command, Command::New(_)),
         });
         let (bot, ordered) = (Arc::clone(self), Arc::clone(&order));
         let work = async move {
@@ -225,7 +236,7 @@ impl Bot {
     }
 
     fn instead(&self, problem: Problem, order: &Order) -> (Outcome, Message) {
-        let reply = Reply::Problem(problem);
+        let reply = Reply::Problem(if order.creates { Problem::Unsure } else { problem });
         let message = self.draw(&reply, order);
         (reply.into(), message)
     }
@@ -245,6 +256,8 @@ impl Bot {
     fn note(&self, order: &Order, outcome: &Outcome, delivery: Result<Delivery, Lost>) {
         let total = order.asked.received.elapsed();
         let word = outcome.reply.outcome();
+        // What was created has an id that nobody knew when it was ordered.
+        let shown = outcome.reply.session().map(|session| &session.id);
         let delivered = *delivery.as_ref().unwrap_or(&Delivery::Lost);
         self.metrics.answered(word, delivered, total);
         tracing::info!(
@@ -253,7 +266,9 @@ impl Bot {
             channel = order.asked.asker.who.channel,
             user = order.asked.asker.who.user,
             verb = order.verb,
-            session_id = order.session_id.as_ref().and_then(|id| loggable(id, &outcome.reply)),
+            session_id = shown
+                .or(order.session_id.as_ref())
+                .and_then(|id| loggable(id, &outcome.reply)),
             outcome = word,
             answer = delivered.name(),
             kapso_ms = milliseconds(outcome.kapso),
@@ -267,8 +282,14 @@ impl Bot {
 
 /// An id, unless it may be something else that was typed by mistake, such as a code or a phone number.
 fn loggable<'id>(id: &'id SessionId, reply: &Reply) -> Option<&'id str> {
-    let known = id.is_uuid() || matches!(reply, Reply::Session { .. } | Reply::Qr { .. });
+    let known = id.is_uuid() || reply.session().is_some();
     known.then_some(id.as_str())
+}
+
+/// What a command is known by if it comes again. Neither is what Slack sent kept anywhere, nor can it be told from this.
+fn trigger(form: &SlashCommand) -> Option<String> {
+    let trigger_id = form.trigger_id.expose_secret();
+    (!trigger_id.is_empty()).then(|| fingerprint(&[&form.who.team, &form.who.user, trigger_id]))
 }
 
 fn milliseconds(span: Duration) -> u64 {

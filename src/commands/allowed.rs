@@ -14,6 +14,23 @@ pub struct Allowed {
     pub channels: AllowList,
     /// People (`U…`, `W…`).
     pub users: AllowList,
+    /// Who of them may create sessions.
+    pub creators: Creators,
+}
+
+/// Who may create sessions, of those who may use the app at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Creators {
+    /// All of them.
+    Everyone,
+    /// These people (`U…`, `W…`), or nobody.
+    Only(Vec<String>),
+}
+
+impl Default for Creators {
+    fn default() -> Self {
+        Self::Only(Vec::new())
+    }
 }
 
 impl Allowed {
@@ -31,6 +48,15 @@ impl Allowed {
             .as_deref()
             .is_none_or(|home| home == who.team || is_on(&self.teams, home));
         team && home && is_on(&self.channels, &who.channel) && is_on(&self.users, &who.user)
+    }
+
+    /// Whether `who`, who may use the app, may create sessions.
+    #[must_use]
+    pub fn may_create(&self, who: &Who) -> bool {
+        match &self.creators {
+            Creators::Everyone => true,
+            Creators::Only(people) => people.contains(&who.user),
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::kapso::SessionId;
+use super::list::LAST_PAGE;
+use super::{NewSession, Phone, Question};
+use crate::kapso::{AgentId, SessionId};
 use crate::slack::UserId;
 
 /// The buttons that this version puts on its cards.
@@ -18,10 +20,28 @@ pub enum Action {
     Unwatch,
     /// Shows the activation link as a QR code.
     Qr,
+    /// Shows a session of a list.
+    Show,
+    /// Turns a list to its next page.
+    Page,
+    /// Turns it back. Slack wants every id but once in a row of buttons.
+    PageBack,
+    /// Yes, another session for the same phone.
+    Again,
 }
 
 impl Action {
-    const ALL: [Self; 5] = [Self::Open, Self::Refresh, Self::Watch, Self::Unwatch, Self::Qr];
+    const ALL: [Self; 9] = [
+        Self::Open,
+        Self::Refresh,
+        Self::Watch,
+        Self::Unwatch,
+        Self::Qr,
+        Self::Show,
+        Self::Page,
+        Self::PageBack,
+        Self::Again,
+    ];
 
     /// The action id in Slack's payloads. Fixed: cards stay in conversations for years.
     #[must_use]
@@ -32,6 +52,10 @@ impl Action {
             Self::Watch => "watch",
             Self::Unwatch => "unwatch",
             Self::Qr => "qr",
+            Self::Show => "show",
+            Self::Page => "page",
+            Self::PageBack => "page_back",
+            Self::Again => "again",
         }
     }
 
@@ -72,6 +96,59 @@ impl fmt::Display for ButtonValue {
         write!(f, "v1:{}", self.id)?;
         match &self.sharer {
             Some(sharer) => write!(f, ":{}", sharer.as_str()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a button says that turns a list to a page: `v1:<page>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageValue(pub u32);
+
+impl PageValue {
+    /// Reads a value; `None` for anything that [`fmt::Display`] does not write.
+    #[must_use]
+    pub fn parse(value: &str) -> Option<Self> {
+        let page = Self(value.strip_prefix("v1:")?.parse().ok()?);
+        ((1..=LAST_PAGE).contains(&page.0) && page.to_string() == value).then_some(page)
+    }
+}
+
+impl fmt::Display for PageValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "v1:{}", self.0)
+    }
+}
+
+/// What the yes to "again?" says: `v1:<question>:<phone>` or `v1:<question>:<phone>:<agent>`. It stands in a message
+/// that only who typed the phone number sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgainValue(pub NewSession);
+
+impl AgainValue {
+    /// Reads a value; `None` for anything that [`fmt::Display`] does not write.
+    #[must_use]
+    pub fn parse(value: &str) -> Option<Self> {
+        let (question, wanted) = value.strip_prefix("v1:")?.split_once(':')?;
+        let (phone, agent) = match wanted.split_once(':') {
+            Some((phone, agent)) => (phone, Some(AgentId::parse(agent)?)),
+            None => (wanted, None),
+        };
+        let phone = Phone::parse(phone).filter(|read| read.as_str() == phone)?;
+        Some(Self(NewSession {
+            phone,
+            agent,
+            answers: Some(Question::parse(question)?),
+        }))
+    }
+}
+
+impl fmt::Display for AgainValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let question = self.0.answers.as_ref().map_or("", Question::as_str);
+        write!(f, "v1:{question}:{}", self.0.phone.as_str())?;
+        match &self.0.agent {
+            Some(agent) => write!(f, ":{}", agent.as_str()),
             None => Ok(()),
         }
     }

@@ -2,8 +2,12 @@
 
 mod allowed;
 mod button;
+mod list;
+mod new;
 mod parse;
+mod phone;
 mod qr;
+mod reply;
 mod show;
 mod usage;
 mod watch;
@@ -15,13 +19,17 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-pub use allowed::{AllowList, Allowed};
-pub use button::{Action, ButtonValue};
+pub use allowed::{AllowList, Allowed, Creators};
+pub use button::{Action, AgainValue, ButtonValue, PageValue};
+pub use list::Listing;
+pub use new::{NewSession, Question};
 pub use parse::{Misread, parse, press};
-pub use usage::{Example, Verb};
+pub use phone::Phone;
+pub use reply::{Problem, Reply};
+pub use usage::{Example, SAMPLE_PHONE, Verb};
 
 use crate::jobs::Ledger;
-use crate::kapso::{self, ActivationLink, Session, SessionId};
+use crate::kapso::{self, ActivationLink, SessionId};
 use crate::slack::{UserId, Who};
 
 /// What somebody wants. Text that is none of it is one of these too.
@@ -47,90 +55,19 @@ pub enum Command {
         /// Who shared the card with the button, where it was shared.
         sharer: Option<UserId>,
     },
+    /// See a page of the list of sessions.
+    List {
+        /// Which, counted from 1.
+        page: u32,
+    },
+    /// Have a session created.
+    New(NewSession),
     /// See what can be typed.
     Help,
-    /// A verb that is reserved for what comes in a later version.
-    Coming(Verb),
     /// Text that was not understood.
     Unknown(Misread),
     /// A button of another version of this app, or one whose value was tampered with.
     StaleButton,
-}
-
-/// What comes of a command, to be drawn for the asker.
-#[derive(Clone, Debug)]
-pub enum Reply {
-    /// The session asked for.
-    Session {
-        /// The session.
-        session: Arc<Session>,
-        /// Who shared the card it goes to, where it was shared.
-        sharer: Option<UserId>,
-        /// Until when the asker hears of changes, where they wait for some.
-        watched_until: Option<Timestamp>,
-    },
-    /// The session, of whose changes the asker hears from now on.
-    Watching {
-        /// The session.
-        session: Arc<Session>,
-        /// Until when.
-        until: Timestamp,
-    },
-    /// The asker hears no longer of the session with this id.
-    Unwatched {
-        /// Which.
-        id: SessionId,
-        /// The session, if Kapso told it.
-        session: Option<Arc<Session>>,
-    },
-    /// The QR code asked for.
-    Qr {
-        /// The session that it activates.
-        session: Arc<Session>,
-        /// The link that it holds.
-        link: ActivationLink,
-    },
-    /// What can be typed.
-    Help,
-    /// What was typed will work in a later version.
-    Coming(Verb),
-    /// What was typed was not understood.
-    Misread(Misread),
-    /// There is nothing to show, and why.
-    Problem(Problem),
-}
-
-/// A fault, as the person who asked has to know it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Problem {
-    /// This project has no such session.
-    NotFound(SessionId),
-    /// Kapso does not take this app's key.
-    KeyRefused,
-    /// The rate limit is used up.
-    Limited {
-        /// For how long.
-        retry_after: Duration,
-    },
-    /// Kapso did not answer.
-    NoAnswer,
-    /// Kapso answered with something this app does not know.
-    Unintelligible,
-    /// This person, or this place, is not on the list.
-    NotAllowed(Arc<Allowed>),
-    /// As many sessions are watched as may be.
-    TooManyWatches {
-        /// How many one person may watch, if it is that; none if all together watch too many.
-        mine: Option<u32>,
-    },
-    /// What has to be remembered cannot be stored.
-    NoStore,
-    /// The button says nothing this version understands.
-    StaleButton,
-    /// The service is about to stop and takes no new work.
-    Stopping,
-    /// A fault of our own.
-    Broken,
 }
 
 /// What came of a command, and what the operator wants to know about it.
@@ -165,6 +102,8 @@ pub struct Asker {
     pub arrived_at: Timestamp,
     /// Finds the command in the log.
     pub request_id: String,
+    /// The fingerprint of what they typed, by which a command that creates something is known again.
+    pub trigger: Option<String>,
 }
 
 /// Carries commands out.
@@ -190,6 +129,10 @@ impl Commands {
         if !self.allowed.admits(&asker.who) {
             return Reply::Problem(Problem::NotAllowed(Arc::clone(&self.allowed))).into();
         }
+        let may_create = self.allowed.may_create(&asker.who);
+        if command.is_to_create() && !may_create {
+            return Reply::Problem(Problem::MayNotCreate(Arc::clone(&self.allowed))).into();
+        }
         match command {
             Command::Show(id) => self.timed(show::show(&self.kapso, id)).await,
             Command::Refresh { id, sharer } => {
@@ -202,8 +145,12 @@ impl Commands {
                     .await
             }
             Command::Qr { id, sharer } => self.timed(qr::qr(&self.kapso, id, sharer)).await,
-            Command::Help => Reply::Help.into(),
-            Command::Coming(verb) => Reply::Coming(verb).into(),
+            Command::List { page } => {
+                let creators = (!may_create).then(|| Arc::clone(&self.allowed));
+                self.timed(list::list(&self.kapso, page, creators)).await
+            }
+            Command::New(wanted) => self.timed(new::new(&self.kapso, &self.ledger, asker, wanted)).await,
+            Command::Help => Reply::Help { creates: may_create }.into(),
             Command::Unknown(misread) => Reply::Misread(misread).into(),
             Command::StaleButton => Reply::Problem(Problem::StaleButton).into(),
         }
@@ -239,8 +186,9 @@ impl Command {
             Self::Watch(_) => Verb::Watch.name(),
             Self::Unwatch(_) => Action::Unwatch.id(),
             Self::Qr { .. } => Action::Qr.id(),
+            Self::List { .. } => Verb::List.name(),
+            Self::New(_) => Verb::New.name(),
             Self::Help => Verb::Help.name(),
-            Self::Coming(verb) => verb.name(),
             Self::Unknown(_) | Self::StaleButton => "unknown",
         }
     }
@@ -255,33 +203,15 @@ impl Command {
             _ => None,
         }
     }
-}
 
-impl Reply {
-    /// What came of it in one word, for log and metrics.
-    #[must_use]
-    pub fn outcome(&self) -> &'static str {
+    /// Whether it creates something, or was meant to.
+    fn is_to_create(&self) -> bool {
         match self {
-            Self::Session { .. } => "shown",
-            Self::Watching { .. } => "watching",
-            Self::Unwatched { .. } => "unwatched",
-            Self::Qr { .. } => "qr",
-            Self::Help => "help",
-            Self::Coming(_) => "coming",
-            Self::Misread(_) => "misread",
-            Self::Problem(problem) => match problem {
-                Problem::NotFound(_) => "not_found",
-                Problem::KeyRefused => "key_refused",
-                Problem::Limited { .. } => "limited",
-                Problem::NoAnswer => "no_answer",
-                Problem::Unintelligible => "unintelligible",
-                Problem::NotAllowed(_) => "not_allowed",
-                Problem::TooManyWatches { .. } => "too_many_watches",
-                Problem::NoStore => "no_store",
-                Problem::StaleButton => "stale_button",
-                Problem::Stopping => "stopping",
-                Problem::Broken => "broken",
-            },
+            Self::New(_) | Self::Unknown(Misread::NoPhone) => true,
+            Self::Unknown(Misread::DidYouMean { instead, .. }) => instead
+                .split_once(' ')
+                .is_some_and(|(verb, _)| verb == Verb::New.name()),
+            _ => false,
         }
     }
 }

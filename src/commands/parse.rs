@@ -2,8 +2,9 @@
 
 use url::Url;
 
-use super::{Action, ButtonValue, Command, Verb};
-use crate::kapso::SessionId;
+use super::list::LAST_PAGE;
+use super::{Action, AgainValue, ButtonValue, Command, NewSession, PageValue, Phone, Verb, phone};
+use crate::kapso::{AgentId, SessionId};
 
 /// Where Kapso's own addresses live; a pasted one that ends in an id is taken for the id.
 const KAPSO_DOMAIN: &str = "kapso.ai";
@@ -13,13 +14,17 @@ const KAPSO_DOMAIN: &str = "kapso.ai";
 pub enum Misread {
     /// It is close to something that works: type this behind the command's name.
     DidYouMean {
-        /// What to type instead. Holds nothing but our own words and safe ids.
+        /// What to type instead. Holds nothing but our own words, safe ids and phone numbers.
         instead: String,
         /// The way to look the word up as an id all the same, where it can be one.
         as_id: Option<SessionId>,
     },
     /// It holds no session id, which this verb needs.
     NoId(Verb),
+    /// It was to be a page of the list.
+    NoPage,
+    /// It was to create a session.
+    NoPhone,
 }
 
 /// Reads the text behind the command's name.
@@ -39,7 +44,8 @@ pub fn parse(text: &str) -> Command {
             Some(Verb::Help) => Command::Help,
             Some(Verb::Show) => about_one(rest, Verb::Show, Command::Show),
             Some(Verb::Watch) => about_one(rest, Verb::Watch, Command::Watch),
-            Some(verb @ (Verb::List | Verb::New)) => Command::Coming(verb),
+            Some(Verb::List) => list(rest),
+            Some(Verb::New) => new(rest),
             None if rest.is_empty() => lone(first),
             None => several(first, &words),
         },
@@ -50,15 +56,95 @@ pub fn parse(text: &str) -> Command {
 #[must_use]
 pub fn press(action_id: &str, value: &str) -> Option<Command> {
     let action = Action::named(action_id)?;
-    let Some(ButtonValue { id, sharer }) = ButtonValue::parse(value) else {
-        return (action != Action::Open).then_some(Command::StaleButton);
+    let session = || ButtonValue::parse(value);
+    let command = match action {
+        Action::Open => return None,
+        Action::Refresh => session().map(|ButtonValue { id, sharer }| Command::Refresh { id, sharer }),
+        Action::Watch => session().map(|ButtonValue { id, .. }| Command::Watch(id)),
+        Action::Unwatch => session().map(|ButtonValue { id, .. }| Command::Unwatch(id)),
+        Action::Qr => session().map(|ButtonValue { id, sharer }| Command::Qr { id, sharer }),
+        Action::Show => session().map(|ButtonValue { id, .. }| Command::Show(id)),
+        Action::Page | Action::PageBack => PageValue::parse(value).map(|PageValue(page)| Command::List { page }),
+        Action::Again => AgainValue::parse(value).map(|AgainValue(wanted)| Command::New(wanted)),
     };
-    match action {
-        Action::Open => None,
-        Action::Refresh => Some(Command::Refresh { id, sharer }),
-        Action::Watch => Some(Command::Watch(id)),
-        Action::Unwatch => Some(Command::Unwatch(id)),
-        Action::Qr => Some(Command::Qr { id, sharer }),
+    Some(command.unwrap_or(Command::StaleButton))
+}
+
+fn list(rest: &[&str]) -> Command {
+    let page = |word: &&str| {
+        let digits = word.trim_matches(['#', '.', ',']);
+        let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        // What is too large for a number is past the end, like others.
+        let number = is_number.then(|| digits.parse().unwrap_or(LAST_PAGE).min(LAST_PAGE))?;
+        (number >= 1).then_some(Command::List { page: number })
+    };
+    let is_session = |word: &&str| session_id(word).is_some_and(|id| id.is_uuid());
+    match rest {
+        [] => Command::List { page: 1 },
+        [word] if let Some(command) = page(word) => command,
+        _ if rest.iter().any(is_session) => misread(rest, Verb::Show),
+        _ => Command::Unknown(match rest.iter().find_map(page).as_ref().and_then(typed) {
+            Some(instead) => Misread::DidYouMean { instead, as_id: None },
+            None => Misread::NoPage,
+        }),
+    }
+}
+
+/// A phone number in any grouping, and the id of an agent behind it or, where it is plainly one, before it.
+fn new(rest: &[&str]) -> Command {
+    let words: Vec<&str> = rest.iter().map(|word| word.trim_end_matches([',', ';'])).collect();
+    let is_number = |word: &&str| phone::is_part(word) && SessionId::parse(word).is_none_or(|id| !id.is_uuid());
+    let (number, others): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| is_number(word));
+    let written = number.join(" ");
+    let (phone, is_international) = match (Phone::parse(&written), Phone::guess(&written)) {
+        (Some(phone), _) => (phone, true),
+        (None, Some(guess)) => (guess, false),
+        (None, None) => return Command::Unknown(Misread::NoPhone),
+    };
+    // Digits behind a number that is whole without them may be none of it.
+    let is_one = number.len() == 1 || Phone::parse(number[0]).is_none();
+    let looks_like_id = |word: &str| word.contains(|c: char| c.is_ascii_digit() || c == '-' || c == '_');
+    let (agent, is_plain) = match others.as_slice() {
+        [] => (None, true),
+        [agent] if words.ends_with(&[agent]) || words.starts_with(&[agent]) && looks_like_id(agent) => {
+            let agent = AgentId::parse(agent);
+            (agent.clone(), agent.is_some())
+        }
+        [_] => (None, false),
+        several => {
+            let likely = several.iter().rev().find(|word| looks_like_id(word));
+            (likely.and_then(|word| AgentId::parse(word)), false)
+        }
+    };
+    let command = Command::New(NewSession {
+        phone,
+        agent,
+        answers: None,
+    });
+    match typed(&command) {
+        Some(instead) if !(is_international && is_one && is_plain) => {
+            Command::Unknown(Misread::DidYouMean { instead, as_id: None })
+        }
+        _ => command,
+    }
+}
+
+/// What to type for a command that takes more than an id.
+fn typed(command: &Command) -> Option<String> {
+    match command {
+        Command::List { page: 1 } => Some(Verb::List.name().to_owned()),
+        Command::List { page } => Some(format!("{} {page}", Verb::List.name())),
+        Command::New(NewSession { phone, agent, .. }) => {
+            let agent = agent.as_ref().map(|agent| format!(" {}", agent.as_str()));
+            Some(format!(
+                "{} {}{}",
+                Verb::New.name(),
+                phone.as_str(),
+                agent.unwrap_or_default()
+            ))
+        }
+        Command::Unknown(Misread::DidYouMean { instead, .. }) => Some(instead.clone()),
+        _ => None,
     }
 }
 
@@ -82,7 +168,16 @@ fn lone(word: &str) -> Command {
     }
     match session_id(word) {
         Some(id) => Command::Show(id),
-        None => misread(&[word], Verb::Show),
+        None => unknown(&[word]),
+    }
+}
+
+/// Corrects what begins with no verb: to `new` where there is a phone number in it, else to `show`.
+fn unknown(words: &[&str]) -> Command {
+    let number = words.iter().position(|word| word.starts_with('+'));
+    match number.and_then(|at| typed(&new(&words[at..]))) {
+        Some(instead) => Command::Unknown(Misread::DidYouMean { instead, as_id: None }),
+        None => misread(words, Verb::Show),
     }
 }
 
@@ -91,11 +186,18 @@ fn several(first: &str, words: &[&str]) -> Command {
         Some(verb @ (Verb::Show | Verb::Watch)) => misread(&words[1..], verb),
         // `get`, `see` and `view` are two edits from `new`, but who gives a UUID wants to see that session.
         Some(_) if session_id(words[1]).is_some_and(|id| id.is_uuid()) => misread(words, Verb::Show),
-        Some(verb) => Command::Unknown(Misread::DidYouMean {
-            instead: verb.name().to_owned(),
-            as_id: None,
-        }),
-        None => misread(words, Verb::Show),
+        Some(verb) => {
+            let meant = match verb {
+                Verb::List => typed(&list(&words[1..])),
+                Verb::New => typed(&new(&words[1..])),
+                _ => None,
+            };
+            Command::Unknown(Misread::DidYouMean {
+                instead: meant.unwrap_or_else(|| verb.name().to_owned()),
+                as_id: None,
+            })
+        }
+        None => unknown(words),
     }
 }
 

@@ -54,13 +54,7 @@ pub(super) fn shown(session: Arc<Session>, sharer: Option<UserId>, watched_until
 pub(super) fn failed(error: Arc<Error>, id: SessionId) -> Asked {
     let problem = match &*error {
         Error::NotFound => Problem::NotFound(id),
-        Error::KeyRefused(_) => Problem::KeyRefused,
-        Error::Limited { retry_after } => Problem::Limited {
-            retry_after: *retry_after,
-        },
-        Error::NoAnswer(_) => Problem::NoAnswer,
-        // The latter is said of what was to be created, and nothing was.
-        Error::Unintelligible(_) | Error::Unprocessable => Problem::Unintelligible,
+        error => Problem::of(error),
     };
     (Reply::Problem(problem), Some(error))
 }

@@ -3,6 +3,9 @@
 /// The longest word that can be two edits away from a verb, which has five letters at most.
 const LONGEST_NEAR: usize = 7;
 
+/// A phone number that works nowhere, to show how one is typed. The United States keep such for films.
+pub const SAMPLE_PHONE: &str = "+12025550123";
+
 /// A verb of the slash command. All are reserved from the start; some come in a later version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
@@ -57,6 +60,14 @@ impl Verb {
                     does: "the same, for an id that looks like a verb",
                 },
             ],
+            Self::List => &[Example {
+                typed: "list [page]",
+                does: "lists the sessions, ten on a page",
+            }],
+            Self::New => &[Example {
+                typed: "new <+phone> [agent id]",
+                does: "creates a session for a tester's phone, for those who may",
+            }],
             Self::Help => &[Example {
                 typed: "help",
                 does: "shows this",
@@ -65,7 +76,6 @@ impl Verb {
                 typed: "watch <session id>",
                 does: "tells you, for the next 28 minutes, when the session is activated or ends",
             }],
-            Self::List | Self::New => &[],
         }
     }
 

@@ -104,6 +104,7 @@ impl Environment {
                 teams: self.allow_list(&mut problems, "ALLOWED_TEAMS", &['T', 'E']),
                 channels: self.allow_list(&mut problems, "ALLOWED_CHANNELS", &['C', 'G', 'D']),
                 users: self.allow_list(&mut problems, "ALLOWED_USERS", &['U', 'W']),
+                creators: self.creators(&mut problems),
             },
             database: self.database(&mut problems),
             metrics_addr: self.metrics_addr(&mut problems),

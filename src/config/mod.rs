@@ -36,7 +36,7 @@ pub struct Variable {
 }
 
 /// Every variable that is read. Those marked secret are also read from the file named in `NAME_FILE`.
-pub const VARIABLES: [Variable; 17] = [
+pub const VARIABLES: [Variable; 18] = [
     variable(
         "SLACK_SIGNING_SECRET",
         "required",
@@ -81,6 +81,11 @@ pub const VARIABLES: [Variable; 17] = [
         "channels (C…, G…, D…) it may be used in",
     ),
     variable("ALLOWED_USERS", "everyone", "people (U…, W…) who may use it"),
+    variable(
+        "CREATE_USERS",
+        "nobody",
+        "people (U…, W…) who may create sessions, of those who may use it; `*` for all of them",
+    ),
     variable(
         "DATABASE_URL",
         "sqlite:kapso-slack.db",

@@ -7,7 +7,7 @@ use tracing_subscriber::filter::Targets;
 use url::{Host, Url};
 
 use super::{Environment, Log, Problems};
-use crate::commands::AllowList;
+use crate::commands::{AllowList, Creators};
 use crate::slack::is_id;
 use crate::slack::response_url::ResponseHost;
 use crate::telemetry::LogFormat;
@@ -105,19 +105,37 @@ impl Environment {
     }
 
     pub(super) fn allow_list(&self, problems: &mut Problems, name: &str, kinds: &[char]) -> AllowList {
+        self.ids(problems, name, kinds, "names nobody; unset it to allow everyone")
+    }
+
+    pub(super) fn creators(&self, problems: &mut Problems) -> Creators {
+        const NAME: &str = "CREATE_USERS";
+        if self.get(NAME) == Some("*") {
+            return Creators::Everyone;
+        }
+        let people = self.ids(
+            problems,
+            NAME,
+            &['U', 'W'],
+            "names nobody; unset it for nobody, or say *",
+        );
+        Creators::Only(people.unwrap_or_default())
+    }
+
+    fn ids(&self, problems: &mut Problems, name: &str, kinds: &[char], if_none: &str) -> Option<Vec<String>> {
         let list = self.get(name)?;
-        let mut allowed = Vec::new();
+        let mut ids = Vec::new();
         for id in entries(list) {
             if is_id(id, kinds) {
-                allowed.push(id.to_owned());
+                ids.push(id.to_owned());
             } else {
                 problems.add(name, format_args!("`{id}` is no Slack id such as {}012AB3CD", kinds[0]));
             }
         }
         if entries(list).next().is_none() {
-            problems.add(name, "names nobody; unset it to allow everyone");
+            problems.add(name, if_none);
         }
-        Some(allowed)
+        Some(ids)
     }
 
     pub(super) fn metrics_addr(&self, problems: &mut Problems) -> Option<SocketAddr> {

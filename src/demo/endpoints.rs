@@ -103,6 +103,8 @@ fn create(sandbox: &Sandbox, head: &Parts, body: &[u8]) -> Option<Response<Body>
     if head.uri.query().is_some() {
         return None;
     }
+    let posted = serde_json::from_slice(body).unwrap_or_default();
+    sandbox.world().posted.push(posted);
     let Ok(Wanted {
         whatsapp_sandbox_session: wanted,
     }) = serde_json::from_slice(body)

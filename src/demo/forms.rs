@@ -47,8 +47,13 @@ pub(super) fn command(person: &Person, name: &str, text: &str, response_url: &st
         .append_pair("api_app_id", "A0123456789")
         .append_pair("is_enterprise_install", "false")
         .append_pair("response_url", response_url)
-        .append_pair("trigger_id", "1334522460933.738474920.8088930838d88f008e0")
+        .append_pair("trigger_id", &trigger_id())
         .finish()
+}
+
+/// Slack never gives one twice.
+fn trigger_id() -> String {
+    format!("1334522460933.738474920.{:032x}", fastrand::u128(..))
 }
 
 /// A press on a button: <https://docs.slack.dev/reference/interaction-payloads/block_actions-payload>.
@@ -65,7 +70,7 @@ pub(super) fn press(person: &Person, on: &Posted, button: &Place, value: &Value,
             "type": "message", "message_ts": "1606455372.001200", "channel_id": person.channel,
             "is_ephemeral": !on.in_channel,
         },
-        "trigger_id": "1334522460933.738474920.8088930838d88f008e0",
+        "trigger_id": trigger_id(),
         "team": said(&person.team, json!({"id": person.team, "domain": "example"})),
         "enterprise": person.enterprise.as_ref().map(|id| json!({"id": id, "name": "Globular"})),
         "is_enterprise_install": false,

@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::House;
+use super::listings::{listings, questions};
 use super::samples::{Sample, misread, problems, samples, sessions, titled, usual};
-use crate::commands::{Reply, Verb};
+use crate::commands::Reply;
 use crate::jobs::watch::{GOODBYE, News};
 use crate::kapso::Session;
 use crate::qr::{self, Addresses};
@@ -59,8 +60,13 @@ pub(super) fn groups(now: Timestamp, addresses: &Addresses) -> Vec<Group> {
         Reply::Watching { .. } => watched(now),
         Reply::Unwatched { .. } => unwatched(now),
         Reply::Qr { .. } => sessions(now).into_iter().find_map(with_qr),
-        Reply::Help => [("Help", Reply::Help)],
-        Reply::Coming(_) => [Verb::List, Verb::New].map(|verb| (verb.name(), Reply::Coming(verb))),
+        Reply::List(_) => listings(&sessions(now)).into_iter().map(|(title, sample)| (title, Reply::List(sample))),
+        Reply::Created(_) => usual(now).map(|session| ("Created", Reply::Created(Arc::new(session)))),
+        Reply::AskAgain { .. } => questions(now),
+        Reply::Help { .. } => [
+            ("Help", Reply::Help { creates: true }),
+            ("For somebody who may not create sessions", Reply::Help { creates: false }),
+        ],
         Reply::Misread(_) => misread().into_iter().map(|(title, sample)| (title, Reply::Misread(sample))),
         Reply::Problem(_) => problems().into_iter().map(|(title, sample)| (title, Reply::Problem(sample))),
     });
@@ -80,8 +86,10 @@ fn group(samples: Vec<Sample<Reply>>, look: &Look<'_>) -> Group {
         Some((_, Reply::Watching { .. })) => "A session that is watched",
         Some((_, Reply::Unwatched { .. })) => "A session that is watched no longer",
         Some((_, Reply::Qr { .. })) => "A QR code",
-        Some((_, Reply::Help)) | None => "Help",
-        Some((_, Reply::Coming(_))) => "What comes in a later version",
+        Some((_, Reply::List(_))) => "The list of sessions",
+        Some((_, Reply::Created(_))) => "A new session",
+        Some((_, Reply::AskAgain { .. })) => "Another session for the same phone",
+        Some((_, Reply::Help { .. })) | None => "Help",
         Some((_, Reply::Misread(_))) => "What was not understood",
         Some((_, Reply::Problem(_))) => "What went wrong",
     };

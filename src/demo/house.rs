@@ -164,6 +164,7 @@ fn settings(kapso: &FakeKapso, slack: &FakeSlack, app_url: &Url) -> Result<Setti
             ("SLACK_RESPONSE_HOSTS", &slack.origin()),
             ("PUBLIC_URL", app_url.as_str()),
             ("SLACK_COMMAND", House::COMMAND),
+            ("CREATE_USERS", "*"),
             ("DATABASE_URL", "sqlite::memory:"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
@@ -220,6 +221,15 @@ fn fill(kapso: &FakeKapso, now: Timestamp) {
     kapso.supersede("superseded");
     other("in-a-new-state", "+81312345678", "M0P2RS", Value::Null);
     kapso.set("in-a-new-state", "status", "paused_by_operator".into());
+    // So many that the list has a second page.
+    for day in 1..=5_i64 {
+        let id = format!("expired-{day}-days-ago");
+        let agent = json!({"id": "agent-123abc", "name": "Customer Support Agent"});
+        other(&id, &format!("+4477009001{}", 30 + day), "0LDC0D", agent);
+        kapso.expire(&id);
+        kapso.set(&id, "created_at", ago((day + 1) * 24 * 60).into());
+        kapso.set(&id, "expires_at", ago(day * 24 * 60).into());
+    }
 }
 
 async fn loopback() -> std::io::Result<TcpListener> {

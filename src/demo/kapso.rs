@@ -173,6 +173,12 @@ impl FakeKapso {
         world.requests.iter().map(|asked| asked.line.clone()).collect()
     }
 
+    /// The bodies of all requests to create something that were answered by no fault.
+    #[must_use]
+    pub fn posted(&self) -> Vec<Value> {
+        self.world().posted.clone()
+    }
+
     /// The last `count` requests, with what became of them.
     #[must_use]
     pub fn last_requests(&self, count: usize) -> Vec<Asked> {

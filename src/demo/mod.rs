@@ -10,6 +10,7 @@ mod guard;
 mod house;
 mod kapso;
 mod letterbox;
+mod listings;
 mod pictures;
 pub mod plain;
 mod playground;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::house::PENDING;
-use crate::commands::{Allowed, Misread, Problem, Verb};
+use super::listings::wanted;
+use crate::commands::{Allowed, Creators, Misread, Problem, Verb};
 use crate::kapso::{ActivationLink, NotWhatsApp, Session, SessionId, Status};
 
 /// What a view is drawn from, with a title.
@@ -41,6 +42,8 @@ pub(super) fn misread() -> Vec<Sample<Misread>> {
             ("No id in it", Misread::NoId(Verb::Show)),
             ("Nothing to watch in it", Misread::NoId(Verb::Watch)),
         ],
+        Misread::NoPage => [("No page of the list", Misread::NoPage)],
+        Misread::NoPhone => [("No phone number", Misread::NoPhone)],
     })
     .concat()
 }
@@ -52,8 +55,16 @@ pub(super) fn problems() -> Vec<Sample<Problem>> {
             teams: list(teams),
             channels: list(channels),
             users: list(users),
+            creators: Creators::default(),
         }))
     };
+    let created_by = |people: &[&str]| {
+        Problem::MayNotCreate(Arc::new(Allowed {
+            creators: Creators::Only(people.iter().copied().map(str::to_owned).collect()),
+            ..Allowed::default()
+        }))
+    };
+    let not_accepted = |agent| wanted(agent).into_iter().map(Problem::NotAccepted);
     samples!(Problem {
         Problem::NotFound(_) => id(PENDING).map(|id| ("No such session", Problem::NotFound(id))),
         Problem::KeyRefused => [("The key is refused", Problem::KeyRefused)],
@@ -72,6 +83,15 @@ pub(super) fn problems() -> Vec<Sample<Problem>> {
             ("One person watches too much", Problem::TooManyWatches { mine: Some(20) }),
             ("All watch too much", Problem::TooManyWatches { mine: None }),
         ],
+        Problem::MayNotCreate(_) => [
+            ("Nobody creates sessions", created_by(&[])),
+            ("Some people create sessions", created_by(&["U2147483697", "W012A3CDE"])),
+        ],
+        Problem::NotAccepted(_) => not_accepted(None)
+            .map(|problem| ("Kapso does not take the number", problem))
+            .chain(not_accepted(Some("agent-123abc")).map(|problem| ("Kapso does not take number or agent", problem))),
+        Problem::Unsure => [("Nobody knows whether it was created", Problem::Unsure)],
+        Problem::CameToNothing => [("The same request again", Problem::CameToNothing)],
         Problem::NoStore => [("The store does not work", Problem::NoStore)],
         Problem::StaleButton => [("A button of another version", Problem::StaleButton)],
         Problem::Stopping => [("The app is stopping", Problem::Stopping)],

@@ -51,6 +51,8 @@ pub(super) struct World {
     pub(super) standing_fault: Option<Fault>,
     pub(super) limit: u32,
     pub(super) requests: Vec<Asked>,
+    /// What was to be created, as it was sent.
+    pub(super) posted: Vec<Value>,
     pub(super) unexpected: Vec<String>,
 }
 
@@ -130,6 +132,7 @@ impl Sandbox {
                 standing_fault: None,
                 limit: LIMIT,
                 requests: Vec::new(),
+                posted: Vec::new(),
                 unexpected: Vec::new(),
             }),
             happened: watch::Sender::new(0),

@@ -12,7 +12,7 @@ use crate::slack::Who;
 use crate::views::Place;
 
 /// How payloads are written now. To be raised with every change that an earlier version would misread.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// What is to be done, and for whom.
 #[derive(Clone, Debug)]
@@ -31,6 +31,9 @@ pub struct Late {
     /// The session it is about.
     #[serde(with = "optional_session")]
     pub session: Option<SessionId>,
+    /// The fingerprint of a command that creates something, so that whoever goes on with it does not create it again.
+    /// Version 1 had none, and created nothing.
+    pub trigger: Option<String>,
     /// Who asked.
     #[serde(with = "WhoForm")]
     pub who: Who,
@@ -153,6 +156,7 @@ struct WhoForm {
 #[serde(remote = "Place", rename_all = "snake_case")]
 enum PlaceForm {
     Command,
+    Beside,
     OwnCard,
     SharedCard,
 }

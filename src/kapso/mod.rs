@@ -16,4 +16,4 @@ pub use client::{Age, Client};
 pub use error::{Error, NoAnswer};
 pub use limit::FIRST_LIMIT;
 pub use page::Page;
-pub use session::{ActivationLink, NotWhatsApp, Session, SessionId, Status};
+pub use session::{ActivationLink, AgentId, NotWhatsApp, Session, SessionId, Status};

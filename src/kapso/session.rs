@@ -57,6 +57,24 @@ impl Borrow<str> for SessionId {
     }
 }
 
+/// The id of an agent: of the same characters as a session's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentId(SessionId);
+
+impl AgentId {
+    /// Reads an id; `None` for anything that is not one safe path segment. Only a UUID is lower-cased.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        SessionId::parse(text).map(Self)
+    }
+
+    /// The id's characters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
 fn is_uuid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(at, b)| match at {

@@ -16,6 +16,8 @@ pub struct SlashCommand {
     pub text: String,
     /// Where a late answer may be posted. A capability: whoever holds it can write into the conversation.
     pub response_url: SecretString,
+    /// What tells this command from every other: a capability as well, for a few seconds.
+    pub trigger_id: SecretString,
 }
 
 impl Form for SlashCommand {
@@ -32,6 +34,7 @@ impl Form for SlashCommand {
                 "channel_id" => form.who.channel = value.into_owned(),
                 "user_id" => form.who.user = value.into_owned(),
                 "response_url" => form.response_url = value.into_owned().into(),
+                "trigger_id" => form.trigger_id = value.into_owned().into(),
                 _ => {}
             }
         }

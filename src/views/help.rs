@@ -1,7 +1,7 @@
 //! What can be typed, and what was probably meant.
 
 use super::Look;
-use crate::commands::{Misread, Verb};
+use crate::commands::{Misread, SAMPLE_PHONE, Verb};
 use crate::slack::blocks::{Block, Text};
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
@@ -9,14 +9,15 @@ use crate::slack::text::Mrkdwn;
 /// Kapso's published sample: an id as Kapso's look.
 const SAMPLE_ID: &str = "123e4567-e89b-12d3-a456-426614174000";
 
-/// Everything that can be typed.
-pub(super) fn help(look: &Look<'_>) -> Message {
+/// Everything that can be typed, by somebody who may create sessions or may not.
+pub(super) fn help(creates: bool, look: &Look<'_>) -> Message {
     let mut lines = Mrkdwn::default();
-    for (line, example) in Verb::all_examples().enumerate() {
+    let verbs = Verb::ALL.into_iter().filter(|verb| creates || *verb != Verb::New);
+    for (line, example) in verbs.flat_map(Verb::examples).enumerate() {
         let start = if line == 0 { "" } else { "\n" };
         lines = lines
             .own(start)
-            .code(&typed(look, example.typed))
+            .code(&look.typed(example.typed))
             .own(" ")
             .own(example.does);
     }
@@ -39,35 +40,36 @@ pub(super) fn help(look: &Look<'_>) -> Message {
     Message::ephemeral(text, blocks.collect())
 }
 
-/// A verb that works in a later version.
-pub(super) fn coming(verb: Verb, look: &Look<'_>) -> Message {
-    let text = Mrkdwn::default()
-        .code(&typed(look, verb.name()))
-        .own(" comes in a later version. What works today: ")
-        .code(&typed(look, "help"));
-    sentence(text)
-}
-
 /// Text that was not understood.
 pub(super) fn misread(misread: &Misread, look: &Look<'_>) -> Message {
     sentence(match misread {
         Misread::DidYouMean { instead, as_id } => {
             let text = Mrkdwn::new("Did you mean ")
-                .code(&typed(look, instead))
+                .code(&look.typed(instead))
                 .own("?");
             match as_id {
                 Some(id) => text
                     .own(" If it is a session's id: ")
-                    .code(&typed(look, &format!("show {id}"))),
+                    .code(&look.typed(&format!("show {id}"))),
                 None => text,
             }
         }
         Misread::NoId(verb) => Mrkdwn::new(
             "That holds no session id. An id has letters, digits, `-` and `_`; copy it from Kapso and type for example ",
         )
-        .code(&typed(look, &sample(*verb)))
+        .code(&look.typed(&sample(*verb)))
         .own(". More: ")
-        .code(&typed(look, "help")),
+        .code(&look.typed("help")),
+        Misread::NoPage => Mrkdwn::new("A page has a number from 1 on. Type ")
+            .code(&look.typed("list"))
+            .own(" for the first page, or for example ")
+            .code(&look.typed("list 2"))
+            .own("."),
+        Misread::NoPhone => Mrkdwn::new(
+            "That holds no phone number this app can read. Begin it with `+` and the country's code, and type for example ",
+        )
+        .code(&look.typed(&format!("new {SAMPLE_PHONE}")))
+        .own(". Behind it there may be the id of an agent."),
     })
 }
 
@@ -79,10 +81,6 @@ fn sample(verb: Verb) -> String {
     }
 }
 
-fn typed(look: &Look<'_>, words: &str) -> String {
-    format!("{} {words}", look.command)
-}
-
-fn sentence(text: Mrkdwn) -> Message {
+pub(super) fn sentence(text: Mrkdwn) -> Message {
     Message::ephemeral(text.clone(), vec![Block::section(Text::mrkdwn(text))])
 }

@@ -1,6 +1,8 @@
 //! Draws replies: pure functions from what was decided to a Slack message.
 
 mod help;
+mod list;
+mod new;
 mod problem;
 mod qr;
 mod session;
@@ -30,11 +32,20 @@ pub struct Look<'a> {
     pub qr: Option<&'a Addresses>,
 }
 
+impl Look<'_> {
+    /// What to type: these words behind the command's name.
+    fn typed(&self, words: &str) -> String {
+        format!("{} {words}", self.command)
+    }
+}
+
 /// Where a reply goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// It answers something typed.
     Command,
+    /// It answers a press that wants to see something else than what was pressed.
+    Beside,
     /// It answers a press on a card that only the presser sees.
     OwnCard,
     /// It answers a press on a card that others see too.
@@ -56,21 +67,26 @@ pub fn draw(reply: &Reply, look: &Look<'_>) -> Message {
         Reply::Watching { session, until } => watch::watching(session, *until, look),
         Reply::Unwatched { id, session } => watch::unwatched(id, session.as_deref(), look),
         Reply::Qr { session, link } => qr::qr(session, link, look),
-        Reply::Help => help::help(look),
-        Reply::Coming(verb) => help::coming(*verb, look),
+        Reply::List(listing) => list::list(listing, look),
+        Reply::Created(session) => session::card(session, None, Watched::No, look),
+        Reply::AskAgain { wanted, earlier } => new::ask_again(wanted, earlier, look),
+        Reply::Help { creates } => help::help(*creates, look),
         Reply::Misread(misread) => help::misread(misread, look),
         Reply::Problem(problem) => problem::problem(problem, look),
     };
-    // A card takes the place of the one that was pressed; a sentence about a fault stands beside it.
+    // A card takes the place of the one that was pressed, a page that of another, and what was created that of the
+    // question; a sentence about a fault stands beside it.
     let (is_card, is_for_all) = match reply {
         Reply::Session { .. } => (true, true),
-        Reply::Watching { .. } | Reply::Unwatched { session: Some(_), .. } => (true, false),
+        Reply::Watching { .. } | Reply::Unwatched { session: Some(_), .. } | Reply::List(_) | Reply::Created(_) => {
+            (true, false)
+        }
         _ => (false, false),
     };
     match look.place {
         Place::Command => message,
         Place::OwnCard => message.replacing(is_card),
         Place::SharedCard if is_for_all => message.in_channel().replacing(true),
-        Place::SharedCard => message.replacing(false),
+        Place::SharedCard | Place::Beside => message.replacing(false),
     }
 }

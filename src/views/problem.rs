@@ -1,7 +1,7 @@
 //! A fault as a sentence: what happened, what to do, and the words to find it in the operator's log.
 
 use super::Look;
-use crate::commands::{AllowList, Allowed, Problem};
+use crate::commands::{Allowed, Creators, NewSession, Problem, Verb};
 use crate::slack::UserId;
 use crate::slack::blocks::{Block, Text};
 use crate::slack::message::Message;
@@ -12,7 +12,7 @@ const NAMED_MAX: usize = 10;
 
 /// Draws a fault.
 pub(super) fn problem(problem: &Problem, look: &Look<'_>) -> Message {
-    let text = sentence(problem);
+    let text = sentence(problem, look);
     let request = Mrkdwn::new("Request ").code(look.request_id);
     let blocks = [Block::section(Text::mrkdwn(text.clone()))]
         .into_iter()
@@ -20,7 +20,7 @@ pub(super) fn problem(problem: &Problem, look: &Look<'_>) -> Message {
     Message::ephemeral(text, blocks.collect())
 }
 
-fn sentence(problem: &Problem) -> Mrkdwn {
+fn sentence(problem: &Problem, look: &Look<'_>) -> Mrkdwn {
     match problem {
         Problem::NotFound(id) => {
             // Another word may be anything, such as a code or a phone number typed by mistake.
@@ -31,9 +31,9 @@ fn sentence(problem: &Problem) -> Mrkdwn {
             };
             text.own(" in this app's Kapso project. Check the id, and whether it belongs to another project.")
         }
-        Problem::KeyRefused => {
-            Mrkdwn::new("Kapso refused this app's key, so nothing can be looked up. Please tell whoever runs this app.")
-        }
+        Problem::KeyRefused => Mrkdwn::new(
+            "Kapso refused this app's key, so nothing can be looked up or created. Please tell whoever runs this app.",
+        ),
         Problem::Limited { retry_after } => Mrkdwn::new("Kapso is limiting this app's requests. Try again in ")
             .number(retry_after.as_secs().max(1))
             .own(" s."),
@@ -48,9 +48,18 @@ fn sentence(problem: &Problem) -> Mrkdwn {
         Problem::TooManyWatches { mine: None } => Mrkdwn::new(
             "So many sessions are watched just now that no other can be. Try again in some minutes, or use Refresh.",
         ),
+        Problem::MayNotCreate(allowed) => may_create(Mrkdwn::new("You cannot create sessions here."), allowed),
+        Problem::NotAccepted(wanted) => not_accepted(wanted),
+        Problem::Unsure => Mrkdwn::new("Kapso did not confirm it: the session may have been created, or not. Look at ")
+            .code(&look.typed(Verb::List.name()))
+            .own(" before you try again."),
+        Problem::CameToNothing => Mrkdwn::new(
+            "This very request was here before, and nothing was created then. Type the command once more to try again.",
+        ),
         Problem::NoStore => Mrkdwn::new(
-            "This app cannot remember anything just now, so it did not even begin. Try again in a minute; \
-             if it happens again, please tell whoever runs this app.",
+            "This app cannot remember anything just now, so it did not even begin: it keeps no watch, and creates no \
+             session of which it cannot make sure that there will be only one. Try again in a minute; if it happens \
+             again, please tell whoever runs this app.",
         ),
         Problem::StaleButton => {
             Mrkdwn::new("This button is from another version of the app. Look the session up again by its id.")
@@ -67,14 +76,10 @@ fn sentence(problem: &Problem) -> Mrkdwn {
 
 fn not_allowed(allowed: &Allowed) -> Mrkdwn {
     let mut text = Mrkdwn::new("You cannot use this here.");
-    if let Some((named, more)) = named(&allowed.users) {
-        text = text.own(" It is open to ");
-        for (place, user) in named.iter().filter_map(|id| UserId::parse(id)).enumerate() {
-            text = text.own(comma(place)).person(&user);
-        }
-        text = text.own(more).own(".");
+    if let Some(users) = &allowed.users {
+        text = people(text.own(" It is open to "), users).own(".");
     }
-    if let Some((named, more)) = named(&allowed.channels) {
+    if let Some((named, more)) = allowed.channels.as_deref().map(named) {
         text = text.own(" It works in ");
         for (place, channel) in named.iter().enumerate() {
             text = text.own(comma(place)).channel(channel);
@@ -87,10 +92,39 @@ fn not_allowed(allowed: &Allowed) -> Mrkdwn {
     text.own(" Whoever runs this app can change that.")
 }
 
-fn named(list: &AllowList) -> Option<(&[String], &'static str)> {
-    let list = list.as_deref()?;
+/// Adds who may create sessions, for somebody who may not.
+pub(super) fn may_create(text: Mrkdwn, allowed: &Allowed) -> Mrkdwn {
+    let text = match &allowed.creators {
+        Creators::Only(users) if users.is_empty() => text.own(" Nobody can: they are made in Kapso."),
+        Creators::Only(users) => people(text.own(" Ask one of those who can: "), users).own("."),
+        // Then there is nobody to read this.
+        Creators::Everyone => text,
+    };
+    text.own(" Whoever runs this app can change that.")
+}
+
+fn not_accepted(wanted: &NewSession) -> Mrkdwn {
+    let text = Mrkdwn::new("Kapso does not create a session for ").code(wanted.phone.as_str());
+    match &wanted.agent {
+        Some(agent) => text
+            .own(" with the agent ")
+            .code(agent.as_str())
+            .own(". Check the number, and whether the agent is one of this app's Kapso project."),
+        None => text.own(". Check the number: it must be one that WhatsApp reaches."),
+    }
+}
+
+fn people(mut text: Mrkdwn, users: &[String]) -> Mrkdwn {
+    let (named, more) = named(users);
+    for (place, user) in named.iter().filter_map(|id| UserId::parse(id)).enumerate() {
+        text = text.own(comma(place)).person(&user);
+    }
+    text.own(more)
+}
+
+fn named(list: &[String]) -> (&[String], &'static str) {
     let more = if list.len() > NAMED_MAX { " and others" } else { "" };
-    Some((&list[..list.len().min(NAMED_MAX)], more))
+    (&list[..list.len().min(NAMED_MAX)], more)
 }
 
 fn comma(place: usize) -> &'static str {

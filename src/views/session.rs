@@ -20,11 +20,13 @@ const SPOKEN_MAX: usize = 80;
 const SPOKEN_LINK_MAX: usize = 500;
 
 /// A status in our words.
-struct Words {
-    /// After an emoji, the status at a glance.
-    title: &'static str,
+pub(super) struct Words {
+    /// The status at a glance.
+    pub(super) emoji: &'static str,
+    /// The same in words.
+    pub(super) title: &'static str,
     /// The same inside a sentence that begins "The sandbox session …".
-    spoken: &'static str,
+    pub(super) spoken: &'static str,
     /// What it means and what to do next.
     next: &'static str,
 }
@@ -77,25 +79,29 @@ pub(super) fn card(session: &Session, sharer: Option<&UserId>, watched: Watched,
     Message::ephemeral(text, blocks)
 }
 
-fn words(status: &Status) -> Option<Words> {
+pub(super) fn words(status: &Status) -> Option<Words> {
     Some(match status {
         Status::Pending => Words {
-            title: "🟡 *Waiting for activation*",
+            emoji: "🟡",
+            title: "Waiting for activation",
             spoken: "is waiting for activation",
             next: "Open the link on the tester's phone and send the message it holds.",
         },
         Status::Active => Words {
-            title: "🟢 *Active*",
+            emoji: "🟢",
+            title: "Active",
             spoken: "is active",
             next: "Messages from this phone to the sandbox number reach the agent.",
         },
         Status::Expired => Words {
-            title: "⚫ *Expired*",
+            emoji: "⚫",
+            title: "Expired",
             spoken: "has expired",
             next: "Messages from this phone no longer reach the agent. Create a new session in Kapso to go on.",
         },
         Status::Superseded => Words {
-            title: "🔵 *Superseded*",
+            emoji: "🔵",
+            title: "Superseded",
             spoken: "was superseded",
             next: "Another project has claimed this phone, and messages go to its newer session. \
                    Create a new session in Kapso to claim the phone back.",
@@ -106,7 +112,7 @@ fn words(status: &Status) -> Option<Words> {
 
 fn status(session: &Session, link: Option<&ActivationLink>) -> Vec<Block> {
     if let Some(words) = words(&session.status) {
-        let title = Mrkdwn::new(words.title);
+        let title = Mrkdwn::new(words.emoji).own(" *").own(words.title).own("*");
         // Where there is no link to open, a warning says what to do instead.
         let text = match (&session.status, link) {
             (Status::Pending, None) => title,
@@ -284,12 +290,12 @@ pub(super) fn phone(session: &Session, place: Place) -> Option<String> {
     let phone = session.phone.as_deref()?;
     Some(match place {
         Place::SharedCard => masked(phone),
-        Place::Command | Place::OwnCard => phone.to_owned(),
+        Place::Command | Place::Beside | Place::OwnCard => phone.to_owned(),
     })
 }
 
 /// A phone number of which others see only the last four digits.
-fn masked(phone: &str) -> String {
+pub(super) fn masked(phone: &str) -> String {
     let digits: Vec<char> = phone.chars().filter(char::is_ascii_digit).collect();
     match digits.len() {
         8.. => format!("•••• {}", digits[digits.len() - 4..].iter().collect::<String>()),

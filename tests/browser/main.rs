@@ -13,6 +13,7 @@ mod conversation;
 mod doors;
 mod gallery;
 mod markup;
+mod newcomer;
 mod page;
 mod pictures;
 mod qr;

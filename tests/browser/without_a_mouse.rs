@@ -10,7 +10,7 @@ async fn the_playground_works_by_keyboard_alone() {
     page(async |page| {
         assert_eq!(focused(page).await, "command", "typing works at once");
         page.keys("/sa").await;
-        page.sees("#hint", "<session id> | help").await;
+        page.sees("#hint", "<session id> | list [page] | new").await;
         page.keys(Key::Tab).await;
         page.keys(ID + Key::Enter).await;
         page.reads("Waiting for activation").await;

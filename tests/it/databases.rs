@@ -206,6 +206,7 @@ pub fn late(due: i64) -> Job {
     let late = Late {
         ask: Ask::Typed(format!("show {ID}")),
         session: SessionId::parse(ID),
+        trigger: None,
         who: who(USER),
         place: Place::Command,
         request_id: "5eed0001".to_owned(),

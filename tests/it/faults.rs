@@ -20,9 +20,11 @@ fn sentence(outcome: &str) -> String {
             "There is no session {ID} in this app's Kapso project. Check the id, and whether it belongs to another \
              project."
         ),
-        "key_refused" => "Kapso refused this app's key, so nothing can be looked up. Please tell whoever runs this \
+        "key_refused" => {
+            "Kapso refused this app's key, so nothing can be looked up or created. Please tell whoever runs this \
                           app."
-            .to_owned(),
+                .to_owned()
+        }
         "no_answer" => "Kapso did not answer. Nothing was changed; try again in a moment.".to_owned(),
         "unintelligible" => {
             "Kapso answered in a way this app does not know. Please tell whoever runs this app.".to_owned()

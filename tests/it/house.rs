@@ -52,7 +52,9 @@ pub struct House {
     pub person: Person,
     log: Log,
     shutdown: CancellationToken,
-    serving: Option<JoinHandle<()>>,
+    serving: Vec<JoinHandle<()>>,
+    /// For another app like this one.
+    settings: Settings,
     read: Mutex<HashSet<u64>>,
     /// What the test expects FakeSlack or FakeKapso to complain about.
     expected: Mutex<Vec<&'static str>>,
@@ -64,6 +66,7 @@ pub struct Plan {
     settings: Vec<Change>,
     reachable: bool,
     clock: Clock,
+    with_its_store_open: bool,
 }
 
 type Change = Box<dyn FnOnce(&mut Settings) + Send>;
@@ -75,6 +78,7 @@ pub fn plan() -> Plan {
         settings: Vec::new(),
         reachable: false,
         clock: Clock::stopped("2026-11-23T10:00:00Z".parse().unwrap()),
+        with_its_store_open: false,
     }
 }
 
@@ -94,6 +98,14 @@ impl Plan {
     pub fn set(mut self, change: impl FnOnce(&mut Settings) + Send + 'static) -> Self {
         self.settings.push(Box::new(change));
         self
+    }
+
+    /// With everybody creating sessions, and the store ready for it.
+    pub fn creating(self) -> Self {
+        Self {
+            with_its_store_open: true,
+            ..self.with("CREATE_USERS", "*")
+        }
     }
 
     /// With a budget so short that an answer that waits for anything is late.
@@ -127,7 +139,11 @@ impl Plan {
         let log = Log::default();
         let everything = Targets::new().with_default(tracing::Level::TRACE);
         let _log = tracing::subscriber::set_default(telemetry::subscriber(LogFormat::Json, &everything, log.clone()));
+        let with_its_store_open = self.with_its_store_open;
         let mut house = self.open(log.clone()).await;
+        if with_its_store_open {
+            house.has_a_store().await;
+        }
         tokio::time::timeout(PATIENCE, test(&mut house))
             .await
             .unwrap_or_else(|_| panic!("the test does not end in time; the log: {}", log.text()));
@@ -165,7 +181,7 @@ impl Plan {
         for change in self.settings {
             change(&mut settings);
         }
-        let app = App::build(settings, clock.clone()).await.unwrap();
+        let app = App::build(settings.clone(), clock.clone()).await.unwrap();
         let metrics_url = app
             .metrics_addr()
             .map(|address| format!("http://{address}/metrics").parse().unwrap());
@@ -181,7 +197,8 @@ impl Plan {
             person: Person::default(),
             log,
             shutdown,
-            serving: Some(serving),
+            serving: vec![serving],
+            settings,
             read: Mutex::default(),
             expected: Mutex::default(),
         }
@@ -303,6 +320,19 @@ impl House {
         (words(&body["status"]), words(&body["why"][0]))
     }
 
+    /// Starts another app beside this one, between the same fakes and with the same settings, and returns its address
+    /// once its store is open.
+    pub async fn is_joined(&mut self) -> Url {
+        let app = App::build(self.settings.clone(), self.clock.clone()).await.unwrap();
+        let listener = port().await;
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let shutdown = self.shutdown.clone().cancelled_owned();
+        self.serving.push(tokio::spawn(app.serve(listener, shutdown)));
+        self.has_logged("\"message\":\"the store works\"", self.serving.len())
+            .await;
+        url
+    }
+
     /// Every log line, as JSON, but the one that comes whenever the store has opened in the background.
     pub fn log_lines(&self) -> Vec<Value> {
         let mut lines = self.all_log_lines();
@@ -336,7 +366,7 @@ impl House {
     /// Waits until the service has ended.
     pub async fn has_stopped(&mut self) {
         self.is_asked_to_stop();
-        if let Some(serving) = self.serving.take() {
+        for serving in self.serving.drain(..) {
             serving.await.expect("the service ends without a panic");
         }
     }
@@ -353,9 +383,10 @@ impl House {
     }
 
     async fn close(mut self) {
-        let metrics = match self.serving {
-            Some(_) if self.metrics_url.is_some() && !self.shutdown.is_cancelled() => self.metrics().await,
-            _ => String::new(),
+        let metrics = if self.metrics_url.is_some() && !self.shutdown.is_cancelled() {
+            self.metrics().await
+        } else {
+            String::new()
         };
         self.has_stopped().await;
         let lost: Vec<Value> = self

@@ -7,7 +7,7 @@ use crate::harmless::{letters, stays_words};
 use crate::house::{House, ID};
 
 /// Words that would act if Slack's markup were left in them. `MARK` tells them from ours.
-const WORDS: &[&str] = &[
+pub const WORDS: &[&str] = &[
     // Mentions.
     "MARK<!channel>",
     "<!here>MARK",

@@ -5,6 +5,7 @@ use serde_json::json;
 use sha2::Sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use url::Url;
 
 use crate::house::{House, ID, SECRET};
 
@@ -136,6 +137,10 @@ impl House {
             .append_pair("user_id", &self.person.user)
             .append_pair("command", "/sandbox")
             .append_pair("text", text)
+            .append_pair(
+                "trigger_id",
+                &format!("1334522460933.738474920.{:032x}", fastrand::u128(..)),
+            )
             .extend_pairs(response_url.map(|url| ("response_url", url)));
         self.slack_sends(COMMANDS, form.finish())
     }
@@ -147,22 +152,27 @@ impl House {
 
     /// Sends bytes on a connection of their own, and waits until the service has answered and hung up.
     pub async fn answers_bytes(&self, bytes: &[u8]) -> Reply {
-        let address = *self.app_url.socket_addrs(|| None).unwrap().first().unwrap();
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        // Who is refused before the end of a long body may find the door shut while still sending.
-        let _ = stream.write_all(bytes).await;
-        let mut reply = Vec::new();
-        let _ = stream.read_to_end(&mut reply).await;
-        let reply = String::from_utf8(reply).unwrap();
-        let (head, body) = reply
-            .split_once("\r\n\r\n")
-            .unwrap_or_else(|| panic!("no answer but {reply:?}"));
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        Reply {
-            status: status.unwrap_or_else(|| panic!("no status in {head:?}")),
-            head: head.to_owned(),
-            body: body.to_owned(),
-        }
+        answers_at(&self.app_url, bytes).await
+    }
+}
+
+/// Sends bytes to the service at this address, and waits until it has answered and hung up.
+pub async fn answers_at(app: &Url, bytes: &[u8]) -> Reply {
+    let address = *app.socket_addrs(|| None).unwrap().first().unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // Who is refused before the end of a long body may find the door shut while still sending.
+    let _ = stream.write_all(bytes).await;
+    let mut reply = Vec::new();
+    let _ = stream.read_to_end(&mut reply).await;
+    let reply = String::from_utf8(reply).unwrap();
+    let (head, body) = reply
+        .split_once("\r\n\r\n")
+        .unwrap_or_else(|| panic!("no answer but {reply:?}"));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    Reply {
+        status: status.unwrap_or_else(|| panic!("no status in {head:?}")),
+        head: head.to_owned(),
+        body: body.to_owned(),
     }
 }
 

@@ -234,6 +234,26 @@ async fn a_job_of_a_later_version_is_left_to_it_and_a_damaged_one_is_told_apart(
     .await;
 }
 
+#[tokio::test]
+async fn an_answer_that_version_1_has_stored_is_read() {
+    on_both(async |database| {
+        let store = database.open().await;
+        store.add(&late(0), None).await.unwrap();
+        store.close().await;
+        let older = "UPDATE kapso_slack_jobs SET version = 1, payload = replace(payload, '\"trigger\":null,', '')";
+        database.run(older).await;
+        let count = "SELECT count(*) FROM kapso_slack_jobs WHERE payload NOT LIKE '%trigger%'";
+        assert_eq!(database.number(count).await, 1, "it knew of none");
+        let store = database.open().await;
+        let (job, _) = claim_one(&store, Kind::Late, &Worker::random(), 9).await;
+        let Payload::Late(late) = job.payload else {
+            panic!("{job:?}");
+        };
+        assert_eq!(late.trigger, None);
+    })
+    .await;
+}
+
 /// Whether any file of the folder holds one of the planted words.
 fn shows(folder: &Folder) -> bool {
     let mut files = fs::read_dir(&**folder)

@@ -91,8 +91,8 @@ async fn every_command_and_press_is_one_line() {
         help - help
         show 00000000-0000-0000-0000-000000000000 not_found
         show - not_found
-        list - coming
-        new - coming
+        list - listed
+        new - may_not_create
         unknown - misread
         unknown - misread
         unknown - misread

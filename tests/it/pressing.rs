@@ -90,7 +90,7 @@ async fn presses_that_are_nothing_to_us_are_acknowledged_and_lead_to_nothing() {
         let before = done(house);
         house.presses_in_vain(&own, "open").await;
         house.presses_in_vain(&shared, "open").await;
-        for action_id in ["share", "page", "Refresh", "refresh ", "refresh/../open", "", "🙂"] {
+        for action_id in ["share", "Refresh", "refresh ", "refresh/../open", "", "🙂"] {
             let press = house.slack.presses_with(
                 &house.app_url,
                 &house.person,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use insta::assert_snapshot;
+use kapso_slack::commands::Creators;
 use kapso_slack::config::{Environment, Settings};
 
 use crate::house::{KEY, SECRET};
@@ -217,6 +218,11 @@ fn a_bad_entry_of_a_list_is_quoted() {
             "is no Slack id such as U012AB3CD",
             &["@steve", "*", "u012ab3cd", "<@U012AB3CD>"],
         ),
+        (
+            "CREATE_USERS",
+            "is no Slack id such as U012AB3CD",
+            &["@steve", "**", "everyone", "<@U012AB3CD>"],
+        ),
     ] {
         for entry in entries {
             let good = if name == "SLACK_RESPONSE_HOSTS" {
@@ -249,6 +255,7 @@ fn everything_that_is_wrong_is_said_at_once() {
         ("ALLOWED_TEAMS", "acme,T012AB3CD,initech"),
         ("ALLOWED_CHANNELS", "general"),
         ("ALLOWED_USERS", "steve"),
+        ("CREATE_USERS", "*,steve"),
         ("METRICS_ADDR", "9090"),
         ("LOG_FORMAT", "xml"),
         ("RUST_LOG", "kapso_slack=loud"),
@@ -269,6 +276,8 @@ fn everything_that_is_wrong_is_said_at_once() {
       ALLOWED_TEAMS: `initech` is no Slack id such as T012AB3CD
       ALLOWED_CHANNELS: `general` is no Slack id such as C012AB3CD
       ALLOWED_USERS: `steve` is no Slack id such as U012AB3CD
+      CREATE_USERS: `*` is no Slack id such as U012AB3CD
+      CREATE_USERS: `steve` is no Slack id such as U012AB3CD
       METRICS_ADDR: is no address with a port such as 127.0.0.1:9090
       LOG_FORMAT: is neither text nor json
       RUST_LOG: is no filter such as info or kapso_slack=debug
@@ -288,6 +297,7 @@ fn blank_is_unset_and_white_space_around_a_value_is_nothing() {
         "ALLOWED_TEAMS",
         "ALLOWED_CHANNELS",
         "ALLOWED_USERS",
+        "CREATE_USERS",
         "METRICS_ADDR",
         "LOG_FORMAT",
         "RUST_LOG",
@@ -304,6 +314,7 @@ fn blank_is_unset_and_white_space_around_a_value_is_nothing() {
         ("ALLOWED_TEAMS", " T012AB3CD , E012AB3CD,, "),
         ("ALLOWED_CHANNELS", "C012AB3CD,G012AB3CD,D012AB3CD"),
         ("ALLOWED_USERS", "U012AB3CD,W012AB3CD"),
+        ("CREATE_USERS", " * "),
         (
             "SLACK_RESPONSE_HOSTS",
             "hooks.slack.com, http://127.0.0.1:4000 ,http://127.0.0.1:4001/",
@@ -320,6 +331,7 @@ fn blank_is_unset_and_white_space_around_a_value_is_nothing() {
         ["C012AB3CD", "G012AB3CD", "D012AB3CD"]
     );
     assert_eq!(settings.allowed.users.unwrap(), ["U012AB3CD", "W012AB3CD"]);
+    assert_eq!(settings.allowed.creators, Creators::Everyone);
     assert_eq!(settings.response_hosts.len(), 3);
     assert_eq!(settings.metrics_addr.unwrap().to_string(), "[::1]:9090");
     assert_eq!(settings.reply_budget, Duration::from_millis(2_800));

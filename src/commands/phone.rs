@@ -1,0 +1,85 @@
+//! Phone numbers as people write them, and as Kapso takes them.
+
+use std::fmt;
+
+/// The longest spelling that is read: the longest number has 15 digits.
+const WRITTEN_MAX: usize = 60;
+
+/// A phone number in E.164, such as `+12345678901`. Not printed by accident: it says who somebody is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Phone(String);
+
+impl Phone {
+    /// Reads a number with its country code behind `+` or `00`, however its digits are grouped. `None` for anything
+    /// else, and for a number that no phone of its country can have by its length.
+    #[must_use]
+    pub fn parse(written: &str) -> Option<Self> {
+        let (plus, digits) = digits(written)?;
+        let digits = if plus { &digits } else { digits.strip_prefix("00")? };
+        Self::international(digits)
+    }
+
+    /// Reads a number with its country code but nothing in front of it: a guess, to be offered and not to be used.
+    #[must_use]
+    pub fn guess(written: &str) -> Option<Self> {
+        let (_, digits) = digits(written)?;
+        Self::international(&digits)
+    }
+
+    fn international(digits: &str) -> Option<Self> {
+        if digits.starts_with('0') {
+            return None;
+        }
+        // Drops the 0 that is dialled within a country only, as in `+44 (0)20`.
+        phonelib::normalize_phone_number(&format!("+{digits}")).map(Self)
+    }
+
+    /// The number in E.164.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Phone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Phone").finish_non_exhaustive()
+    }
+}
+
+/// Whether a word can be a part of a phone number: digits and what people group them with.
+pub(super) fn is_part(word: &str) -> bool {
+    without_scheme(word)
+        .chars()
+        .all(|c| c.is_ascii_digit() || is_grouping(c))
+}
+
+/// The digits, and whether there is a `+` in front of them.
+fn digits(written: &str) -> Option<(bool, String)> {
+    if written.len() > WRITTEN_MAX {
+        return None;
+    }
+    let (mut plus, mut digits) = (false, String::new());
+    for c in without_scheme(written.trim()).chars() {
+        match c {
+            '+' if !plus && digits.is_empty() => plus = true,
+            '+' => return None,
+            c if c.is_ascii_digit() => digits.push(c),
+            c if c == ' ' || is_grouping(c) => {}
+            _ => return None,
+        }
+    }
+    (!digits.is_empty()).then_some((plus, digits))
+}
+
+/// Links to phone numbers are written `tel:+1…`.
+fn without_scheme(written: &str) -> &str {
+    match written.split_at_checked(4) {
+        Some((scheme, number)) if scheme.eq_ignore_ascii_case("tel:") => number,
+        _ => written,
+    }
+}
+
+fn is_grouping(c: char) -> bool {
+    matches!(c, '+' | '-' | '.' | '/' | '(' | ')')
+}
