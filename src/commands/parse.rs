@@ -102,7 +102,10 @@ fn new(rest: &[&str]) -> Command {
         (None, None) => return Command::Unknown(Misread::NoPhone),
     };
     // Digits behind a number that is whole without them may be none of it.
-    let is_one = number.len() == 1 || Phone::parse(number[0]).is_none();
+    let behind = number[1..]
+        .iter()
+        .any(|word| word.contains(|c: char| c.is_ascii_digit()));
+    let is_one = !behind || Phone::parse(number[0]).is_none();
     let looks_like_id = |word: &str| word.contains(|c: char| c.is_ascii_digit() || c == '-' || c == '_');
     let (agent, is_plain) = match others.as_slice() {
         [] => (None, true),
