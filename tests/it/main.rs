@@ -60,6 +60,7 @@ mod qr_addresses;
 mod qr_door;
 mod rearmed;
 mod replicas;
+mod replicas_watching;
 mod secrets;
 mod settings;
 mod sharing;

@@ -100,13 +100,13 @@ impl Replicas {
         let ended = self.survivor.ends().await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert_eq!(rows(&self.database, "1 = 1").await.len(), 0, "nothing stays");
-        let answers = answers(&self.world);
+        let answers = answers(&self.world, 1);
         assert!(answers.keys().eq(owed), "one answer each");
         self.database.drop().await;
         Some(Lost {
             left: left.len(),
             in_flight: left.iter().filter(|row| row.uses_left < 4).count(),
-            twice: too_many(&answers),
+            twice: too_many(&answers, 1),
             took,
         })
     }
