@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::watcher::Watcher;
 use crate::bot::Bot;
@@ -36,9 +36,11 @@ pub async fn run(bot: Arc<Bot>, nap: Duration) {
 async fn watches(bot: &Arc<Bot>, nap: Duration) {
     let mut watcher = Watcher::default();
     while !bot.stopping.is_cancelled() {
+        // A rest counts from the beginning of a step: a slow Kapso must not make looks rarer than they may be.
+        let began = Instant::now();
         let rest = watcher.step(bot, bot.clock.now()).await;
         tokio::select! {
-            () = sleep(nap.min(rest.unsigned_abs())) => {}
+            () = sleep_until(began + nap.min(rest.unsigned_abs())) => {}
             () = bot.stopping.cancelled() => {}
         }
     }
