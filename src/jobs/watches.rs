@@ -23,7 +23,9 @@ impl WatchKey {
     /// The watch of this person on this session.
     #[must_use]
     pub fn new(who: &Who, session: &SessionId) -> Self {
-        let owner = format!("{}/{}", who.team, who.user);
+        // A press in an app that is installed for a whole organisation names no workspace.
+        let home = who.enterprise.as_ref().unwrap_or(&who.team);
+        let owner = format!("{home}/{}", who.user);
         Self {
             subject: format!("{owner}/{session}"),
             owner,

@@ -229,6 +229,22 @@ async fn who_stops_watching_hears_nothing_more() {
     .await;
 }
 
+/// Where the app is installed for a whole organisation, a press names no workspace, though a command does.
+#[tokio::test]
+async fn who_typed_in_one_of_an_organisations_workspaces_stops_it_by_a_press() {
+    house(async |house| {
+        house.person.enterprise = Some("E0001".to_owned());
+        let card = house.types(WATCH).await;
+        house.person.team = String::new();
+        let refreshed = house.presses(&card, "refresh").await;
+        assert!(plain::text(&refreshed.message).contains("[ Stop watching ]"));
+        house.presses(&refreshed, "unwatch").await;
+        let refreshed = house.presses(&refreshed, "refresh").await;
+        assert!(plain::text(&refreshed.message).contains("[ Tell me when it is active ]"));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn stopping_works_though_kapso_does_not() {
     with_a_store(plan().forgetful(), async |house| {
