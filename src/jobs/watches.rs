@@ -47,7 +47,7 @@ pub struct Caps {
 pub enum Added {
     /// It is watched from now on.
     Added,
-    /// It was watched already. The watch goes on with the newer `response_url`, as if it began now.
+    /// It was watched already. The watch goes on with the newer `response_url`, as if it began when that came.
     AlreadyThere,
     /// This person watches as many sessions as one may.
     TooManyOfMine,
@@ -74,7 +74,7 @@ impl Store {
         let renewed = query(
             "UPDATE kapso_slack_jobs SET version = $2, due_at = $3, created_at = $4, payload = $5,
                  leased_by = '', leased_until = 0
-             WHERE subject = $1",
+             WHERE subject = $1 AND created_at <= $4",
         )
         .bind(key.subject.clone())
         .bind(VERSION)
@@ -85,6 +85,14 @@ impl Store {
         .await;
         if one(renewed)? {
             transaction.commit().await?;
+            return Ok(Added::AlreadyThere);
+        }
+        // A command that is carried out again after a crash may be older than the watch.
+        let newer: i64 = query_scalar("SELECT count(*) FROM kapso_slack_jobs WHERE subject = $1")
+            .bind(key.subject.clone())
+            .fetch_one(&mut *transaction)
+            .await?;
+        if newer > 0 {
             return Ok(Added::AlreadyThere);
         }
         let mine: i64 = query_scalar("SELECT count(*) FROM kapso_slack_jobs WHERE owner = $1")

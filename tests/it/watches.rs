@@ -45,6 +45,30 @@ async fn watching_twice_is_one_watch_with_the_newer_response_url() {
     .await;
 }
 
+/// A command whose process was killed is carried out again, perhaps after its person typed it once more.
+#[tokio::test]
+async fn an_older_command_that_is_resumed_leaves_the_newer_response_url() {
+    on_both(async |database| {
+        let store = database.open().await;
+        let older = watch(USER, "a");
+        let mut newer = older.clone();
+        newer.response_url = "https://hooks.slack.com/commands/T0001ABCD/newer".into();
+        newer.arrived_at = at(20);
+        assert_eq!(store.add_watch(&newer, at(35), MANY).await.unwrap(), Added::Added);
+        assert_eq!(
+            store.add_watch(&older, at(40), MANY).await.unwrap(),
+            Added::AlreadyThere
+        );
+        let (job, _) = claim_one(&store, Kind::Watch, &Worker::random(), 40).await;
+        let Payload::Watch(kept) = job.payload else {
+            panic!("a watch");
+        };
+        assert_eq!(kept.response_url.expose_secret(), newer.response_url.expose_secret());
+        assert_eq!((kept.arrived_at, job.created_at), (at(20), at(20)));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn of_many_who_watch_the_same_at_once_one_adds() {
     on_both(async |database| {
