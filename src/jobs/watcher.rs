@@ -19,6 +19,8 @@ const LEFT_ALONE_MAX: SignedDuration = SignedDuration::from_secs(30);
 const UNSEEN: SignedDuration = SignedDuration::from_secs(20);
 /// Watches taken up at a time: as many as there may be.
 const CLAIMED_MAX: u32 = super::watch::CAPS.all;
+/// How long the length of the list is believed that was last told, or that the list is of no use.
+const BELIEVED: SignedDuration = SignedDuration::from_mins(1);
 /// The part of the limit that may be spent at once when a process starts: one request in so many.
 const CATCHING_UP: u32 = 10;
 
@@ -42,6 +44,8 @@ struct List {
     pages: u32,
     /// The page that was read last.
     read: u32,
+    /// When that was.
+    at: Timestamp,
 }
 
 /// What came of a look.
@@ -71,7 +75,7 @@ impl Watcher {
         };
         bot.metrics.watches(line.count);
         let budget = bot.kapso.budget();
-        let look = match plan(line.due, self.list.map(|list| list.pages), budget, self.turn) {
+        let look = match plan(line.due, self.pages(now), budget, self.turn) {
             Plan::Nothing => Look::Not,
             Plan::Ask => ask(bot, now, now).await,
             Plan::ReadPage => self.read_page(bot, now).await,
@@ -114,6 +118,12 @@ impl Watcher {
         }
     }
 
+    /// How many pages the list has, as far as that was told lately.
+    fn pages(&self, now: Timestamp) -> Option<u32> {
+        let list = self.list?;
+        (now.duration_since(list.at).abs() < BELIEVED).then_some(list.pages)
+    }
+
     fn rest(&mut self, now: Timestamp, span: SignedDuration) -> SignedDuration {
         self.resting = Some((now, span));
         span
@@ -132,12 +142,24 @@ impl Watcher {
         let shown = match read {
             Ok(shown) => shown,
             Err(Error::Limited { .. }) => return Look::Not,
-            Err(_) => return Look::Failed,
+            Err(_) => {
+                // A list that cannot be read must not keep sessions from being asked for one by one.
+                self.list = Some(List {
+                    pages: u32::MAX,
+                    read: 0,
+                    at: now,
+                });
+                return Look::Failed;
+            }
         };
         // A list that does not say how long it is ends with its first page that is not full.
         let full = shown.sessions.len() >= PER_PAGE as usize;
         let pages = shown.total_pages.unwrap_or(if full { page + 1 } else { page });
-        self.list = Some(List { pages, read: page });
+        self.list = Some(List {
+            pages,
+            read: page,
+            at: now,
+        });
         let ids: Vec<SessionId> = shown.sessions.iter().map(|session| session.id.clone()).collect();
         look_at(bot, &ids, now, |id| {
             let session = shown.sessions.iter().find(|session| session.id == *id)?;

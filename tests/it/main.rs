@@ -61,6 +61,7 @@ mod qr_door;
 mod rearmed;
 mod replicas;
 mod replicas_watching;
+mod review_lists;
 mod review_pace;
 mod secrets;
 mod settings;
