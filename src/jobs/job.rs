@@ -179,7 +179,7 @@ pub struct Owed {
 pub struct Line {
     /// How many there are.
     pub count: u64,
-    /// How many of them could be claimed now.
+    /// How many of them could be claimed now; of watches, how many sessions these are about.
     pub due: u64,
     /// How long until the first of them can be; zero if one can be now.
     pub due_in: Option<SignedDuration>,

@@ -225,7 +225,7 @@ impl Store {
         self.check_file().await?;
         let rows = query(
             "SELECT kind, count(*) AS jobs,
-                 count(CASE WHEN due_at <= $2 AND leased_until <= $2 THEN 1 END) AS due,
+                 count(DISTINCT CASE WHEN due_at <= $2 AND leased_until <= $2 THEN COALESCE(session, id) END) AS due,
                  min(CASE WHEN leased_until > due_at THEN leased_until ELSE due_at END) AS next
              FROM kapso_slack_jobs WHERE version <= $1 GROUP BY kind",
         )

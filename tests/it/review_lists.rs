@@ -1,6 +1,7 @@
 //! What lists cost, and what becomes of watches where lists are of no use.
 
 use jiff::SignedDuration;
+use kapso_slack::demo::{Person, plain};
 use serde_json::json;
 
 use crate::house::{House, plan};
@@ -50,6 +51,41 @@ async fn a_list_that_cannot_be_read_leaves_no_watch_unseen_for_a_minute() {
                 unseen.is_empty(),
                 "{unseen:?} were not looked at; asked was {requests:?}"
             );
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn many_who_watch_one_session_cost_one_request() {
+    plan()
+        .forgetful()
+        .house(async |house| {
+            house.has_a_store().await;
+            for number in 0..250 {
+                house.kapso.add(&id(number));
+            }
+            let watched = id(249);
+            let mut confirmed = Vec::new();
+            for number in 0..5 {
+                house.person = Person {
+                    user: format!("U{number}"),
+                    ..Person::default()
+                };
+                confirmed.push(house.types(&format!("/sandbox watch {watched}")).await);
+            }
+            for looks in 1..4 {
+                house.passes(SignedDuration::from_secs(25));
+                house.kapso.has_been_asked(5 + looks).await;
+            }
+            house.kapso.activate(&watched);
+            house.passes(SignedDuration::from_secs(25));
+            for confirmed in &confirmed {
+                let notice = house.hears_after(confirmed).await;
+                assert!(plain::text(&notice.message).contains("is active now"));
+            }
+            let requests = house.kapso.requests();
+            let pages = requests.iter().filter(|request| request.contains("?page=")).count();
+            assert_eq!(pages, 0, "one request looks at it for all five: {requests:?}");
         })
         .await;
 }
