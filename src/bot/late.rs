@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, interval};
+use tokio_util::sync::CancellationToken;
 
 use super::{Asked, Bot, Order, Work};
 use crate::commands::{self, Asker, Outcome, Problem};
 use crate::jobs::{Ask, Held, Kept, Late, Lease, Payload, RENEWAL};
 use crate::slack::message::Message;
-use crate::slack::response_url::{Letterbox, Lost};
+use crate::slack::response_url::{Letterbox, Lost, Terms};
 use crate::telemetry::Delivery;
 
 impl Bot {
@@ -20,7 +22,7 @@ impl Bot {
     /// Counts an answer as lost that was in the store and cannot be read.
     pub(crate) async fn has_lost_unreadable(&self, lease: Lease) {
         self.metrics.lost(1);
-        tracing::error!(lost = 1, "an answer in the store cannot be read");
+        tracing::error!(lost = 1, "something that is owed cannot be read in the store");
         self.ledger.settle(&Kept::Stored(lease)).await;
     }
 
@@ -28,7 +30,7 @@ impl Bot {
     pub(crate) fn has_lost_old(&self, count: u64) {
         if count > 0 {
             self.metrics.lost(count);
-            tracing::error!(lost = count, "answers in the store were too old to be delivered");
+            tracing::error!(lost = count, "what was owed in the store was too old to be delivered");
         }
     }
 
@@ -45,7 +47,8 @@ impl Bot {
             done = work => done,
             () = self.lease_is_lost(&kept) => return self.handed_over(&order),
             () = self.give_up.cancelled() => {
-                if self.ledger.hand_over(&kept).await {
+                let uses_left = letterbox.as_ref().map_or(0, Letterbox::uses_left);
+                if self.ledger.hand_over(&kept, &Payload::Late(late(&order, uses_left))).await {
                     return self.handed_over(&order);
                 }
                 self.instead(Problem::NoAnswer, &order)
@@ -55,7 +58,7 @@ impl Bot {
             Some(letterbox) => {
                 let payload = |uses_left| Payload::Late(late(&order, uses_left));
                 let request_id = &order.asked.asker.request_id;
-                let delivering = self.deliver(request_id, letterbox, &kept, &message, payload);
+                let delivering = self.deliver(request_id, letterbox, None, &kept, &message, payload);
                 self.while_it_holds(&kept, delivering).await
             }
             None => Err(Lost::Forbidden),
@@ -102,11 +105,41 @@ impl Bot {
 
     /// Posts a message; if Slack refuses it and it has pictures, then without them. Slack fetches a picture when it
     /// takes the message, and takes none whose picture it cannot get. `payload` says what is kept of the work when the
-    /// `response_url` takes so many posts more.
+    /// `response_url` takes so many posts more: at the end of a stop, what has to wait for Slack is handed over.
     pub(super) async fn deliver(
         &self,
         request_id: &str,
         mut letterbox: Letterbox,
+        line: Option<&Semaphore>,
+        kept: &Kept,
+        message: &Message,
+        payload: impl Fn(u32) -> Payload,
+    ) -> Result<(), Lost> {
+        // What is in memory alone nobody else would go on with, so it is never given up.
+        let never = CancellationToken::new();
+        let terms = Terms {
+            line,
+            give_up: if matches!(kept, Kept::Stored(_)) {
+                &self.give_up
+            } else {
+                &never
+            },
+        };
+        let posted = self
+            .try_to_deliver(request_id, &mut letterbox, terms, kept, message, &payload)
+            .await;
+        let given_up = posted == Err(Lost::GivenUp);
+        if given_up && self.ledger.hand_over(kept, &payload(letterbox.uses_left())).await {
+            return Err(Lost::HandedOver);
+        }
+        posted
+    }
+
+    async fn try_to_deliver(
+        &self,
+        request_id: &str,
+        letterbox: &mut Letterbox,
+        terms: Terms<'_>,
         kept: &Kept,
         message: &Message,
         payload: impl Fn(u32) -> Payload,
@@ -115,7 +148,7 @@ impl Bot {
             let payload = payload(uses_left);
             async move { self.ledger.may_post(kept, &payload).await }
         };
-        let posted = self.postman.post(&mut letterbox, message, &may_post).await;
+        let posted = self.postman.post(letterbox, message, terms, &may_post).await;
         let Err(Lost::Refused(status)) = posted else {
             return posted;
         };
@@ -127,7 +160,7 @@ impl Bot {
             status = status.as_u16(),
             "Slack refused a message with a picture; is PUBLIC_URL right?"
         );
-        self.postman.post(&mut letterbox, &bare, &may_post).await
+        self.postman.post(letterbox, &bare, terms, &may_post).await
     }
 
     /// Renews a lease while something is delivered: Slack may ask for a longer wait than it lasts. Should it be lost

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
@@ -109,7 +110,11 @@ impl Bot {
     /// Answers a slash command: with a message, or with `None`, the empty acknowledgement of a command whose
     /// message will come to its `response_url`.
     pub async fn command(self: &Arc<Self>, signed: Signed<SlashCommand>) -> Option<Message> {
-        let Signed { form, received } = signed;
+        let Signed {
+            form,
+            received,
+            sent_at,
+        } = signed;
         let command = commands::parse(&form.text);
         let trigger = match command {
             Command::New(_) => trigger(&form),
@@ -118,7 +123,7 @@ impl Bot {
         let asked = Asked {
             asker: Asker {
                 trigger,
-                ..self.asker(form.who, form.response_url)
+                ..asker(form.who, form.response_url, sent_at)
             },
             ask: Ask::Typed(form.text),
             place: Place::Command,
@@ -143,7 +148,11 @@ impl Bot {
 
     /// Takes a press on a button, which the caller then acknowledges. What comes of it goes to its `response_url`.
     pub async fn interaction(self: &Arc<Self>, signed: Signed<Interaction>) {
-        let Signed { form, received } = signed;
+        let Signed {
+            form,
+            received,
+            sent_at,
+        } = signed;
         let press = match form {
             Interaction::Press(press) => press,
             Interaction::Other(kind) => {
@@ -155,7 +164,7 @@ impl Bot {
             return;
         };
         let asked = Asked {
-            asker: self.asker(press.who, press.response_url),
+            asker: asker(press.who, press.response_url, sent_at),
             ask: Ask::Pressed {
                 action: press.action_id,
                 value: press.value,
@@ -173,16 +182,6 @@ impl Bot {
             && let Some(letterbox) = self.letterbox(order)
         {
             self.keep(order, &letterbox, &mut carried.kept).await;
-        }
-    }
-
-    fn asker(&self, who: Who, response_url: SecretString) -> Asker {
-        Asker {
-            who,
-            response_url,
-            arrived_at: self.clock.now(),
-            request_id: request_id(),
-            trigger: None,
         }
     }
 
@@ -220,6 +219,8 @@ impl Bot {
     async fn carry_out(&self, command: Command, order: &Order) -> (Outcome, Message) {
         let outcome = if self.stopping.is_cancelled() {
             Reply::Problem(Problem::Stopping).into()
+        } else if order.kept_back > 0 && self.letterbox(order).is_none() {
+            Reply::Problem(Problem::NoLetterbox).into()
         } else {
             self.commands.run(command, &order.asked.asker).await
         };
@@ -277,6 +278,16 @@ impl Bot {
             lost = delivery.err().map(|lost| lost.to_string()),
             "command"
         );
+    }
+}
+
+fn asker(who: Who, response_url: SecretString, arrived_at: Timestamp) -> Asker {
+    Asker {
+        who,
+        response_url,
+        arrived_at,
+        request_id: request_id(),
+        trigger: None,
     }
 }
 

@@ -57,13 +57,9 @@ impl Bot {
                         ..watch.clone()
                     })
                 };
-                // One post at a time for each of a few: a thousand may hear the same news at once.
-                let turn = self.notices.acquire();
-                let delivering = async {
-                    let _turn = turn.await;
-                    self.deliver(&watch.request_id, letterbox, &kept, &message, payload)
-                        .await
-                };
+                // In a line: a thousand may hear the same news at once.
+                let line = Some(&self.notices);
+                let delivering = self.deliver(&watch.request_id, letterbox, line, &kept, &message, payload);
                 self.while_it_holds(&kept, delivering).await
             }
             None => Err(Lost::Forbidden),

@@ -90,6 +90,8 @@ pub enum Problem {
     },
     /// What has to be remembered cannot be stored.
     NoStore,
+    /// What comes later could not be posted to where the request came from.
+    NoLetterbox,
     /// This person may not create sessions.
     MayNotCreate(Arc<Allowed>),
     /// Kapso does not create such a session.
@@ -153,6 +155,7 @@ impl Reply {
                 Problem::NotAllowed(_) => "not_allowed",
                 Problem::TooManyWatches { .. } => "too_many_watches",
                 Problem::NoStore => "no_store",
+                Problem::NoLetterbox => "no_letterbox",
                 Problem::MayNotCreate(_) => "may_not_create",
                 Problem::NotAccepted(_) => "not_accepted",
                 Problem::Unsure => "unsure",

@@ -25,7 +25,6 @@ pub(super) async fn watch(kapso: &Client, ledger: &Ledger, id: SessionId, asker:
         response_url: asker.response_url.clone(),
         arrived_at: asker.arrived_at,
         uses_left: watch::POSTS,
-        last_status: None,
         not_found: 0,
     };
     let reply = match ledger.watch(&watch).await {

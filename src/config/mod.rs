@@ -18,7 +18,8 @@ use crate::app::Drain;
 use crate::commands::Allowed;
 use crate::jobs::DatabaseUrl;
 use crate::kapso;
-use crate::slack::response_url::{self, ResponseHost};
+use crate::slack::response_host::ResponseHost;
+use crate::slack::response_url;
 use crate::telemetry::LogFormat;
 
 pub use environment::Environment;

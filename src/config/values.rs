@@ -9,7 +9,7 @@ use url::{Host, Url};
 use super::{Environment, Log, Problems};
 use crate::commands::{AllowList, Creators};
 use crate::slack::is_id;
-use crate::slack::response_url::ResponseHost;
+use crate::slack::response_host::ResponseHost;
 use crate::telemetry::LogFormat;
 
 impl Environment {

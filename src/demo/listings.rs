@@ -17,6 +17,7 @@ pub(super) fn listings(sessions: &[Sample<Session>]) -> Vec<Sample<Listing>> {
         number,
         page: Page {
             sessions: all.iter().take(many).cloned().collect(),
+            count: many,
             total_pages,
             total_count,
         },
@@ -29,6 +30,7 @@ pub(super) fn listings(sessions: &[Sample<Session>]) -> Vec<Sample<Listing>> {
     let odd = Listing {
         page: Page {
             sessions: all.iter().rev().take(3).cloned().collect(),
+            count: 3,
             total_pages: Some(1),
             total_count: Some(3),
         },

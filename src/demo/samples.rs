@@ -93,6 +93,7 @@ pub(super) fn problems() -> Vec<Sample<Problem>> {
         Problem::Unsure => [("Nobody knows whether it was created", Problem::Unsure)],
         Problem::CameToNothing => [("The same request again", Problem::CameToNothing)],
         Problem::NoStore => [("The store does not work", Problem::NoStore)],
+        Problem::NoLetterbox => [("Nothing could be posted later", Problem::NoLetterbox)],
         Problem::StaleButton => [("A button of another version", Problem::StaleButton)],
         Problem::Stopping => [("The app is stopping", Problem::Stopping)],
         Problem::Broken => [("The app is broken", Problem::Broken)],

@@ -9,14 +9,12 @@
 //! - A page of a list shows 100 sessions and costs what one session costs. Lists are read while that is cheaper: while
 //!   more watches are due than there are pages. 1,000 watches on a project with 1,000 sessions take 10 pages, 7.5 s a
 //!   round; on a project with 5,000 sessions 50 pages, 37.5 s a round. 1,000 watches hear within 60 s up to there.
-//! - What a list does not show stays due, and has every fifth request to itself once it is overdue for longer than a
-//!   round takes.
+//! - What a list does not show stays due, and has every second request to itself once it is overdue for longer than a
+//!   round takes. A list that shows nothing that is watched, or cannot be read, is left alone for a minute.
 //!
 //! What people use of the 80 delays watches, never the other way round.
 
-use std::time::Duration;
-
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::kapso::Budget;
 
@@ -25,8 +23,10 @@ pub const PER_PAGE: u32 = 100;
 /// A list also answers for watches that are due this much later: they need no request of their own then.
 pub const AHEAD: SignedDuration = SignedDuration::from_secs(15);
 
-/// While lists are read, one request in so many is kept for what they do not show.
-const TURNS: u64 = 5;
+/// How long the length of the list is believed that was last told, or that the list is of no use.
+const BELIEVED: SignedDuration = SignedDuration::from_mins(1);
+/// While lists are read, one request in so many is for what they do not show, if there is any.
+const TURNS: u64 = 2;
 
 /// The next request to make for the watches that are due. One at a time: what it shows may make others needless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,24 +41,91 @@ pub enum Plan {
     /// read in the meantime; else read the next page.
     AskUnlisted {
         /// A round through the list.
-        overdue: Duration,
+        overdue: SignedDuration,
     },
 }
 
-/// What to ask next, for `due` watches, if the list had `pages` pages when one was last read. `turn` counts requests.
+/// What is known of Kapso's list of sessions.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct List {
+    /// How many pages it has; none while nobody knows.
+    pages: Option<u32>,
+    /// When that was said.
+    said_at: Timestamp,
+    /// The page that was read last.
+    read: u32,
+    /// Whether this round has shown anything that somebody watches.
+    shows: bool,
+    round_began: Timestamp,
+    /// How long the last round took; none before the first was over.
+    round_took: Option<SignedDuration>,
+}
+
+impl List {
+    /// The page to read next, counted from 1.
+    #[must_use]
+    pub fn next(&self) -> u32 {
+        match self.pages {
+            Some(pages) if self.read < pages => self.read + 1,
+            _ => 1,
+        }
+    }
+
+    /// Whether it was read from its beginning to its end at least once.
+    #[must_use]
+    pub fn is_read_through(&self) -> bool {
+        self.round_took.is_some()
+    }
+
+    /// A page of so many was read, and `shows` something that is watched, or does not. A whole round that shows none
+    /// of it is of no use.
+    pub fn was_read(&mut self, page: u32, pages: u32, shows: bool, now: Timestamp) {
+        if page <= 1 {
+            self.round_began = now;
+            self.shows = false;
+        }
+        self.shows |= shows;
+        self.read = page;
+        self.pages = Some(pages);
+        self.said_at = now;
+        if page >= pages {
+            self.round_took = Some(now.duration_since(self.round_began));
+            if !self.shows {
+                self.is_of_no_use(now);
+            }
+        }
+    }
+
+    /// For a while sessions are asked for one by one, as if the list had no end.
+    pub fn is_of_no_use(&mut self, now: Timestamp) {
+        self.pages = Some(u32::MAX);
+        self.said_at = now;
+        self.read = u32::MAX;
+    }
+
+    fn pages(&self, now: Timestamp) -> Option<u32> {
+        self.pages.filter(|_| now.duration_since(self.said_at).abs() < BELIEVED)
+    }
+}
+
+/// What to ask next for watches of `due` sessions. `turn` counts requests.
 #[must_use]
-pub fn plan(due: u64, pages: Option<u32>, budget: Budget, turn: u64) -> Plan {
+pub fn plan(due: u64, list: &List, budget: Budget, turn: u64, now: Timestamp) -> Plan {
     if due == 0 || budget.spare() == 0 {
         return Plan::Nothing;
     }
     // Not known: the first page tells, and may be all there is.
-    let pages = pages.unwrap_or(1).max(1);
+    let pages = list.pages(now).unwrap_or(1).max(1);
     if due <= u64::from(pages) {
         return Plan::Ask;
     }
-    if turn.is_multiple_of(TURNS) {
-        let overdue = budget.pace() * pages;
-        return Plan::AskUnlisted { overdue };
+    match list.round_took {
+        Some(took) if turn.is_multiple_of(TURNS) => {
+            let at_best = SignedDuration::try_from(budget.pace() * pages).unwrap_or(SignedDuration::MAX);
+            Plan::AskUnlisted {
+                overdue: took.max(at_best),
+            }
+        }
+        _ => Plan::ReadPage,
     }
-    Plan::ReadPage
 }

@@ -128,12 +128,12 @@ impl Ledger {
         }
     }
 
-    /// Gives an answer that is still owed to whoever comes next. False if it lives in memory alone.
-    pub async fn hand_over(&self, kept: &Kept) -> bool {
+    /// Gives what is still owed to whoever comes next, as it stands now. False if it lives in memory alone.
+    pub async fn hand_over(&self, kept: &Kept, payload: &Payload) -> bool {
         let (Kept::Stored(lease), Some(Opened { store, worker })) = (kept, self.access.opened()) else {
             return false;
         };
-        match self.asked(store.release(lease)).await {
+        match self.asked(store.rearm(lease, payload, self.clock.now())).await {
             Ok(released) => released || lease.worker == worker,
             // In a database that is there still, the lease runs out by itself.
             Err(_) => store.shared,

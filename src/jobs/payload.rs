@@ -102,8 +102,6 @@ pub struct Watch {
     pub arrived_at: Timestamp,
     /// How many posts the `response_url` still takes.
     pub uses_left: u32,
-    /// Kapso's last word on the session's status.
-    pub last_status: Option<String>,
     /// How often in a row Kapso had no session with this id.
     pub not_found: u32,
 }

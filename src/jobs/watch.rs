@@ -115,9 +115,8 @@ pub fn decide(watch: &Watch, seen: &Seen, now: Timestamp) -> Next {
                 Status::Active => return Next::Notify(News::Activated),
                 Status::Expired => return Next::Notify(News::Expired),
                 Status::Superseded => return Next::Notify(News::Superseded),
-                Status::Pending => watch.last_status = Some("pending_activation".to_owned()),
-                // A word of a later Kapso: no end that this version knows.
-                Status::Other(word) => watch.last_status = Some(word.clone()),
+                // The latter is a word of a later Kapso: no end that this version knows.
+                Status::Pending | Status::Other(_) => {}
             }
         }
         Seen::NotFound => {

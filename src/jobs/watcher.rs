@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::budget::{AHEAD, PER_PAGE, Plan, plan};
+use super::budget::{AHEAD, List, PER_PAGE, Plan, plan};
 use super::watch::{GOODBYE, Next, Seen, decide};
 use super::{Held, Kind, Payload, Wanted, Watch};
 use crate::bot::Bot;
@@ -14,13 +14,11 @@ use crate::kapso::{Error, Session, SessionId};
 /// Between two looks at the line while there is nothing to do.
 const IDLE: SignedDuration = SignedDuration::from_secs(1);
 /// The longest that a Kapso which does not answer is left alone.
-const LEFT_ALONE_MAX: SignedDuration = SignedDuration::from_secs(30);
+const LEFT_ALONE_MAX: SignedDuration = SignedDuration::from_secs(15);
 /// How long over its time a watch says goodbye unseen. It is due at its goodbye, so usually it was looked at once more.
 const UNSEEN: SignedDuration = SignedDuration::from_secs(20);
 /// Watches taken up at a time: as many as there may be.
 const CLAIMED_MAX: u32 = super::watch::CAPS.all;
-/// How long the length of the list is believed that was last told, or that the list is of no use.
-const BELIEVED: SignedDuration = SignedDuration::from_mins(1);
 /// The part of the limit that may be spent at once when a process starts: one request in so many.
 const CATCHING_UP: u32 = 10;
 
@@ -29,23 +27,13 @@ const CATCHING_UP: u32 = 10;
 pub struct Watcher {
     /// Since when it rests, and for how long.
     resting: Option<(Timestamp, SignedDuration)>,
-    /// The list, once a page of it was read.
-    list: Option<List>,
+    list: List,
     /// How many requests were made.
     turn: u64,
     /// How many of the last ones had no answer.
     failures: u32,
     /// Whether all watches were looked at since the start, or as many as could be at once.
     caught_up: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct List {
-    pages: u32,
-    /// The page that was read last.
-    read: u32,
-    /// When that was.
-    at: Timestamp,
 }
 
 /// What came of a look.
@@ -75,17 +63,14 @@ impl Watcher {
         };
         bot.metrics.watches(line.count);
         let budget = bot.kapso.budget();
-        let look = match plan(line.due, self.pages(now), budget, self.turn) {
+        let look = match plan(line.due, &self.list, budget, self.turn, now) {
             Plan::Nothing => Look::Not,
             Plan::Ask => ask(bot, now, now).await,
             Plan::ReadPage => self.read_page(bot, now).await,
-            Plan::AskUnlisted { overdue } => {
-                let overdue = SignedDuration::try_from(overdue).unwrap_or(SignedDuration::MAX);
-                match ask(bot, now, now - overdue).await {
-                    Look::Not => self.read_page(bot, now).await,
-                    look => look,
-                }
-            }
+            Plan::AskUnlisted { overdue } => match ask(bot, now, now - overdue).await {
+                Look::Not => self.read_page(bot, now).await,
+                look => look,
+            },
         };
         let pause = match look {
             Look::Not => {
@@ -109,19 +94,12 @@ impl Watcher {
 
     /// The pause after a request: none while a process that has just started catches up.
     fn pace(&mut self, limit: u32, pace: Duration) -> SignedDuration {
-        let has_read_all = self.list.is_some_and(|list| list.read >= list.pages);
-        self.caught_up |= has_read_all || self.turn >= u64::from(limit / CATCHING_UP);
+        self.caught_up |= self.list.is_read_through() || self.turn >= u64::from(limit / CATCHING_UP);
         if self.caught_up {
             SignedDuration::try_from(pace).unwrap_or(IDLE)
         } else {
             SignedDuration::ZERO
         }
-    }
-
-    /// How many pages the list has, as far as that was told lately.
-    fn pages(&self, now: Timestamp) -> Option<u32> {
-        let list = self.list?;
-        (now.duration_since(list.at).abs() < BELIEVED).then_some(list.pages)
     }
 
     fn rest(&mut self, now: Timestamp, span: SignedDuration) -> SignedDuration {
@@ -131,10 +109,7 @@ impl Watcher {
 
     /// Looks at all the watches whose sessions are on the next page of the list.
     async fn read_page(&mut self, bot: &Arc<Bot>, now: Timestamp) -> Look {
-        let page = match self.list {
-            Some(list) if list.read < list.pages => list.read + 1,
-            _ => 1,
-        };
+        let page = self.list.next();
         let read = tokio::select! {
             read = bot.kapso.page_if_spare(page, PER_PAGE) => read,
             () = bot.stopping.cancelled() => return Look::Not,
@@ -144,28 +119,20 @@ impl Watcher {
             Err(Error::Limited { .. }) => return Look::Not,
             Err(_) => {
                 // A list that cannot be read must not keep sessions from being asked for one by one.
-                self.list = Some(List {
-                    pages: u32::MAX,
-                    read: 0,
-                    at: now,
-                });
+                self.list.is_of_no_use(now);
                 return Look::Failed;
             }
         };
         // A list that does not say how long it is ends with its first page that is not full.
-        let full = shown.sessions.len() >= PER_PAGE as usize;
+        let full = shown.count >= PER_PAGE as usize;
         let pages = shown.total_pages.unwrap_or(if full { page + 1 } else { page });
-        self.list = Some(List {
-            pages,
-            read: page,
-            at: now,
-        });
         let ids: Vec<SessionId> = shown.sessions.iter().map(|session| session.id.clone()).collect();
-        look_at(bot, &ids, now, |id| {
+        let any_watched = look_at(bot, &ids, now, |id| {
             let session = shown.sessions.iter().find(|session| session.id == *id)?;
             Some((Seen::Status(session.status.clone()), Some(Arc::clone(session))))
         })
         .await;
+        self.list.was_read(page, pages, any_watched, now);
         Look::Seen
     }
 }
@@ -183,6 +150,8 @@ async fn ask(bot: &Arc<Bot>, now: Timestamp, due_by: Timestamp) -> Look {
     let (look, seen, session) = match asked {
         Ok(session) => (Look::Seen, Seen::Status(session.status.clone()), Some(session)),
         Err(Error::NotFound) => (Look::Seen, Seen::NotFound, None),
+        // Kapso is there; what is wrong is wrong with this session.
+        Err(Error::Unintelligible(_)) => (Look::Seen, Seen::Unknown, None),
         Err(Error::Limited { .. }) => {
             bot.ledger.release(&held).await;
             return Look::Not;
@@ -201,31 +170,36 @@ async fn ask(bot: &Arc<Bot>, now: Timestamp, due_by: Timestamp) -> Look {
     look
 }
 
-/// Has everybody who watches one of these sessions, and is due soon, go on with what was seen of it.
+/// Has everybody who watches one of these sessions, and is due soon, go on with what was seen of it. False if nobody.
 async fn look_at(
     bot: &Arc<Bot>,
     sessions: &[SessionId],
     now: Timestamp,
     seen: impl Fn(&SessionId) -> Option<(Seen, Option<Arc<Session>>)>,
-) {
+) -> bool {
+    let mut anybody = false;
     let wanted = Wanted {
         sessions: Some(sessions),
         ..Wanted::due(Kind::Watch, now + AHEAD, CLAIMED_MAX)
     };
     for (held, watch) in claim(bot, &wanted, now).await {
         match seen(&watch.session) {
-            Some((seen, session)) => go_on(bot, held, &watch, &seen, session.as_ref(), now).await,
+            Some((seen, session)) => {
+                anybody = true;
+                go_on(bot, held, &watch, &seen, session.as_ref(), now).await;
+            }
             // An id that only looks alike.
             None => bot.ledger.release(&held).await,
         }
     }
+    anybody
 }
 
 /// Has watches say goodbye whose time is over, and that nobody could look at.
 async fn say_goodbye(bot: &Arc<Bot>, now: Timestamp) {
     let wanted = Wanted {
         created_by: now - GOODBYE - UNSEEN,
-        ..Wanted::due(Kind::Watch, now + AHEAD, CLAIMED_MAX)
+        ..Wanted::due(Kind::Watch, Timestamp::MAX, CLAIMED_MAX)
     };
     for (held, watch) in claim(bot, &wanted, now).await {
         go_on(bot, held, &watch, &Seen::Unknown, None, now).await;

@@ -8,11 +8,16 @@ use serde_json::value::RawValue;
 use super::Session;
 use super::session::{lenient, misshapen};
 
+/// The most sessions of a page that are taken: as many as Kapso says a page can have.
+const SESSIONS_MAX: usize = 100;
+
 /// A page of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// Its sessions, in Kapso's order. One that cannot be read is left out.
     pub sessions: Vec<Arc<Session>>,
+    /// How many sessions are on it, whether they can be read or not.
+    pub count: usize,
     /// How many pages there are, where Kapso says so.
     pub total_pages: Option<u32>,
     /// How many sessions there are, where Kapso says so.
@@ -26,10 +31,12 @@ impl Page {
     /// Says what is wrong with it, without quoting it.
     pub(super) fn parse(body: &[u8]) -> Result<Self, String> {
         let list: List<'_> = serde_json::from_slice(body).map_err(|error| misshapen(&error))?;
-        let sessions = list.data.iter().filter_map(|item| Session::parse_item(item).ok());
+        let sessions = list.data.iter().take(SESSIONS_MAX);
+        let sessions = sessions.filter_map(|item| Session::parse_item(item).ok());
         let meta = lenient::<Meta<'_>>(list.meta);
         Ok(Self {
             sessions: sessions.map(Arc::new).collect(),
+            count: list.data.len(),
             total_pages: meta.as_ref().and_then(|meta| lenient(meta.total_pages)),
             total_count: meta.as_ref().and_then(|meta| lenient(meta.total_count)),
         })

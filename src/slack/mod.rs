@@ -8,6 +8,7 @@ pub mod command;
 pub mod interaction;
 pub mod message;
 pub mod request;
+pub mod response_host;
 pub mod response_url;
 pub mod signature;
 pub mod text;

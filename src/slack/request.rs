@@ -7,6 +7,7 @@ use axum::extract::{FromRef, FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use jiff::Timestamp;
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
 
@@ -41,6 +42,8 @@ pub struct Signed<T> {
     pub form: T,
     /// When it began to be read: the clock of the three seconds.
     pub received: Instant,
+    /// When Slack sent it, by Slack's stamp, though not later than now: its `response_url` lives from then on.
+    pub sent_at: Timestamp,
 }
 
 /// Why a request was turned away, as the HTTP status that says so. The reply's body is empty: the person at the
@@ -109,8 +112,13 @@ where
         if is_ssl_check(&body) {
             return Err(Rejection::SslCheck);
         }
-        door.secrets.verify(&head.headers, &body, door.clock.now())?;
-        T::parse(&body).map(|form| Self { form, received })
+        let now = door.clock.now();
+        let signed_at = door.secrets.verify(&head.headers, &body, now)?;
+        T::parse(&body).map(|form| Self {
+            form,
+            received,
+            sent_at: signed_at.min(now),
+        })
     }
 }
 

@@ -4,7 +4,6 @@
 //! Source: <https://docs.slack.dev/interactivity/handling-user-interaction>.
 
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -15,9 +14,12 @@ use reqwest::Client;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use thiserror::Error;
-use url::{Host, Url};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::message::Message;
+use super::response_host::ResponseHost;
 use crate::clock::Clock;
 
 /// Posts to one `response_url`, of the 5 that Slack takes.
@@ -30,57 +32,6 @@ const BLIND_TRIES: u32 = 3;
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// The most of Slack's reply that is read.
 const REPLY_MAX: usize = 4 * 1024;
-
-/// Where a `response_url` may point: an exact host over https, or a full origin such as `http://127.0.0.1:4000`,
-/// which opens just that.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ResponseHost {
-    /// `hooks.slack.com`: https, no port.
-    Host(String),
-    /// A scheme, host and port, for tests and the demo.
-    Origin(url::Origin),
-}
-
-/// What is wrong with an entry that is neither a host nor an origin.
-#[derive(Debug, Error)]
-#[error("is neither a host such as hooks.slack.com nor an origin such as http://127.0.0.1:4000")]
-pub struct NotAHost;
-
-impl FromStr for ResponseHost {
-    type Err = NotAHost;
-
-    fn from_str(text: &str) -> Result<Self, NotAHost> {
-        if text.contains("://") {
-            let url = Url::parse(text).map_err(|_| NotAHost)?;
-            let bare = matches!(url.scheme(), "http" | "https")
-                && url.username().is_empty()
-                && url.password().is_none()
-                && url.path() == "/"
-                && url.query().is_none()
-                && url.fragment().is_none();
-            return bare.then(|| Self::Origin(url.origin())).ok_or(NotAHost);
-        }
-        match Host::parse(text) {
-            Ok(Host::Domain(host)) if is_exact(&host) => Ok(Self::Host(host)),
-            _ => Err(NotAHost),
-        }
-    }
-}
-
-/// Whether it is a name that a host can have: a pattern such as `*.slack.com` would silently match nothing.
-fn is_exact(host: &str) -> bool {
-    host.split('.')
-        .all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
-}
-
-impl ResponseHost {
-    fn allows(&self, url: &Url) -> bool {
-        match self {
-            Self::Host(host) => url.scheme() == "https" && url.port().is_none() && url.host_str() == Some(host),
-            Self::Origin(origin) => url.origin() == *origin,
-        }
-    }
-}
 
 /// One `response_url` with what is left of it. Printed, it shows nothing of the address.
 pub struct Letterbox {
@@ -130,6 +81,9 @@ pub enum Lost {
     /// Slack did not take it in any of the tries.
     #[error("Slack could not be reached")]
     Unreachable,
+    /// The next try was given up.
+    #[error("the service stopped while Slack had it wait")]
+    GivenUp,
 }
 
 /// How posts are timed; tests shorten it.
@@ -139,6 +93,15 @@ pub struct Timing {
     pub attempt: Duration,
     /// The shortest pause before a second try; doubles, with jitter.
     pub pause: Duration,
+}
+
+/// What holds while a message waits for its next try.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// The line it stands in for each try, where many may come at once.
+    pub line: Option<&'a Semaphore>,
+    /// Ends the wait, but no try that is under way: Slack may have taken that.
+    pub give_up: &'a CancellationToken,
 }
 
 /// Posts messages to `response_url`s.
@@ -181,6 +144,7 @@ impl Postman {
         &self,
         letterbox: &mut Letterbox,
         message: &Message,
+        terms: Terms<'_>,
         may_post: impl Fn(u32) -> Asked,
     ) -> Result<(), Lost> {
         let body = Bytes::from(message.to_json());
@@ -196,6 +160,13 @@ impl Postman {
             if !self.allows(&letterbox.url) {
                 return Err(Lost::Forbidden);
             }
+            let turn = match terms.line {
+                Some(line) => tokio::select! {
+                    turn = line.acquire() => Some(turn),
+                    () = terms.give_up.cancelled() => return Err(Lost::GivenUp),
+                },
+                None => None,
+            };
             if letterbox.uses_left == 0 || self.left(letterbox) <= SignedDuration::ZERO {
                 return Err(Lost::UsedUp);
             }
@@ -203,7 +174,9 @@ impl Postman {
             if !may_post(letterbox.uses_left).await {
                 return Err(Lost::HandedOver);
             }
-            let pause = match self.attempt(letterbox.url.clone(), body.clone()).await {
+            let attempt = self.attempt(letterbox.url.clone(), body.clone()).await;
+            drop(turn);
+            let pause = match attempt {
                 Attempt::Taken => return Ok(()),
                 Attempt::Refused(status) => return Err(Lost::Refused(status)),
                 Attempt::ComeBack(after) => after,
@@ -225,7 +198,10 @@ impl Postman {
             if letterbox.uses_left == 0 || !in_time {
                 return Err(Lost::UsedUp);
             }
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = terms.give_up.cancelled() => return Err(Lost::GivenUp),
+            }
         }
     }
 

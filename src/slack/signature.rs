@@ -52,11 +52,12 @@ impl SigningSecrets {
         }
     }
 
-    /// Checks that `body` was signed by Slack with one of our secrets, within [`MAX_SKEW_SECONDS`] of `now`.
+    /// Checks that `body` was signed by Slack with one of our secrets, within [`MAX_SKEW_SECONDS`] of `now`. Returns
+    /// when it was signed, by Slack's clock: the same for whoever sends it again.
     ///
     /// # Errors
     /// Returns the [`Refusal`] that applies first: headers, form, stamp, signature.
-    pub fn verify(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<(), Refusal> {
+    pub fn verify(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<Timestamp, Refusal> {
         let stamp = only(headers, &TIMESTAMP_HEADER)?;
         let signed_at = seconds(stamp)?;
         let signature = digest(only(headers, &SIGNATURE_HEADER)?)?;
@@ -70,7 +71,11 @@ impl SigningSecrets {
             let mac = absorb(mac.clone(), stamp.as_bytes(), body);
             mac.verify_slice(&signature).is_ok() | matched
         });
-        if matches { Ok(()) } else { Err(Refusal::Wrong) }
+        if !matches {
+            return Err(Refusal::Wrong);
+        }
+        // Its twelve digits reach further than time does, but its skew does not.
+        Timestamp::from_second(signed_at).map_err(|_| Refusal::Malformed)
     }
 }
 

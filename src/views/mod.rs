@@ -61,6 +61,8 @@ pub fn draw(reply: &Reply, look: &Look<'_>) -> Message {
             sharer,
             watched_until,
         } => {
+            // Others see a shared card too, and it says nothing of one of them.
+            let watched_until = watched_until.filter(|_| look.place != Place::SharedCard);
             let watched = watched_until.map_or(Watched::No, Watched::Until);
             session::card(session, sharer.as_ref(), watched, look)
         }

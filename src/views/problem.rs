@@ -56,6 +56,10 @@ fn sentence(problem: &Problem, look: &Look<'_>) -> Mrkdwn {
         Problem::CameToNothing => Mrkdwn::new(
             "This very request was here before, and nothing was created then. Type the command once more to try again.",
         ),
+        Problem::NoLetterbox => Mrkdwn::new(
+            "This app could not tell you here: it posts nothing to the address that Slack gave with your request. \
+             Nothing was begun. Please tell whoever runs this app.",
+        ),
         Problem::NoStore => Mrkdwn::new(
             "This app cannot remember anything just now, so it did not even begin: it keeps no watch, and creates no \
              session of which it cannot make sure that there will be only one. Try again in a minute; if it happens \

@@ -42,7 +42,7 @@ pub(super) enum Watched {
     NoLonger,
 }
 
-/// The card for a session: for its asker, or masked for a whole channel, which hears nothing of who watches.
+/// The card for a session: for its asker, or masked where it stands in a channel or answers a press there.
 pub(super) fn card(session: &Session, sharer: Option<&UserId>, watched: Watched, look: &Look<'_>) -> Message {
     let phone = phone(session, look.place);
     let pending = session.status == Status::Pending;
@@ -63,11 +63,6 @@ pub(super) fn card(session: &Session, sharer: Option<&UserId>, watched: Watched,
         blocks.push(Block::section(Text::mrkdwn(expiry(expires_at, look.now))));
     }
     blocks.extend(warnings(session, look.now).map(|words| Block::section(Text::mrkdwn(words))));
-    let watched = if look.place == Place::SharedCard {
-        Watched::No
-    } else {
-        watched
-    };
     blocks.extend(watch_words(watched, look.now).map(|words| Block::section(Text::mrkdwn(words))));
     blocks.extend(buttons(session, sharer, watched, link, look));
     blocks.extend(small_print(session, sharer));

@@ -27,26 +27,18 @@ pub struct Notice<'a> {
 
 /// The session, of whose changes its asker hears from now on.
 pub(super) fn watching(session: &Session, until: Timestamp, look: &Look<'_>) -> Message {
-    session::card(session, None, Watched::Until(until), &for_one(look))
+    session::card(session, None, Watched::Until(until), look)
 }
 
 /// The session, of whose changes its asker hears no longer.
 pub(super) fn unwatched(id: &SessionId, session: Option<&Session>, look: &Look<'_>) -> Message {
     if let Some(session) = session {
-        return session::card(session, None, Watched::NoLonger, &for_one(look));
+        return session::card(session, None, Watched::NoLonger, look);
     }
     let text = Mrkdwn::new("You will not hear of the session ")
         .code(id.as_str())
         .own(" any more.");
     Message::ephemeral(text.clone(), vec![Block::section(Text::mrkdwn(text))])
-}
-
-/// On a card that others see, the presser alone is answered.
-fn for_one<'a>(look: &Look<'a>) -> Look<'a> {
-    Look {
-        place: Place::Command,
-        ..*look
-    }
 }
 
 /// What a watch says at its end.
@@ -103,7 +95,11 @@ fn words(notice: &Notice<'_>, look: &Look<'_>) -> Mrkdwn {
 /// "The sandbox session of … with the agent …", as far as it is known.
 fn whose(text: Mrkdwn, notice: &Notice<'_>) -> Mrkdwn {
     match notice.session {
-        Some(session) => session::whose(text.own("The sandbox session"), session.phone.as_deref(), session),
+        Some(session) => {
+            // A watch may have begun on a card that others see.
+            let phone = session::phone(session, Place::SharedCard);
+            session::whose(text.own("The sandbox session"), phone.as_deref(), session)
+        }
         None => text.own("The sandbox session you watch"),
     }
 }

@@ -226,7 +226,6 @@ pub fn watch(user: &str, session: &str) -> Watch {
         response_url: URL.into(),
         arrived_at: at(0),
         uses_left: 4,
-        last_status: None,
         not_found: 0,
     }
 }

@@ -52,7 +52,7 @@ async fn who_types_watch_hears_when_the_tester_has_activated_the_session() {
         house.passes(SignedDuration::from_mins(3));
         house.kapso.activate(ID);
         assert_snapshot!(hears(house, &confirmed).await, @"
-        🟢 The sandbox session of +12345678901 with the agent Customer Support Agent is active now, 3 minutes after it was created. Messages from this phone to the sandbox number reach the agent.
+        🟢 The sandbox session of •••• 8901 with the agent Customer Support Agent is active now, 3 minutes after it was created. Messages from this phone to the sandbox number reach the agent.
         [ Show the session ]
         Session 123e4567-e89b-12d3-a456-426614174000
         ");
@@ -85,11 +85,11 @@ async fn each_end_is_told_in_its_own_words() {
     for (end, says) in [
         (
             "expired",
-            "⚫ The sandbox session of +12345678901 with the agent Customer Support Agent has expired",
+            "⚫ The sandbox session of •••• 8901 with the agent Customer Support Agent has expired",
         ),
         (
             "superseded",
-            "🔵 The sandbox session of +12345678901 with the agent Customer Support Agent was superseded",
+            "🔵 The sandbox session of •••• 8901 with the agent Customer Support Agent was superseded",
         ),
     ] {
         house(async |house| {
@@ -156,7 +156,7 @@ async fn who_hears_nothing_for_28_minutes_is_told_so_and_can_go_on() {
         house.passes(SignedDuration::from_mins(28));
         let goodbye = house.hears_after(&confirmed).await;
         assert_snapshot!(plain::text(&goodbye.message), @"
-        ⏳ The sandbox session of +12345678901 with the agent Customer Support Agent is not active yet, and I stop watching now: Slack lets an app answer for half an hour. Press to go on.
+        ⏳ The sandbox session of •••• 8901 with the agent Customer Support Agent is not active yet, and I stop watching now: Slack lets an app answer for half an hour. Press to go on.
         [ Go on watching ]  [ Show the session ]
         Session 123e4567-e89b-12d3-a456-426614174000
         ");
@@ -300,7 +300,12 @@ async fn a_press_on_a_shared_card_is_answered_to_the_presser_alone() {
         let watched = house.presses(&shared, "watch").await;
         assert_eq!(watched.message["replace_original"], false);
         assert_eq!(watched.message["response_type"], "ephemeral");
-        assert!(plain::text(&watched.message).contains("you will hear here"));
+        let text = plain::text(&watched.message);
+        assert!(text.contains("you will hear here"), "{text}");
+        assert!(
+            text.contains("•••• 8901") && !text.contains("+12345678901"),
+            "as on the card that was pressed: {text}"
+        );
         let refreshed = house.presses(&shared, "refresh").await;
         assert!(
             !plain::text(&refreshed.message).contains("you will hear here"),
@@ -415,6 +420,23 @@ async fn an_answer_that_is_late_leaves_two_posts_for_the_news() {
         house.passes(LOOK);
         hears(house, &confirmed).await;
         assert_eq!(house.slack.posts(), 4);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_replayed_command_lives_no_longer_than_the_first() {
+    house(async |house| {
+        let response_url = format!("{}/response/first", house.slack.origin());
+        let slip = house.slip("watch 123e4567-e89b-12d3-a456-426614174000", Some(&response_url));
+        let until = |body: &str| {
+            let (_, until) = body.split_once("Watching until <!date^").unwrap();
+            until.split_once('^').unwrap().0.to_owned()
+        };
+        let first = until(&house.answers(&slip).await.body);
+        house.passes(SignedDuration::from_mins(4));
+        let replayed = until(&house.answers(&slip).await.body);
+        assert_eq!(replayed, first);
     })
     .await;
 }

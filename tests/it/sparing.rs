@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use kapso_slack::jobs::Watch;
-use kapso_slack::jobs::budget::{AHEAD, PER_PAGE, Plan, plan};
+use kapso_slack::jobs::budget::{AHEAD, List, PER_PAGE, Plan, plan};
 use kapso_slack::jobs::watch::{Next, Seen, decide};
 use kapso_slack::kapso::Budget;
 use kapso_slack::kapso::Status;
@@ -97,15 +97,16 @@ fn watching(many: u32, sessions: u32, unlisted: u32, limit: u32) -> Outcome {
         page: (n >= unlisted).then(|| n * sessions / many / PER_PAGE),
     });
     let mut waiting: Vec<_> = waiting.collect();
-    let (mut now, mut longest, mut known, mut turn) = (0, 0, None, 0);
+    let (mut now, mut longest, mut list, mut turn) = (0, 0, List::default(), 0);
     let end = 20 * WINDOW;
     while now < end {
         let budget = key.budget(now);
+        let time = at(0) + SignedDuration::from_millis(now);
         let overdue = now - waiting.iter().map(|waiting| waiting.due).min().unwrap();
         let due = waiting.iter().filter(|waiting| waiting.due <= now).count();
-        let mut planned = plan(due.try_into().unwrap(), known.map(|(_, pages)| pages), budget, turn);
+        let mut planned = plan(due.try_into().unwrap(), &list, budget, turn, time);
         if let Plan::AskUnlisted { overdue: by } = planned {
-            planned = if overdue > milliseconds(by.try_into().unwrap()) {
+            planned = if overdue > milliseconds(by) {
                 Plan::Ask
             } else {
                 Plan::ReadPage
@@ -117,14 +118,16 @@ fn watching(many: u32, sessions: u32, unlisted: u32, limit: u32) -> Outcome {
                 longest = longest.max(longest_due.look(now));
             }
             Plan::ReadPage => {
-                let page = known.map_or(0, |(page, _)| page + 1) % pages;
-                known = Some((page, pages));
+                let page = list.next();
                 let by = now + milliseconds(AHEAD);
+                let mut shows = false;
                 for waiting in &mut waiting {
-                    if waiting.page == Some(page) && waiting.due <= by {
+                    if waiting.page == Some(page - 1) && waiting.due <= by {
+                        shows = true;
                         longest = longest.max(waiting.look(now));
                     }
                 }
+                list.was_read(page, pages, shows, time);
             }
             _ => {
                 now += 250;
@@ -157,6 +160,9 @@ fn sixty_and_a_thousand_hear_within_a_minute_and_a_fifth_stays_free() {
         (1_000, 5_000, 0, 100),
         (1_000, 1_000, 10, 100),
         (1_000, 2_000, 5, 100),
+        // What lists never show.
+        (60, 500, 60, 100),
+        (40, 500, 20, 100),
     ] {
         let result = watching(many, sessions, unlisted, limit);
         let what = format!("{many} watches of {sessions} sessions at {limit} a minute: {result:?}");
@@ -173,24 +179,48 @@ fn sixty_and_a_thousand_hear_within_a_minute_and_a_fifth_stays_free() {
 fn what_is_cheaper_is_asked() {
     let left = |left| Budget { limit: 100, left };
     let fresh = left(100);
-    let unlisted = |ms| Plan::AskUnlisted {
-        overdue: Duration::from_millis(ms),
+    let unknown = List::default();
+    // Read through in 10 s, at the start.
+    let of = |pages| {
+        let mut list = List::default();
+        list.was_read(1, pages, true, at(-10));
+        list.was_read(pages, pages, true, at(0));
+        list
     };
-    for (due, pages, budget, turn, planned) in [
-        (0, None, fresh, 1, Plan::Nothing),
-        (1, None, fresh, 1, Plan::Ask),
-        (2, None, fresh, 1, Plan::ReadPage),
-        (60, Some(60), fresh, 1, Plan::Ask),
-        (61, Some(60), fresh, 1, Plan::ReadPage),
-        (61, Some(60), fresh, 5, unlisted(45_000)),
-        (60, Some(60), fresh, 5, Plan::Ask),
-        (5, Some(0), fresh, 1, Plan::ReadPage),
-        (1_000, Some(10), left(21), 1, Plan::ReadPage),
-        (1_000, Some(10), left(20), 1, Plan::Nothing),
-        (1_000, Some(10), left(0), 5, Plan::Nothing),
+    let half_read = {
+        let mut list = List::default();
+        list.was_read(1, 60, true, at(0));
+        list
+    };
+    let useless = {
+        let mut list = List::default();
+        list.was_read(1, 1, false, at(0));
+        list
+    };
+    let unlisted = |ms| Plan::AskUnlisted {
+        overdue: SignedDuration::from_millis(ms),
+    };
+    for (due, list, budget, turn, seconds, planned) in [
+        (0, unknown, fresh, 1, 0, Plan::Nothing),
+        (1, unknown, fresh, 1, 0, Plan::Ask),
+        (2, unknown, fresh, 1, 0, Plan::ReadPage),
+        (60, of(60), fresh, 1, 0, Plan::Ask),
+        (61, of(60), fresh, 1, 0, Plan::ReadPage),
+        (61, of(60), fresh, 2, 0, unlisted(45_000)),
+        (61, half_read, fresh, 2, 0, Plan::ReadPage),
+        (3, of(2), fresh, 2, 0, unlisted(10_000)),
+        (60, of(60), fresh, 2, 0, Plan::Ask),
+        // What was said of the list is believed for a minute.
+        (2, of(60), fresh, 1, 59, Plan::Ask),
+        (2, of(60), fresh, 1, 60, Plan::ReadPage),
+        (1_000, useless, fresh, 1, 59, Plan::Ask),
+        (1_000, useless, fresh, 1, 60, Plan::ReadPage),
+        (1_000, of(10), left(21), 1, 0, Plan::ReadPage),
+        (1_000, of(10), left(20), 1, 0, Plan::Nothing),
+        (1_000, of(10), left(0), 2, 0, Plan::Nothing),
     ] {
-        let case = format!("{due} due, {pages:?} pages, {budget:?}, turn {turn}");
-        assert_eq!(plan(due, pages, budget, turn), planned, "{case}");
+        let case = format!("{due} due, {list:?}, {budget:?}, turn {turn}, after {seconds} s");
+        assert_eq!(plan(due, &list, budget, turn, at(seconds)), planned, "{case}");
     }
     assert_eq!(fresh.pace(), Duration::from_millis(750));
     assert_eq!(Budget { limit: 500, left: 0 }.pace(), Duration::from_millis(150));
@@ -202,7 +232,11 @@ proptest! {
         due in any::<u64>(), pages in any::<Option<u32>>(), limit in any::<u32>(), left in any::<u32>(), turn in any::<u64>(),
     ) {
         let budget = Budget { limit, left };
-        let asks = plan(due, pages, budget, turn) != Plan::Nothing;
+        let mut list = List::default();
+        if let Some(pages) = pages {
+            list.was_read(1, pages, true, at(0));
+        }
+        let asks = plan(due, &list, budget, turn, at(0)) != Plan::Nothing;
         prop_assert_eq!(asks, due > 0 && left.min(limit) > limit / 5);
         let at_this_pace = 60_000 / budget.pace().as_millis();
         prop_assert!(at_this_pace <= u128::from((limit - limit / 5).max(1)));
