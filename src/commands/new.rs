@@ -52,8 +52,8 @@ pub(super) async fn new(kapso: &Client, ledger: &Ledger, asker: &Asker, wanted: 
         return (Reply::Problem(Problem::NoStore), None);
     };
     let subject = fingerprint(&[&asker.who.team, &asker.who.user, wanted.phone.as_str()]);
-    let ask_first = wanted.answers.is_none();
-    match ledger.begin_creation(&trigger, &subject, ask_first).await {
+    let answers = wanted.answers.as_ref().map(Question::as_str);
+    match ledger.begin_creation(&trigger, &subject, answers).await {
         Some(Begun::First) => create(kapso, ledger, &trigger, wanted).await,
         Some(Begun::Recent(earlier)) => {
             let wanted = NewSession {
@@ -67,6 +67,7 @@ pub(super) async fn new(kapso: &Client, ledger: &Ledger, asker: &Asker, wanted: 
             Some(Created::Nothing | Created::Asked) => (Reply::Problem(Problem::CameToNothing), None),
             Some(Created::Unsure) | None => (Reply::Problem(Problem::Unsure), None),
         },
+        Some(Begun::Unasked) => (Reply::Problem(Problem::StaleButton), None),
         None => (Reply::Problem(Problem::NoStore), None),
     }
 }

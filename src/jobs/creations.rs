@@ -30,6 +30,18 @@ pub enum Begun {
     Recent(Creation),
     /// It was here before, and must not ask again.
     Again(Creation),
+    /// It answers a question that nobody was asked, or that is forgotten. This one must not ask.
+    Unasked,
+}
+
+/// Why a command may ask for what another has asked for a moment ago.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consent<'a> {
+    /// It may not, if it has done so since then: whoever typed it is asked first.
+    AskSince(Timestamp),
+    /// They said yes when they were asked about the command with this fingerprint. The question is forgotten before
+    /// the yes is, so that a yes is good once.
+    To(&'a str),
 }
 
 /// A creation that was begun.
@@ -88,8 +100,8 @@ pub fn fingerprint(parts: &[&str]) -> String {
 
 impl Store {
     /// Writes down, before it asks, that the command with the fingerprint `trigger` asks Kapso to create something for
-    /// `subject`, such as one person and one phone number. Not if another has done so since `ask_since`, unless that
-    /// has come to nothing.
+    /// `subject`, such as one person and one phone number. Not without `consent`, unless what another has asked for has
+    /// come to nothing.
     ///
     /// # Errors
     /// Then nobody knows, and it must not ask.
@@ -98,7 +110,7 @@ impl Store {
         trigger: &str,
         subject: &str,
         now: Timestamp,
-        ask_since: Option<Timestamp>,
+        consent: Consent<'_>,
     ) -> Result<Begun, StoreError> {
         self.check_file().await?;
         let mut transaction = self.pool.begin().await?;
@@ -111,8 +123,8 @@ impl Store {
             .fetch_optional(&mut *transaction)
             .await?;
         let known = known.as_ref().map(creation).transpose()?;
-        let recent = match ask_since {
-            Some(since) => {
+        let recent = match consent {
+            Consent::AskSince(since) => {
                 let recent = query(
                     "SELECT created_at, outcome FROM kapso_slack_creations
                      WHERE subject_hash = $1 AND created_at >= $2
@@ -122,7 +134,18 @@ impl Store {
                 let recent = recent.bind(subject.to_owned()).bind(since.as_millisecond());
                 recent.fetch_optional(&mut *transaction).await?
             }
-            None => None,
+            Consent::To(question) if known.is_none() => {
+                let asked = query(
+                    "SELECT trigger_hash FROM kapso_slack_creations
+                     WHERE trigger_hash = $1 AND subject_hash = $2 AND outcome = '!asked'",
+                );
+                let asked = asked.bind(question.to_owned()).bind(subject.to_owned());
+                if asked.fetch_optional(&mut *transaction).await?.is_none() {
+                    return Ok(Begun::Unasked);
+                }
+                None
+            }
+            Consent::To(_) => None,
         };
         let recent = recent.as_ref().map(creation).transpose()?;
         match (known, recent.clone()) {
@@ -174,15 +197,15 @@ fn creation(row: &AnyRow) -> Result<Creation, StoreError> {
 
 impl Ledger {
     /// Writes down, before it asks, that the command with the fingerprint `trigger` asks Kapso to create something;
-    /// with `ask_first`, not if it was asked for a moment ago. Whoever comes second waits for the outcome of the first.
-    /// `None` if the store does not work: then nobody must ask.
-    pub async fn begin_creation(&self, trigger: &str, subject: &str, ask_first: bool) -> Option<Begun> {
+    /// unless it `answers` a question, not if it was asked for a moment ago. Whoever comes second waits for the outcome
+    /// of the first. `None` if the store does not work: then nobody must ask.
+    pub async fn begin_creation(&self, trigger: &str, subject: &str, answers: Option<&str>) -> Option<Begun> {
         let Opened { store, .. } = self.access.opened()?;
         let now = self.clock.now();
-        let ask_since = ask_first.then_some(now - SAME_AGAIN);
+        let consent = answers.map_or(Consent::AskSince(now - SAME_AGAIN), Consent::To);
         let give_up = Instant::now() + UNDER_WAY.unsigned_abs();
         loop {
-            let beginning = store.begin_creation(trigger, subject, now, ask_since);
+            let beginning = store.begin_creation(trigger, subject, now, consent);
             let begun = self.asked(beginning).await.ok()?;
             match &begun {
                 Begun::Again(Creation {

@@ -24,7 +24,7 @@ const CLAIMED_MAX: u32 = 256;
 /// How long anything is kept: a `response_url` lives for 30 minutes.
 const KEPT: SignedDuration = SignedDuration::from_mins(30);
 /// How long a creation is remembered. A command can come again for five minutes as a replay, which is as long as its
-/// signature is good, and for 30 minutes as an owed answer; a question about another one may stand for hours.
+/// signature is good, and for 30 minutes as an owed answer; a question about another one is good for as long.
 const CREATION_KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// What became of an answer that was to be stored.
 #[derive(Clone, Debug)]

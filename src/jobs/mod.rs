@@ -19,7 +19,7 @@ pub mod watch;
 pub mod watcher;
 mod watches;
 
-pub use creations::{Begun, Created, Creation, fingerprint};
+pub use creations::{Begun, Consent, Created, Creation, fingerprint};
 pub use error::StoreError;
 pub use job::{Claimed, Held, Job, JobId, Kind, Lease, Line, Owed, Wanted, Worker};
 pub use ledger::{Kept, Ledger, RENEWAL};

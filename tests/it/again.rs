@@ -217,6 +217,8 @@ async fn a_yes_with_a_value_we_never_wrote_creates_nothing() {
                 &genuine.replace("v1", "v2"),
                 &genuine.to_uppercase(),
                 &genuine.replacen(':', ":0", 1),
+                &format!("v1:{}:{phone}", "a".repeat(64)),
+                &format!("{head}:+12345678902"),
                 &format!("v1:{}:{phone}", "g".repeat(64)),
             ]
             .map(str::to_owned);

@@ -1,7 +1,7 @@
 //! A command asks Kapso to create something once, whoever asks again.
 
 use futures_util::future::join_all;
-use kapso_slack::jobs::{Begun, Created, Creation, fingerprint};
+use kapso_slack::jobs::{Begun, Consent, Created, Creation, fingerprint};
 use kapso_slack::kapso::SessionId;
 
 use crate::databases::{at, on_both};
@@ -24,7 +24,7 @@ async fn of_many_who_begin_the_same_creation_one_is_first() {
         let replicas = database.replicas(4).await;
         let trigger = fingerprint(&["1334522460933.738474920"]);
         let subject = fingerprint(&["U1", "+12345678901"]);
-        let since = Some(at(-60));
+        let since = Consent::AskSince(at(-60));
         let beginning = (0..12).map(|n| replicas[n % 4].begin_creation(&trigger, &subject, at(0), since));
         let begun: Vec<_> = join_all(beginning).await.into_iter().map(Result::unwrap).collect();
         assert_eq!(begun.iter().filter(|begun| **begun == Begun::First).count(), 1);
@@ -53,7 +53,7 @@ async fn of_many_who_ask_for_the_same_at_once_one_is_first_and_the_others_are_as
         let beginning = triggers
             .iter()
             .enumerate()
-            .map(|(n, trigger)| replicas[n % 4].begin_creation(trigger, "subject", at(0), Some(at(-60))));
+            .map(|(n, trigger)| replicas[n % 4].begin_creation(trigger, "subject", at(0), Consent::AskSince(at(-60))));
         let begun: Vec<_> = join_all(beginning).await.into_iter().map(Result::unwrap).collect();
         assert_eq!(begun.iter().filter(|begun| **begun == Begun::First).count(), 1);
         let asked = Begun::Recent(creation(0, None));
@@ -69,7 +69,7 @@ async fn what_came_to_something_a_moment_ago_is_asked_about_and_nothing_else() {
         let begin = |trigger: &'static str, subject: &'static str, now: i64| {
             let store = store.clone();
             async move {
-                let since = Some(at(now - 60));
+                let since = Consent::AskSince(at(now - 60));
                 store.begin_creation(trigger, subject, at(now), since).await.unwrap()
             }
         };
@@ -92,8 +92,28 @@ async fn what_came_to_something_a_moment_ago_is_asked_about_and_nothing_else() {
         store.finish_creation("f", &Created::Unsure).await.unwrap();
         let unsure = creation(3, Some(Created::Unsure));
         assert_eq!(begin("g", "another's", 4).await, Begun::Recent(unsure), "nobody knows");
-        let yes = store.begin_creation("h", "another's", at(5), None).await.unwrap();
-        assert_eq!(yes, Begun::First, "who said yes is not asked again");
+        let say_yes = async |trigger, subject, question| {
+            let said = store.begin_creation(trigger, subject, at(5), Consent::To(question));
+            said.await.unwrap()
+        };
+        let first = say_yes("h", "another's", "g").await;
+        assert_eq!(first, Begun::First, "who said yes is not asked again");
+        for (subject, question, why) in [
+            ("another's", "z", "a question that nobody was asked"),
+            ("another's", "f", "no question"),
+            ("mine", "g", "another's question"),
+        ] {
+            assert_eq!(say_yes("i", subject, question).await, Begun::Unasked, "{why}");
+        }
+        // The question is forgotten, and the yes to it is not.
+        assert!(store.forget_creations(at(5)).await.unwrap() > 0);
+        assert_eq!(say_yes("h", "another's", "g").await, Begun::Again(creation(5, None)));
+        store.forget_creations(at(6)).await.unwrap();
+        assert_eq!(
+            say_yes("h", "another's", "g").await,
+            Begun::Unasked,
+            "a yes is good once"
+        );
     })
     .await;
 }
