@@ -35,7 +35,7 @@ impl Listing {
     pub fn next(&self) -> Option<u32> {
         let more = match self.page.total_pages {
             Some(pages) => self.number < pages,
-            None => self.page.sessions.len() >= PER_PAGE as usize,
+            None => self.page.count >= PER_PAGE as usize,
         };
         more.then_some(self.number + 1)
     }
@@ -47,7 +47,7 @@ impl Listing {
             Some(count) => count == 0,
             None => self.number == 1 && self.page.total_pages.unwrap_or(0) == 0,
         };
-        none && self.page.sessions.is_empty()
+        none && self.page.count == 0
     }
 }
 

@@ -479,3 +479,17 @@ async fn no_list_and_no_unmasked_card_goes_to_a_channel() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn sessions_that_cannot_be_read_are_not_said_not_to_be_there() {
+    house(async |house| {
+        house.kapso_answers(200, json!({"data": [{"id": "x"}]}).to_string());
+        let read = house.reads("/sandbox list").await;
+        assert!(!read.contains("There are no sessions yet"), "{read}");
+        let unreadable = vec![json!({"id": "x"}); 10];
+        house.kapso_answers(200, json!({ "data": unreadable }).to_string());
+        let list = house.types("/sandbox list").await;
+        assert_eq!(turns(&list.message), ["Next page"], "{list:?}");
+    })
+    .await;
+}
