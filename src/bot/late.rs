@@ -99,8 +99,16 @@ impl Bot {
             received: Instant::now(),
         };
         let (order, work) = self.begin(asked, command);
-        let finishing = Arc::clone(self).finish_late(order, work, Kept::Stored(held.lease), letterbox);
-        self.tasks.spawn(finishing);
+        let (bot, kept) = (Arc::clone(self), Kept::Stored(held.lease));
+        if letterbox
+            .as_ref()
+            .is_some_and(|letterbox| self.postman.is_over(letterbox))
+        {
+            // Nobody would hear of it any more, so it is not done: least of all if it creates something.
+            self.tasks.spawn(async move { bot.is_over(&order, &kept).await });
+        } else {
+            self.tasks.spawn(bot.finish_late(order, work, kept, letterbox));
+        }
     }
 
     /// Posts a message; if Slack refuses it and it has pictures, then without them. Slack fetches a picture when it
@@ -188,6 +196,13 @@ impl Bot {
                 return;
             }
         }
+    }
+
+    /// Counts an answer as lost whose `response_url` takes nothing any more.
+    async fn is_over(&self, order: &Order, kept: &Kept) {
+        let outcome = Outcome::from(commands::Reply::Problem(Problem::NoAnswer));
+        self.note(order, &outcome, Err(Lost::UsedUp));
+        self.ledger.settle(kept).await;
     }
 
     fn handed_over(&self, order: &Order) {

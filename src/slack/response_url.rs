@@ -135,6 +135,12 @@ impl Postman {
         })
     }
 
+    /// Whether the letterbox takes nothing any more.
+    #[must_use]
+    pub fn is_over(&self, letterbox: &Letterbox) -> bool {
+        self.left(letterbox) <= SignedDuration::ZERO
+    }
+
     /// Posts `message`, trying again where that can help. Before each try, `may_post` is asked, and told how many uses
     /// are left after it.
     ///
@@ -167,7 +173,7 @@ impl Postman {
                 },
                 None => None,
             };
-            if letterbox.uses_left == 0 || self.left(letterbox) <= SignedDuration::ZERO {
+            if letterbox.uses_left == 0 || self.is_over(letterbox) {
                 return Err(Lost::UsedUp);
             }
             letterbox.uses_left -= 1;

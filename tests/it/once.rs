@@ -2,12 +2,13 @@
 
 use futures_util::future::join_all;
 use http::StatusCode;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use kapso_slack::demo::{Fault, plain};
-use serde_json::Value;
+use kapso_slack::jobs::{Ask, Consent, Job, Payload, fingerprint};
+use serde_json::{Value, json};
 
 use crate::creating::{NEW, created, posts};
-use crate::databases::Database;
+use crate::databases::{Database, USER, late, who};
 use crate::house::{House, plan};
 use crate::knock::{Knock, answers_at};
 use crate::program::{Folder, Program, World};
@@ -215,4 +216,59 @@ async fn a_process_that_is_killed_with_the_session_in_its_hands_is_followed_by_o
     assert_eq!(asked(&world), 1);
     restarted.is_sent("TERM").await;
     assert_eq!(restarted.ends().await.code, Some(0));
+}
+
+/// A `new` that was stored so long ago, as a process leaves it that is killed.
+fn left(ago: SignedDuration) -> (Job, String) {
+    let Payload::Late(mut late) = late(0).payload else {
+        panic!("a late answer");
+    };
+    let trigger = fingerprint(&["left"]);
+    late.ask = Ask::Typed("new +12345678901".to_owned());
+    late.session = None;
+    late.trigger = Some(trigger.clone());
+    late.arrived_at = "2026-11-23T10:00:00Z".parse::<Timestamp>().unwrap() - ago;
+    let arrived_at = late.arrived_at;
+    (Job::new(Payload::Late(late), arrived_at), trigger)
+}
+
+/// What was begun is forgotten after a day, so that the answer that is owed for it must not be gone on with.
+#[tokio::test]
+async fn what_nobody_can_be_told_of_any_more_is_not_created() {
+    for (ago, was_begun) in [
+        (SignedDuration::from_mins(29), false),
+        (SignedDuration::from_hours(5), false),
+        (SignedDuration::from_hours(25), false),
+        (SignedDuration::from_hours(25), true),
+    ] {
+        let database = Database::sqlite();
+        let store = database.open().await;
+        let (job, trigger) = left(ago);
+        if was_begun {
+            let subject = fingerprint(&[&who(USER).team, USER, "+12345678901"]);
+            let consent = Consent::AskSince(job.created_at);
+            let begun = store.begin_creation(&trigger, &subject, job.created_at, consent);
+            begun.await.unwrap();
+        }
+        store.add(&job, None).await.unwrap();
+        store.close().await;
+        let url = database.url.clone();
+        plan()
+            .creating()
+            .set(move |settings| {
+                settings.database = url;
+                settings.response_hosts = vec!["hooks.slack.com".parse().unwrap()];
+            })
+            .house(async |house| {
+                let line = house.logs("command").await;
+                assert_eq!(
+                    (&line["verb"], &line["answer"]),
+                    (&json!("new"), &json!("lost")),
+                    "{ago}"
+                );
+                assert_eq!(posts(house), 0, "{ago} ago, begun: {was_begun}");
+                house.expects_complaint("answers in the store were too old");
+            })
+            .await;
+    }
 }
