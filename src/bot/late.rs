@@ -98,7 +98,9 @@ impl Bot {
             place: late.place,
             received: Instant::now(),
         };
-        let (order, work) = self.begin(asked, command);
+        // Whatever was done for it before: that nothing was can be said of new commands alone. Should this process be
+        // about to stop, it hands the answer over like others.
+        let (order, work) = self.begin(asked, command, true);
         let (bot, kept) = (Arc::clone(self), Kept::Stored(held.lease));
         if letterbox
             .as_ref()

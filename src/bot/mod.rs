@@ -186,15 +186,16 @@ impl Bot {
     }
 
     fn carry(self: &Arc<Self>, asked: Asked, command: Command) -> Carried {
+        let is_taken = !self.stopping.is_cancelled();
         Carried {
             bot: Arc::clone(self),
-            unfinished: Some(self.begin(asked, command)),
+            unfinished: Some(self.begin(asked, command, is_taken)),
             kept: Kept::InMemory,
             _owed: self.tasks.token(),
         }
     }
 
-    fn begin(self: &Arc<Self>, asked: Asked, command: Command) -> (Arc<Order>, Work) {
+    fn begin(self: &Arc<Self>, asked: Asked, command: Command, is_taken: bool) -> (Arc<Order>, Work) {
         let order = Arc::new(Order {
             asked,
             verb: command.name(),
@@ -207,7 +208,7 @@ impl Bot {
         });
         let (bot, ordered) = (Arc::clone(self), Arc::clone(&order));
         let work = async move {
-            let working = AssertUnwindSafe(bot.carry_out(command, &ordered)).catch_unwind();
+            let working = AssertUnwindSafe(bot.carry_out(command, &ordered, is_taken)).catch_unwind();
             working.await.unwrap_or_else(|_panic| {
                 tracing::error!(request_id = ordered.asked.asker.request_id, "a command panicked");
                 bot.instead(Problem::Broken, &ordered)
@@ -216,13 +217,13 @@ impl Bot {
         (order, Box::pin(work))
     }
 
-    async fn carry_out(&self, command: Command, order: &Order) -> (Outcome, Message) {
-        let outcome = if self.stopping.is_cancelled() {
-            Reply::Problem(Problem::Stopping).into()
-        } else if order.kept_back > 0 && self.letterbox(order).is_none() {
+    async fn carry_out(&self, command: Command, order: &Order, is_taken: bool) -> (Outcome, Message) {
+        let outcome = if is_taken && order.kept_back > 0 && self.letterbox(order).is_none() {
             Reply::Problem(Problem::NoLetterbox).into()
-        } else {
+        } else if is_taken {
             self.commands.run(command, &order.asked.asker).await
+        } else {
+            Reply::Problem(Problem::Stopping).into()
         };
         let message = self.draw(&outcome.reply, order);
         (outcome, message)
