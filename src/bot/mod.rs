@@ -218,12 +218,11 @@ impl Bot {
     }
 
     async fn carry_out(&self, command: Command, order: &Order, is_taken: bool) -> (Outcome, Message) {
-        let outcome = if is_taken && order.kept_back > 0 && self.letterbox(order).is_none() {
-            Reply::Problem(Problem::NoLetterbox).into()
-        } else if is_taken {
-            self.commands.run(command, &order.asked.asker).await
-        } else {
-            Reply::Problem(Problem::Stopping).into()
+        let can_tell = order.kept_back == 0 || self.letterbox(order).is_some();
+        let outcome = match (is_taken, can_tell) {
+            (true, true) => self.commands.run(command, &order.asked.asker).await,
+            (true, false) => Reply::Problem(Problem::NoLetterbox).into(),
+            (false, _) => Reply::Problem(Problem::Stopping).into(),
         };
         let message = self.draw(&outcome.reply, order);
         (outcome, message)

@@ -133,7 +133,11 @@ impl Ledger {
         let (Kept::Stored(lease), Some(Opened { store, worker })) = (kept, self.access.opened()) else {
             return false;
         };
-        match self.asked(store.rearm(lease, payload, self.clock.now())).await {
+        let handing_over = async {
+            store.check_file().await?;
+            store.rearm(lease, payload, self.clock.now()).await
+        };
+        match self.asked(handing_over).await {
             Ok(released) => released || lease.worker == worker,
             // In a database that is there still, the lease runs out by itself.
             Err(_) => store.shared,

@@ -171,7 +171,6 @@ impl Store {
     /// # Errors
     /// The lease runs out by itself.
     pub async fn release(&self, lease: &Lease) -> Result<bool, StoreError> {
-        self.check_file().await?;
         let release = by_holder(
             "UPDATE kapso_slack_jobs SET leased_by = '', leased_until = 0
              WHERE id = $1 AND leased_by = $2 AND attempts = $3",
