@@ -93,9 +93,27 @@ pub fn broken(message: &Value) -> Vec<String> {
             "a button's label for screen readers has at most 75 characters",
         );
         primary += usize::from(button["style"] == "primary");
+        if let Some(confirm) = button.get("confirm") {
+            confirm_rules(confirm, &mut rule);
+        }
     }
     rule(primary <= 1, "a message has at most one primary button");
     broken
+}
+
+/// What holds for the dialog that asks before a button is pressed.
+fn confirm_rules(confirm: &Value, rule: &mut impl FnMut(bool, &str)) {
+    for (part, max) in [("title", 100), ("text", 300), ("confirm", 30), ("deny", 30)] {
+        let text = &confirm[part];
+        rule(
+            text["type"] == "plain_text" && (1..=max).contains(&length(&text["text"])),
+            &format!("a dialog's {part} is plain text of 1 to {max} characters"),
+        );
+    }
+    rule(
+        confirm.as_object().is_some_and(|parts| parts.len() == 4),
+        "a dialog has no parts but these four",
+    );
 }
 
 /// What holds for one block.

@@ -5,6 +5,7 @@
 use serde::Serialize;
 use url::Url;
 
+pub use super::button::{BUTTON_URL_MAX, Button, Dialog};
 use super::text::{Mrkdwn, clean};
 
 const HEADER_MAX: usize = 150;
@@ -14,13 +15,8 @@ const FIELDS_MAX: usize = 10;
 const CONTEXT_MAX: usize = 10;
 const CONTEXT_TEXT_MAX: usize = 2_000;
 const BUTTONS_MAX: usize = 25;
-const BUTTON_TEXT_MAX: usize = 75;
-const BUTTON_VALUE_MAX: usize = 2_000;
 const IMAGE_URL_MAX: usize = 3_000;
 const IMAGE_TEXT_MAX: usize = 2_000;
-const BUTTON_LABEL_MAX: usize = 75;
-/// The longest address a button may open.
-pub const BUTTON_URL_MAX: usize = 3_000;
 
 /// One block of a message. Made only through its functions, which keep Slack's limits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -94,7 +90,7 @@ impl Text {
         }
     }
 
-    fn plain_within(words: &str, max: usize) -> Self {
+    pub(super) fn plain_within(words: &str, max: usize) -> Self {
         let mut text = clean(words, max);
         if text.is_empty() {
             // Slack refuses an empty text and the whole message with it.
@@ -150,60 +146,6 @@ pub struct Fact<'a> {
     pub value: &'a str,
     /// Whether it is there to be copied letter by letter.
     pub code: bool,
-}
-
-/// A button.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "type", rename = "button")]
-pub struct Button {
-    action_id: &'static str,
-    text: Text,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    style: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    accessibility_label: Option<String>,
-}
-
-impl Button {
-    /// A button that comes back to us with `value`, which must fit Slack's 2,000 characters.
-    #[must_use]
-    pub fn action(action_id: &'static str, text: &'static str, value: &str) -> Self {
-        debug_assert!(value.len() <= BUTTON_VALUE_MAX);
-        Self {
-            action_id,
-            text: Text::plain_within(text, BUTTON_TEXT_MAX),
-            value: Some(super::text::cut(value, BUTTON_VALUE_MAX).into_owned()),
-            url: None,
-            style: None,
-            accessibility_label: None,
-        }
-    }
-
-    /// The same button with other words for screen readers, where several look alike.
-    #[must_use]
-    pub fn labelled(self, words: &str) -> Self {
-        Self {
-            accessibility_label: Some(clean(words, BUTTON_LABEL_MAX)),
-            ..self
-        }
-    }
-
-    /// The card's one primary button, which opens `address`. `None` if the address is longer than Slack takes.
-    #[must_use]
-    pub fn primary_link(action_id: &'static str, text: &'static str, address: &Url) -> Option<Self> {
-        (address.as_str().len() <= BUTTON_URL_MAX).then(|| Self {
-            action_id,
-            text: Text::plain_within(text, BUTTON_TEXT_MAX),
-            value: None,
-            url: Some(address.as_str().to_owned()),
-            style: Some("primary"),
-            accessibility_label: None,
-        })
-    }
 }
 
 impl Block {

@@ -4,6 +4,7 @@
 //! [`message::Message`], either in the HTTP response or through [`response_url`].
 
 pub mod blocks;
+mod button;
 pub mod command;
 pub mod interaction;
 pub mod message;
