@@ -7,11 +7,12 @@ use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::{Asked, Bot, Order, Work};
-use crate::commands::{self, Asker, Outcome, Problem};
+use crate::commands::{self, Asker, Outcome, Problem, Reply};
 use crate::jobs::{Ask, Held, Kept, Late, Lease, Payload, RENEWAL};
 use crate::slack::message::Message;
 use crate::slack::response_url::{Letterbox, Lost, Terms};
 use crate::telemetry::Delivery;
+use crate::views;
 
 impl Bot {
     /// Stores an answer before it is acknowledged by an empty 200.
@@ -40,7 +41,7 @@ impl Bot {
         order: Arc<Order>,
         work: Work,
         kept: Kept,
-        letterbox: Option<Letterbox>,
+        mut letterbox: Option<Letterbox>,
     ) {
         let (outcome, message) = tokio::select! {
             biased;
@@ -54,7 +55,7 @@ impl Bot {
                 self.instead(Problem::NoAnswer, &order)
             }
         };
-        let delivery = match letterbox {
+        let delivery = match &mut letterbox {
             Some(letterbox) => {
                 let payload = |uses_left| Payload::Late(late(&order, uses_left));
                 let request_id = &order.asked.asker.request_id;
@@ -67,7 +68,43 @@ impl Bot {
             return self.handed_over(&order);
         }
         self.note(&order, &outcome, delivery.map(|()| Delivery::Late));
+        // First of all nobody must do it again.
         self.ledger.settle(&kept).await;
+        let uses_left = letterbox.map_or(0, |letterbox| letterbox.uses_left());
+        self.follow_up(&order, &outcome.reply, delivery.is_ok(), uses_left)
+            .await;
+    }
+
+    /// Posts what follows an answer, if anything does, with what the answer has left of the `response_url` and what was
+    /// kept back for this. It is a courtesy: nobody does it again, and the end does not wait for it.
+    async fn follow_up(&self, order: &Order, reply: &Reply, taken: bool, uses_left: u32) {
+        let Asker {
+            request_id,
+            response_url,
+            arrived_at,
+            ..
+        } = &order.asked.asker;
+        let letterbox = self.postman.letterbox(response_url, *arrived_at);
+        let Some((message, letterbox)) = views::follow_up(reply, taken, &self.look(order)).zip(letterbox) else {
+            return;
+        };
+        let mut letterbox = letterbox.with_uses_left(uses_left + order.kept_back);
+        let payload = |uses_left| Payload::Late(late(order, uses_left));
+        let terms = Terms {
+            line: None,
+            give_up: &self.give_up,
+        };
+        let kept = Kept::InMemory;
+        let posted = self
+            .try_to_deliver(request_id, &mut letterbox, terms, &kept, &message, payload)
+            .await;
+        if let Err(lost) = posted {
+            tracing::warn!(
+                request_id,
+                lost = lost.to_string(),
+                "what follows an answer did not reach Slack"
+            );
+        }
     }
 
     /// Goes on with an answer whose process has ended, or has lost its lease.
@@ -119,7 +156,7 @@ impl Bot {
     pub(super) async fn deliver(
         &self,
         request_id: &str,
-        mut letterbox: Letterbox,
+        letterbox: &mut Letterbox,
         line: Option<&Semaphore>,
         kept: &Kept,
         message: &Message,
@@ -136,7 +173,7 @@ impl Bot {
             },
         };
         let posted = self
-            .try_to_deliver(request_id, &mut letterbox, terms, kept, message, &payload)
+            .try_to_deliver(request_id, letterbox, terms, kept, message, &payload)
             .await;
         let given_up = posted == Err(Lost::GivenUp);
         if given_up && self.ledger.hand_over(kept, &payload(letterbox.uses_left())).await {
@@ -208,7 +245,7 @@ impl Bot {
     }
 
     fn handed_over(&self, order: &Order) {
-        let outcome = Outcome::from(commands::Reply::Problem(Problem::NoAnswer));
+        let outcome = Outcome::from(Reply::Problem(Problem::NoAnswer));
         self.note(order, &outcome, Ok(Delivery::HandedOver));
     }
 }

@@ -202,6 +202,8 @@ impl Bot {
             session_id: command.session_id().cloned(),
             kept_back: match command {
                 Command::Watch(_) => watch::POSTS,
+                // Their own card says so.
+                Command::Share { .. } => 1,
                 _ => 0,
             },
             creates: matches!(command, Command::New(_)),
@@ -243,14 +245,17 @@ impl Bot {
     }
 
     fn draw(&self, reply: &Reply, order: &Order) -> Message {
-        let look = Look {
+        views::draw(reply, &self.look(order))
+    }
+
+    fn look<'a>(&'a self, order: &'a Order) -> Look<'a> {
+        Look {
             now: self.clock.now(),
             command: &self.command_name,
             request_id: &order.asked.asker.request_id,
             place: order.asked.place,
             qr: self.qr.as_ref(),
-        };
-        views::draw(reply, &look)
+        }
     }
 
     /// The one line that the log has about a command.

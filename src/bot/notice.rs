@@ -50,7 +50,7 @@ impl Bot {
         let letterbox = self.postman.letterbox(&watch.response_url, watch.arrived_at);
         let delivery = match letterbox {
             Some(letterbox) => {
-                let letterbox = letterbox.with_uses_left(watch.uses_left);
+                let mut letterbox = letterbox.with_uses_left(watch.uses_left);
                 let payload = |uses_left| {
                     Payload::Watch(Watch {
                         uses_left,
@@ -59,7 +59,7 @@ impl Bot {
                 };
                 // In a line: a thousand may hear the same news at once.
                 let line = Some(&self.notices);
-                let delivering = self.deliver(&watch.request_id, letterbox, line, &kept, &message, payload);
+                let delivering = self.deliver(&watch.request_id, &mut letterbox, line, &kept, &message, payload);
                 self.while_it_holds(&kept, delivering).await
             }
             None => Err(Lost::Forbidden),

@@ -20,6 +20,8 @@ pub enum Action {
     Unwatch,
     /// Shows the activation link as a QR code.
     Qr,
+    /// Shows the session to everybody in the channel.
+    Share,
     /// Shows a session of a list.
     Show,
     /// Turns a list to its next page.
@@ -31,12 +33,13 @@ pub enum Action {
 }
 
 impl Action {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Open,
         Self::Refresh,
         Self::Watch,
         Self::Unwatch,
         Self::Qr,
+        Self::Share,
         Self::Show,
         Self::Page,
         Self::PageBack,
@@ -52,6 +55,7 @@ impl Action {
             Self::Watch => "watch",
             Self::Unwatch => "unwatch",
             Self::Qr => "qr",
+            Self::Share => "share",
             Self::Show => "show",
             Self::Page => "page",
             Self::PageBack => "page_back",

@@ -8,6 +8,7 @@ mod parse;
 mod phone;
 mod qr;
 mod reply;
+mod share;
 mod show;
 mod usage;
 mod watch;
@@ -53,6 +54,13 @@ pub enum Command {
         /// The session.
         id: SessionId,
         /// Who shared the card with the button, where it was shared.
+        sharer: Option<UserId>,
+    },
+    /// Show a session, by a button, to everybody in the channel.
+    Share {
+        /// The session.
+        id: SessionId,
+        /// Who shared the card with the button, by the button's word. Never who shares it now.
         sharer: Option<UserId>,
     },
     /// See a page of the list of sessions.
@@ -145,6 +153,10 @@ impl Commands {
                     .await
             }
             Command::Qr { id, sharer } => self.timed(qr::qr(&self.kapso, id, sharer)).await,
+            Command::Share { id, sharer } => {
+                let sharing = share::share(&self.kapso, &self.ledger, id, sharer, &asker.who);
+                self.timed(sharing).await
+            }
             Command::List { page } => {
                 let creators = (!may_create).then(|| Arc::clone(&self.allowed));
                 self.timed(list::list(&self.kapso, page, creators)).await
@@ -186,6 +198,7 @@ impl Command {
             Self::Watch(_) => Verb::Watch.name(),
             Self::Unwatch(_) => Action::Unwatch.id(),
             Self::Qr { .. } => Action::Qr.id(),
+            Self::Share { .. } => Action::Share.id(),
             Self::List { .. } => Verb::List.name(),
             Self::New(_) => Verb::New.name(),
             Self::Help => Verb::Help.name(),
@@ -197,9 +210,12 @@ impl Command {
     #[must_use]
     pub fn session_id(&self) -> Option<&SessionId> {
         match self {
-            Self::Show(id) | Self::Refresh { id, .. } | Self::Watch(id) | Self::Unwatch(id) | Self::Qr { id, .. } => {
-                Some(id)
-            }
+            Self::Show(id)
+            | Self::Refresh { id, .. }
+            | Self::Watch(id)
+            | Self::Unwatch(id)
+            | Self::Qr { id, .. }
+            | Self::Share { id, .. } => Some(id),
             _ => None,
         }
     }

@@ -63,6 +63,7 @@ pub fn press(action_id: &str, value: &str) -> Option<Command> {
         Action::Watch => session().map(|ButtonValue { id, .. }| Command::Watch(id)),
         Action::Unwatch => session().map(|ButtonValue { id, .. }| Command::Unwatch(id)),
         Action::Qr => session().map(|ButtonValue { id, sharer }| Command::Qr { id, sharer }),
+        Action::Share => session().map(|ButtonValue { id, sharer }| Command::Share { id, sharer }),
         Action::Show => session().map(|ButtonValue { id, .. }| Command::Show(id)),
         Action::Page | Action::PageBack => PageValue::parse(value).map(|PageValue(page)| Command::List { page }),
         Action::Again => AgainValue::parse(value).map(|AgainValue(wanted)| Command::New(wanted)),

@@ -43,6 +43,15 @@ pub enum Reply {
         /// The link that it holds.
         link: ActivationLink,
     },
+    /// The session, for everybody in the channel.
+    Shared {
+        /// The session.
+        session: Arc<Session>,
+        /// Who shares it.
+        sharer: Option<UserId>,
+        /// Until when the sharer hears of changes, where they wait for some.
+        watched_until: Option<Timestamp>,
+    },
     /// A page of the list of sessions.
     List(Listing),
     /// The session that was created.
@@ -128,7 +137,10 @@ impl Reply {
     #[must_use]
     pub fn session(&self) -> Option<&Session> {
         match self {
-            Self::Session { session, .. } | Self::Qr { session, .. } | Self::Created(session) => Some(session),
+            Self::Session { session, .. }
+            | Self::Qr { session, .. }
+            | Self::Shared { session, .. }
+            | Self::Created(session) => Some(session),
             _ => None,
         }
     }
@@ -141,6 +153,7 @@ impl Reply {
             Self::Watching { .. } => "watching",
             Self::Unwatched { .. } => "unwatched",
             Self::Qr { .. } => "qr",
+            Self::Shared { .. } => "shared",
             Self::List(_) => "listed",
             Self::Created(_) => "created",
             Self::AskAgain { .. } => "asked_again",

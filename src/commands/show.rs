@@ -31,14 +31,22 @@ pub(super) async fn refresh(
     match kapso.session(&id, Age::Fresh).await {
         Ok(session) => {
             // Others see a shared card too, and it says nothing of one of them.
-            let watched_until = if sharer.is_none() && watch::may_change(&session.status) {
-                ledger.watched_until(&WatchKey::new(who, &id)).await
-            } else {
-                None
+            let watched_until = match sharer {
+                None => watched_until(ledger, &session, who).await,
+                Some(_) => None,
             };
             (shown(session, sharer, watched_until), None)
         }
         Err(error) => failed(error, id),
+    }
+}
+
+/// Until when `who` hears of changes of the session, if they wait for some.
+pub(super) async fn watched_until(ledger: &Ledger, session: &Session, who: &Who) -> Option<Timestamp> {
+    if watch::may_change(&session.status) {
+        ledger.watched_until(&WatchKey::new(who, &session.id)).await
+    } else {
+        None
     }
 }
 

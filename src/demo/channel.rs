@@ -88,10 +88,10 @@ pub(super) struct Affairs {
     pub(super) failures: Vec<Failed>,
     /// Presses without an acknowledgement, by message.
     pub(super) unacknowledged: BTreeMap<u64, Place>,
-    /// How many messages answered an exchange.
-    answers: HashMap<u64, u32>,
-    /// What `response_url`s answer next instead of taking the message.
-    pub(super) next_faults: VecDeque<Refused>,
+    /// How many messages answered an exchange: for whoever asked, and for everybody.
+    answers: HashMap<u64, [u32; 2]>,
+    /// What `response_url`s answer next instead of taking the message; none where they take it.
+    pub(super) next_faults: VecDeque<Option<Refused>>,
     pub(super) posts: Vec<u64>,
     pub(super) broken_rules: Vec<String>,
 }
@@ -187,10 +187,11 @@ impl Channel {
         for broken in rules::broken(&message) {
             state.broken_rules.push(format!("{broken}: {message}"));
         }
-        let due = state.exchanges.get(&exchange).map_or(1, Exchange::due);
+        let asked = state.exchanges.get(&exchange);
+        let (due, alike) = asked.map_or((1, 1), |asked| (asked.due(), asked.due_alike()));
         let answers = state.answers.entry(exchange).or_default();
-        *answers += 1;
-        if *answers > due {
+        answers[usize::from(message["response_type"] == "in_channel")] += 1;
+        if answers.iter().sum::<u32>() > due || answers.iter().any(|count| *count > alike) {
             let rule = format!("exchange {exchange} was answered too often");
             state.broken_rules.push(rule);
         }
@@ -282,7 +283,7 @@ impl Affairs {
         if now.duration_since(letterbox.opened_at) > LIFETIME {
             return refuse("a response_url was posted to after 30 minutes");
         }
-        match self.next_faults.pop_front() {
+        match self.next_faults.pop_front().flatten() {
             Some(refused) => Err(refused),
             None => Ok((letterbox.exchange, letterbox.pressed)),
         }

@@ -94,7 +94,8 @@ impl Exchange {
         }
     }
 
-    /// How many messages may come for it: its answer, and the news for those who asked for some.
+    /// How many messages may come for it in all: its answer, and the news for those who asked for some, or the word to
+    /// who shared a card that it was shared.
     pub(super) fn due(&self) -> u32 {
         let asks_for_news = match &self.act {
             Act::Typed(command) => command
@@ -103,7 +104,16 @@ impl Exchange {
                 .is_some_and(|verb| verb == Verb::Watch.name()),
             Act::Pressed(action) => action == Action::Watch.id(),
         };
-        1 + u32::from(asks_for_news)
+        1 + u32::from(asks_for_news || self.shares())
+    }
+
+    /// How many messages may come for it that everybody sees, or that only who asked sees.
+    pub(super) fn due_alike(&self) -> u32 {
+        if self.shares() { 1 } else { self.due() }
+    }
+
+    fn shares(&self) -> bool {
+        matches!(&self.act, Act::Pressed(action) if action == Action::Share.id())
     }
 
     pub(super) fn took(&self) -> Duration {

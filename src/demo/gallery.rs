@@ -44,7 +44,7 @@ pub(super) fn groups(now: Timestamp, addresses: &Addresses) -> Vec<Group> {
         };
         (title, reply)
     };
-    let shared = sessions(now)
+    let redrawn = sessions(now)
         .into_iter()
         .map(|sample| card(sample, UserId::parse("U2147483697")))
         .collect();
@@ -60,6 +60,7 @@ pub(super) fn groups(now: Timestamp, addresses: &Addresses) -> Vec<Group> {
         Reply::Watching { .. } => watched(now),
         Reply::Unwatched { .. } => unwatched(now),
         Reply::Qr { .. } => sessions(now).into_iter().find_map(with_qr),
+        Reply::Shared { .. } => shared(now, "For everybody", None),
         Reply::List(_) => listings(&sessions(now)).into_iter().map(|(title, sample)| (title, Reply::List(sample))),
         Reply::Created(_) => usual(now).map(|session| ("Created", Reply::Created(Arc::new(session)))),
         Reply::AskAgain { .. } => questions(now),
@@ -74,18 +75,22 @@ pub(super) fn groups(now: Timestamp, addresses: &Addresses) -> Vec<Group> {
         .into_iter()
         .map(|samples| group(samples, &look(Place::Command)))
         .collect();
-    groups.insert(1, group(shared, &look(Place::SharedCard)));
+    groups.insert(1, group(redrawn, &look(Place::SharedCard)));
     groups.push(notices(&look(Place::Command)));
+    groups.push(follow_ups(&look(Place::OwnCard)));
     groups
 }
 
 fn group(samples: Vec<Sample<Reply>>, look: &Look<'_>) -> Group {
     let title = match samples.first() {
-        Some((_, Reply::Session { .. })) if look.place == Place::SharedCard => "A session, shared with a channel",
+        Some((_, Reply::Session { .. })) if look.place == Place::SharedCard => {
+            "A session, refreshed where it was shared"
+        }
         Some((_, Reply::Session { .. })) => "A session",
         Some((_, Reply::Watching { .. })) => "A session that is watched",
         Some((_, Reply::Unwatched { .. })) => "A session that is watched no longer",
         Some((_, Reply::Qr { .. })) => "A QR code",
+        Some((_, Reply::Shared { .. })) => "Sharing a session with a channel",
         Some((_, Reply::List(_))) => "The list of sessions",
         Some((_, Reply::Created(_))) => "A new session",
         Some((_, Reply::AskAgain { .. })) => "Another session for the same phone",
@@ -139,6 +144,35 @@ fn unwatched(now: Timestamp) -> Vec<Sample<Reply>> {
         ]
     };
     usual(now).map(of).into_iter().flatten().map(titled).collect()
+}
+
+fn shared(now: Timestamp, title: &str, watched_until: Option<Timestamp>) -> Option<Sample<Reply>> {
+    let reply = Reply::Shared {
+        session: Arc::new(usual(now)?),
+        sharer: UserId::parse("U2147483697"),
+        watched_until,
+    };
+    Some(titled((title, reply)))
+}
+
+/// What follows the replies that something follows.
+fn follow_ups(look: &Look<'_>) -> Group {
+    let samples = [
+        (shared(look.now, "It was shared", None), true),
+        (
+            shared(look.now, "It was shared, and is watched", Some(look.now + GOODBYE)),
+            true,
+        ),
+        (shared(look.now, "Slack did not take it", None), false),
+    ];
+    let view = |(sample, taken): (Option<Sample<Reply>>, bool)| {
+        let (title, reply) = sample?;
+        Some(shown(title, &views::follow_up(&reply, taken, look)?))
+    };
+    Group {
+        title: "What a sharer reads",
+        views: samples.into_iter().filter_map(view).collect(),
+    }
 }
 
 /// Every end of a watch.

@@ -184,7 +184,13 @@ impl FakeSlack {
 
     /// The next post to a `response_url` is answered with `status`, and `Retry-After` seconds where given.
     pub fn refuse_next(&self, status: StatusCode, retry_after: Option<u64>) {
-        self.channel.state().next_faults.push_back((status, retry_after));
+        let refused = Some((status, retry_after));
+        self.channel.state().next_faults.push_back(refused);
+    }
+
+    /// The next post to a `response_url` is taken, whatever those after it meet.
+    pub fn take_next(&self) {
+        self.channel.state().next_faults.push_back(None);
     }
 
     /// From now on messages to `response_url`s are taken, but as long as Slack `waits`, no post is answered.

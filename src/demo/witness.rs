@@ -23,6 +23,15 @@ impl FakeSlack {
         .await
     }
 
+    /// Waits until another message has taken the place of this one.
+    pub async fn replaced(&self, posted: &Posted) -> Posted {
+        self.sees(|state| {
+            let there = state.conversation.get(&posted.id)?;
+            (there.exchange != posted.exchange).then(|| there.clone())
+        })
+        .await
+    }
+
     /// Waits until `response_url`s have been posted to `count` times in all, taken or not.
     pub async fn has_been_posted_to(&self, count: usize) {
         self.sees(|state| (state.posts.len() >= count).then_some(())).await;

@@ -106,6 +106,15 @@ pub struct Session {
     pub expires_at: Option<Timestamp>,
 }
 
+impl Session {
+    /// Whether it waits for its tester, who has something to activate it with.
+    #[must_use]
+    pub fn can_be_activated(&self) -> bool {
+        let has_link = matches!(self.activation_link, Some(Ok(_)));
+        self.status == Status::Pending && (has_link || self.activation_code.is_some())
+    }
+}
+
 /// Where a session stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {

@@ -1,11 +1,13 @@
 //! Draws replies: pure functions from what was decided to a Slack message.
 
+mod buttons;
 mod help;
 mod list;
 mod new;
 mod problem;
 mod qr;
 mod session;
+mod share;
 mod time;
 mod watch;
 
@@ -69,6 +71,7 @@ pub fn draw(reply: &Reply, look: &Look<'_>) -> Message {
         Reply::Watching { session, until } => watch::watching(session, *until, look),
         Reply::Unwatched { id, session } => watch::unwatched(id, session.as_deref(), look),
         Reply::Qr { session, link } => qr::qr(session, link, look),
+        Reply::Shared { session, sharer, .. } => share::shared(session, sharer.as_ref(), look),
         Reply::List(listing) => list::list(listing, look),
         Reply::Created(session) => session::card(session, None, Watched::No, look),
         Reply::AskAgain { wanted, earlier } => new::ask_again(wanted, earlier, look),
@@ -91,4 +94,22 @@ pub fn draw(reply: &Reply, look: &Look<'_>) -> Message {
         Place::SharedCard if is_for_all => message.in_channel().replacing(true),
         Place::SharedCard | Place::Beside => message.replacing(false),
     }
+}
+
+/// What follows a reply's message once Slack has taken it, or has not: a courtesy to whoever asked. Most replies say
+/// all there is to say.
+#[must_use]
+pub fn follow_up(reply: &Reply, taken: bool, look: &Look<'_>) -> Option<Message> {
+    let Reply::Shared {
+        session, watched_until, ..
+    } = reply
+    else {
+        return None;
+    };
+    let watched = watched_until.map_or(Watched::No, Watched::Until);
+    Some(if taken {
+        share::was_shared(session, watched, look)
+    } else {
+        share::was_not_shared(look)
+    })
 }

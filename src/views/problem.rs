@@ -12,7 +12,11 @@ const NAMED_MAX: usize = 10;
 
 /// Draws a fault.
 pub(super) fn problem(problem: &Problem, look: &Look<'_>) -> Message {
-    let text = sentence(problem, look);
+    with_request(sentence(problem, look), look)
+}
+
+/// A sentence, with the words to find it in the operator's log.
+pub(super) fn with_request(text: Mrkdwn, look: &Look<'_>) -> Message {
     let request = Mrkdwn::new("Request ").code(look.request_id);
     let blocks = [Block::section(Text::mrkdwn(text.clone()))]
         .into_iter()

@@ -2,13 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::buttons::buttons;
 use super::time::relative;
 use super::{Look, Place};
-use crate::commands::{Action, ButtonValue};
 use crate::kapso::{ActivationLink, NotWhatsApp, Session, Status};
-use crate::qr;
 use crate::slack::UserId;
-use crate::slack::blocks::{Block, Button, Fact, Text};
+use crate::slack::blocks::{Block, Fact, Text};
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
 
@@ -44,6 +43,23 @@ pub(super) enum Watched {
 
 /// The card for a session: for its asker, or masked where it stands in a channel or answers a press there.
 pub(super) fn card(session: &Session, sharer: Option<&UserId>, watched: Watched, look: &Look<'_>) -> Message {
+    card_saying(None, session, sharer, watched, look)
+}
+
+/// The card of a session that has just been shared, for who shared it.
+pub(super) fn was_shared(session: &Session, watched: Watched, look: &Look<'_>) -> Message {
+    let words = Mrkdwn::new("📣 Shared with everybody in this channel.");
+    card_saying(Some(&words), session, None, watched, look)
+}
+
+/// The card, which says that something was done, if something was.
+fn card_saying(
+    done: Option<&Mrkdwn>,
+    session: &Session,
+    sharer: Option<&UserId>,
+    watched: Watched,
+    look: &Look<'_>,
+) -> Message {
     let phone = phone(session, look.place);
     let pending = session.status == Status::Pending;
     // Of use only as long as the tester has not sent it; an unknown status may be such a one.
@@ -63,13 +79,19 @@ pub(super) fn card(session: &Session, sharer: Option<&UserId>, watched: Watched,
         blocks.push(Block::section(Text::mrkdwn(expiry(expires_at, look.now))));
     }
     blocks.extend(warnings(session, look.now).map(|words| Block::section(Text::mrkdwn(words))));
-    blocks.extend(watch_words(watched, look.now).map(|words| Block::section(Text::mrkdwn(words))));
-    blocks.extend(buttons(session, sharer, watched, link, look));
+    let said: Vec<Mrkdwn> = done
+        .cloned()
+        .into_iter()
+        .chain(watch_words(watched, look.now))
+        .collect();
+    blocks.extend(said.iter().cloned().map(|words| Block::section(Text::mrkdwn(words))));
+    let shareable = done.is_none();
+    blocks.extend(buttons(session, sharer, watched, link, shareable, look));
     blocks.extend(small_print(session, sharer));
 
     let mut text = spoken(session, phone.as_deref(), code, link, look.now);
-    if let Some(words) = watch_words(watched, look.now) {
-        text = text.own(" ").then(&words);
+    for words in &said {
+        text = text.own(" ").then(words);
     }
     Message::ephemeral(text, blocks)
 }
@@ -199,34 +221,6 @@ fn watch_words(watched: Watched, now: Timestamp) -> Option<Mrkdwn> {
         ),
         Watched::NoLonger => Some(Mrkdwn::new("You will not hear of this session any more.")),
     }
-}
-
-fn buttons(
-    session: &Session,
-    sharer: Option<&UserId>,
-    watched: Watched,
-    link: Option<&ActivationLink>,
-    look: &Look<'_>,
-) -> Option<Block> {
-    let value = ButtonValue {
-        id: session.id.clone(),
-        sharer: sharer.cloned(),
-    };
-    let open = link.and_then(|link| Button::primary_link(Action::Open.id(), "Activate in WhatsApp", link.url()));
-    let value = value.to_string();
-    let code = look
-        .qr
-        .and_then(|_| qr::link(session))
-        .map(|_| Button::action(Action::Qr.id(), "Show QR code", &value));
-    let refresh = Button::action(Action::Refresh.id(), "Refresh", &value);
-    let watch = match watched {
-        Watched::Until(_) => Some(Button::action(Action::Unwatch.id(), "Stop watching", &value)),
-        _ if session.status == Status::Pending => {
-            Some(Button::action(Action::Watch.id(), "Tell me when it is active", &value))
-        }
-        _ => None,
-    };
-    Block::actions(open.into_iter().chain(code).chain([refresh]).chain(watch).collect())
 }
 
 pub(super) fn small_print(session: &Session, sharer: Option<&UserId>) -> Option<Block> {

@@ -37,6 +37,7 @@ async fn a_typed_command_is_answered_with_a_card_in_the_readers_own_zone_and_lan
         Show QR code
         Refresh
         Tell me when it is active
+        Share in channel
         Session 123e4567-e89b-12d3-a456-426614174000
         ");
         assert!(

@@ -23,6 +23,7 @@ async fn the_gallery_shows_every_view_with_its_link_to_slacks_own_editor() {
             "Superseded",
             "With a name that tries to act",
             "Help",
+            "It was shared",
             "The app is stopping",
         ] {
             assert!(titles.contains(&title), "{title} is not in {titles:?}");

@@ -19,4 +19,5 @@ mod pictures;
 mod qr;
 #[path = "../it/scan.rs"]
 mod scan;
+mod sharing;
 mod without_a_mouse;

@@ -20,7 +20,7 @@ async fn a_pending_session_shows_its_status_expiry_code_and_link() {
             Phone: +12345678901
             Code: ABC123
             Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
-            [ Activate in WhatsApp → https://wa.me/12345678901?text=ABC123 ]  [ Refresh ]  [ Tell me when it is active ]
+            [ Activate in WhatsApp → https://wa.me/12345678901?text=ABC123 ]  [ Refresh ]  [ Tell me when it is active ]  [ Share in channel ]
             Session 123e4567-e89b-12d3-a456-426614174000
             ");
             assert_snapshot!(text(&card), @"The sandbox session of +12345678901 with the agent Customer Support Agent is waiting for activation. It expires at 2026-11-24 10:00 UTC, in 24 hours. Activate it: <https://wa.me/12345678901?text=ABC123>");
@@ -48,7 +48,7 @@ async fn a_pending_session_of_fifteen_minutes_ago_may_have_lost_its_code() {
             Code: ABC123
             Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
             ⏳ This session was created 20 minutes ago, and a code is said to work for 15 minutes: it may have lapsed. A new session gives a fresh one.
-            [ Activate in WhatsApp → https://wa.me/12345678901?text=ABC123 ]  [ Refresh ]  [ Tell me when it is active ]
+            [ Activate in WhatsApp → https://wa.me/12345678901?text=ABC123 ]  [ Refresh ]  [ Tell me when it is active ]  [ Share in channel ]
             Session 123e4567-e89b-12d3-a456-426614174000
             ");
             house.kapso.activate(ID);
@@ -231,7 +231,7 @@ async fn only_a_pending_session_has_a_primary_button_and_that_one_activates_it()
             let others: Vec<_> = buttons(&card).filter(|button| button["style"].is_null()).collect();
             let ids: Vec<_> = others.iter().map(|button| &button["action_id"]).collect();
             let expected = if primaries == 1 {
-                vec!["refresh", "watch"]
+                vec!["refresh", "watch", "share"]
             } else {
                 vec!["refresh"]
             };

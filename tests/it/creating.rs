@@ -49,7 +49,7 @@ async fn a_new_session_is_answered_with_its_card() {
             Phone: +12345678901
             Code: CODE42
             Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
-            [ Activate in WhatsApp → https://wa.me/12345678901?text=CODE42 ]  [ Refresh ]  [ Tell me when it is active ]
+            [ Activate in WhatsApp → https://wa.me/12345678901?text=CODE42 ]  [ Refresh ]  [ Tell me when it is active ]  [ Share in channel ]
             Session ID
             ");
             assert_eq!(card["response_type"], "ephemeral");

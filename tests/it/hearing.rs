@@ -46,7 +46,7 @@ async fn who_types_watch_hears_when_the_tester_has_activated_the_session() {
         Code: ABC123
         Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
         👀 Watching until Nov 23, 2026 at 10:28 UTC (in 28 minutes): you will hear here when this session is activated or ends. Slack lets me answer no longer.
-        [ Activate in WhatsApp → https://wa.me/12345678901?text=ABC123 ]  [ Refresh ]  [ Stop watching ]
+        [ Activate in WhatsApp → https://wa.me/12345678901?text=ABC123 ]  [ Refresh ]  [ Stop watching ]  [ Share in channel ]
         Session 123e4567-e89b-12d3-a456-426614174000
         ");
         house.passes(SignedDuration::from_mins(3));

@@ -40,6 +40,8 @@ mod forging;
 mod healing;
 mod hearing;
 mod hostile;
+mod in_channel;
+mod in_channel_faults;
 mod injection;
 mod late;
 mod leases;

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use http::StatusCode;
+use jiff::Timestamp;
 use kapso_slack::demo::{Fault, plain};
+use kapso_slack::jobs::Store;
 use serde_json::Value;
 
 use crate::house::plan;
@@ -88,6 +90,58 @@ async fn a_process_that_is_asked_to_stop_hands_over_what_kapso_has_not_answered(
         began.elapsed()
     );
     drop(next);
+}
+
+/// What a channel sees cannot be taken back. The word to its sharer is a courtesy that nobody owes.
+#[tokio::test]
+async fn a_killed_process_shares_a_card_once() {
+    let (kapso_waits, slack_waits) = (killed_while_it_shares(true), killed_while_it_shares(false));
+    tokio::join!(kapso_waits, slack_waits);
+}
+
+/// Before Kapso has said what there is to share, or when the card is there and Slack wants the second message later.
+async fn killed_while_it_shares(kapso_waits: bool) {
+    let world = World::start().await;
+    let folder = Folder::new();
+    let mut killed = service(&world, &folder).starts();
+    let app = killed.listens().await;
+    killed.says("the store works").await;
+    let card = world.looks_up(&app).await;
+    if kapso_waits {
+        world.kapso.fail_next(Fault::Hold);
+    } else {
+        world.slack.take_next();
+        world.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(60));
+    }
+    let sent = world.presses(&app, &card, "share").await;
+    assert_eq!(sent.status, Some(StatusCode::OK));
+    if kapso_waits {
+        world.kapso.has_been_asked(2).await;
+    } else {
+        world.slack.has_been_posted_to(2).await;
+    }
+    killed.is_sent("KILL").await;
+    killed.ends().await;
+    world.kapso.release();
+
+    if kapso_waits {
+        let _restarted = service(&world, &folder).starts();
+        assert!(world.slack.later(sent.exchange).await.in_channel);
+        let own = world.slack.replaced(&card).await;
+        assert!(plain::text(&own.message).contains("Shared with everybody"));
+    } else {
+        let url = format!("sqlite:{}/jobs.db", folder.path()).parse().unwrap();
+        let store = Store::open(&url).await.unwrap();
+        let owed = store.owed(Timestamp::MAX).await.unwrap();
+        assert_eq!(owed.late.count, 0, "nobody does it again");
+    }
+    let shared = world
+        .slack
+        .conversation()
+        .into_iter()
+        .filter(|posted| posted.in_channel);
+    assert_eq!(shared.count(), 1);
+    assert_eq!(world.slack.broken_rules(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -67,7 +67,10 @@ async fn a_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
             .map(|value| Value::from(value.replace("ID", ID)))
             .chain([Value::Null]);
         for value in hostile {
-            for (card, button) in [(&own, "refresh"), (&shared, "refresh"), (&own, "qr"), (&shared, "qr")] {
+            let presses = ["refresh", "qr", "share"]
+                .into_iter()
+                .flat_map(|button| [(&own, button), (&shared, button)]);
+            for (card, button) in presses {
                 let press = house
                     .slack
                     .presses_with(&house.app_url, &house.person, card, button, value.clone());
@@ -90,7 +93,7 @@ async fn presses_that_are_nothing_to_us_are_acknowledged_and_lead_to_nothing() {
         let before = done(house);
         house.presses_in_vain(&own, "open").await;
         house.presses_in_vain(&shared, "open").await;
-        for action_id in ["share", "Refresh", "refresh ", "refresh/../open", "", "🙂"] {
+        for action_id in ["Refresh", "refresh ", "refresh/../open", "", "🙂"] {
             let press = house.slack.presses_with(
                 &house.app_url,
                 &house.person,

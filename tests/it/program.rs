@@ -207,6 +207,20 @@ impl World {
         answer.unwrap().text().await.unwrap()
     }
 
+    /// Somebody looks up the session that Kapso has.
+    pub async fn looks_up(&self, app: &Url) -> Posted {
+        let sent = self.types(app, &format!("/sandbox {ID}")).await;
+        match sent.message {
+            Some(card) => card,
+            None => self.slack.later(sent.exchange).await,
+        }
+    }
+
+    /// Somebody presses a button.
+    pub async fn presses(&self, app: &Url, on: &Posted, action_id: &str) -> Sent {
+        self.slack.presses(app, &self.person, on, action_id).await
+    }
+
     /// Somebody types a command that is answered at once.
     pub async fn reads(&self, app: &Url, command: &str) -> String {
         let sent = self.types(app, command).await;

@@ -45,7 +45,14 @@ async fn the_message_has_the_code_and_the_link_as_text_and_the_card_stands() {
         .house(async |house| {
             let card = house.types(&format!("/sandbox {ID}")).await;
             let labels: Vec<_> = buttons(&card.message).map(|button| &button["text"]["text"]).collect();
-            assert_eq!(labels, ["Activate in WhatsApp", "Show QR code", "Refresh", "Tell me when it is active"]);
+            let all = [
+                "Activate in WhatsApp",
+                "Show QR code",
+                "Refresh",
+                "Tell me when it is active",
+                "Share in channel",
+            ];
+            assert_eq!(labels, all);
             let answer = house.presses(&card, "qr").await;
             is_told_beside(house, &card, &answer, LINK);
             assert_snapshot!(plain::text(&answer.message), @"

@@ -1,0 +1,122 @@
+//! A card is shared with the channel, through the dialog that asks first.
+
+use insta::assert_snapshot;
+use kapso_slack::demo::Act;
+use thirtyfour::Key;
+
+use crate::page::{ID, Page, page};
+
+/// Types the command, and presses Share.
+async fn asks_to_share(page: &Page) {
+    page.types(&format!("/sandbox {ID}")).await;
+    page.reads("Waiting for activation").await;
+    page.presses("Share in channel").await;
+    page.sees("#confirm[open]", "Share this session?").await;
+}
+
+/// What is at the top and at the end of the messages, once the first says that it was shared.
+async fn both(page: &Page) -> [String; 2] {
+    let own = page
+        .sees(".message:first-child .content", "Shared with everybody")
+        .await;
+    let for_all = page.reads("shared by @steve").await;
+    [own, for_all]
+}
+
+async fn messages(page: &Page) -> serde_json::Value {
+    page.value("document.querySelectorAll('.message').length").await
+}
+
+#[tokio::test]
+async fn a_card_is_shared_with_the_mouse_and_both_messages_are_there() {
+    page(async |page| {
+        asks_to_share(page).await;
+        assert_snapshot!(page.sees("#confirm", "Cancel").await, @"
+        Share this session?
+
+        Everybody here will see the card with its link and its code. Of the phone number they see no more than the last four digits. If people from other companies are in this channel, they see it too.
+
+        Cancel
+        Share
+        ");
+        page.clicks("dialog button", "Share").await;
+        let [own, for_all] = both(page).await;
+        assert!(
+            own.contains("👁 Only visible to you") && own.contains("+12345678901"),
+            "{own}"
+        );
+        let for_all = for_all.rsplit_once("\n\n").unwrap().0.replace("\n\n", "\n");
+        assert_snapshot!(for_all, @"
+        WhatsApp Sandbox APP 10:00 AM
+        WhatsApp sandbox session
+        🟡 Waiting for activation
+        Open the link on the tester's phone and send the message it holds.
+        Agent: Customer Support Agent
+        Phone: •••• 8901
+        Code: ABC123
+        Expires tomorrow at 10:00 AM (in 24 hours)
+        Activate in WhatsApp
+        (opens in a new tab)
+        Show QR code
+        Refresh
+        Tell me when it is active
+        Session 123e4567-e89b-12d3-a456-426614174000 · shared by @steve
+        ");
+        assert_eq!(messages(page).await, 2);
+
+        page.house().kapso.activate(ID);
+        page.presses("Refresh").await;
+        let for_all = page.reads("🟢 Active").await;
+        assert!(for_all.contains("shared by @steve"), "{for_all}");
+        page.sees(".message:first-child .content", "Waiting for activation")
+            .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_card_is_shared_by_keyboard_alone() {
+    page(async |page| {
+        page.keys(format!("/sandbox {ID}") + Key::Enter).await;
+        page.reads("Waiting for activation").await;
+        let focused = async || page.value("document.activeElement.textContent").await;
+        for _ in 0..9 {
+            if focused().await == "Share in channel" {
+                break;
+            }
+            page.keys(Key::Shift + Key::Tab).await;
+        }
+        page.keys(Key::Enter).await;
+        page.sees("#confirm[open]", "Share this session?").await;
+        assert_eq!(focused().await, "Cancel", "nothing is shared by mistake");
+        page.keys(Key::Escape).await;
+        page.until("!document.querySelector('#confirm[open]')").await;
+        assert_eq!(focused().await, "Share in channel", "back to where one was");
+        page.keys(Key::Enter).await;
+        page.sees("#confirm[open]", "Share this session?").await;
+        page.keys(Key::Tab).await;
+        assert_eq!(focused().await, "Share");
+        page.keys(Key::Enter).await;
+        both(page).await;
+        assert_eq!(messages(page).await, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_cancels_has_shared_nothing() {
+    page(async |page| {
+        asks_to_share(page).await;
+        page.clicks("dialog button", "Cancel").await;
+        page.until("!document.querySelector('#confirm[open]')").await;
+        page.presses("Refresh").await;
+        page.sees("#exchange", "a post to the response_url").await;
+        let second = page.house().slack.exchange(2).unwrap().act;
+        assert!(
+            matches!(second, Act::Pressed(action) if action == "refresh"),
+            "nothing else was pressed"
+        );
+        assert_eq!(messages(page).await, 1);
+    })
+    .await;
+}
