@@ -7,7 +7,7 @@ use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::{Asked, Bot, Order, Work};
-use crate::commands::{self, Asker, Outcome, Problem, Reply};
+use crate::commands::{self, Asker, ButtonValue, Outcome, Problem, Reply};
 use crate::jobs::{Ask, Held, Kept, Late, Lease, Payload, RENEWAL};
 use crate::slack::message::Message;
 use crate::slack::response_url::{Letterbox, Lost, Terms};
@@ -112,10 +112,10 @@ impl Bot {
         let Payload::Late(late) = held.job.payload else {
             return;
         };
-        let command = match &late.ask {
-            Ask::Typed(text) => commands::parse(text),
+        let (command, sharer) = match &late.ask {
+            Ask::Typed(text) => (commands::parse(text), None),
             Ask::Pressed { action, value } => match commands::press(action, value) {
-                Some(command) => command,
+                Some(command) => (command, ButtonValue::sharer(value)),
                 None => return,
             },
         };
@@ -129,6 +129,7 @@ impl Bot {
                 response_url: late.response_url,
                 arrived_at: late.arrived_at,
                 request_id: late.request_id,
+                sharer,
                 trigger: late.trigger,
             },
             ask: late.ask,

@@ -13,8 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -22,11 +21,10 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::clock::Clock;
-use crate::commands::{self, Asker, Command, Commands, Outcome, Problem, Reply};
+use crate::commands::{self, Asker, ButtonValue, Command, Commands, Outcome, Problem, Reply};
 use crate::jobs::{Ask, Kept, Ledger, fingerprint, watch};
 use crate::kapso::{Client, SessionId};
 use crate::qr;
-use crate::slack::Who;
 use crate::slack::command::SlashCommand;
 use crate::slack::interaction::Interaction;
 use crate::slack::message::Message;
@@ -123,7 +121,7 @@ impl Bot {
         let asked = Asked {
             asker: Asker {
                 trigger,
-                ..asker(form.who, form.response_url, sent_at)
+                ..Asker::new(form.who, form.response_url, sent_at, request_id())
             },
             ask: Ask::Typed(form.text),
             place: Place::Command,
@@ -164,7 +162,10 @@ impl Bot {
             return;
         };
         let asked = Asked {
-            asker: asker(press.who, press.response_url, sent_at),
+            asker: Asker {
+                sharer: ButtonValue::sharer(&press.value),
+                ..Asker::new(press.who, press.response_url, sent_at, request_id())
+            },
             ask: Ask::Pressed {
                 action: press.action_id,
                 value: press.value,
@@ -203,7 +204,7 @@ impl Bot {
             kept_back: match command {
                 Command::Watch(_) => watch::POSTS,
                 // Their own card says so.
-                Command::Share { .. } => 1,
+                Command::Share(_) => 1,
                 _ => 0,
             },
             creates: matches!(command, Command::New(_)),
@@ -254,6 +255,7 @@ impl Bot {
             command: &self.command_name,
             request_id: &order.asked.asker.request_id,
             place: order.asked.place,
+            sharer: order.asked.asker.sharer.as_ref(),
             qr: self.qr.as_ref(),
         }
     }
@@ -283,16 +285,6 @@ impl Bot {
             lost = delivery.err().map(|lost| lost.to_string()),
             "command"
         );
-    }
-}
-
-fn asker(who: Who, response_url: SecretString, arrived_at: Timestamp) -> Asker {
-    Asker {
-        who,
-        response_url,
-        arrived_at,
-        request_id: request_id(),
-        trigger: None,
     }
 }
 

@@ -38,6 +38,7 @@ impl Bot {
             request_id: &watch.request_id,
             // Beside whatever is there.
             place: Place::Command,
+            sharer: watch.sharer.as_ref(),
             qr: self.qr.as_ref(),
         };
         let notice = Notice {

@@ -93,6 +93,12 @@ impl ButtonValue {
             sharer,
         })
     }
+
+    /// Who shared the card whose button has this value, where it was shared.
+    #[must_use]
+    pub fn sharer(value: &str) -> Option<UserId> {
+        Self::parse(value)?.sharer
+    }
 }
 
 impl fmt::Display for ButtonValue {

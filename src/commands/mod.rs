@@ -39,30 +39,15 @@ pub enum Command {
     /// See a session.
     Show(SessionId),
     /// See again, by a button, the session that a card shows.
-    Refresh {
-        /// The session.
-        id: SessionId,
-        /// Who shared the card, where it was shared.
-        sharer: Option<UserId>,
-    },
+    Refresh(SessionId),
     /// Hear when a session changes.
     Watch(SessionId),
     /// Hear of it no longer.
     Unwatch(SessionId),
     /// See, by a button, the activation link as a QR code.
-    Qr {
-        /// The session.
-        id: SessionId,
-        /// Who shared the card with the button, where it was shared.
-        sharer: Option<UserId>,
-    },
+    Qr(SessionId),
     /// Show a session, by a button, to everybody in the channel.
-    Share {
-        /// The session.
-        id: SessionId,
-        /// Who shared the card with the button, by the button's word. Never who shares it now.
-        sharer: Option<UserId>,
-    },
+    Share(SessionId),
     /// See a page of the list of sessions.
     List {
         /// Which, counted from 1.
@@ -110,8 +95,25 @@ pub struct Asker {
     pub arrived_at: Timestamp,
     /// Finds the command in the log.
     pub request_id: String,
+    /// Who shared the card that was pressed, or what came of that card, where it was shared.
+    pub sharer: Option<UserId>,
     /// The fingerprint of what they typed, by which a command that creates something is known again.
     pub trigger: Option<String>,
+}
+
+impl Asker {
+    /// Somebody who typed, or pressed a card of their own.
+    #[must_use]
+    pub fn new(who: Who, response_url: SecretString, arrived_at: Timestamp, request_id: String) -> Self {
+        Self {
+            who,
+            response_url,
+            arrived_at,
+            request_id,
+            sharer: None,
+            trigger: None,
+        }
+    }
 }
 
 /// Carries commands out.
@@ -143,19 +145,19 @@ impl Commands {
         }
         match command {
             Command::Show(id) => self.timed(show::show(&self.kapso, id)).await,
-            Command::Refresh { id, sharer } => {
-                let refreshing = show::refresh(&self.kapso, &self.ledger, id, sharer, &asker.who);
-                self.timed(refreshing).await
+            Command::Refresh(id) => {
+                self.timed(show::refresh(&self.kapso, &self.ledger, id, &asker.who))
+                    .await
             }
             Command::Watch(id) => self.timed(watch::watch(&self.kapso, &self.ledger, id, asker)).await,
             Command::Unwatch(id) => {
                 self.timed(watch::unwatch(&self.kapso, &self.ledger, id, &asker.who))
                     .await
             }
-            Command::Qr { id, sharer } => self.timed(qr::qr(&self.kapso, id, sharer)).await,
-            Command::Share { id, sharer } => {
-                let sharing = share::share(&self.kapso, &self.ledger, id, sharer, &asker.who);
-                self.timed(sharing).await
+            Command::Qr(id) => self.timed(qr::qr(&self.kapso, id)).await,
+            Command::Share(id) => {
+                self.timed(share::share(&self.kapso, &self.ledger, id, &asker.who))
+                    .await
             }
             Command::List { page } => {
                 let creators = (!may_create).then(|| Arc::clone(&self.allowed));
@@ -194,11 +196,11 @@ impl Command {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Show(_) => Verb::Show.name(),
-            Self::Refresh { .. } => Action::Refresh.id(),
+            Self::Refresh(_) => Action::Refresh.id(),
             Self::Watch(_) => Verb::Watch.name(),
             Self::Unwatch(_) => Action::Unwatch.id(),
-            Self::Qr { .. } => Action::Qr.id(),
-            Self::Share { .. } => Action::Share.id(),
+            Self::Qr(_) => Action::Qr.id(),
+            Self::Share(_) => Action::Share.id(),
             Self::List { .. } => Verb::List.name(),
             Self::New(_) => Verb::New.name(),
             Self::Help => Verb::Help.name(),
@@ -211,11 +213,11 @@ impl Command {
     pub fn session_id(&self) -> Option<&SessionId> {
         match self {
             Self::Show(id)
-            | Self::Refresh { id, .. }
+            | Self::Refresh(id)
             | Self::Watch(id)
             | Self::Unwatch(id)
-            | Self::Qr { id, .. }
-            | Self::Share { id, .. } => Some(id),
+            | Self::Qr(id)
+            | Self::Share(id) => Some(id),
             _ => None,
         }
     }

@@ -59,11 +59,11 @@ pub fn press(action_id: &str, value: &str) -> Option<Command> {
     let session = || ButtonValue::parse(value);
     let command = match action {
         Action::Open => return None,
-        Action::Refresh => session().map(|ButtonValue { id, sharer }| Command::Refresh { id, sharer }),
+        Action::Refresh => session().map(|ButtonValue { id, .. }| Command::Refresh(id)),
         Action::Watch => session().map(|ButtonValue { id, .. }| Command::Watch(id)),
         Action::Unwatch => session().map(|ButtonValue { id, .. }| Command::Unwatch(id)),
-        Action::Qr => session().map(|ButtonValue { id, sharer }| Command::Qr { id, sharer }),
-        Action::Share => session().map(|ButtonValue { id, sharer }| Command::Share { id, sharer }),
+        Action::Qr => session().map(|ButtonValue { id, .. }| Command::Qr(id)),
+        Action::Share => session().map(|ButtonValue { id, .. }| Command::Share(id)),
         Action::Show => session().map(|ButtonValue { id, .. }| Command::Show(id)),
         Action::Page | Action::PageBack => PageValue::parse(value).map(|PageValue(page)| Command::List { page }),
         Action::Again => AgainValue::parse(value).map(|AgainValue(wanted)| Command::New(wanted)),

@@ -6,14 +6,13 @@ use super::Reply;
 use super::show::{Asked, failed, shown};
 use crate::kapso::{ActivationLink, Age, Client, Error, SessionId};
 use crate::qr;
-use crate::slack::UserId;
 
 /// Looks a session up for its QR code. Where there is nothing to activate any more, the card is out of date, and its
 /// present state is the answer.
-pub(super) async fn qr(kapso: &Client, id: SessionId, sharer: Option<UserId>) -> Asked {
+pub(super) async fn qr(kapso: &Client, id: SessionId) -> Asked {
     match kapso.session(&id, Age::Recent).await {
         Ok(session) if let Some(link) = qr::link(&session).cloned() => (Reply::Qr { session, link }, None),
-        Ok(session) => (shown(session, sharer, None), None),
+        Ok(session) => (shown(session, None), None),
         Err(error) => failed(error, id),
     }
 }

@@ -17,8 +17,6 @@ pub enum Reply {
     Session {
         /// The session.
         session: Arc<Session>,
-        /// Who shared the card it goes to, where it was shared.
-        sharer: Option<UserId>,
         /// Until when the asker hears of changes, where they wait for some.
         watched_until: Option<Timestamp>,
     },
@@ -48,7 +46,7 @@ pub enum Reply {
         /// The session.
         session: Arc<Session>,
         /// Who shares it.
-        sharer: Option<UserId>,
+        sharer: UserId,
         /// Until when the sharer hears of changes, where they wait for some.
         watched_until: Option<Timestamp>,
     },

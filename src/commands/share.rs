@@ -1,14 +1,18 @@
 //! "Share in channel": a session for everybody in the channel, in the name of whoever presses.
 
-use super::Reply;
 use super::show::{Asked, failed, shown, watched_until};
+use super::{Problem, Reply};
 use crate::jobs::Ledger;
 use crate::kapso::{Age, Client, SessionId};
 use crate::slack::{UserId, Who};
 
 /// Looks a session up to be shared. Where there is nothing to activate any more, the card is out of date: nothing is
-/// shared, and its present state is the answer. `sharer` is who shared the card that was pressed, if it was shared.
-pub(super) async fn share(kapso: &Client, ledger: &Ledger, id: SessionId, sharer: Option<UserId>, who: &Who) -> Asked {
+/// shared, and its present state is the answer.
+pub(super) async fn share(kapso: &Client, ledger: &Ledger, id: SessionId, who: &Who) -> Asked {
+    // Nobody shares without a name.
+    let Some(sharer) = UserId::parse(&who.user) else {
+        return (Reply::Problem(Problem::StaleButton), None);
+    };
     // What a channel sees cannot be taken back, so nothing that is remembered will do.
     match kapso.session(&id, Age::Fresh).await {
         Ok(session) => {
@@ -16,11 +20,11 @@ pub(super) async fn share(kapso: &Client, ledger: &Ledger, id: SessionId, sharer
             let reply = if session.can_be_activated() {
                 Reply::Shared {
                     session,
-                    sharer: UserId::parse(&who.user),
+                    sharer,
                     watched_until,
                 }
             } else {
-                shown(session, sharer, watched_until)
+                shown(session, watched_until)
             };
             (reply, None)
         }

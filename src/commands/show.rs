@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Problem, Reply};
 use crate::jobs::{Ledger, WatchKey, watch};
 use crate::kapso::{Age, Client, Error, Session, SessionId};
-use crate::slack::{UserId, Who};
+use crate::slack::Who;
 
 /// What came of asking Kapso, and why if nothing did.
 pub(super) type Asked = (Reply, Option<Arc<Error>>);
@@ -15,27 +15,17 @@ pub(super) type Asked = (Reply, Option<Arc<Error>>);
 /// Looks a session up.
 pub(super) async fn show(kapso: &Client, id: SessionId) -> Asked {
     match kapso.session(&id, Age::Recent).await {
-        Ok(session) => (shown(session, None, None), None),
+        Ok(session) => (shown(session, None), None),
         Err(error) => failed(error, id),
     }
 }
 
 /// Looks a session up again because somebody wants to see it as it is now.
-pub(super) async fn refresh(
-    kapso: &Client,
-    ledger: &Ledger,
-    id: SessionId,
-    sharer: Option<UserId>,
-    who: &Who,
-) -> Asked {
+pub(super) async fn refresh(kapso: &Client, ledger: &Ledger, id: SessionId, who: &Who) -> Asked {
     match kapso.session(&id, Age::Fresh).await {
         Ok(session) => {
-            // Others see a shared card too, and it says nothing of one of them.
-            let watched_until = match sharer {
-                None => watched_until(ledger, &session, who).await,
-                Some(_) => None,
-            };
-            (shown(session, sharer, watched_until), None)
+            let watched_until = watched_until(ledger, &session, who).await;
+            (shown(session, watched_until), None)
         }
         Err(error) => failed(error, id),
     }
@@ -50,12 +40,8 @@ pub(super) async fn watched_until(ledger: &Ledger, session: &Session, who: &Who)
     }
 }
 
-pub(super) fn shown(session: Arc<Session>, sharer: Option<UserId>, watched_until: Option<Timestamp>) -> Reply {
-    Reply::Session {
-        session,
-        sharer,
-        watched_until,
-    }
+pub(super) fn shown(session: Arc<Session>, watched_until: Option<Timestamp>) -> Reply {
+    Reply::Session { session, watched_until }
 }
 
 /// What whoever asked for the session `id` has to know of Kapso's answer.

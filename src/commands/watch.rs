@@ -15,12 +15,13 @@ pub(super) async fn watch(kapso: &Client, ledger: &Ledger, id: SessionId, asker:
     };
     if !watch::may_change(&session.status) {
         // The card says what has become of it.
-        return (shown(session, None, None), None);
+        return (shown(session, None), None);
     }
     let watch = Watch {
         session: id,
         session_created_at: session.created_at,
         who: asker.who.clone(),
+        sharer: asker.sharer.clone(),
         request_id: asker.request_id.clone(),
         response_url: asker.response_url.clone(),
         arrived_at: asker.arrived_at,

@@ -35,28 +35,29 @@ pub(super) struct View {
 
 /// Every view, as it is drawn at `now`, with QR codes at `addresses`.
 pub(super) fn groups(now: Timestamp, addresses: &Addresses) -> Vec<Group> {
-    let card = |(title, session), sharer| {
-        let session = Arc::new(session);
+    let card = |(title, session)| {
         let reply = Reply::Session {
-            session,
-            sharer,
+            session: Arc::new(session),
             watched_until: None,
         };
         (title, reply)
     };
-    let redrawn = sessions(now)
-        .into_iter()
-        .map(|sample| card(sample, UserId::parse("U2147483697")))
-        .collect();
+    let redrawn = sessions(now).into_iter().map(card).collect();
+    let sharer = UserId::parse("U2147483697");
     let look = |place| Look {
         now,
         command: House::COMMAND,
         request_id: "9f3c07ab",
         place,
+        sharer: None,
         qr: Some(addresses),
     };
+    let for_all = Look {
+        sharer: sharer.as_ref(),
+        ..look(Place::SharedCard)
+    };
     let all = samples!(Reply {
-        Reply::Session { .. } => sessions(now).into_iter().map(|sample| card(sample, None)),
+        Reply::Session { .. } => sessions(now).into_iter().map(card),
         Reply::Watching { .. } => watched(now),
         Reply::Unwatched { .. } => unwatched(now),
         Reply::Qr { .. } => sessions(now).into_iter().find_map(with_qr),
@@ -75,7 +76,7 @@ pub(super) fn groups(now: Timestamp, addresses: &Addresses) -> Vec<Group> {
         .into_iter()
         .map(|samples| group(samples, &look(Place::Command)))
         .collect();
-    groups.insert(1, group(redrawn, &look(Place::SharedCard)));
+    groups.insert(1, group(redrawn, &for_all));
     groups.push(notices(&look(Place::Command)));
     groups.push(follow_ups(&look(Place::OwnCard)));
     groups
@@ -149,7 +150,7 @@ fn unwatched(now: Timestamp) -> Vec<Sample<Reply>> {
 fn shared(now: Timestamp, title: &str, watched_until: Option<Timestamp>) -> Option<Sample<Reply>> {
     let reply = Reply::Shared {
         session: Arc::new(usual(now)?),
-        sharer: UserId::parse("U2147483697"),
+        sharer: UserId::parse("U2147483697")?,
         watched_until,
     };
     Some(titled((title, reply)))

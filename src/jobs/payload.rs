@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::job::Kind;
 use crate::kapso::SessionId;
-use crate::slack::Who;
+use crate::slack::{UserId, Who};
 use crate::views::Place;
 
 /// How payloads are written now. To be raised with every change that an earlier version would misread.
@@ -92,6 +92,9 @@ pub struct Watch {
     /// Who watches.
     #[serde(with = "WhoForm")]
     pub who: Who,
+    /// Who shared the card on which they asked for it, where it was shared.
+    #[serde(with = "optional_user", default)]
+    pub sharer: Option<UserId>,
     /// Finds the command in the log.
     pub request_id: String,
     /// Where the news go.
@@ -200,6 +203,23 @@ mod optional_session {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SessionId>, D::Error> {
         let read = |id: String| SessionId::parse(&id).ok_or_else(|| D::Error::custom("no session id"));
+        Option::<String>::deserialize(from)?.map(read).transpose()
+    }
+}
+
+mod optional_user {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::UserId;
+
+    #[expect(clippy::ref_option, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(id: &Option<UserId>, to: S) -> Result<S::Ok, S::Error> {
+        id.as_ref().map(UserId::as_str).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<UserId>, D::Error> {
+        let read = |id: String| UserId::parse(&id).ok_or_else(|| D::Error::custom("no person's id"));
         Option::<String>::deserialize(from)?.map(read).transpose()
     }
 }

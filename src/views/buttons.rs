@@ -1,17 +1,15 @@
 //! The buttons of a session's card.
 
+use super::Look;
 use super::session::Watched;
-use super::{Look, Place};
 use crate::commands::{Action, ButtonValue};
 use crate::kapso::{ActivationLink, Session, Status};
 use crate::qr;
-use crate::slack::UserId;
 use crate::slack::blocks::{Block, Button, Dialog};
 
-/// The row of buttons. A card that was shared already, by whomever, has none to share it.
+/// The row of buttons. What is shared already, by whomever, has none to share it.
 pub(super) fn buttons(
     session: &Session,
-    sharer: Option<&UserId>,
     watched: Watched,
     link: Option<&ActivationLink>,
     shareable: bool,
@@ -19,7 +17,7 @@ pub(super) fn buttons(
 ) -> Option<Block> {
     let value = ButtonValue {
         id: session.id.clone(),
-        sharer: sharer.cloned(),
+        sharer: look.sharer.cloned(),
     }
     .to_string();
     let open = link.and_then(|link| Button::primary_link(Action::Open.id(), "Activate in WhatsApp", link.url()));
@@ -35,7 +33,7 @@ pub(super) fn buttons(
         }
         _ => None,
     };
-    let share = (shareable && look.place != Place::SharedCard && session.can_be_activated())
+    let share = (shareable && !look.masks() && session.can_be_activated())
         .then(|| Button::action(Action::Share.id(), "Share in channel", &value).asking(sharing()));
     let row = open.into_iter().chain(code).chain([refresh]).chain(watch).chain(share);
     Block::actions(row.collect())

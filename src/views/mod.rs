@@ -17,6 +17,7 @@ use self::session::Watched;
 pub use self::watch::{Notice, notice};
 use crate::commands::Reply;
 use crate::qr::Addresses;
+use crate::slack::UserId;
 use crate::slack::message::Message;
 
 /// Under what circumstances a reply is drawn.
@@ -30,11 +31,19 @@ pub struct Look<'a> {
     pub request_id: &'a str,
     /// Where the reply goes.
     pub place: Place,
+    /// Who shared the card that the asker knows the session by, where it was shared: with a masked phone number, which
+    /// they are not shown in other ways either.
+    pub sharer: Option<&'a UserId>,
     /// Where QR codes are shown; none where Slack could not fetch them.
     pub qr: Option<&'a Addresses>,
 }
 
 impl Look<'_> {
+    /// Whether the phone number is masked.
+    fn masks(&self) -> bool {
+        self.place == Place::SharedCard || self.sharer.is_some()
+    }
+
     /// What to type: these words behind the command's name.
     fn typed(&self, words: &str) -> String {
         format!("{} {words}", self.command)
@@ -58,22 +67,20 @@ pub enum Place {
 #[must_use]
 pub fn draw(reply: &Reply, look: &Look<'_>) -> Message {
     let message = match reply {
-        Reply::Session {
-            session,
-            sharer,
-            watched_until,
-        } => {
-            // Others see a shared card too, and it says nothing of one of them.
-            let watched_until = watched_until.filter(|_| look.place != Place::SharedCard);
-            let watched = watched_until.map_or(Watched::No, Watched::Until);
-            session::card(session, sharer.as_ref(), watched, look)
+        Reply::Session { session, watched_until } => {
+            let watched = match (look.place, watched_until) {
+                // Others see this one, and it says nothing of one of them.
+                (Place::SharedCard, _) | (_, None) => Watched::No,
+                (_, Some(until)) => Watched::Until(*until),
+            };
+            session::card(session, watched, look)
         }
         Reply::Watching { session, until } => watch::watching(session, *until, look),
         Reply::Unwatched { id, session } => watch::unwatched(id, session.as_deref(), look),
         Reply::Qr { session, link } => qr::qr(session, link, look),
-        Reply::Shared { session, sharer, .. } => share::shared(session, sharer.as_ref(), look),
+        Reply::Shared { session, sharer, .. } => share::shared(session, sharer, look),
         Reply::List(listing) => list::list(listing, look),
-        Reply::Created(session) => session::card(session, None, Watched::No, look),
+        Reply::Created(session) => session::card(session, Watched::No, look),
         Reply::AskAgain { wanted, earlier } => new::ask_again(wanted, earlier, look),
         Reply::Help { creates } => help::help(*creates, look),
         Reply::Misread(misread) => help::misread(misread, look),

@@ -21,7 +21,7 @@ pub(super) fn qr(session: &Session, link: &ActivationLink, look: &Look<'_>) -> M
         .into_iter()
         .chain(image)
         .chain(small_print(session, None));
-    let phone = phone(session, look.place);
+    let phone = phone(session, look);
     let text = spoken(session, phone.as_deref(), None, Some(link), look.now);
     Message::ephemeral(text, blocks.collect())
 }

@@ -2,9 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::Look;
 use super::buttons::buttons;
 use super::time::relative;
-use super::{Look, Place};
 use crate::kapso::{ActivationLink, NotWhatsApp, Session, Status};
 use crate::slack::UserId;
 use crate::slack::blocks::{Block, Fact, Text};
@@ -41,26 +41,20 @@ pub(super) enum Watched {
     NoLonger,
 }
 
-/// The card for a session: for its asker, or masked where it stands in a channel or answers a press there.
-pub(super) fn card(session: &Session, sharer: Option<&UserId>, watched: Watched, look: &Look<'_>) -> Message {
-    card_saying(None, session, sharer, watched, look)
+/// The card for a session: for its asker, or masked where it stands in a channel or where one there led to it.
+pub(super) fn card(session: &Session, watched: Watched, look: &Look<'_>) -> Message {
+    card_saying(None, session, watched, look)
 }
 
 /// The card of a session that has just been shared, for who shared it.
 pub(super) fn was_shared(session: &Session, watched: Watched, look: &Look<'_>) -> Message {
     let words = Mrkdwn::new("📣 Shared with everybody in this channel.");
-    card_saying(Some(&words), session, None, watched, look)
+    card_saying(Some(&words), session, watched, look)
 }
 
 /// The card, which says that something was done, if something was.
-fn card_saying(
-    done: Option<&Mrkdwn>,
-    session: &Session,
-    sharer: Option<&UserId>,
-    watched: Watched,
-    look: &Look<'_>,
-) -> Message {
-    let phone = phone(session, look.place);
+fn card_saying(done: Option<&Mrkdwn>, session: &Session, watched: Watched, look: &Look<'_>) -> Message {
+    let phone = phone(session, look);
     let pending = session.status == Status::Pending;
     // Of use only as long as the tester has not sent it; an unknown status may be such a one.
     let code = match session.status {
@@ -86,8 +80,8 @@ fn card_saying(
         .collect();
     blocks.extend(said.iter().cloned().map(|words| Block::section(Text::mrkdwn(words))));
     let shareable = done.is_none();
-    blocks.extend(buttons(session, sharer, watched, link, shareable, look));
-    blocks.extend(small_print(session, sharer));
+    blocks.extend(buttons(session, watched, link, shareable, look));
+    blocks.extend(small_print(session, look.sharer));
 
     let mut text = spoken(session, phone.as_deref(), code, link, look.now);
     for words in &said {
@@ -274,13 +268,10 @@ pub(super) fn spoken(
     text
 }
 
-/// The tester's phone, as it may be seen in answer to a press on a card that others see too, or at all.
-pub(super) fn phone(session: &Session, place: Place) -> Option<String> {
+/// The tester's phone, as it may be seen.
+pub(super) fn phone(session: &Session, look: &Look<'_>) -> Option<String> {
     let phone = session.phone.as_deref()?;
-    Some(match place {
-        Place::SharedCard => masked(phone),
-        Place::Command | Place::Beside | Place::OwnCard => phone.to_owned(),
-    })
+    Some(if look.masks() { masked(phone) } else { phone.to_owned() })
 }
 
 /// A phone number of which others see only the last four digits.

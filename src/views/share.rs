@@ -9,12 +9,13 @@ use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
 
 /// The card for the channel: wherever the button was, others see this one.
-pub(super) fn shared(session: &Session, sharer: Option<&UserId>, look: &Look<'_>) -> Message {
+pub(super) fn shared(session: &Session, sharer: &UserId, look: &Look<'_>) -> Message {
     let for_all = Look {
         place: Place::SharedCard,
+        sharer: Some(sharer),
         ..*look
     };
-    session::card(session, sharer, Watched::No, &for_all).in_channel()
+    session::card(session, Watched::No, &for_all).in_channel()
 }
 
 /// What the sharer reads afterwards: their own card says that it was shared.

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
+use super::Look;
 use super::session::{self, Watched};
 use super::time::about;
-use super::{Look, Place};
 use crate::commands::{Action, ButtonValue};
 use crate::jobs::watch::News;
 use crate::kapso::{Session, SessionId};
@@ -27,13 +27,13 @@ pub struct Notice<'a> {
 
 /// The session, of whose changes its asker hears from now on.
 pub(super) fn watching(session: &Session, until: Timestamp, look: &Look<'_>) -> Message {
-    session::card(session, None, Watched::Until(until), look)
+    session::card(session, Watched::Until(until), look)
 }
 
 /// The session, of whose changes its asker hears no longer.
 pub(super) fn unwatched(id: &SessionId, session: Option<&Session>, look: &Look<'_>) -> Message {
     if let Some(session) = session {
-        return session::card(session, None, Watched::NoLonger, look);
+        return session::card(session, Watched::NoLonger, look);
     }
     let text = Mrkdwn::new("You will not hear of the session ")
         .code(id.as_str())
@@ -47,7 +47,7 @@ pub fn notice(notice: &Notice<'_>, look: &Look<'_>) -> Message {
     let text = words(notice, look);
     let value = ButtonValue {
         id: notice.id.clone(),
-        sharer: None,
+        sharer: look.sharer.cloned(),
     }
     .to_string();
     let show = Button::action(Action::Refresh.id(), "Show the session", &value);
@@ -97,7 +97,7 @@ fn whose(text: Mrkdwn, notice: &Notice<'_>) -> Mrkdwn {
     match notice.session {
         Some(session) => {
             // A watch may have begun on a card that others see.
-            let phone = session::phone(session, Place::SharedCard);
+            let phone = session.phone.as_deref().map(session::masked);
             session::whose(text.own("The sandbox session"), phone.as_deref(), session)
         }
         None => text.own("The sandbox session you watch"),

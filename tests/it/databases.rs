@@ -222,6 +222,7 @@ pub fn watch(user: &str, session: &str) -> Watch {
         session: SessionId::parse(session).unwrap(),
         session_created_at: Some(at(-60)),
         who: who(user),
+        sharer: None,
         request_id: "5eed0002".to_owned(),
         response_url: URL.into(),
         arrived_at: at(0),

@@ -230,6 +230,22 @@ async fn nobody_shares_in_anothers_name() {
     .await;
 }
 
+/// Slack always says who pressed. Where it does not, nothing goes to a channel in nobody's name.
+#[tokio::test]
+async fn nobody_shares_without_a_name() {
+    house(async |house| {
+        let card = house.types(SHOW).await;
+        for user in ["", "steve", "U1><!channel>", "u2147483697"] {
+            house.person.user = user.to_owned();
+            let answer = house.presses(&card, "share").await;
+            is_told_beside(house, &card, &answer, "This button is from another version of the app.");
+        }
+        house.has_stopped().await;
+        assert!(for_all(house).is_empty());
+    })
+    .await;
+}
+
 /// No shared card of ours has the button. Slack may leave out that only the presser sees a card, though.
 #[tokio::test]
 async fn a_card_that_others_may_see_stands_while_it_is_shared() {

@@ -42,6 +42,7 @@ mod hearing;
 mod hostile;
 mod in_channel;
 mod in_channel_faults;
+mod in_channel_masked;
 mod injection;
 mod late;
 mod leases;
