@@ -33,12 +33,13 @@ pub enum Action {
 }
 
 impl Action {
-    const ALL: [Self; 10] = [
+    /// Every button, in the order of the help.
+    pub const ALL: [Self; 10] = [
         Self::Open,
+        Self::Qr,
         Self::Refresh,
         Self::Watch,
         Self::Unwatch,
-        Self::Qr,
         Self::Share,
         Self::Show,
         Self::Page,

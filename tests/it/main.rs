@@ -39,6 +39,7 @@ mod faults_creating;
 mod forging;
 mod healing;
 mod hearing;
+mod help;
 mod hostile;
 mod in_channel;
 mod in_channel_faults;
