@@ -119,7 +119,11 @@ async fn picture(desk: &Desk, uri: &Uri) -> Result<(Vec<u8>, Duration), NoPictur
     let file = uri.path().rsplit('/').next().unwrap_or_default();
     let addresses = desk.bot.qr.as_ref().ok_or(qr::Refusal::NotOurs)?;
     let admitted = addresses.check(file, uri.query().unwrap_or_default(), desk.bot.clock.now())?;
-    let link = desk.bot.commands.qr_link(&admitted.id).await?;
+    let link = match desk.bot.commands.qr_link(&admitted.id).await {
+        // It is gone, and comes back no more.
+        Err(error) if matches!(*error, kapso::Error::NotFound) => None,
+        link => link?,
+    };
     let png = link.and_then(|link| qr::picture(link.url().as_str()));
     Ok((png.ok_or(NoPicture::NothingToActivate)?, admitted.left))
 }
@@ -142,7 +146,6 @@ impl NoPicture {
             Self::Refused(qr::Refusal::Over) => StatusCode::GONE,
             Self::NothingToActivate => StatusCode::NOT_FOUND,
             Self::Fault(error) => match &**error {
-                kapso::Error::NotFound => StatusCode::NOT_FOUND,
                 kapso::Error::Limited { .. } => StatusCode::SERVICE_UNAVAILABLE,
                 kapso::Error::NoAnswer(_) => StatusCode::GATEWAY_TIMEOUT,
                 _ => StatusCode::BAD_GATEWAY,

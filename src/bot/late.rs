@@ -10,7 +10,7 @@ use super::{Asked, Bot, Order, Work};
 use crate::commands::{self, Asker, ButtonValue, Outcome, Problem, Reply};
 use crate::jobs::{Ask, Held, Kept, Late, Lease, Payload, RENEWAL};
 use crate::slack::message::Message;
-use crate::slack::response_url::{Letterbox, Lost, Terms};
+use crate::slack::response_url::{BLIND_TRIES, Letterbox, Lost, Terms};
 use crate::telemetry::Delivery;
 use crate::views;
 
@@ -92,6 +92,7 @@ impl Bot {
         let payload = |uses_left| Payload::Late(late(order, uses_left));
         let terms = Terms {
             line: None,
+            blind_tries: BLIND_TRIES,
             give_up: &self.give_up,
         };
         let kept = Kept::InMemory;
@@ -151,7 +152,7 @@ impl Bot {
         }
     }
 
-    /// Posts a message; if Slack refuses it and it has pictures, then without them. Slack fetches a picture when it
+    /// Posts a message; if it has pictures and Slack does not take it, then without them. Slack fetches a picture when it
     /// takes the message, and takes none whose picture it cannot get. `payload` says what is kept of the work when the
     /// `response_url` takes so many posts more: at the end of a stop, what has to wait for Slack is handed over.
     pub(super) async fn deliver(
@@ -167,6 +168,7 @@ impl Bot {
         let never = CancellationToken::new();
         let terms = Terms {
             line,
+            blind_tries: BLIND_TRIES,
             give_up: if matches!(kept, Kept::Stored(_)) {
                 &self.give_up
             } else {
@@ -196,17 +198,20 @@ impl Bot {
             let payload = payload(uses_left);
             async move { self.ledger.may_post(kept, &payload).await }
         };
-        let posted = self.postman.post(letterbox, message, terms, &may_post).await;
-        let Err(Lost::Refused(status)) = posted else {
-            return posted;
+        let bare = message.without_images();
+        let first = Terms {
+            // Slack may be waiting for the picture, which is no reason to have it wait again.
+            blind_tries: if bare.is_some() { 1 } else { terms.blind_tries },
+            ..terms
         };
-        let Some(bare) = message.without_images() else {
+        let posted = self.postman.post(letterbox, message, first, &may_post).await;
+        let (Err(lost @ (Lost::Refused(_) | Lost::Unreachable)), Some(bare)) = (posted, bare) else {
             return posted;
         };
         tracing::warn!(
             request_id,
-            status = status.as_u16(),
-            "Slack refused a message with a picture; is PUBLIC_URL right?"
+            lost = lost.to_string(),
+            "Slack did not take a message with a picture; is PUBLIC_URL right?"
         );
         self.postman.post(letterbox, &bare, terms, &may_post).await
     }

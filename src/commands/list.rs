@@ -54,7 +54,9 @@ impl Listing {
 /// Lists a page.
 pub(super) async fn list(kapso: &Client, number: u32, creators: Option<Arc<Allowed>>) -> Asked {
     match kapso.page(number, PER_PAGE).await {
-        Ok(page) => {
+        Ok(mut page) => {
+            // However many an odd answer holds: more rows would push the buttons out of the message.
+            page.sessions.truncate(PER_PAGE as usize);
             let listing = Listing { number, page, creators };
             (Reply::List(listing), None)
         }

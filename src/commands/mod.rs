@@ -97,7 +97,7 @@ pub struct Asker {
     pub request_id: String,
     /// Who shared the card that was pressed, or what came of that card, where it was shared.
     pub sharer: Option<UserId>,
-    /// The fingerprint of what they typed, by which a command that creates something is known again.
+    /// The fingerprint of the request, by which a command that creates something is known again.
     pub trigger: Option<String>,
 }
 

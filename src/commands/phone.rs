@@ -23,7 +23,11 @@ impl Phone {
     #[must_use]
     pub fn guess(written: &str) -> Option<Self> {
         let (_, digits) = digits(written)?;
-        Self::international(&digits)
+        Self::international(&digits).or_else(|| {
+            // WhatsApp still shows Mexico's mobile numbers with the 1 that was dropped from them in 2019.
+            let rest = digits.strip_prefix("521")?;
+            Self::international(&format!("52{rest}"))
+        })
     }
 
     fn international(digits: &str) -> Option<Self> {

@@ -1,6 +1,7 @@
 //! "Show QR code": the activation link of a session, to be drawn for a phone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Reply;
 use super::show::{Asked, failed, shown};
@@ -17,8 +18,13 @@ pub(super) async fn qr(kapso: &Client, id: SessionId) -> Asked {
     }
 }
 
-/// The link that a session's QR code holds, if it has one.
+/// The link that a session's QR code holds, if it has one. The fifth of the limit that is kept for people is not spent
+/// on it: an address can be asked for often.
 pub(super) async fn link(kapso: &Client, id: &SessionId) -> Result<Option<ActivationLink>, Arc<Error>> {
+    if kapso.budget().spare() == 0 && kapso.remembered(id).await.is_none() {
+        let retry_after = Duration::from_secs(1);
+        return Err(Arc::new(Error::Limited { retry_after }));
+    }
     let session = kapso.session(id, Age::Recent).await?;
     Ok(qr::link(&session).cloned())
 }

@@ -16,7 +16,7 @@ use crate::kapso::SessionId;
 
 /// Who asks for the same again within this is asked first whether they mean it.
 const SAME_AGAIN: SignedDuration = SignedDuration::from_secs(60);
-/// A creation that nobody knows the outcome of is under way for as long as this: longer than Kapso is given.
+/// A creation that nobody knows the outcome of is under way for as long as this: as long as the store and Kapso are given together.
 const UNDER_WAY: SignedDuration = SignedDuration::from_secs(10);
 /// How often whoever comes second looks for the outcome.
 const LOOKING: Duration = Duration::from_millis(250);

@@ -120,11 +120,7 @@ impl Client {
     /// # Errors
     /// See [`Error`]; [`Error::Limited`] while only people may ask.
     pub async fn session_if_spare(&self, id: &SessionId) -> Result<Arc<Session>, Error> {
-        let now = self.clock.now();
-        if let Some(answer) = self.cache.get(id).await
-            && self.is_recent(&answer, now)
-            && let Ok(session) = answer.result
-        {
+        if let Some(session) = self.remembered(id).await {
             return Ok(session);
         }
         let number = self.number();
@@ -155,6 +151,13 @@ impl Client {
         let session = Arc::new(session);
         self.learn(Arc::clone(&session), number).await;
         Ok(session)
+    }
+
+    /// The session as it was learnt a moment ago, if it was: what costs no request.
+    pub async fn remembered(&self, id: &SessionId) -> Option<Arc<Session>> {
+        let answer = self.cache.get(id).await?;
+        let recent = self.is_recent(&answer, self.clock.now());
+        answer.result.ok().filter(|_| recent)
     }
 
     /// What is left of Kapso's rate limit now.

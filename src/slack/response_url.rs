@@ -26,8 +26,8 @@ use crate::clock::Clock;
 const USES: u32 = 4;
 /// How long after the request a `response_url` is used, of the 30 minutes it lives.
 const LIFETIME: SignedDuration = SignedDuration::from_mins(29);
-/// Tries for a post that failed without saying when to come back. Each may have been taken all the same.
-const BLIND_TRIES: u32 = 3;
+/// Tries for a post that failed without saying when to come back, usually. Each may have been taken all the same.
+pub const BLIND_TRIES: u32 = 3;
 /// The longest pause while there is no connection to Slack.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// The most of Slack's reply that is read.
@@ -100,6 +100,8 @@ pub struct Timing {
 pub struct Terms<'a> {
     /// The line it stands in for each try, where many may come at once.
     pub line: Option<&'a Semaphore>,
+    /// Tries that may be made blindly, each of which Slack may have taken all the same.
+    pub blind_tries: u32,
     /// Ends the wait, but no try that is under way: Slack may have taken that.
     pub give_up: &'a CancellationToken,
 }
@@ -193,7 +195,7 @@ impl Postman {
                 }
                 Attempt::Failed => {
                     blind_tries += 1;
-                    if blind_tries == BLIND_TRIES {
+                    if blind_tries >= terms.blind_tries {
                         return Err(Lost::Unreachable);
                     }
                     pauses.next().unwrap_or(self.timing.pause)

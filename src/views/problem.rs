@@ -70,7 +70,7 @@ fn sentence(problem: &Problem, look: &Look<'_>) -> Mrkdwn {
              again, please tell whoever runs this app.",
         ),
         Problem::StaleButton => {
-            Mrkdwn::new("This button is from another version of the app. Look the session up again by its id.")
+            Mrkdwn::new("This button is too old, or from another version of the app. Type the command again.")
         }
         Problem::Stopping => {
             Mrkdwn::new("The app is just being restarted. Nothing was done; try again in a few seconds.")

@@ -7,7 +7,7 @@ use crate::slack::blocks::{Block, Text};
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
 
-const TITLE: &str = "Or scan this code with the phone's camera, within 10 minutes.";
+const TITLE: &str = "Or scan this code with the phone's camera.";
 const ALT: &str = "QR code that opens WhatsApp with the message that activates this sandbox session";
 
 /// The message with a session's QR code. It holds together without the picture, which Slack may fail to fetch.

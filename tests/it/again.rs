@@ -228,7 +228,7 @@ async fn a_yes_with_a_value_we_never_wrote_creates_nothing() {
                     house,
                     &question,
                     &answer,
-                    "This button is from another version of the app.",
+                    "This button is too old, or from another version of the app.",
                 );
                 assert_eq!(posts(house), 1, "{value:?}");
             }

@@ -458,7 +458,7 @@ async fn a_page_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
                 .filter(|value| action != "show" || !ids.contains(value))
             {
                 let answer = press(house, &list, action, value).await;
-                let words = "This button is from another version of the app.";
+                let words = "This button is too old, or from another version of the app.";
                 is_told_beside(house, &list, &answer, words);
                 assert_eq!(house.kapso.requests(), asked, "{action} {value:?} made us ask");
             }

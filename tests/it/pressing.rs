@@ -77,7 +77,12 @@ async fn a_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
                 let sent = press.await;
                 assert_eq!(sent.status, Some(StatusCode::OK), "{value}");
                 let answer = house.later(sent.exchange).await;
-                is_told_beside(house, card, &answer, "This button is from another version of the app.");
+                is_told_beside(
+                    house,
+                    card,
+                    &answer,
+                    "This button is too old, or from another version of the app.",
+                );
                 assert_eq!(house.kapso.requests(), asked, "{value} made us ask");
             }
         }

@@ -268,11 +268,43 @@ async fn a_session_without_a_code_has_no_picture() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_gone_has_no_picture() {
+    reachable()
+        .house(async |house| {
+            house.kapso.delete(ID);
+            let answer = fetched(house, address(house, SECRET, ID)).await;
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+            let words = answer.text().await.unwrap();
+            assert!(words.contains("does not wait for its activation"), "{words}");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_is_kept_for_people_is_not_spent_on_pictures() {
+    plan()
+        .reachable()
+        .house(async |house| {
+            house.kapso.set_limit(100);
+            for number in 0..80 {
+                house.kapso.add(&format!("session-{number}"));
+                house.types(&format!("/sandbox session-{number}")).await;
+            }
+            let answer = fetched(house, address(house, SECRET, ID)).await;
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+            let card = house.reads(&format!("/sandbox {ID}")).await;
+            assert!(card.contains("Waiting for activation"), "{card}");
+            let answer = fetched(house, address(house, SECRET, ID)).await;
+            assert_eq!(answer.status(), StatusCode::OK, "what was just looked up costs nothing");
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn a_fault_of_kapsos_is_a_status_without_kapsos_words() {
     let plan = reachable().set(|settings| settings.timing.kapso.total = Duration::from_secs(5));
     plan.house(async |house| {
         for (fault, status) in [
-            (r#"404 {"error":"zebra"}"#, 404),
             ("404 zebra", 502),
             ("401 zebra", 502),
             ("200 zebra", 502),

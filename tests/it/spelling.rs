@@ -89,6 +89,8 @@ const UNCLEAR: &[(&str, &str)] = &[
     ("new 12345678901", "new +12345678901"),
     ("new 1 (234) 567-8901 agent-1", "new +12345678901 agent-1"),
     ("new 49 151 12345678", "new +4915112345678"),
+    // Mexico's mobile numbers as WhatsApp still shows them.
+    ("new +52 1 55 1234 5678", "new +525512345678"),
     // Are the last digits of the number?
     ("new +49151123456 78", "new +4915112345678"),
     ("new +49151123456 78 agent-1", "new +4915112345678 agent-1"),
