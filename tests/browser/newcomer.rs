@@ -1,6 +1,8 @@
 //! A newcomer creates a session, lists, turns pages and has one shown, without leaving the channel.
 
 use crate::page::{Page, page};
+use crate::qr::is_shown;
+use crate::scan::Picture;
 
 /// The first session that can be shown from the last message.
 const FIRST: &str = "[...document.querySelectorAll('.message:last-child [data-action=show]')][0]";
@@ -82,6 +84,34 @@ async fn each_wrong_input_gets_a_sentence_that_helps() {
             page.reads(reads).await;
         }
         assert_eq!(page.house().kapso.sessions().len(), 11, "none was created");
+    })
+    .await;
+}
+
+/// The whole of it: a newcomer gets a tester going who reads the channel on a desk and holds a phone to it.
+#[tokio::test]
+async fn a_newcomer_creates_a_session_shares_it_and_a_phone_reads_its_code_off_the_screen() {
+    page(async |page| {
+        page.types("/sandbox new +1 (202) 555-0123").await;
+        page.reads("Waiting for activation").await;
+        page.presses("Share in channel").await;
+        page.clicks("dialog button", "Share").await;
+        let shared = page.reads("shared by @steve").await;
+        assert!(shared.contains("Phone: •••• 0123"), "{shared}");
+        page.presses("Show QR code").await;
+        page.reads("Or scan this code").await;
+        is_shown(page).await;
+        let screen = page.driver.screenshot_as_png().await.unwrap();
+        let sessions = page.house().kapso.sessions();
+        let created = sessions
+            .values()
+            .find(|session| session["phone_number"] == "+12025550123");
+        assert_eq!(
+            Picture::of(&screen).scan(),
+            [created.unwrap()["activation_link"].as_str().unwrap()]
+        );
+        page.types("/sandbox list").await;
+        page.reads("Page 1 of 2, with 12 sessions in all.").await;
     })
     .await;
 }

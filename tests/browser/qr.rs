@@ -41,7 +41,7 @@ async fn a_phone_held_to_the_gallery_reads_the_link_too() {
 }
 
 /// Waits until each picture of the page is there and drawn.
-async fn is_shown(page: &Page) {
+pub async fn is_shown(page: &Page) {
     let script = "const done = arguments[arguments.length - 1];
         Promise.all([...document.images].map((it) => it.decode()))
           .then(() => requestAnimationFrame(() => requestAnimationFrame(done)));";
