@@ -51,7 +51,7 @@ pub(super) async fn new(kapso: &Client, ledger: &Ledger, asker: &Asker, wanted: 
     let Some(trigger) = trigger else {
         return (Reply::Problem(Problem::NoStore), None);
     };
-    let subject = fingerprint(&[&asker.who.team, &asker.who.user, wanted.phone.as_str()]);
+    let subject = fingerprint(&[asker.who.home(), &asker.who.user, wanted.phone.as_str()]);
     let answers = wanted.answers.as_ref().map(Question::as_str);
     match ledger.begin_creation(&trigger, &subject, answers).await {
         Some(Begun::First) => create(kapso, ledger, &trigger, wanted).await,

@@ -223,7 +223,7 @@ fn fill(kapso: &FakeKapso, now: Timestamp) {
     kapso.set("in-a-new-state", "status", "paused_by_operator".into());
     // So many that the list has a second page.
     for day in 1..=5_i64 {
-        let id = format!("expired-{day}-days-ago");
+        let id = format!("expired-long-ago-{day}");
         let agent = json!({"id": "agent-123abc", "name": "Customer Support Agent"});
         other(&id, &format!("+4477009001{}", 30 + day), "0LDC0D", agent);
         kapso.expire(&id);

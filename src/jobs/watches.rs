@@ -23,9 +23,7 @@ impl WatchKey {
     /// The watch of this person on this session.
     #[must_use]
     pub fn new(who: &Who, session: &SessionId) -> Self {
-        // A press in an app that is installed for a whole organisation names no workspace.
-        let home = who.enterprise.as_ref().unwrap_or(&who.team);
-        let owner = format!("{home}/{}", who.user);
+        let owner = format!("{}/{}", who.home(), who.user);
         Self {
             subject: format!("{owner}/{session}"),
             owner,

@@ -32,6 +32,15 @@ pub struct Who {
     pub user: String,
 }
 
+impl Who {
+    /// By what the person is known, whatever workspace a request names: a press in an app that is installed for a whole
+    /// organisation names none.
+    #[must_use]
+    pub fn home(&self) -> &str {
+        self.enterprise.as_deref().unwrap_or(&self.team)
+    }
+}
+
 /// The id of a person in Slack, safe to be written into a mention.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserId(String);

@@ -87,6 +87,26 @@ async fn a_yes_is_one_session_however_often_it_is_pressed() {
         .await;
 }
 
+/// Where the app is installed for a whole organisation, a press names no workspace, though a command does.
+#[tokio::test]
+async fn a_yes_of_an_organisations_member_counts() {
+    plan()
+        .creating()
+        .house(async |house| {
+            house.person.enterprise = Some("E0001".to_owned());
+            house.types(NEW).await;
+            let question = house.types(NEW).await;
+            house.person.team = String::new();
+            let answer = house.presses(&question, "again").await;
+            assert!(
+                plain::text(&answer.message).contains("Waiting for activation"),
+                "{answer:?}"
+            );
+            assert_eq!(posts(house), 2);
+        })
+        .await;
+}
+
 #[tokio::test]
 async fn another_phone_another_person_and_another_minute_are_not_asked_about() {
     plan()
