@@ -207,7 +207,7 @@ async fn drain(bot: &Bot, bounds: &Bounds, timing: &Drain) {
     bot.ledger.close().await;
     match bot.tasks.len() {
         0 => tracing::info!("stopped; nothing is owed"),
-        lost => tracing::error!(lost, "stopped; answers were lost"),
+        lost => tracing::error!(lost, "stopped; answers were still on their way"),
     }
 }
 

@@ -84,6 +84,10 @@ impl Access {
             drop(self.state.subscribe().wait_for(|state| state.trouble.is_some()).await);
             match timeout(OPENING, self.mend(url)).await.unwrap_or(Err(StoreError::Slow)) {
                 Ok(()) => {
+                    if self.trouble() == Some(StoreError::Slow) {
+                        // One quick answer does not make it quick.
+                        sleep(PAUSE).await;
+                    }
                     self.state.send_modify(|state| state.trouble = None);
                     tracing::info!("the store works");
                 }

@@ -21,6 +21,8 @@ pub const RENEWAL: Duration = Duration::from_secs(5);
 /// Owed answers resumed at a time: as many as a process leaves that dies when it was busy, so that the last of them too
 /// are resumed within 20 s.
 const CLAIMED_MAX: u32 = 256;
+/// How long a write may be on its way that nobody waits for any more: longer than a server lets it run.
+const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(10);
 /// How long anything is kept: a `response_url` lives for 30 minutes.
 const KEPT: SignedDuration = SignedDuration::from_mins(30);
 /// How long a creation is remembered. A command can come again for five minutes as a replay, which is as long as its
@@ -51,8 +53,10 @@ pub enum Kept {
 pub struct Ledger {
     pub(super) access: Access,
     pub(super) clock: Clock,
-    /// What is done, or lost, and may be in the store all the same.
-    settled: Mutex<Vec<Kept>>,
+    /// What is done, or lost, and may be in the store all the same; and since when.
+    settled: Mutex<Vec<(Kept, Timestamp)>>,
+    /// Held by whoever claims.
+    claiming: tokio::sync::Mutex<()>,
 }
 
 impl Ledger {
@@ -63,6 +67,7 @@ impl Ledger {
             access: Access::new(on_failure),
             clock,
             settled: Mutex::default(),
+            claiming: tokio::sync::Mutex::default(),
         }
     }
 
@@ -106,10 +111,13 @@ impl Ledger {
 
     /// Whether the holder may go on with what it keeps: unless somebody else has it now. Renews its lease.
     pub async fn holds(&self, kept: &Kept) -> bool {
-        let (Kept::Stored(lease), Some(Opened { store, worker })) = (kept, self.access.opened()) else {
+        let (Kept::Stored(lease) | Kept::Unsure(lease), Some(Opened { store, worker })) = (kept, self.access.opened())
+        else {
             return true;
         };
         match self.asked(store.renew(lease, self.lease_end())).await {
+            // If it is stored after all, nobody else takes it.
+            Ok(_) if matches!(kept, Kept::Unsure(_)) => true,
             Ok(renewed) => renewed || lease.worker != worker,
             // Whether it still has the right is asked again before it posts.
             Err(_) => true,
@@ -146,32 +154,44 @@ impl Ledger {
 
     /// Takes a job out of the store that is done, or lost.
     pub async fn settle(&self, kept: &Kept) {
+        let now = self.clock.now();
         if let Some(Opened { store, .. }) = self.access.opened()
-            && !self.takes_out(&store, kept).await
+            && !matches!(self.takes_out(&store, kept, now).await, Ok(true))
         {
-            self.settled().push(kept.clone());
+            self.settled().push((kept.clone(), now));
         }
     }
 
-    async fn takes_out(&self, store: &Store, kept: &Kept) -> bool {
+    /// Whether what was settled then is out of the store for good.
+    async fn takes_out(&self, store: &Store, kept: &Kept, since: Timestamp) -> Result<bool, StoreError> {
         match kept {
-            Kept::Stored(lease) => self.asked(store.finish(lease)).await.is_ok(),
-            Kept::Unsure(lease) => self.asked(store.forget(lease.job())).await.is_ok(),
-            Kept::InMemory => true,
+            Kept::Stored(lease) => self.asked(store.finish(lease)).await.map(|_| true),
+            Kept::Unsure(lease) => {
+                let was_there = self.asked(store.forget(lease.job())).await?;
+                // If it was not, it may still be on its way in.
+                Ok(was_there || self.clock.now().duration_since(since) >= ON_ITS_WAY)
+            }
+            Kept::InMemory => Ok(true),
         }
     }
 
     /// Takes out what could not be taken out when it was settled, lest it be done again. False if that fails again.
     async fn settle_the_rest(&self, store: &Store) -> bool {
-        let mut rest = mem::take(&mut *self.settled());
-        while let Some(kept) = rest.last() {
-            if !self.takes_out(store, kept).await {
-                self.settled().append(&mut rest);
-                return false;
+        let rest = mem::take(&mut *self.settled());
+        let mut works = true;
+        for (kept, since) in rest {
+            let is_out = if works {
+                let taken = self.takes_out(store, &kept, since).await;
+                works = taken.is_ok();
+                matches!(taken, Ok(true))
+            } else {
+                false
+            };
+            if !is_out {
+                self.settled().push((kept, since));
             }
-            rest.pop();
         }
-        true
+        works
     }
 
     /// Leases the answers that nobody works on any more.
@@ -183,6 +203,8 @@ impl Ledger {
         let Some(Opened { store, worker }) = self.access.opened() else {
             return Claimed::default();
         };
+        // One at a time: what another has taken off the list and not out of the store yet must not be claimed.
+        let _turn = self.claiming.lock().await;
         if !self.settle_the_rest(&store).await {
             return Claimed::default();
         }
@@ -221,7 +243,7 @@ impl Ledger {
         self.access.asked(DEADLINE, question).await
     }
 
-    fn settled(&self) -> MutexGuard<'_, Vec<Kept>> {
+    fn settled(&self) -> MutexGuard<'_, Vec<(Kept, Timestamp)>> {
         self.settled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,7 +11,8 @@ use crate::kapso::SessionId;
 use crate::slack::{UserId, Who};
 use crate::views::Place;
 
-/// How payloads are written now. To be raised with every change that an earlier version would misread.
+/// How payloads are written now. To be raised with every change that an earlier version would misread, a new button's
+/// action among them.
 pub(super) const VERSION: i64 = 2;
 
 /// What is to be done, and for whom.

@@ -217,7 +217,7 @@ async fn slack_that_takes_nothing_holds_the_end_up_only_so_long() {
             settings.timing.drain.delivery = Duration::from_millis(100);
         })
         .house(async |house| {
-            house.expects_complaint("stopped; answers were lost");
+            house.expects_complaint("stopped; answers were still on their way");
             house.kapso.fail_next(Fault::Hold);
             house.types_in_vain(SHOW).await;
             house.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(60));
@@ -227,7 +227,7 @@ async fn slack_that_takes_nothing_holds_the_end_up_only_so_long() {
             let last = house.log_lines().pop().unwrap();
             assert_eq!(
                 (&last["message"], &last["lost"]),
-                (&json!("stopped; answers were lost"), &json!(1))
+                (&json!("stopped; answers were still on their way"), &json!(1))
             );
         })
         .await;
