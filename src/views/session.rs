@@ -108,14 +108,14 @@ pub(super) fn words(status: &Status) -> Option<Words> {
             emoji: "⚫",
             title: "Expired",
             spoken: "has expired",
-            next: "Messages from this phone no longer reach the agent. Create a new session in Kapso to go on.",
+            next: "Messages from this phone no longer reach the agent. Create a new session to go on.",
         },
         Status::Superseded => Words {
             emoji: "🔵",
             title: "Superseded",
             spoken: "was superseded",
             next: "Another project has claimed this phone, and messages go to its newer session. \
-                   Create a new session in Kapso to claim the phone back.",
+                   Create a new session to claim the phone back.",
         },
         Status::Other(_) => return None,
     })

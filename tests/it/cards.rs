@@ -88,7 +88,7 @@ async fn an_expired_session_says_how_to_go_on() {
             assert_snapshot!(plain::text(&card), @"
             WHATSAPP SANDBOX SESSION
             ⚫ Expired
-            Messages from this phone no longer reach the agent. Create a new session in Kapso to go on.
+            Messages from this phone no longer reach the agent. Create a new session to go on.
             Agent: Customer Support Agent
             Phone: +12345678901
             Expired Nov 24, 2026 at 10:00 UTC (an hour ago)
@@ -108,7 +108,7 @@ async fn a_superseded_session_says_who_has_the_phone_now() {
             assert_snapshot!(plain::text(&card), @"
             WHATSAPP SANDBOX SESSION
             🔵 Superseded
-            Another project has claimed this phone, and messages go to its newer session. Create a new session in Kapso to claim the phone back.
+            Another project has claimed this phone, and messages go to its newer session. Create a new session to claim the phone back.
             Agent: Customer Support Agent
             Phone: +12345678901
             Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
