@@ -245,14 +245,17 @@ impl Bot {
 
     /// Counts an answer as lost whose `response_url` takes nothing any more.
     async fn is_over(&self, order: &Order, kept: &Kept) {
-        let outcome = Outcome::from(commands::Reply::Problem(Problem::NoAnswer));
-        self.note(order, &outcome, Err(Lost::UsedUp));
+        self.note_unanswered(order, Err(Lost::UsedUp));
         self.ledger.settle(kept).await;
     }
 
     fn handed_over(&self, order: &Order) {
+        self.note_unanswered(order, Ok(Delivery::HandedOver));
+    }
+
+    fn note_unanswered(&self, order: &Order, delivery: Result<Delivery, Lost>) {
         let outcome = Outcome::from(Reply::Problem(Problem::NoAnswer));
-        self.note(order, &outcome, Ok(Delivery::HandedOver));
+        self.note(order, &outcome, delivery);
     }
 }
 

@@ -33,11 +33,7 @@ impl Listing {
     /// The number of the page after this one.
     #[must_use]
     pub fn next(&self) -> Option<u32> {
-        let more = match self.page.total_pages {
-            Some(pages) => self.number < pages,
-            None => self.page.count >= PER_PAGE as usize,
-        };
-        more.then_some(self.number + 1)
+        self.page.has_next(self.number, PER_PAGE).then_some(self.number + 1)
     }
 
     /// Whether Kapso has no sessions at all.

@@ -139,8 +139,9 @@ impl Commands {
         if !self.allowed.admits(&asker.who) {
             return Reply::Problem(Problem::NotAllowed(Arc::clone(&self.allowed))).into();
         }
-        let may_create = self.allowed.may_create(&asker.who);
-        if command.is_to_create() && !may_create {
+        // Looked up only for those whom it concerns: a look-up does not.
+        let may_create = || self.allowed.may_create(&asker.who);
+        if command.is_to_create() && !may_create() {
             return Reply::Problem(Problem::MayNotCreate(Arc::clone(&self.allowed))).into();
         }
         match command {
@@ -160,11 +161,11 @@ impl Commands {
                     .await
             }
             Command::List { page } => {
-                let creators = (!may_create).then(|| Arc::clone(&self.allowed));
+                let creators = (!may_create()).then(|| Arc::clone(&self.allowed));
                 self.timed(list::list(&self.kapso, page, creators)).await
             }
             Command::New(wanted) => self.timed(new::new(&self.kapso, &self.ledger, asker, wanted)).await,
-            Command::Help => Reply::Help { creates: may_create }.into(),
+            Command::Help => Reply::Help { creates: may_create() }.into(),
             Command::Unknown(misread) => Reply::Misread(misread).into(),
             Command::StaleButton => Reply::Problem(Problem::StaleButton).into(),
         }

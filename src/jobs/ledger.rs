@@ -28,6 +28,7 @@ const KEPT: SignedDuration = SignedDuration::from_mins(30);
 /// How long a creation is remembered. A command can come again for five minutes as a replay, which is as long as its
 /// signature is good, and for 30 minutes as an owed answer; a question about another one is good for as long.
 const CREATION_KEPT: SignedDuration = SignedDuration::from_hours(24);
+
 /// What became of an answer that was to be stored.
 #[derive(Clone, Debug)]
 pub enum Kept {

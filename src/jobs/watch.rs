@@ -70,6 +70,17 @@ pub enum Next {
 }
 
 impl News {
+    /// What a watcher is told of a session in this state, if it is an end.
+    fn of(status: &Status) -> Option<Self> {
+        match status {
+            Status::Active => Some(Self::Activated),
+            Status::Expired => Some(Self::Expired),
+            Status::Superseded => Some(Self::Superseded),
+            // The latter is a word of a later Kapso: no end that this version knows.
+            Status::Pending | Status::Other(_) => None,
+        }
+    }
+
     /// The word for log and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -82,14 +93,10 @@ impl News {
     }
 }
 
-/// Whether a session in this state is worth watching.
+/// Whether a session in this state is worth watching: as long as there is nothing to tell of it.
 #[must_use]
 pub fn may_change(status: &Status) -> bool {
-    match status {
-        // The latter is a word of a later Kapso: no end that this version knows.
-        Status::Pending | Status::Other(_) => true,
-        Status::Active | Status::Expired | Status::Superseded => false,
-    }
+    News::of(status).is_none()
 }
 
 /// When a watch that begins now is due for the first time: what its command saw is as good as a look.
@@ -111,12 +118,8 @@ pub fn decide(watch: &Watch, seen: &Seen, now: Timestamp) -> Next {
     match seen {
         Seen::Status(status) => {
             watch.not_found = 0;
-            match status {
-                Status::Active => return Next::Notify(News::Activated),
-                Status::Expired => return Next::Notify(News::Expired),
-                Status::Superseded => return Next::Notify(News::Superseded),
-                // The latter is a word of a later Kapso: no end that this version knows.
-                Status::Pending | Status::Other(_) => {}
+            if let Some(news) = News::of(status) {
+                return Next::Notify(news);
             }
         }
         Seen::NotFound => {

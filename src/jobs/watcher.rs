@@ -123,9 +123,8 @@ impl Watcher {
                 return Look::Failed;
             }
         };
-        // A list that does not say how long it is ends with its first page that is not full.
-        let full = shown.count >= PER_PAGE as usize;
-        let pages = shown.total_pages.unwrap_or(if full { page + 1 } else { page });
+        let has_next = shown.has_next(page, PER_PAGE);
+        let pages = shown.total_pages.unwrap_or(page + u32::from(has_next));
         let ids: Vec<SessionId> = shown.sessions.iter().map(|session| session.id.clone()).collect();
         let any_watched = look_at(bot, &ids, now, |id| {
             let session = shown.sessions.iter().find(|session| session.id == *id)?;

@@ -25,6 +25,16 @@ pub struct Page {
 }
 
 impl Page {
+    /// Whether there is a page after this one, the `number`th of `per_page` sessions. A list that does not say how long
+    /// it is ends with its first page that is not full.
+    #[must_use]
+    pub fn has_next(&self, number: u32, per_page: u32) -> bool {
+        match self.total_pages {
+            Some(pages) => number < pages,
+            None => self.count >= per_page as usize,
+        }
+    }
+
     /// Reads Kapso's `{"data": [Session], "meta": {…}}`.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ pub(super) fn qr(session: &Session, link: &ActivationLink, look: &Look<'_>) -> M
     let blocks = [Block::section(Text::mrkdwn(open))]
         .into_iter()
         .chain(image)
-        .chain(small_print(session, None));
+        .chain(small_print(&session.id, None));
     let phone = phone(session, look);
     let text = spoken(session, phone.as_deref(), None, Some(link), look.now);
     Message::ephemeral(text, blocks.collect())

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::Look;
 use super::buttons::buttons;
 use super::time::relative;
-use crate::kapso::{ActivationLink, NotWhatsApp, Session, Status};
+use crate::kapso::{ActivationLink, NotWhatsApp, Session, SessionId, Status};
 use crate::slack::UserId;
 use crate::slack::blocks::{Block, Fact, Text};
 use crate::slack::message::Message;
@@ -81,7 +81,7 @@ fn card_saying(done: Option<&Mrkdwn>, session: &Session, watched: Watched, look:
     blocks.extend(said.iter().cloned().map(|words| Block::section(Text::mrkdwn(words))));
     let shareable = done.is_none();
     blocks.extend(buttons(session, watched, link, shareable, look));
-    blocks.extend(small_print(session, look.sharer));
+    blocks.extend(small_print(&session.id, look.sharer));
 
     let mut text = spoken(session, phone.as_deref(), code, link, look.now);
     for words in &said {
@@ -217,8 +217,8 @@ fn watch_words(watched: Watched, now: Timestamp) -> Option<Mrkdwn> {
     }
 }
 
-pub(super) fn small_print(session: &Session, sharer: Option<&UserId>) -> Option<Block> {
-    let id = Mrkdwn::new("Session ").code(session.id.as_str());
+pub(super) fn small_print(id: &SessionId, sharer: Option<&UserId>) -> Option<Block> {
+    let id = Mrkdwn::new("Session ").code(id.as_str());
     let words = match sharer {
         Some(sharer) => id.own(" · shared by ").person(sharer),
         None => id,

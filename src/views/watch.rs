@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::Look;
 use super::session::{self, Watched};
 use super::time::about;
+use super::{Look, help};
 use crate::commands::{Action, ButtonValue};
 use crate::jobs::watch::News;
 use crate::kapso::{Session, SessionId};
@@ -38,7 +38,7 @@ pub(super) fn unwatched(id: &SessionId, session: Option<&Session>, look: &Look<'
     let text = Mrkdwn::new("You will not hear of the session ")
         .code(id.as_str())
         .own(" any more.");
-    Message::ephemeral(text.clone(), vec![Block::section(Text::mrkdwn(text))])
+    help::sentence(text)
 }
 
 /// What a watch says at its end.
@@ -56,11 +56,10 @@ pub fn notice(notice: &Notice<'_>, look: &Look<'_>) -> Message {
         Some(_) => vec![show],
         None => vec![Button::action(Action::Watch.id(), "Go on watching", &value), show],
     };
-    let small = Mrkdwn::new("Session ").code(notice.id.as_str());
     let blocks = [Block::section(Text::mrkdwn(text.clone()))]
         .into_iter()
         .chain(Block::actions(buttons))
-        .chain(Block::context(vec![Text::mrkdwn(small)]));
+        .chain(session::small_print(notice.id, None));
     Message::ephemeral(text, blocks.collect())
 }
 
