@@ -164,8 +164,7 @@ async fn a_process_that_is_killed_while_kapso_creates_is_followed_by_none_that_a
     let folder = Folder::new();
     world.kapso.fail(Some(Fault::Hold));
     let mut killed = service(&world, &folder).starts();
-    let app = killed.listens().await;
-    killed.says("the store works").await;
+    let app = killed.serves().await;
     let sent = world.types(&app, NEW).await;
     assert!(sent.message.is_none(), "it is acknowledged without a word");
     world.kapso.has_been_asked(1).await;
@@ -199,8 +198,7 @@ async fn a_process_that_is_killed_with_the_session_in_its_hands_is_followed_by_o
     let folder = Folder::new();
     world.kapso.fail_next(Fault::Hold);
     let mut killed = service(&world, &folder).starts();
-    let app = killed.listens().await;
-    killed.says("the store works").await;
+    let app = killed.serves().await;
     let sent = world.types(&app, NEW).await;
     assert!(sent.message.is_none(), "it is acknowledged without a word");
     world.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(60));

@@ -31,8 +31,7 @@ async fn a_killed_process_forgets_no_answer() {
     let folder = Folder::new();
     world.kapso.fail(Some(Fault::Hold));
     let mut killed = service(&world, &folder).starts();
-    let app = killed.listens().await;
-    killed.says("the store works").await;
+    let app = killed.serves().await;
     let owed = join_all((0..20).map(|_| world.types(&app, SHOW))).await;
     for sent in &owed {
         assert!(sent.message.is_none(), "it is acknowledged without a word");
@@ -62,8 +61,7 @@ async fn a_process_that_is_asked_to_stop_hands_over_what_kapso_has_not_answered(
     let folder = Folder::new();
     world.kapso.fail(Some(Fault::Hold));
     let mut stopped = service(&world, &folder).starts();
-    let app = stopped.listens().await;
-    stopped.says("the store works").await;
+    let app = stopped.serves().await;
     let sent = world.types(&app, SHOW).await;
     stopped.is_sent("TERM").await;
     let ended = stopped.ends().await;
@@ -104,8 +102,7 @@ async fn killed_while_it_shares(kapso_waits: bool) {
     let world = World::start().await;
     let folder = Folder::new();
     let mut killed = service(&world, &folder).starts();
-    let app = killed.listens().await;
-    killed.says("the store works").await;
+    let app = killed.serves().await;
     let card = world.looks_up(&app).await;
     if kapso_waits {
         world.kapso.fail_next(Fault::Hold);
@@ -150,8 +147,7 @@ async fn nothing_of_an_answer_stays_in_the_store() {
     let folder = Folder::new();
     world.kapso.fail_next(Fault::Hold);
     let mut service = service(&world, &folder).starts();
-    let app = service.listens().await;
-    service.says("the store works").await;
+    let app = service.serves().await;
     let sent = world.types(&app, SHOW).await;
     assert!(folder.holds("/response/"), "it is stored before it is acknowledged");
     world.kapso.release();
@@ -196,8 +192,7 @@ async fn slack_may_ask_for_more_patience_than_a_lease_has() {
     let folder = Folder::new();
     world.kapso.fail_next(Fault::Hold);
     let mut service = service(&world, &folder).starts();
-    let app = service.listens().await;
-    service.says("the store works").await;
+    let app = service.serves().await;
     let sent = world.types(&app, SHOW).await;
     world.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(PATIENCE));
     let began = Instant::now();

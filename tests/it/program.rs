@@ -15,6 +15,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 use url::Url;
 
+use crate::healing::WORKS;
 use crate::house::{ID, KEY, SECRET, port};
 
 /// How long a program may take over anything: far longer than it does.
@@ -116,6 +117,13 @@ impl Running {
     pub async fn listens(&mut self) -> Url {
         let line: Value = serde_json::from_str(&self.says("\"listening\"").await).unwrap();
         format!("http://{}", line["address"].as_str().unwrap()).parse().unwrap()
+    }
+
+    /// Waits until it listens and its store is open, and returns its address.
+    pub async fn serves(&mut self) -> Url {
+        let app = self.listens().await;
+        self.says(WORKS).await;
+        app
     }
 
     /// Sends it a signal, such as `TERM`.

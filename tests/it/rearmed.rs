@@ -47,8 +47,7 @@ async fn a_thousand_watches(kind: &str, database: Database) {
         another.add(&id(number));
     }
     let mut killed = service(&world, &database).starts();
-    let app = killed.listens().await;
-    killed.says("the store works").await;
+    let app = killed.serves().await;
     // A person's watches one after the other, for the connections' sake.
     let watching = (0..WATCHERS).map(async |watcher| {
         let person = Person {

@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::crashes::{LATE, RESUMED, TRIES, answers, rows, too_many};
 use crate::databases::Database;
-use crate::healing::{BROKEN, WORKS};
+use crate::healing::BROKEN;
 use crate::program::{Running, World};
 
 /// Commands, half of them to each replica.
@@ -45,9 +45,7 @@ impl Replicas {
             service.with("DATABASE_URL", &database.address).starts()
         };
         let (mut doomed, mut survivor) = (service(), service());
-        let apps = [doomed.listens().await, survivor.listens().await];
-        doomed.says(WORKS).await;
-        survivor.says(WORKS).await;
+        let apps = [doomed.serves().await, survivor.serves().await];
         Self {
             world,
             database,

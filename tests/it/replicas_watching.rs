@@ -9,7 +9,6 @@ use kapso_slack::demo::{Person, plain};
 
 use crate::crashes::{answers, rows, too_many};
 use crate::databases::Database;
-use crate::healing::WORKS;
 use crate::program::World;
 
 const WATCHERS: usize = 10;
@@ -35,9 +34,7 @@ async fn the_news_that_a_dead_replica_owes_the_other_tells() {
         service.with("DATABASE_URL", &database.address).starts()
     };
     let (mut doomed, mut survivor) = (service(), service());
-    let apps = [doomed.listens().await, survivor.listens().await];
-    doomed.says(WORKS).await;
-    survivor.says(WORKS).await;
+    let apps = [doomed.serves().await, survivor.serves().await];
 
     let watching = (0..WATCHERS).map(async |watcher| {
         let person = Person {
