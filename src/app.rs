@@ -12,17 +12,17 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::bot::Bot;
 use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::{Settings, Timing};
-use crate::http::{self, Desk};
-use crate::jobs::{DatabaseUrl, Ledger, runner};
+use crate::dispatch::Bot;
+use crate::jobs::{DatabaseUrl, JobStore, runner};
 use crate::kapso;
 use crate::qr;
+use crate::routes::{self, AppState};
 use crate::server::{self, Bounds};
-use crate::slack::request::Door;
-use crate::slack::response_url::Postman;
+use crate::slack::request::SlackVerifier;
+use crate::slack::response_url::ResponseUrlClient;
 use crate::slack::signature::SigningSecrets;
 use crate::telemetry::Metrics;
 
@@ -35,7 +35,7 @@ const IDLE_CONNECTIONS: usize = 32;
 
 /// The service, ready to be served.
 pub struct App {
-    desk: Desk,
+    desk: AppState,
     metrics_listener: Option<TcpListener>,
     database: DatabaseUrl,
     timing: Timing,
@@ -88,7 +88,7 @@ impl App {
             settings.timing.kapso.clone(),
             observer,
         ));
-        let ledger = Arc::new(Ledger::new(clock.clone(), {
+        let ledger = Arc::new(JobStore::new(clock.clone(), {
             let metrics = Arc::clone(&metrics);
             move || metrics.store_failed()
         }));
@@ -99,7 +99,7 @@ impl App {
             qr: settings
                 .public_url
                 .map(|public_url| qr::Addresses::new(public_url, &settings.signing_secrets)),
-            postman: Postman::new(
+            postman: ResponseUrlClient::new(
                 http,
                 settings.response_hosts,
                 clock.clone(),
@@ -114,13 +114,13 @@ impl App {
             ledger,
             metrics,
         };
-        let door = Door {
+        let door = SlackVerifier {
             secrets: SigningSecrets::new(&settings.signing_secrets),
             clock,
             body_deadline: settings.timing.body,
         };
         Ok(Self {
-            desk: Desk {
+            desk: AppState {
                 door: Arc::new(door),
                 bot: Arc::new(bot),
             },
@@ -149,7 +149,7 @@ impl App {
             tasks: self.connection_tasks,
         };
         if let Some(listener) = self.metrics_listener {
-            let page = http::metrics(Arc::clone(&bot.metrics));
+            let page = routes::metrics(Arc::clone(&bot.metrics));
             let few = Bounds {
                 connections: METRICS_CONNECTIONS,
                 ..bounds.clone()
@@ -175,7 +175,7 @@ impl App {
             }
         };
         bounds.tasks.spawn(owed);
-        let routes = http::routes(self.desk);
+        let routes = routes::routes(self.desk);
         let serving = server::serve(listener, routes, bounds.clone());
         tokio::pin!(serving);
         let ending = async {

@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{self, Environment};
 use crate::telemetry::chain;
-use crate::{http, manifest, telemetry};
+use crate::{manifest, routes, telemetry};
 
 /// How long `healthcheck` waits for the service.
 const HEALTHCHECK_DEADLINE: Duration = Duration::from_secs(2);
@@ -161,7 +161,7 @@ fn status_line(address: SocketAddr) -> std::io::Result<String> {
     write!(
         stream,
         "GET {} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n",
-        http::HEALTHZ
+        routes::HEALTHZ
     )?;
     let mut start = [0; 16];
     stream.read_exact(&mut start)?;

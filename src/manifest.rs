@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::commands::Verb;
-use crate::http::{COMMANDS, INTERACTIONS};
+use crate::routes::{COMMANDS, INTERACTIONS};
 
 /// The manifest as it stands in the repository.
 pub(crate) const TEMPLATE: &str = include_str!("../manifest/slack-app.json");

@@ -60,7 +60,7 @@ pub struct Bounds {
 /// Serves `router` on `listener` until [`Bounds::closed`]. Connections may outlive it: see [`Bounds::tasks`].
 pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds) {
     let places = Arc::new(Semaphore::new(bounds.connections));
-    let lobby = Arc::new(Lobby::default());
+    let lobby = Arc::new(IdleConnections::default());
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -81,7 +81,7 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds) {
             () = bounds.closed.cancelled() => return,
         };
         lobby.has_room();
-        let guest = Guest::new(Arc::clone(&lobby));
+        let guest = ConnectionSlot::new(Arc::clone(&lobby));
         let (router, bounds) = (router.clone(), bounds.clone());
         bounds.tasks.clone().spawn(async move {
             connection(stream, router, bounds, guest).await;
@@ -90,14 +90,14 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds) {
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, bounds: Bounds, guest: Arc<Guest>) {
+async fn connection(stream: TcpStream, router: Router, bounds: Bounds, guest: Arc<ConnectionSlot>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request: hyper::Request<Incoming>| {
         guest.was_served.store(true, Ordering::Release);
         let guest_reads = Arc::clone(&guest);
         let answer = router
             .clone()
-            .call(request.map(|body| Body::new(Arriving::new(body, guest_reads))));
+            .call(request.map(|body| Body::new(TrackedBody::new(body, guest_reads))));
         let (guest, draining) = (&guest, &bounds.draining);
         async move {
             let mut answer: Response = answer.await?;
@@ -135,13 +135,13 @@ async fn connection(stream: TcpStream, router: Router, bounds: Bounds, guest: Ar
 
 /// The body of a request. As long as it has not all arrived, its connection counts as waiting: whoever sends slowly
 /// has shown nothing yet that would give it a right to its place.
-struct Arriving {
+struct TrackedBody {
     body: Incoming,
-    guest: Arc<Guest>,
+    guest: Arc<ConnectionSlot>,
 }
 
-impl Arriving {
-    fn new(body: Incoming, guest: Arc<Guest>) -> Self {
+impl TrackedBody {
+    fn new(body: Incoming, guest: Arc<ConnectionSlot>) -> Self {
         let arriving = Self { body, guest };
         arriving.look();
         arriving
@@ -154,7 +154,7 @@ impl Arriving {
     }
 }
 
-impl hyper::body::Body for Arriving {
+impl hyper::body::Body for TrackedBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -178,7 +178,7 @@ impl hyper::body::Body for Arriving {
 
 /// The connections that have not sent a complete request, oldest first: those who make room at the cap.
 #[derive(Default)]
-struct Lobby {
+struct IdleConnections {
     waiting: Mutex<Waiting>,
 }
 
@@ -191,14 +191,14 @@ struct Waiting {
 }
 
 /// One connection, as the lobby knows it.
-struct Guest {
-    lobby: Arc<Lobby>,
+struct ConnectionSlot {
+    lobby: Arc<IdleConnections>,
     evicted: CancellationToken,
     was_served: AtomicBool,
     number: Mutex<Option<u64>>,
 }
 
-impl Lobby {
+impl IdleConnections {
     fn make_room(&self) {
         let mut waiting = lock(&self.waiting);
         match waiting.guests.pop_first() {
@@ -212,8 +212,8 @@ impl Lobby {
     }
 }
 
-impl Guest {
-    fn new(lobby: Arc<Lobby>) -> Arc<Self> {
+impl ConnectionSlot {
+    fn new(lobby: Arc<IdleConnections>) -> Arc<Self> {
         let guest = Self {
             lobby,
             evicted: CancellationToken::new(),
@@ -242,7 +242,7 @@ impl Guest {
     }
 }
 
-impl Drop for Guest {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.leaves();
     }

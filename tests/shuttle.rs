@@ -56,13 +56,13 @@ impl Api {
 }
 
 /// The side door's process; killed should a test fail.
-struct Door {
+struct SlackVerifier {
     process: Child,
     log: Lines<BufReader<ChildStdout>>,
     said: String,
 }
 
-impl Door {
+impl SlackVerifier {
     fn open(api: &Api) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_shuttle"))
             .env_clear()
@@ -139,7 +139,7 @@ async fn a_signed_command_is_answered_and_a_stop_delivers_what_is_owed() {
         "LOG_FORMAT": "json",
     }))
     .await;
-    let mut door = Door::open(&api);
+    let mut door = SlackVerifier::open(&api);
     let line: Value = serde_json::from_str(&door.says("listening").await).unwrap();
     let app: Url = format!("http://{}", line["address"].as_str().unwrap()).parse().unwrap();
 
@@ -171,6 +171,6 @@ async fn a_signed_command_is_answered_and_a_stop_delivers_what_is_owed() {
 #[tokio::test]
 async fn a_wrong_configuration_names_every_problem_at_once() {
     let api = Api::with(json!({"SLACK_SIGNING_SECRET": "changeme"})).await;
-    let mut door = Door::open(&api);
+    let mut door = SlackVerifier::open(&api);
     assert_eq!(door.code().await, Some(151), "Shuttle's own code for a failed start");
 }

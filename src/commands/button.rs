@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::list::LAST_PAGE;
-use super::{NewSession, Phone, Question};
+use super::{ConfirmationToken, NewSession, Phone};
 use crate::kapso::{AgentId, SessionId};
 use crate::slack::UserId;
 
@@ -149,14 +149,14 @@ impl AgainValue {
         Some(Self(NewSession {
             phone,
             agent,
-            answers: Some(Question::parse(question)?),
+            answers: Some(ConfirmationToken::parse(question)?),
         }))
     }
 }
 
 impl fmt::Display for AgainValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let question = self.0.answers.as_ref().map_or("", Question::as_str);
+        let question = self.0.answers.as_ref().map_or("", ConfirmationToken::as_str);
         write!(f, "v1:{question}:{}", self.0.phone.as_str())?;
         match &self.0.agent {
             Some(agent) => write!(f, ":{}", agent.as_str()),

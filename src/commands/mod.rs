@@ -23,13 +23,13 @@ use tokio::time::Instant;
 pub use allowed::{AllowList, Allowed, Creators};
 pub use button::{Action, AgainValue, ButtonValue, PageValue};
 pub use list::Listing;
-pub use new::{NewSession, Question};
-pub use parse::{Misread, parse, press};
+pub use new::{ConfirmationToken, NewSession};
+pub use parse::{ParseError, parse, press};
 pub use phone::Phone;
 pub use reply::{Problem, Reply};
 pub use usage::{Example, SAMPLE_PHONE, Verb};
 
-use crate::jobs::Ledger;
+use crate::jobs::JobStore;
 use crate::kapso::{self, ActivationLink, SessionId};
 use crate::slack::{UserId, Who};
 
@@ -58,7 +58,7 @@ pub enum Command {
     /// See what can be typed.
     Help,
     /// Text that was not understood.
-    Unknown(Misread),
+    Unknown(ParseError),
     /// A button of another version of this app, or one whose value was tampered with.
     StaleButton,
 }
@@ -86,7 +86,7 @@ impl From<Reply> for Outcome {
 
 /// Who asks, with what a command may need of the request beyond its words.
 #[derive(Clone, Debug)]
-pub struct Asker {
+pub struct RequestContext {
     /// Who, and where.
     pub who: Who,
     /// Where what comes later may be posted.
@@ -101,7 +101,7 @@ pub struct Asker {
     pub trigger: Option<String>,
 }
 
-impl Asker {
+impl RequestContext {
     /// Somebody who typed, or pressed a card of their own.
     #[must_use]
     pub fn new(who: Who, response_url: SecretString, arrived_at: Timestamp, request_id: String) -> Self {
@@ -120,13 +120,13 @@ impl Asker {
 pub struct Commands {
     kapso: Arc<kapso::Client>,
     allowed: Arc<Allowed>,
-    ledger: Arc<Ledger>,
+    ledger: Arc<JobStore>,
 }
 
 impl Commands {
     /// Commands over one Kapso project, for those who are allowed. What must not be forgotten goes into `ledger`.
     #[must_use]
-    pub fn new(kapso: Arc<kapso::Client>, allowed: Allowed, ledger: Arc<Ledger>) -> Self {
+    pub fn new(kapso: Arc<kapso::Client>, allowed: Allowed, ledger: Arc<JobStore>) -> Self {
         Self {
             kapso,
             allowed: Arc::new(allowed),
@@ -135,7 +135,7 @@ impl Commands {
     }
 
     /// Does what somebody wants, if they may.
-    pub async fn run(&self, command: Command, asker: &Asker) -> Outcome {
+    pub async fn run(&self, command: Command, asker: &RequestContext) -> Outcome {
         if !self.allowed.admits(&asker.who) {
             return Reply::Problem(Problem::NotAllowed(Arc::clone(&self.allowed))).into();
         }
@@ -166,7 +166,7 @@ impl Commands {
             }
             Command::New(wanted) => self.timed(new::new(&self.kapso, &self.ledger, asker, wanted)).await,
             Command::Help => Reply::Help { creates: may_create() }.into(),
-            Command::Unknown(misread) => Reply::Misread(misread).into(),
+            Command::Unknown(misread) => Reply::ParseError(misread).into(),
             Command::StaleButton => Reply::Problem(Problem::StaleButton).into(),
         }
     }
@@ -226,8 +226,8 @@ impl Command {
     /// Whether it creates something, or was meant to.
     fn is_to_create(&self) -> bool {
         match self {
-            Self::New(_) | Self::Unknown(Misread::NoPhone) => true,
-            Self::Unknown(Misread::DidYouMean { instead, .. }) => instead
+            Self::New(_) | Self::Unknown(ParseError::NoPhone) => true,
+            Self::Unknown(ParseError::DidYouMean { instead, .. }) => instead
                 .split_once(' ')
                 .is_some_and(|(verb, _)| verb == Verb::New.name()),
             _ => false,

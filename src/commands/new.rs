@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use super::show::{self, Asked};
-use super::{Asker, Phone, Problem, Reply};
-use crate::jobs::{Begun, Created, Creation, Ledger, fingerprint};
+use super::{Phone, Problem, Reply, RequestContext};
+use crate::jobs::{BeginOutcome, Created, Creation, JobStore, fingerprint};
 use crate::kapso::{AgentId, Client, Error};
 
 /// A session that somebody wants.
@@ -19,14 +19,14 @@ pub struct NewSession {
     /// The agent that answers; the project's default one if not said.
     pub agent: Option<AgentId>,
     /// The question that was answered with yes, where there was one.
-    pub answers: Option<Question>,
+    pub answers: Option<ConfirmationToken>,
 }
 
 /// "Again?", asked once: the fingerprint of the command that it was asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Question(String);
+pub struct ConfirmationToken(String);
 
-impl Question {
+impl ConfirmationToken {
     /// Reads a question off a button.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -42,7 +42,7 @@ impl Question {
 }
 
 /// Creates a session, unless this very wish was here before.
-pub(super) async fn new(kapso: &Client, ledger: &Ledger, asker: &Asker, wanted: NewSession) -> Asked {
+pub(super) async fn new(kapso: &Client, ledger: &JobStore, asker: &RequestContext, wanted: NewSession) -> Asked {
     // A yes is one wish however often it is pressed.
     let trigger = match &wanted.answers {
         Some(question) => Some(fingerprint(&["yes", question.as_str()])),
@@ -52,27 +52,27 @@ pub(super) async fn new(kapso: &Client, ledger: &Ledger, asker: &Asker, wanted: 
         return (Reply::Problem(Problem::NoStore), None);
     };
     let subject = fingerprint(&[asker.who.home(), &asker.who.user, wanted.phone.as_str()]);
-    let answers = wanted.answers.as_ref().map(Question::as_str);
+    let answers = wanted.answers.as_ref().map(ConfirmationToken::as_str);
     match ledger.begin_creation(&trigger, &subject, answers).await {
-        Some(Begun::First) => create(kapso, ledger, &trigger, wanted).await,
-        Some(Begun::Recent(earlier)) => {
+        Some(BeginOutcome::First) => create(kapso, ledger, &trigger, wanted).await,
+        Some(BeginOutcome::Recent(earlier)) => {
             let wanted = NewSession {
-                answers: Some(Question(trigger)),
+                answers: Some(ConfirmationToken(trigger)),
                 ..wanted
             };
             (Reply::AskAgain { wanted, earlier }, None)
         }
-        Some(Begun::Again(Creation { outcome, .. })) => match outcome {
+        Some(BeginOutcome::Again(Creation { outcome, .. })) => match outcome {
             Some(Created::Session(id)) => show::show(kapso, id).await,
             Some(Created::Nothing | Created::Asked) => (Reply::Problem(Problem::CameToNothing), None),
             Some(Created::Unsure) | None => (Reply::Problem(Problem::Unsure), None),
         },
-        Some(Begun::Unasked) => (Reply::Problem(Problem::StaleButton), None),
+        Some(BeginOutcome::Unasked) => (Reply::Problem(Problem::StaleButton), None),
         None => (Reply::Problem(Problem::NoStore), None),
     }
 }
 
-async fn create(kapso: &Client, ledger: &Ledger, trigger: &str, wanted: NewSession) -> Asked {
+async fn create(kapso: &Client, ledger: &JobStore, trigger: &str, wanted: NewSession) -> Asked {
     let agent = wanted.agent.as_ref().map(AgentId::as_str);
     let (outcome, reply, error) = match kapso.create(wanted.phone.as_str(), agent).await {
         Ok(session) => (Created::Session(session.id.clone()), Reply::Created(session), None),

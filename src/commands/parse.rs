@@ -11,7 +11,7 @@ const KAPSO_DOMAIN: &str = "kapso.ai";
 
 /// Text that was not understood, and what was probably meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Misread {
+pub enum ParseError {
     /// It is close to something that works: type this behind the command's name.
     DidYouMean {
         /// What to type instead. Holds nothing but our own words, safe ids and phone numbers.
@@ -38,7 +38,7 @@ pub fn parse(text: &str) -> Command {
         .collect();
     match words.as_slice() {
         // Nothing but punctuation was no plea for help.
-        [] if !text.trim().is_empty() => Command::Unknown(Misread::NoId(Verb::Show)),
+        [] if !text.trim().is_empty() => Command::Unknown(ParseError::NoId(Verb::Show)),
         [] => Command::Help,
         [first, rest @ ..] => match Verb::named(first) {
             Some(Verb::Help) => Command::Help,
@@ -85,8 +85,8 @@ fn list(rest: &[&str]) -> Command {
         [word] if let Some(command) = page(word) => command,
         _ if rest.iter().any(is_session) => misread(rest, Verb::Show),
         _ => Command::Unknown(match rest.iter().find_map(page).as_ref().and_then(typed) {
-            Some(instead) => Misread::DidYouMean { instead, as_id: None },
-            None => Misread::NoPage,
+            Some(instead) => ParseError::DidYouMean { instead, as_id: None },
+            None => ParseError::NoPage,
         }),
     }
 }
@@ -100,7 +100,7 @@ fn new(rest: &[&str]) -> Command {
     let (phone, is_international) = match (Phone::parse(&written), Phone::guess(&written)) {
         (Some(phone), _) => (phone, true),
         (None, Some(guess)) => (guess, false),
-        (None, None) => return Command::Unknown(Misread::NoPhone),
+        (None, None) => return Command::Unknown(ParseError::NoPhone),
     };
     // Digits behind a number that is whole without them may be none of it.
     let behind = number[1..]
@@ -127,7 +127,7 @@ fn new(rest: &[&str]) -> Command {
     });
     match typed(&command) {
         Some(instead) if !(is_international && is_one && is_plain) => {
-            Command::Unknown(Misread::DidYouMean { instead, as_id: None })
+            Command::Unknown(ParseError::DidYouMean { instead, as_id: None })
         }
         _ => command,
     }
@@ -147,7 +147,7 @@ fn typed(command: &Command) -> Option<String> {
                 agent.unwrap_or_default()
             ))
         }
-        Command::Unknown(Misread::DidYouMean { instead, .. }) => Some(instead.clone()),
+        Command::Unknown(ParseError::DidYouMean { instead, .. }) => Some(instead.clone()),
         _ => None,
     }
 }
@@ -165,7 +165,7 @@ fn about_one(rest: &[&str], verb: Verb, command: impl FnOnce(SessionId) -> Comma
 
 fn lone(word: &str) -> Command {
     if let Some(verb) = Verb::near(word) {
-        return Command::Unknown(Misread::DidYouMean {
+        return Command::Unknown(ParseError::DidYouMean {
             instead: verb.name().to_owned(),
             as_id: session_id(word),
         });
@@ -180,7 +180,7 @@ fn lone(word: &str) -> Command {
 fn unknown(words: &[&str]) -> Command {
     let number = words.iter().position(|word| word.starts_with('+'));
     match number.and_then(|at| typed(&new(&words[at..]))) {
-        Some(instead) => Command::Unknown(Misread::DidYouMean { instead, as_id: None }),
+        Some(instead) => Command::Unknown(ParseError::DidYouMean { instead, as_id: None }),
         None => misread(words, Verb::Show),
     }
 }
@@ -196,7 +196,7 @@ fn several(first: &str, words: &[&str]) -> Command {
                 Verb::New => typed(&new(&words[1..])),
                 _ => None,
             };
-            Command::Unknown(Misread::DidYouMean {
+            Command::Unknown(ParseError::DidYouMean {
                 instead: meant.unwrap_or_else(|| verb.name().to_owned()),
                 as_id: None,
             })
@@ -214,11 +214,11 @@ fn misread(words: &[&str], verb: Verb) -> Command {
         .or_else(buried)
         .or_else(|| ids().next_back());
     Command::Unknown(match id {
-        Some(id) => Misread::DidYouMean {
+        Some(id) => ParseError::DidYouMean {
             instead: format!("{} {id}", verb.name()),
             as_id: None,
         },
-        None => Misread::NoId(verb),
+        None => ParseError::NoId(verb),
     })
 }
 

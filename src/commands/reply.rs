@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Allowed, Listing, Misread, NewSession};
+use super::{Allowed, Listing, NewSession, ParseError};
 use crate::jobs::Creation;
 use crate::kapso::{ActivationLink, Error, Session, SessionId};
 use crate::slack::UserId;
@@ -67,7 +67,7 @@ pub enum Reply {
         creates: bool,
     },
     /// What was typed was not understood.
-    Misread(Misread),
+    ParseError(ParseError),
     /// There is nothing to show, and why.
     Problem(Problem),
 }
@@ -156,7 +156,7 @@ impl Reply {
             Self::Created(_) => "created",
             Self::AskAgain { .. } => "asked_again",
             Self::Help { .. } => "help",
-            Self::Misread(_) => "misread",
+            Self::ParseError(_) => "misread",
             Self::Problem(problem) => match problem {
                 Problem::NotFound(_) => "not_found",
                 Problem::KeyRefused => "key_refused",

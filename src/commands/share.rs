@@ -2,13 +2,13 @@
 
 use super::show::{Asked, failed, shown, watched_until};
 use super::{Problem, Reply};
-use crate::jobs::Ledger;
+use crate::jobs::JobStore;
 use crate::kapso::{Age, Client, SessionId};
 use crate::slack::{UserId, Who};
 
 /// Looks a session up to be shared. Where there is nothing to activate any more, the card is out of date: nothing is
 /// shared, and its present state is the answer.
-pub(super) async fn share(kapso: &Client, ledger: &Ledger, id: SessionId, who: &Who) -> Asked {
+pub(super) async fn share(kapso: &Client, ledger: &JobStore, id: SessionId, who: &Who) -> Asked {
     // Nobody shares without a name.
     let Some(sharer) = UserId::parse(&who.user) else {
         return (Reply::Problem(Problem::StaleButton), None);

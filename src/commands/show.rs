@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Problem, Reply};
-use crate::jobs::{Ledger, WatchKey, watch};
+use crate::jobs::{JobStore, WatchKey, watch};
 use crate::kapso::{Age, Client, Error, Session, SessionId};
 use crate::slack::Who;
 
@@ -21,7 +21,7 @@ pub(super) async fn show(kapso: &Client, id: SessionId) -> Asked {
 }
 
 /// Looks a session up again because somebody wants to see it as it is now.
-pub(super) async fn refresh(kapso: &Client, ledger: &Ledger, id: SessionId, who: &Who) -> Asked {
+pub(super) async fn refresh(kapso: &Client, ledger: &JobStore, id: SessionId, who: &Who) -> Asked {
     match kapso.session(&id, Age::Fresh).await {
         Ok(session) => {
             let watched_until = watched_until(ledger, &session, who).await;
@@ -32,7 +32,7 @@ pub(super) async fn refresh(kapso: &Client, ledger: &Ledger, id: SessionId, who:
 }
 
 /// Until when `who` hears of changes of the session, if they wait for some.
-pub(super) async fn watched_until(ledger: &Ledger, session: &Session, who: &Who) -> Option<Timestamp> {
+pub(super) async fn watched_until(ledger: &JobStore, session: &Session, who: &Who) -> Option<Timestamp> {
     if watch::may_change(&session.status) {
         ledger.watched_until(&WatchKey::new(who, &session.id)).await
     } else {

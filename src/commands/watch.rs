@@ -1,14 +1,14 @@
 //! `/sandbox watch <id>`: hear when a session changes, and "Stop watching".
 
 use super::show::{Asked, failed, shown};
-use super::{Asker, Problem, Reply};
+use super::{Problem, Reply, RequestContext};
 use crate::jobs::watch::{self, CAPS, GOODBYE};
-use crate::jobs::{Added, Ledger, Watch, WatchKey};
+use crate::jobs::{Added, JobStore, Watch, WatchKey};
 use crate::kapso::{Age, Client, SessionId};
 use crate::slack::Who;
 
 /// Stores a watch, and only then says so.
-pub(super) async fn watch(kapso: &Client, ledger: &Ledger, id: SessionId, asker: &Asker) -> Asked {
+pub(super) async fn watch(kapso: &Client, ledger: &JobStore, id: SessionId, asker: &RequestContext) -> Asked {
     let session = match kapso.session(&id, Age::Recent).await {
         Ok(session) => session,
         Err(error) => return failed(error, id),
@@ -41,7 +41,7 @@ pub(super) async fn watch(kapso: &Client, ledger: &Ledger, id: SessionId, asker:
 }
 
 /// Ends a watch, whatever Kapso says.
-pub(super) async fn unwatch(kapso: &Client, ledger: &Ledger, id: SessionId, who: &Who) -> Asked {
+pub(super) async fn unwatch(kapso: &Client, ledger: &JobStore, id: SessionId, who: &Who) -> Asked {
     if ledger.unwatch(&WatchKey::new(who, &id)).await.is_none() {
         return (Reply::Problem(Problem::NoStore), None);
     }

@@ -57,7 +57,7 @@ pub struct Failed {
 
 /// A button of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct ButtonRef {
     /// The place of its block in the message.
     pub block: usize,
     /// Its action id, unique in the block.
@@ -82,12 +82,12 @@ pub(super) struct Channel {
 pub(super) struct Affairs {
     exchanges_begun: u64,
     pub(super) exchanges: BTreeMap<u64, Exchange>,
-    letterboxes: HashMap<String, Letterbox>,
+    letterboxes: HashMap<String, ResponseUrl>,
     lines_written: u64,
     pub(super) conversation: BTreeMap<u64, Posted>,
     pub(super) failures: Vec<Failed>,
     /// Presses without an acknowledgement, by message.
-    pub(super) unacknowledged: BTreeMap<u64, Place>,
+    pub(super) unacknowledged: BTreeMap<u64, ButtonRef>,
     /// How many messages answered an exchange: for whoever asked, and for everybody.
     answers: HashMap<u64, [u32; 2]>,
     /// What `response_url`s answer next instead of taking the message; none where they take it.
@@ -96,7 +96,7 @@ pub(super) struct Affairs {
     pub(super) broken_rules: Vec<String>,
 }
 
-struct Letterbox {
+struct ResponseUrl {
     exchange: u64,
     opened_at: Timestamp,
     uses: u32,
@@ -141,7 +141,7 @@ impl Channel {
             state.unacknowledged.remove(&message);
         }
         let token = format!("T0001ABCD-{exchange}-{:016x}", fastrand::u64(..));
-        let letterbox = Letterbox {
+        let letterbox = ResponseUrl {
             exchange,
             opened_at: self.clock.now(),
             uses: 0,
@@ -175,7 +175,7 @@ impl Channel {
     }
 
     /// Marks a button whose press the app did not acknowledge.
-    pub(super) fn warn(&self, message: u64, button: Place) {
+    pub(super) fn warn(&self, message: u64, button: ButtonRef) {
         self.state().unacknowledged.insert(message, button);
         self.tell();
     }

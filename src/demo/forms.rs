@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::channel::{Place, Posted};
+use super::channel::{ButtonRef, Posted};
 
 /// Who types and presses in [`super::FakeSlack`], and where. What is empty, Slack does not say.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ fn trigger_id() -> String {
 }
 
 /// A press on a button: <https://docs.slack.dev/reference/interaction-payloads/block_actions-payload>.
-pub(super) fn press(person: &Person, on: &Posted, button: &Place, value: &Value, response_url: &str) -> String {
+pub(super) fn press(person: &Person, on: &Posted, button: &ButtonRef, value: &Value, response_url: &str) -> String {
     let said = |id: &str, named: Value| if id.is_empty() { Value::Null } else { named };
     let home_team = person.home_team.as_ref().unwrap_or(&person.team);
     let user = json!({"id": person.user, "username": "steve", "name": "steve", "team_id": home_team});

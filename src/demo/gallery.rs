@@ -6,16 +6,16 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::House;
+use super::DemoServer;
 use super::listings::{listings, questions};
 use super::samples::{Sample, misread, problems, samples, sessions, titled, usual};
+use crate::cards::{self, Notice, RenderContext, ReplyTarget};
 use crate::commands::Reply;
 use crate::jobs::watch::{GOODBYE, News};
 use crate::kapso::Session;
 use crate::qr::{self, Addresses};
 use crate::slack::UserId;
 use crate::slack::message::Message;
-use crate::views::{self, Look, Notice, Place};
 
 /// Views that belong together.
 #[derive(Debug, Serialize)]
@@ -44,17 +44,17 @@ pub(super) fn groups(now: Timestamp, addresses: &Addresses) -> Vec<Group> {
     };
     let redrawn = sessions(now).into_iter().map(card).collect();
     let sharer = UserId::parse("U2147483697");
-    let look = |place| Look {
+    let look = |place| RenderContext {
         now,
-        command: House::COMMAND,
+        command: DemoServer::COMMAND,
         request_id: "9f3c07ab",
         place,
         sharer: None,
         qr: Some(addresses),
     };
-    let for_all = Look {
+    let for_all = RenderContext {
         sharer: sharer.as_ref(),
-        ..look(Place::SharedCard)
+        ..look(ReplyTarget::SharedCard)
     };
     let all = samples!(Reply {
         Reply::Session { .. } => sessions(now).into_iter().map(card),
@@ -69,22 +69,22 @@ pub(super) fn groups(now: Timestamp, addresses: &Addresses) -> Vec<Group> {
             ("Help", Reply::Help { creates: true }),
             ("For somebody who may not create sessions", Reply::Help { creates: false }),
         ],
-        Reply::Misread(_) => misread().into_iter().map(|(title, sample)| (title, Reply::Misread(sample))),
+        Reply::ParseError(_) => misread().into_iter().map(|(title, sample)| (title, Reply::ParseError(sample))),
         Reply::Problem(_) => problems().into_iter().map(|(title, sample)| (title, Reply::Problem(sample))),
     });
     let mut groups: Vec<_> = all
         .into_iter()
-        .map(|samples| group(samples, &look(Place::Command)))
+        .map(|samples| group(samples, &look(ReplyTarget::Command)))
         .collect();
     groups.insert(1, group(redrawn, &for_all));
-    groups.push(notices(&look(Place::Command)));
-    groups.push(follow_ups(&look(Place::OwnCard)));
+    groups.push(notices(&look(ReplyTarget::Command)));
+    groups.push(follow_ups(&look(ReplyTarget::OwnCard)));
     groups
 }
 
-fn group(samples: Vec<Sample<Reply>>, look: &Look<'_>) -> Group {
+fn group(samples: Vec<Sample<Reply>>, look: &RenderContext<'_>) -> Group {
     let title = match samples.first() {
-        Some((_, Reply::Session { .. })) if look.place == Place::SharedCard => {
+        Some((_, Reply::Session { .. })) if look.place == ReplyTarget::SharedCard => {
             "A session, refreshed where it was shared"
         }
         Some((_, Reply::Session { .. })) => "A session",
@@ -96,10 +96,10 @@ fn group(samples: Vec<Sample<Reply>>, look: &Look<'_>) -> Group {
         Some((_, Reply::Created(_))) => "A new session",
         Some((_, Reply::AskAgain { .. })) => "Another session for the same phone",
         Some((_, Reply::Help { .. })) | None => "Help",
-        Some((_, Reply::Misread(_))) => "What was not understood",
+        Some((_, Reply::ParseError(_))) => "What was not understood",
         Some((_, Reply::Problem(_))) => "What went wrong",
     };
-    let view = |(title, reply)| shown(title, &views::draw(&reply, look));
+    let view = |(title, reply)| shown(title, &cards::draw(&reply, look));
     Group {
         title,
         views: samples.into_iter().map(view).collect(),
@@ -157,7 +157,7 @@ fn shared(now: Timestamp, title: &str, watched_until: Option<Timestamp>) -> Opti
 }
 
 /// What follows the replies that something follows.
-fn follow_ups(look: &Look<'_>) -> Group {
+fn follow_ups(look: &RenderContext<'_>) -> Group {
     let samples = [
         (shared(look.now, "It was shared", None), true),
         (
@@ -168,7 +168,7 @@ fn follow_ups(look: &Look<'_>) -> Group {
     ];
     let view = |(sample, taken): (Option<Sample<Reply>>, bool)| {
         let (title, reply) = sample?;
-        Some(shown(title, &views::follow_up(&reply, taken, look)?))
+        Some(shown(title, &cards::follow_up(&reply, taken, look)?))
     };
     Group {
         title: "What a sharer reads",
@@ -177,7 +177,7 @@ fn follow_ups(look: &Look<'_>) -> Group {
 }
 
 /// Every end of a watch.
-fn notices(look: &Look<'_>) -> Group {
+fn notices(look: &RenderContext<'_>) -> Group {
     let news = samples!(News {
         News::Activated => [("Activated", News::Activated)],
         News::Expired => [("Expired", News::Expired)],
@@ -195,7 +195,7 @@ fn notices(look: &Look<'_>) -> Group {
             session: Some(session),
             created_at: Some(look.now - SignedDuration::from_mins(3)),
         };
-        Some(shown(title, &views::notice(&notice, look)))
+        Some(shown(title, &cards::notice(&notice, look)))
     };
     Group {
         title: "What a watch ends with",

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::house::PENDING;
+use super::demo_server::PENDING;
 use super::samples::Sample;
-use crate::commands::{Listing, NewSession, Phone, Question, Reply, SAMPLE_PHONE};
+use crate::commands::{ConfirmationToken, Listing, NewSession, Phone, Reply, SAMPLE_PHONE};
 use crate::jobs::{Created, Creation};
 use crate::kapso::{AgentId, Page, Session, SessionId};
 
@@ -70,6 +70,6 @@ pub(super) fn wanted(agent: Option<&str>) -> Option<NewSession> {
     Some(NewSession {
         phone: Phone::parse(SAMPLE_PHONE)?,
         agent: agent.and_then(AgentId::parse),
-        answers: Question::parse(&"5eed".repeat(16)),
+        answers: ConfirmationToken::parse(&"5eed".repeat(16)),
     })
 }

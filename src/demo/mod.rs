@@ -1,24 +1,24 @@
 //! The service between a fake Slack and a fake Kapso, all three over HTTP on loopback: no accounts needed.
 
 mod channel;
+mod demo_server;
 mod endpoints;
 mod exchange;
 mod faults;
 mod forms;
 mod gallery;
-mod guard;
-mod house;
 mod kapso;
-mod letterbox;
 mod listings;
 mod pictures;
 pub mod plain;
 mod playground;
+mod response_urls;
 pub mod rules;
 mod samples;
 mod sandbox;
+mod security_headers;
 mod slack;
-mod witness;
+mod slack_queries;
 
 use std::error::Error;
 use std::io::Write as _;
@@ -31,10 +31,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-pub use self::channel::{Failed, Place, Posted};
+pub use self::channel::{ButtonRef, Failed, Posted};
+pub use self::demo_server::{DemoServer, RunningDemo, start};
 pub use self::exchange::{Act, Answer, Exchange, Request, Way};
 pub use self::forms::Person;
-pub use self::house::{House, Playing, start};
 pub use self::kapso::{FakeKapso, Fault};
 pub use self::sandbox::Asked;
 pub use self::slack::{FakeSlack, Sent};
@@ -97,7 +97,7 @@ async fn play(port: u16, open: bool) -> Result<(), Box<dyn Error>> {
 }
 
 /// Says where the playground is, types a few commands and prints what a person in Slack would read.
-async fn show(playing: &Playing) {
+async fn show(playing: &RunningDemo) {
     let port = match playing.url().port() {
         Some(port) if port != PORT => format!(" --port {port}"),
         _ => String::new(),
@@ -111,11 +111,11 @@ async fn show(playing: &Playing) {
         playing.url(),
         playing.url(),
         std::env::args().next().unwrap_or_else(|| "kapso-slack".to_owned()),
-        House::COMMAND,
+        DemoServer::COMMAND,
     ));
     let house = playing.house();
     let examples = [
-        ("a session that waits for its tester", house::PENDING, None),
+        ("a session that waits for its tester", demo_server::PENDING, None),
         ("an id that Kapso does not know", "no-such-session", None),
         (
             "Kapso takes 3 s: the answer comes later, as a message of its own",
@@ -125,7 +125,7 @@ async fn show(playing: &Playing) {
         ("help", "help", None),
     ];
     for (what, typed, fault) in examples {
-        let command = format!("{} {typed}", House::COMMAND);
+        let command = format!("{} {typed}", DemoServer::COMMAND);
         say(&format!("— {what}\n> {command}"));
         if let Some(fault) = fault {
             house.kapso.fail_next(fault);

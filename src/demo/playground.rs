@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::exchange::milliseconds;
-use super::{House, Person, Place, faults, gallery, guard};
+use super::{ButtonRef, DemoServer, Person, faults, gallery, security_headers};
 use crate::commands::Verb;
 
 /// The files of the page: address, type, content.
@@ -48,7 +48,7 @@ const MINUTES_MAX: i64 = 366 * 24 * 60;
 const REQUESTS_SHOWN: usize = 12;
 
 /// What the playground answers at.
-pub(super) fn routes(house: Arc<House>) -> Router {
+pub(super) fn routes(house: Arc<DemoServer>) -> Router {
     let mut router = Router::new()
         .route("/state", get(state))
         .route("/events", get(events))
@@ -62,15 +62,17 @@ pub(super) fn routes(house: Arc<House>) -> Router {
     for (address, kind, text) in FILES {
         router = router.route(address, get(async move || ([(header::CONTENT_TYPE, kind)], text)));
     }
-    router.layer(middleware::from_fn(guard::guard)).with_state(house)
+    router
+        .layer(middleware::from_fn(security_headers::guard))
+        .with_state(house)
 }
 
 /// Everything that the page shows.
-async fn state(State(house): State<Arc<House>>) -> Response {
+async fn state(State(house): State<Arc<DemoServer>>) -> Response {
     json_answer(StatusCode::OK, &snapshot(&house))
 }
 
-fn snapshot(house: &House) -> Value {
+fn snapshot(house: &DemoServer) -> Value {
     let exchange = house.slack.last_exchange();
     let mut requests = house.kapso.last_requests(REQUESTS_SHOWN);
     requests.retain(|asked| exchange.as_ref().is_some_and(|exchange| asked.began >= exchange.began));
@@ -92,7 +94,7 @@ fn snapshot(house: &House) -> Value {
     );
     lines.sort_by_key(|(id, _)| *id);
     json!({
-        "command": {"name": House::COMMAND, "hint": Verb::hint()},
+        "command": {"name": DemoServer::COMMAND, "hint": Verb::hint()},
         "now_ms": house.clock.now().as_millisecond(),
         "conversation": lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>(),
         "fault": house.fault(),
@@ -105,12 +107,12 @@ fn snapshot(house: &House) -> Value {
 
 /// Server-sent events: the whole state, now and whenever something has changed. A page that falls behind misses
 /// nothing but what was replaced meanwhile.
-async fn events(State(house): State<Arc<House>>) -> Response {
+async fn events(State(house): State<Arc<DemoServer>>) -> Response {
     let stream = Body::from_stream(states(house));
     ([(header::CONTENT_TYPE, "text/event-stream")], stream).into_response()
 }
 
-fn states(house: Arc<House>) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
+fn states(house: Arc<DemoServer>) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
     let watched = (
         house.slack.happenings(),
         house.kapso.happenings(),
@@ -132,7 +134,7 @@ fn states(house: Arc<House>) -> impl Stream<Item = Result<Bytes, std::convert::I
 }
 
 /// Every view in every state.
-async fn views(State(house): State<Arc<House>>) -> Response {
+async fn views(State(house): State<Arc<DemoServer>>) -> Response {
     let now = house.clock.now();
     let mut groups = gallery::groups(now, &house.qr);
     for view in groups.iter_mut().flat_map(|group| &mut group.views) {
@@ -147,7 +149,7 @@ async fn views(State(house): State<Arc<House>>) -> Response {
 }
 
 /// Slack's copy of a picture in a message; the query is the picture's own address.
-async fn picture(State(house): State<Arc<House>>, RawQuery(address): RawQuery) -> Response {
+async fn picture(State(house): State<Arc<DemoServer>>, RawQuery(address): RawQuery) -> Response {
     let address = form_urlencoded::parse(address.unwrap_or_default().as_bytes())
         .find_map(|(name, value)| (name == "of").then(|| value.into_owned()));
     match address.and_then(|address| house.slack.picture(&address)) {
@@ -162,7 +164,7 @@ struct Typed {
 }
 
 /// A command is typed: on the page as JSON, or as plain text by `demo --type`, which waits for the answer.
-async fn typed(State(house): State<Arc<House>>, headers: HeaderMap, body: Bytes) -> Result<Response, Refused> {
+async fn typed(State(house): State<Arc<DemoServer>>, headers: HeaderMap, body: Bytes) -> Result<Response, Refused> {
     let is_json = |kind: &HeaderValue| kind.as_bytes().starts_with(b"application/json");
     if !headers.get(header::CONTENT_TYPE).is_some_and(is_json) {
         let command = String::from_utf8_lossy(&body);
@@ -175,11 +177,11 @@ async fn typed(State(house): State<Arc<House>>, headers: HeaderMap, body: Bytes)
     let Typed { text } = parsed(&body)?;
     let command = text.trim();
     match command.split_whitespace().next() {
-        Some(House::COMMAND) => {}
+        Some(DemoServer::COMMAND) => {}
         Some(name) if name.starts_with('/') => {
             return Err(Refused(format!(
                 "{name} is not a valid command here; try {} help",
-                House::COMMAND
+                DemoServer::COMMAND
             )));
         }
         _ => return Err(Refused(NOT_A_COMMAND.to_owned())),
@@ -205,9 +207,9 @@ struct Pressed {
 }
 
 /// A button is pressed.
-async fn pressed(State(house): State<Arc<House>>, body: Bytes) -> Result<Response, Refused> {
+async fn pressed(State(house): State<Arc<DemoServer>>, body: Bytes) -> Result<Response, Refused> {
     let pressed: Pressed = parsed(&body)?;
-    let button = Place {
+    let button = ButtonRef {
         block: pressed.block,
         action_id: pressed.action_id,
     };
@@ -225,7 +227,7 @@ async fn pressed(State(house): State<Arc<House>>, body: Bytes) -> Result<Respons
 
 /// A session is changed as its tester, its time or another project would change it.
 async fn session_changes(
-    State(house): State<Arc<House>>,
+    State(house): State<Arc<DemoServer>>,
     Path((id, change)): Path<(String, String)>,
 ) -> Result<Response, Refused> {
     if !house.kapso.sessions().contains_key(&id) {
@@ -250,7 +252,7 @@ struct Broken {
 }
 
 /// Kapso is broken, or mended. Whatever it held back before is let go.
-async fn fault(State(house): State<Arc<House>>, body: Bytes) -> Result<Response, Refused> {
+async fn fault(State(house): State<Arc<DemoServer>>, body: Bytes) -> Result<Response, Refused> {
     let Broken { fault } = parsed(&body)?;
     if house.break_kapso(&fault) {
         Ok(done())
@@ -265,7 +267,7 @@ struct Passing {
 }
 
 /// Time passes, for Slack, Kapso and the app alike.
-async fn clock(State(house): State<Arc<House>>, body: Bytes) -> Result<Response, Refused> {
+async fn clock(State(house): State<Arc<DemoServer>>, body: Bytes) -> Result<Response, Refused> {
     let Passing { minutes } = parsed(&body)?;
     if !(1..=MINUTES_MAX).contains(&minutes) {
         return Err(Refused("the clock goes forward, by at most a year".to_owned()));

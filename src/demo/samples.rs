@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::house::PENDING;
+use super::demo_server::PENDING;
 use super::listings::wanted;
-use crate::commands::{Allowed, Creators, Misread, Problem, Verb};
+use crate::commands::{Allowed, Creators, ParseError, Problem, Verb};
 use crate::kapso::{ActivationLink, NotWhatsApp, Session, SessionId, Status};
 
 /// What a view is drawn from, with a title.
@@ -32,18 +32,18 @@ pub(super) fn titled<T>((title, sample): (impl Into<String>, T)) -> Sample<T> {
     (title.into(), sample)
 }
 
-pub(super) fn misread() -> Vec<Sample<Misread>> {
-    samples!(Misread {
-        Misread::DidYouMean { .. } => [
-            ("A verb with a slip", Misread::DidYouMean { instead: "help".to_owned(), as_id: id("helpp") }),
-            ("An id among other words", Misread::DidYouMean { instead: format!("show {PENDING}"), as_id: None }),
+pub(super) fn misread() -> Vec<Sample<ParseError>> {
+    samples!(ParseError {
+        ParseError::DidYouMean { .. } => [
+            ("A verb with a slip", ParseError::DidYouMean { instead: "help".to_owned(), as_id: id("helpp") }),
+            ("An id among other words", ParseError::DidYouMean { instead: format!("show {PENDING}"), as_id: None }),
         ],
-        Misread::NoId(_) => [
-            ("No id in it", Misread::NoId(Verb::Show)),
-            ("Nothing to watch in it", Misread::NoId(Verb::Watch)),
+        ParseError::NoId(_) => [
+            ("No id in it", ParseError::NoId(Verb::Show)),
+            ("Nothing to watch in it", ParseError::NoId(Verb::Watch)),
         ],
-        Misread::NoPage => [("No page of the list", Misread::NoPage)],
-        Misread::NoPhone => [("No phone number", Misread::NoPhone)],
+        ParseError::NoPage => [("No page of the list", ParseError::NoPage)],
+        ParseError::NoPhone => [("No phone number", ParseError::NoPhone)],
     })
     .concat()
 }

@@ -17,14 +17,14 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use super::channel::{Channel, Place, Posted};
+use super::channel::{ButtonRef, Channel, Posted};
 use super::exchange::{Act, Request, Way};
 use super::forms::{self, Person};
-use super::letterbox;
 use super::pictures::Pictures;
+use super::response_urls;
 use super::rules;
 use crate::clock::Clock;
-use crate::http::{COMMANDS, INTERACTIONS};
+use crate::routes::{COMMANDS, INTERACTIONS};
 use crate::slack::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
 
 /// How long Slack waits for an answer.
@@ -61,7 +61,7 @@ impl FakeSlack {
         let own_url = Url::parse(&format!("http://{}", listener.local_addr()?)).map_err(io::Error::other)?;
         let channel = Arc::new(Channel::new(clock, Pictures::new(http.clone())));
         let routes = Router::new()
-            .route("/response/{token}", post(letterbox::receive))
+            .route("/response/{token}", post(response_urls::receive))
             .with_state(Arc::clone(&channel));
         let serving = tokio::spawn(super::serve(listener, routes));
         Ok(Self {
@@ -131,7 +131,7 @@ impl FakeSlack {
     }
 
     /// Presses just this button of a message. `None` if the message is not there, or has no such button.
-    pub async fn presses_at(&self, app: &Url, person: &Person, message: u64, button: Place) -> Option<Sent> {
+    pub async fn presses_at(&self, app: &Url, person: &Person, message: u64, button: ButtonRef) -> Option<Sent> {
         let on = self.channel.state().conversation.get(&message)?.clone();
         let value = rules::placed_buttons(&on.message)
             .find(|(block, found)| *block == button.block && found["action_id"] == button.action_id.as_str())
@@ -139,7 +139,7 @@ impl FakeSlack {
         Some(self.press(app, person, &on, button, value).await)
     }
 
-    async fn press(&self, app: &Url, person: &Person, on: &Posted, button: Place, value: Value) -> Sent {
+    async fn press(&self, app: &Url, person: &Person, on: &Posted, button: ButtonRef, value: Value) -> Sent {
         let act = Act::Pressed(button.action_id.clone());
         let (exchange, response_url) = self.open_letterbox(act, Some(on.id));
         let form = forms::press(person, on, &button, &value, &response_url);
@@ -250,8 +250,8 @@ struct Direct {
     took: Duration,
 }
 
-fn place(block: usize, action_id: &str) -> Place {
-    Place {
+fn place(block: usize, action_id: &str) -> ButtonRef {
+    ButtonRef {
         block,
         action_id: action_id.to_owned(),
     }

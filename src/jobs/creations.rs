@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Row, query};
 use tokio::time::{Instant, sleep};
 
-use super::Ledger;
+use super::JobStore;
 use super::access::Opened;
 use super::error::StoreError;
 use super::store::{Store, one};
@@ -23,7 +23,7 @@ const LOOKING: Duration = Duration::from_millis(250);
 
 /// Whether a command may ask Kapso to create something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Begun {
+pub enum BeginOutcome {
     /// It is the first to say so, and must ask.
     First,
     /// Another command has asked for the same a moment ago. This one must not ask: whoever typed it is asked first.
@@ -36,7 +36,7 @@ pub enum Begun {
 
 /// Why a command may ask for what another has asked for a moment ago.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Consent<'a> {
+pub enum Confirmation<'a> {
     /// It may not, if it has done so since then: whoever typed it is asked first.
     AskSince(Timestamp),
     /// They said yes when they were asked about the command with this fingerprint. The question is forgotten before
@@ -110,8 +110,8 @@ impl Store {
         trigger: &str,
         subject: &str,
         now: Timestamp,
-        consent: Consent<'_>,
-    ) -> Result<Begun, StoreError> {
+        consent: Confirmation<'_>,
+    ) -> Result<BeginOutcome, StoreError> {
         self.check_file().await?;
         let mut transaction = self.pool.begin().await?;
         // One at a time, in any process: the row is locked until the end, so that looking and adding are one.
@@ -124,7 +124,7 @@ impl Store {
             .await?;
         let known = known.as_ref().map(creation).transpose()?;
         let recent = match consent {
-            Consent::AskSince(since) => {
+            Confirmation::AskSince(since) => {
                 let recent = query(
                     "SELECT created_at, outcome FROM kapso_slack_creations
                      WHERE subject_hash = $1 AND created_at >= $2
@@ -134,23 +134,25 @@ impl Store {
                 let recent = recent.bind(subject.to_owned()).bind(since.as_millisecond());
                 recent.fetch_optional(&mut *transaction).await?
             }
-            Consent::To(question) if known.is_none() => {
+            Confirmation::To(question) if known.is_none() => {
                 let asked = query(
                     "SELECT trigger_hash FROM kapso_slack_creations
                      WHERE trigger_hash = $1 AND subject_hash = $2 AND outcome = '!asked'",
                 );
                 let asked = asked.bind(question.to_owned()).bind(subject.to_owned());
                 if asked.fetch_optional(&mut *transaction).await?.is_none() {
-                    return Ok(Begun::Unasked);
+                    return Ok(BeginOutcome::Unasked);
                 }
                 None
             }
-            Consent::To(_) => None,
+            Confirmation::To(_) => None,
         };
         let recent = recent.as_ref().map(creation).transpose()?;
         match (known, recent.clone()) {
-            (Some(asked), Some(recent)) if asked.outcome == Some(Created::Asked) => return Ok(Begun::Recent(recent)),
-            (Some(known), _) => return Ok(Begun::Again(known)),
+            (Some(asked), Some(recent)) if asked.outcome == Some(Created::Asked) => {
+                return Ok(BeginOutcome::Recent(recent));
+            }
+            (Some(known), _) => return Ok(BeginOutcome::Again(known)),
             (None, _) => {}
         }
         query(
@@ -164,7 +166,7 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
-        Ok(recent.map_or(Begun::First, Begun::Recent))
+        Ok(recent.map_or(BeginOutcome::First, BeginOutcome::Recent))
     }
 
     /// Writes down what came of it. False if it was never begun, or forgotten.
@@ -195,20 +197,20 @@ fn creation(row: &AnyRow) -> Result<Creation, StoreError> {
     })
 }
 
-impl Ledger {
+impl JobStore {
     /// Writes down, before it asks, that the command with the fingerprint `trigger` asks Kapso to create something;
     /// unless it `answers` a question, not if it was asked for a moment ago. Whoever comes second waits for the outcome
     /// of the first. `None` if the store does not work: then nobody must ask.
-    pub async fn begin_creation(&self, trigger: &str, subject: &str, answers: Option<&str>) -> Option<Begun> {
+    pub async fn begin_creation(&self, trigger: &str, subject: &str, answers: Option<&str>) -> Option<BeginOutcome> {
         let Opened { store, .. } = self.access.opened()?;
         let now = self.clock.now();
-        let consent = answers.map_or(Consent::AskSince(now - SAME_AGAIN), Consent::To);
+        let consent = answers.map_or(Confirmation::AskSince(now - SAME_AGAIN), Confirmation::To);
         let give_up = Instant::now() + UNDER_WAY.unsigned_abs();
         loop {
             let beginning = store.begin_creation(trigger, subject, now, consent);
             let begun = self.asked(beginning).await.ok()?;
             match &begun {
-                Begun::Again(Creation {
+                BeginOutcome::Again(Creation {
                     begun_at,
                     outcome: None,
                 }) if self.clock.now().duration_since(*begun_at) < UNDER_WAY && Instant::now() < give_up => {

@@ -120,7 +120,7 @@ impl Job {
 
 /// A job with the right to work on it.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct LeasedJob {
     /// The job.
     pub job: Job,
     /// The right.
@@ -160,14 +160,14 @@ impl Wanted<'_> {
 #[derive(Debug, Default)]
 pub struct Claimed {
     /// Jobs to work on, the longest due first.
-    pub jobs: Vec<Held>,
+    pub jobs: Vec<LeasedJob>,
     /// Jobs whose payload is damaged: leased like the others, to be counted as lost and finished.
     pub unreadable: Vec<Lease>,
 }
 
 /// What the store holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Owed {
+pub struct QueueStats {
     /// Late answers.
     pub late: Line,
     /// Watches.

@@ -31,7 +31,7 @@ const CREATION_KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 /// What became of an answer that was to be stored.
 #[derive(Clone, Debug)]
-pub enum Kept {
+pub enum Persistence {
     /// It is stored, and this process has the right to work on it.
     Stored(Lease),
     /// It may be stored: the store did not say in time. It lives in memory, and is taken out again afterwards.
@@ -51,16 +51,16 @@ pub enum Kept {
 ///   have taken this one or will take it, so it is left alone: late, but once.
 ///
 /// What was delivered meanwhile is taken out of the store before anything is claimed from it again.
-pub struct Ledger {
+pub struct JobStore {
     pub(super) access: Access,
     pub(super) clock: Clock,
     /// What is done, or lost, and may be in the store all the same; and since when.
-    settled: Mutex<Vec<(Kept, Timestamp)>>,
+    settled: Mutex<Vec<(Persistence, Timestamp)>>,
     /// Held by whoever claims.
     claiming: tokio::sync::Mutex<()>,
 }
 
-impl Ledger {
+impl JobStore {
     /// A ledger whose store is not open yet. `on_failure` is told of each failure.
     #[must_use]
     pub fn new(clock: Clock, on_failure: impl Fn() + Send + Sync + 'static) -> Self {
@@ -91,7 +91,7 @@ impl Ledger {
     /// Stores an answer that is owed, leased to this process, before its empty acknowledgement goes out.
     ///
     /// `kept` is told beforehand that the answer may be stored: whoever gives this up half way knows it then.
-    pub async fn keep(&self, late: Late, kept: &mut Kept) {
+    pub async fn keep(&self, late: Late, kept: &mut Persistence) {
         // A store in memory would outlive nothing, and one that is known not to work is not waited for.
         let works = self.access.trouble().is_none_or(|trouble| trouble == StoreError::Slow);
         let opened = self
@@ -103,22 +103,23 @@ impl Ledger {
         };
         let job = Job::new(Payload::Late(late), self.clock.now());
         let lease = Lease::first(&job, &worker);
-        *kept = Kept::Unsure(lease.clone());
+        *kept = Persistence::Unsure(lease.clone());
         let adding = store.add(&job, Some((&worker, self.lease_end())));
         if self.access.asked(WRITE_DEADLINE, adding).await.is_ok() {
-            *kept = Kept::Stored(lease);
+            *kept = Persistence::Stored(lease);
         }
     }
 
     /// Whether the holder may go on with what it keeps: unless somebody else has it now. Renews its lease.
-    pub async fn holds(&self, kept: &Kept) -> bool {
-        let (Kept::Stored(lease) | Kept::Unsure(lease), Some(Opened { store, worker })) = (kept, self.access.opened())
+    pub async fn holds(&self, kept: &Persistence) -> bool {
+        let (Persistence::Stored(lease) | Persistence::Unsure(lease), Some(Opened { store, worker })) =
+            (kept, self.access.opened())
         else {
             return true;
         };
         match self.asked(store.renew(lease, self.lease_end())).await {
             // If it is stored after all, nobody else takes it.
-            Ok(_) if matches!(kept, Kept::Unsure(_)) => true,
+            Ok(_) if matches!(kept, Persistence::Unsure(_)) => true,
             Ok(renewed) => renewed || lease.worker != worker,
             // Whether it still has the right is asked again before it posts.
             Err(_) => true,
@@ -127,8 +128,8 @@ impl Ledger {
 
     /// Whether the holder may post now. Writes down first how far the work has come: that the `response_url` takes one
     /// post less.
-    pub async fn may_post(&self, kept: &Kept, payload: &Payload) -> bool {
-        let (Kept::Stored(lease), Some(Opened { store, worker })) = (kept, self.access.opened()) else {
+    pub async fn may_post(&self, kept: &Persistence, payload: &Payload) -> bool {
+        let (Persistence::Stored(lease), Some(Opened { store, worker })) = (kept, self.access.opened()) else {
             return true;
         };
         match self.asked(store.save(lease, payload, self.lease_end())).await {
@@ -138,8 +139,8 @@ impl Ledger {
     }
 
     /// Gives what is still owed to whoever comes next, as it stands now. False if it lives in memory alone.
-    pub async fn hand_over(&self, kept: &Kept, payload: &Payload) -> bool {
-        let (Kept::Stored(lease), Some(Opened { store, worker })) = (kept, self.access.opened()) else {
+    pub async fn hand_over(&self, kept: &Persistence, payload: &Payload) -> bool {
+        let (Persistence::Stored(lease), Some(Opened { store, worker })) = (kept, self.access.opened()) else {
             return false;
         };
         let handing_over = async {
@@ -154,7 +155,7 @@ impl Ledger {
     }
 
     /// Takes a job out of the store that is done, or lost.
-    pub async fn settle(&self, kept: &Kept) {
+    pub async fn settle(&self, kept: &Persistence) {
         let now = self.clock.now();
         if let Some(Opened { store, .. }) = self.access.opened()
             && !matches!(self.takes_out(&store, kept, now).await, Ok(true))
@@ -164,15 +165,15 @@ impl Ledger {
     }
 
     /// Whether what was settled then is out of the store for good.
-    async fn takes_out(&self, store: &Store, kept: &Kept, since: Timestamp) -> Result<bool, StoreError> {
+    async fn takes_out(&self, store: &Store, kept: &Persistence, since: Timestamp) -> Result<bool, StoreError> {
         match kept {
-            Kept::Stored(lease) => self.asked(store.finish(lease)).await.map(|_| true),
-            Kept::Unsure(lease) => {
+            Persistence::Stored(lease) => self.asked(store.finish(lease)).await.map(|_| true),
+            Persistence::Unsure(lease) => {
                 let was_there = self.asked(store.forget(lease.job())).await?;
                 // If it was not, it may still be on its way in.
                 Ok(was_there || self.clock.now().duration_since(since) >= ON_ITS_WAY)
             }
-            Kept::InMemory => Ok(true),
+            Persistence::InMemory => Ok(true),
         }
     }
 
@@ -244,7 +245,7 @@ impl Ledger {
         self.access.asked(DEADLINE, question).await
     }
 
-    fn settled(&self) -> MutexGuard<'_, Vec<(Kept, Timestamp)>> {
+    fn settled(&self) -> MutexGuard<'_, Vec<(Persistence, Timestamp)>> {
         self.settled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

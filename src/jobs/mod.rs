@@ -19,11 +19,11 @@ pub mod watch;
 pub mod watcher;
 mod watches;
 
-pub use creations::{Begun, Consent, Created, Creation, fingerprint};
+pub use creations::{BeginOutcome, Confirmation, Created, Creation, fingerprint};
 pub use error::StoreError;
-pub use job::{Claimed, Held, Job, JobId, Kind, Lease, Line, Owed, Wanted, Worker};
-pub use ledger::{Kept, Ledger, RENEWAL};
-pub use payload::{Ask, Late, Payload, Watch};
+pub use job::{Claimed, Job, JobId, Kind, Lease, LeasedJob, Line, QueueStats, Wanted, Worker};
+pub use ledger::{JobStore, Persistence, RENEWAL};
+pub use payload::{Late, Payload, Trigger, Watch};
 pub use store::Store;
 pub use url::{DatabaseUrl, NotADatabase};
 pub use watches::{Added, Caps, WatchKey};

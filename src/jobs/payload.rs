@@ -7,9 +7,9 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::job::Kind;
+use crate::cards::ReplyTarget;
 use crate::kapso::SessionId;
 use crate::slack::{UserId, Who};
-use crate::views::Place;
 
 /// How payloads are written now. To be raised with every change that an earlier version would misread, a new button's
 /// action among them.
@@ -28,7 +28,7 @@ pub enum Payload {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Late {
     /// What was asked for, as Slack sent it: read again by whoever goes on with it.
-    pub ask: Ask,
+    pub ask: Trigger,
     /// The session it is about.
     #[serde(with = "optional_session")]
     pub session: Option<SessionId>,
@@ -39,8 +39,8 @@ pub struct Late {
     #[serde(with = "WhoForm")]
     pub who: Who,
     /// What the answer answers.
-    #[serde(with = "PlaceForm")]
-    pub place: Place,
+    #[serde(with = "ReplyTargetForm")]
+    pub place: ReplyTarget,
     /// Finds the command in the log.
     pub request_id: String,
     /// Where the answer goes.
@@ -56,7 +56,7 @@ pub struct Late {
 /// What somebody sent.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ask {
+pub enum Trigger {
     /// The text behind the slash command.
     Typed(String),
     /// A press on a button.
@@ -68,7 +68,7 @@ pub enum Ask {
     },
 }
 
-impl fmt::Debug for Ask {
+impl fmt::Debug for Trigger {
     /// Without the words, which may hold a phone number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -155,8 +155,8 @@ struct WhoForm {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Place", rename_all = "snake_case")]
-enum PlaceForm {
+#[serde(remote = "ReplyTarget", rename_all = "snake_case")]
+enum ReplyTargetForm {
     Command,
     Beside,
     OwnCard,

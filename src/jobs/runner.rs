@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::watcher::Watcher;
-use crate::bot::Bot;
+use crate::dispatch::Bot;
 
 /// The pause between two steps. With the 15 s of a lease, owed work is resumed well within 20 s.
 const PAUSE: Duration = Duration::from_secs(2);

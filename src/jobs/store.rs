@@ -10,7 +10,7 @@ use sqlx::query::Query;
 use sqlx::{Any, AnyPool, Row, query, raw_sql};
 
 use super::error::StoreError;
-use super::job::{Claimed, Held, Job, JobId, Kind, Lease, Line, Owed, Wanted, Worker};
+use super::job::{Claimed, Job, JobId, Kind, Lease, LeasedJob, Line, QueueStats, Wanted, Worker};
 use super::open::File;
 use super::payload::{Payload, VERSION};
 use crate::kapso::SessionId;
@@ -132,7 +132,7 @@ impl Store {
                 attempts: u32::try_from(lease.attempt).unwrap_or(u32::MAX),
                 payload,
             };
-            claimed.jobs.push(Held { job, lease });
+            claimed.jobs.push(LeasedJob { job, lease });
         }
         claimed.jobs.sort_by_key(|held| held.job.due_at);
         Ok(claimed)
@@ -220,7 +220,7 @@ impl Store {
     ///
     /// # Errors
     /// It does not.
-    pub async fn owed(&self, now: Timestamp) -> Result<Owed, StoreError> {
+    pub async fn owed(&self, now: Timestamp) -> Result<QueueStats, StoreError> {
         self.check_file().await?;
         let rows = query(
             "SELECT kind, count(*) AS jobs,
@@ -232,7 +232,7 @@ impl Store {
         .bind(now.as_millisecond())
         .fetch_all(&self.pool)
         .await?;
-        let mut owed = Owed::default();
+        let mut owed = QueueStats::default();
         for row in rows {
             let kind: &str = row.try_get("kind")?;
             let line = match kind {

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::budget::{AHEAD, List, PER_PAGE, Plan, plan};
 use super::watch::{GOODBYE, Next, Seen, decide};
-use super::{Held, Kind, Payload, Wanted, Watch};
-use crate::bot::Bot;
+use super::{Kind, LeasedJob, Payload, Wanted, Watch};
+use crate::dispatch::Bot;
 use crate::kapso::{Error, Session, SessionId};
 
 /// Between two looks at the line while there is nothing to do.
@@ -37,7 +37,7 @@ pub struct Watcher {
 }
 
 /// What came of a look.
-enum Look {
+enum PollOutcome {
     /// Kapso said something.
     Seen,
     /// Kapso said nothing that helps.
@@ -64,25 +64,25 @@ impl Watcher {
         bot.metrics.watches(line.count);
         let budget = bot.kapso.budget();
         let look = match plan(line.due, &self.list, budget, self.turn, now) {
-            Plan::Nothing => Look::Not,
+            Plan::Nothing => PollOutcome::Not,
             Plan::Ask => ask(bot, now, now).await,
             Plan::ReadPage => self.read_page(bot, now).await,
             Plan::AskUnlisted { overdue } => match ask(bot, now, now - overdue).await {
-                Look::Not => self.read_page(bot, now).await,
+                PollOutcome::Not => self.read_page(bot, now).await,
                 look => look,
             },
         };
         let pause = match look {
-            Look::Not => {
+            PollOutcome::Not => {
                 self.caught_up = true;
                 IDLE
             }
-            Look::Seen => {
+            PollOutcome::Seen => {
                 self.failures = 0;
                 self.turn += 1;
                 self.pace(budget.limit, budget.pace())
             }
-            Look::Failed => {
+            PollOutcome::Failed => {
                 self.failures += 1;
                 self.turn += 1;
                 let pause = IDLE * 2_i32.saturating_pow(self.failures);
@@ -108,19 +108,19 @@ impl Watcher {
     }
 
     /// Looks at all the watches whose sessions are on the next page of the list.
-    async fn read_page(&mut self, bot: &Arc<Bot>, now: Timestamp) -> Look {
+    async fn read_page(&mut self, bot: &Arc<Bot>, now: Timestamp) -> PollOutcome {
         let page = self.list.next();
         let read = tokio::select! {
             read = bot.kapso.page_if_spare(page, PER_PAGE) => read,
-            () = bot.stopping.cancelled() => return Look::Not,
+            () = bot.stopping.cancelled() => return PollOutcome::Not,
         };
         let shown = match read {
             Ok(shown) => shown,
-            Err(Error::Limited { .. }) => return Look::Not,
+            Err(Error::Limited { .. }) => return PollOutcome::Not,
             Err(_) => {
                 // A list that cannot be read must not keep sessions from being asked for one by one.
                 self.list.is_of_no_use(now);
-                return Look::Failed;
+                return PollOutcome::Failed;
             }
         };
         let has_next = shown.has_next(page, PER_PAGE);
@@ -132,33 +132,33 @@ impl Watcher {
         })
         .await;
         self.list.was_read(page, pages, any_watched, now);
-        Look::Seen
+        PollOutcome::Seen
     }
 }
 
 /// Looks at the session of the watch that has been due for the longest, since `due_by` at least.
-async fn ask(bot: &Arc<Bot>, now: Timestamp, due_by: Timestamp) -> Look {
+async fn ask(bot: &Arc<Bot>, now: Timestamp, due_by: Timestamp) -> PollOutcome {
     let first = claim(bot, &Wanted::due(Kind::Watch, due_by, 1), now).await;
     let Some((held, watch)) = first.into_iter().next() else {
-        return Look::Not;
+        return PollOutcome::Not;
     };
     let asked = tokio::select! {
         asked = bot.kapso.session_if_spare(&watch.session) => asked,
         () = bot.stopping.cancelled() => Err(Error::Limited { retry_after: Duration::ZERO }),
     };
     let (look, seen, session) = match asked {
-        Ok(session) => (Look::Seen, Seen::Status(session.status.clone()), Some(session)),
-        Err(Error::NotFound) => (Look::Seen, Seen::NotFound, None),
+        Ok(session) => (PollOutcome::Seen, Seen::Status(session.status.clone()), Some(session)),
+        Err(Error::NotFound) => (PollOutcome::Seen, Seen::NotFound, None),
         // Kapso is there; what is wrong is wrong with this session.
-        Err(Error::Unintelligible(_)) => (Look::Seen, Seen::Unknown, None),
+        Err(Error::Unintelligible(_)) => (PollOutcome::Seen, Seen::Unknown, None),
         Err(Error::Limited { .. }) => {
             bot.ledger.release(&held).await;
-            return Look::Not;
+            return PollOutcome::Not;
         }
-        Err(_) => (Look::Failed, Seen::Unknown, None),
+        Err(_) => (PollOutcome::Failed, Seen::Unknown, None),
     };
     // The others first: as long as the one at hand is leased, it is not taken for one of them.
-    if !matches!(look, Look::Failed) {
+    if !matches!(look, PollOutcome::Failed) {
         let id = &watch.session;
         look_at(bot, std::slice::from_ref(id), now, |other| {
             (other == id).then(|| (seen.clone(), session.clone()))
@@ -205,7 +205,14 @@ async fn say_goodbye(bot: &Arc<Bot>, now: Timestamp) {
     }
 }
 
-async fn go_on(bot: &Arc<Bot>, held: Held, watch: &Watch, seen: &Seen, session: Option<&Arc<Session>>, now: Timestamp) {
+async fn go_on(
+    bot: &Arc<Bot>,
+    held: LeasedJob,
+    watch: &Watch,
+    seen: &Seen,
+    session: Option<&Arc<Session>>,
+    now: Timestamp,
+) {
     match decide(watch, seen, now) {
         Next::Wait { until, watch } => bot.ledger.rearm(&held.lease, *watch, until).await,
         Next::Notify(news) => bot.tell(held, Some(news), session.cloned()),
@@ -214,7 +221,7 @@ async fn go_on(bot: &Arc<Bot>, held: Held, watch: &Watch, seen: &Seen, session: 
     }
 }
 
-async fn claim(bot: &Arc<Bot>, wanted: &Wanted<'_>, now: Timestamp) -> Vec<(Held, Watch)> {
+async fn claim(bot: &Arc<Bot>, wanted: &Wanted<'_>, now: Timestamp) -> Vec<(LeasedJob, Watch)> {
     let claimed = bot.ledger.claim_watches(wanted, now).await;
     for lease in claimed.unreadable {
         bot.has_lost_unreadable(lease).await;

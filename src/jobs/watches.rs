@@ -5,10 +5,10 @@ use sqlx::{query, query_scalar};
 
 use super::access::Opened;
 use super::error::StoreError;
-use super::job::{Claimed, Held, Job, Kind, Lease, Line, Wanted};
+use super::job::{Claimed, Job, Kind, Lease, LeasedJob, Line, Wanted};
 use super::payload::{Payload, VERSION, Watch};
 use super::store::{Store, moment, one};
-use super::{Ledger, watch};
+use super::{JobStore, watch};
 use crate::kapso::SessionId;
 use crate::slack::Who;
 
@@ -149,7 +149,7 @@ impl Store {
     }
 }
 
-impl Ledger {
+impl JobStore {
     /// Stores a watch; none if the store does not work, and then nobody is to be told that it began.
     pub async fn watch(&self, watch: &Watch) -> Option<Added> {
         let store = self.access.opened()?.store;
@@ -187,7 +187,7 @@ impl Ledger {
     }
 
     /// Gives a lease back, with the job as it is.
-    pub async fn release(&self, held: &Held) {
+    pub async fn release(&self, held: &LeasedJob) {
         if let Some(Opened { store, .. }) = self.access.opened() {
             let _ = self.asked(store.release(&held.lease)).await;
         }

@@ -147,16 +147,16 @@ impl Api {
         self.send(place, request, StatusCode::CREATED, &read).await
     }
 
-    fn place(&self, take: impl FnOnce(&mut Limit, Timestamp) -> Result<(), Duration>) -> Result<Place<'_>, Error> {
+    fn place(&self, take: impl FnOnce(&mut Limit, Timestamp) -> Result<(), Duration>) -> Result<RatePermit<'_>, Error> {
         match take(&mut self.limit(), self.clock.now()) {
-            Ok(()) => Ok(Place(self)),
+            Ok(()) => Ok(RatePermit(self)),
             Err(retry_after) => Err(Error::Limited { retry_after }),
         }
     }
 
     async fn send<T>(
         &self,
-        place: Place<'_>,
+        place: RatePermit<'_>,
         request: RequestBuilder,
         success: StatusCode,
         read: impl Fn(&[u8]) -> Result<T, String>,
@@ -219,9 +219,9 @@ impl Api {
 }
 
 /// A place in the limit for one request, until that is answered or given up.
-struct Place<'a>(&'a Api);
+struct RatePermit<'a>(&'a Api);
 
-impl Drop for Place<'_> {
+impl Drop for RatePermit<'_> {
     fn drop(&mut self) {
         self.0.limit().answered(self.0.clock.now());
     }

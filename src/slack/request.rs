@@ -18,7 +18,7 @@ use crate::clock::Clock;
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// What the door needs to tell Slack from others.
-pub struct Door {
+pub struct SlackVerifier {
     /// One or two signing secrets.
     pub secrets: SigningSecrets,
     /// Judges the stamps.
@@ -95,13 +95,13 @@ impl<S, T> FromRequest<S> for Signed<T>
 where
     S: Send + Sync,
     T: Form,
-    Arc<Door>: FromRef<S>,
+    Arc<SlackVerifier>: FromRef<S>,
 {
     type Rejection = Rejection;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Rejection> {
         let received = Instant::now();
-        let door = Arc::<Door>::from_ref(state);
+        let door = Arc::<SlackVerifier>::from_ref(state);
         let (head, body) = request.into_parts();
         if !is_form(head.headers.get(header::CONTENT_TYPE)) {
             return Err(Rejection::NotForm);

@@ -34,13 +34,13 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 const REPLY_MAX: usize = 4 * 1024;
 
 /// One `response_url` with what is left of it. Printed, it shows nothing of the address.
-pub struct Letterbox {
+pub struct ResponseUrl {
     url: Url,
     opened_at: Timestamp,
     uses_left: u32,
 }
 
-impl Letterbox {
+impl ResponseUrl {
     /// How many posts it still takes.
     #[must_use]
     pub fn uses_left(&self) -> u32 {
@@ -55,9 +55,9 @@ impl Letterbox {
     }
 }
 
-impl fmt::Debug for Letterbox {
+impl fmt::Debug for ResponseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Letterbox")
+        f.debug_struct("ResponseUrl")
             .field("uses_left", &self.uses_left)
             .finish_non_exhaustive()
     }
@@ -65,7 +65,7 @@ impl fmt::Debug for Letterbox {
 
 /// Why a message did not reach Slack. Holds nothing of the address or of Slack's words.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum Lost {
+pub enum DeliveryError {
     /// The address leads elsewhere than [`ResponseHost`]s allow.
     #[error("the response_url leads to a host that is not allowed")]
     Forbidden,
@@ -97,7 +97,7 @@ pub struct Timing {
 
 /// What holds while a message waits for its next try.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms<'a> {
+pub struct RetryPolicy<'a> {
     /// The line it stands in for each try, where many may come at once.
     pub line: Option<&'a Semaphore>,
     /// Tries that may be made blindly, each of which Slack may have taken all the same.
@@ -107,14 +107,14 @@ pub struct Terms<'a> {
 }
 
 /// Posts messages to `response_url`s.
-pub struct Postman {
+pub struct ResponseUrlClient {
     http: Client,
     hosts: Vec<ResponseHost>,
     clock: Clock,
     timing: Timing,
 }
 
-impl Postman {
+impl ResponseUrlClient {
     /// A postman who goes to `hosts` alone. `http` must follow no redirects.
     #[must_use]
     pub fn new(http: Client, hosts: Vec<ResponseHost>, clock: Clock, timing: Timing) -> Self {
@@ -128,9 +128,9 @@ impl Postman {
 
     /// The letterbox behind a `response_url` that came at `opened_at`; `None` if it is no address we would post to.
     #[must_use]
-    pub fn letterbox(&self, response_url: &SecretString, opened_at: Timestamp) -> Option<Letterbox> {
+    pub fn letterbox(&self, response_url: &SecretString, opened_at: Timestamp) -> Option<ResponseUrl> {
         let url = Url::parse(response_url.expose_secret()).ok()?;
-        self.allows(&url).then_some(Letterbox {
+        self.allows(&url).then_some(ResponseUrl {
             url,
             opened_at,
             uses_left: USES,
@@ -139,7 +139,7 @@ impl Postman {
 
     /// Whether the letterbox takes nothing any more.
     #[must_use]
-    pub fn is_over(&self, letterbox: &Letterbox) -> bool {
+    pub fn is_over(&self, letterbox: &ResponseUrl) -> bool {
         self.left(letterbox) <= SignedDuration::ZERO
     }
 
@@ -147,14 +147,14 @@ impl Postman {
     /// are left after it.
     ///
     /// # Errors
-    /// Returns why the message is [`Lost`].
+    /// Returns why the message is [`DeliveryError`].
     pub async fn post<Asked: Future<Output = bool>>(
         &self,
-        letterbox: &mut Letterbox,
+        letterbox: &mut ResponseUrl,
         message: &Message,
-        terms: Terms<'_>,
+        terms: RetryPolicy<'_>,
         may_post: impl Fn(u32) -> Asked,
-    ) -> Result<(), Lost> {
+    ) -> Result<(), DeliveryError> {
         let body = Bytes::from(message.to_json());
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(self.timing.pause)
@@ -166,27 +166,27 @@ impl Postman {
         let mut blind_tries = 0;
         loop {
             if !self.allows(&letterbox.url) {
-                return Err(Lost::Forbidden);
+                return Err(DeliveryError::Forbidden);
             }
             let turn = match terms.line {
                 Some(line) => tokio::select! {
                     turn = line.acquire() => Some(turn),
-                    () = terms.give_up.cancelled() => return Err(Lost::GivenUp),
+                    () = terms.give_up.cancelled() => return Err(DeliveryError::GivenUp),
                 },
                 None => None,
             };
             if letterbox.uses_left == 0 || self.is_over(letterbox) {
-                return Err(Lost::UsedUp);
+                return Err(DeliveryError::UsedUp);
             }
             letterbox.uses_left -= 1;
             if !may_post(letterbox.uses_left).await {
-                return Err(Lost::HandedOver);
+                return Err(DeliveryError::HandedOver);
             }
             let attempt = self.attempt(letterbox.url.clone(), body.clone()).await;
             drop(turn);
             let pause = match attempt {
                 Attempt::Taken => return Ok(()),
-                Attempt::Refused(status) => return Err(Lost::Refused(status)),
+                Attempt::Refused(status) => return Err(DeliveryError::Refused(status)),
                 Attempt::ComeBack(after) => after,
                 Attempt::NotSent => {
                     // Slack has seen nothing of it, so it cost no use.
@@ -196,7 +196,7 @@ impl Postman {
                 Attempt::Failed => {
                     blind_tries += 1;
                     if blind_tries >= terms.blind_tries {
-                        return Err(Lost::Unreachable);
+                        return Err(DeliveryError::Unreachable);
                     }
                     pauses.next().unwrap_or(self.timing.pause)
                 }
@@ -204,11 +204,11 @@ impl Postman {
             // A pause too long for its type is longer than what is left, too.
             let in_time = SignedDuration::try_from(pause).is_ok_and(|pause| pause < self.left(letterbox));
             if letterbox.uses_left == 0 || !in_time {
-                return Err(Lost::UsedUp);
+                return Err(DeliveryError::UsedUp);
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = terms.give_up.cancelled() => return Err(Lost::GivenUp),
+                () = terms.give_up.cancelled() => return Err(DeliveryError::GivenUp),
             }
         }
     }
@@ -217,7 +217,7 @@ impl Postman {
         url.username().is_empty() && url.password().is_none() && self.hosts.iter().any(|host| host.allows(url))
     }
 
-    fn left(&self, letterbox: &Letterbox) -> SignedDuration {
+    fn left(&self, letterbox: &ResponseUrl) -> SignedDuration {
         LIFETIME - self.clock.now().duration_since(letterbox.opened_at)
     }
 

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::page::{ID, Page, page, page_with};
+use crate::support::{ID, Page, page, page_with};
 
 #[tokio::test]
 async fn a_typed_command_is_answered_with_a_card_in_the_readers_own_zone_and_language() {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::page::page;
+use crate::support::page;
 
 #[tokio::test]
 async fn the_gallery_shows_every_view_with_its_link_to_slacks_own_editor() {

@@ -8,16 +8,16 @@
     reason = "a test says what is wrong by panicking, in its helpers too"
 )]
 
-mod behind_the_scenes;
+mod accessibility;
+mod control_panel;
 mod conversation;
-mod doors;
+mod first_session;
 mod gallery;
-mod markup;
-mod newcomer;
-mod page;
+mod mrkdwn;
 mod pictures;
 mod qr;
-#[path = "../it/scan.rs"]
-mod scan;
+#[path = "../it/support/qr_scanner.rs"]
+mod qr_scanner;
+mod security_headers;
 mod sharing;
-mod without_a_mouse;
+mod support;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::page::{ID, Page, page};
+use crate::support::{ID, Page, page};
 
 /// What is taken: name, colour scheme, width and height, and how many dots make a pixel.
 const PICTURES: [(&str, &str, u32, u32, u32); 3] = [

@@ -1,7 +1,7 @@
 //! "Show QR code": a phone held to the screen reads the link.
 
-use crate::page::{ID, Page, page};
-use crate::scan::Picture;
+use crate::qr_scanner::Picture;
+use crate::support::{ID, Page, page};
 
 const LINK: &str = "https://wa.me/12345678901?text=ABC123";
 

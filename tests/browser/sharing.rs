@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use kapso_slack::demo::Act;
 use thirtyfour::Key;
 
-use crate::page::{ID, Page, page};
+use crate::support::{ID, Page, page};
 
 /// Types the command, and presses Share.
 async fn asks_to_share(page: &Page) {

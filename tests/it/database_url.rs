@@ -5,8 +5,8 @@ use std::fs;
 use kapso_slack::config::Environment;
 use kapso_slack::jobs::DatabaseUrl;
 
-use crate::databases::Folder;
-use crate::house::{KEY, SECRET};
+use crate::support::databases::Folder;
+use crate::support::{KEY, SECRET};
 
 /// What the configuration makes of a variable beside those that are required.
 fn configured(name: &str, value: &str) -> Result<String, String> {

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use kapso_slack::commands::Verb;
 use kapso_slack::config::VARIABLES;
-use kapso_slack::http::{COMMANDS, HEALTHZ, INTERACTIONS, METRICS, QR, READYZ};
+use kapso_slack::routes::{COMMANDS, HEALTHZ, INTERACTIONS, METRICS, QR, READYZ};
 use kapso_slack::kapso::Observation;
 use kapso_slack::telemetry::{Delivery, Metrics};
 use reqwest::StatusCode;
 
-use crate::walls::sources;
+use crate::architecture::sources;
 
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -135,8 +135,8 @@ fn every_route_is_documented() {
         );
     }
     // And no other is served: the table of routes is in one file.
-    let http = sources().into_iter().find(|(name, _)| name == "http.rs").unwrap().1;
-    assert_eq!(http.matches("pub const ").count(), 6, "each route is named above");
+    let routes = sources().into_iter().find(|(name, _)| name == "routes.rs").unwrap().1;
+    assert_eq!(routes.matches("pub const ").count(), 6, "each route is named above");
 }
 
 #[test]

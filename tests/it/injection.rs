@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::cards::{house, looks_up};
-use crate::harmless::{letters, stays_words};
-use crate::house::{House, ID};
+use crate::session_card::{house, looks_up};
+use crate::support::inert_text::{letters, stays_words};
+use crate::support::{TestApp, ID};
 
 /// Words that would act if Slack's markup were left in them. `MARK` tells them from ours.
 pub const WORDS: &[&str] = &[
@@ -152,7 +152,7 @@ async fn half_a_character_costs_only_its_field() {
     .await;
 }
 
-fn hold(house: &House, field: &str, words: &str) {
+fn hold(house: &TestApp, field: &str, words: &str) {
     let value = match field {
         "agent" => json!({"name": words}),
         _ => json!(words),

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 
-use crate::house::{ID, house, plan};
-use crate::late::is_owed;
+use crate::support::{ID, house, plan};
+use crate::late_reply::is_owed;
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 
@@ -38,7 +38,7 @@ async fn a_command_is_one_line_that_says_who_what_and_how_long() {
             json!({
                 "timestamp": "…",
                 "level": "INFO",
-                "target": "kapso_slack::bot",
+                "target": "kapso_slack::dispatch",
                 "message": "command",
                 "request_id": "…",
                 "team": "T0001ABCD",
@@ -225,12 +225,12 @@ fn whatever_the_filter_libraries_are_capped() {
 #[test]
 fn what_is_asked_of_our_own_lines_is_kept() {
     for (filter, target, level, shown) in [
-        ("info", "kapso_slack::bot", Level::INFO, true),
-        ("info", "kapso_slack::bot", Level::DEBUG, false),
+        ("info", "kapso_slack::dispatch", Level::INFO, true),
+        ("info", "kapso_slack::dispatch", Level::DEBUG, false),
         ("trace", "kapso_slack::kapso::client", Level::TRACE, true),
-        ("warn,kapso_slack=debug", "kapso_slack::bot", Level::DEBUG, true),
-        ("warn,kapso_slack::bot=debug", "kapso_slack::http", Level::INFO, false),
-        ("off", "kapso_slack::bot", Level::ERROR, false),
+        ("warn,kapso_slack=debug", "kapso_slack::dispatch", Level::DEBUG, true),
+        ("warn,kapso_slack::dispatch=debug", "kapso_slack::routes", Level::INFO, false),
+        ("off", "kapso_slack::dispatch", Level::ERROR, false),
         ("off", "hyper", Level::ERROR, false),
         ("error", "hyper", Level::WARN, false),
         ("trace", "hyper", Level::WARN, true),

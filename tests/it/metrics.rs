@@ -7,11 +7,11 @@ use insta::assert_snapshot;
 use jiff::SignedDuration;
 use kapso_slack::demo::Fault;
 
-use crate::house::{House, ID, house, plan};
-use crate::late::is_owed;
+use crate::support::{TestApp, ID, house, plan};
+use crate::late_reply::is_owed;
 
 /// The lines of the page that count something, in order, without those about how long it took.
-async fn counts(house: &House) -> String {
+async fn counts(house: &TestApp) -> String {
     let page = house.metrics().await;
     let mut lines: Vec<&str> = page
         .lines()

@@ -10,10 +10,10 @@ use kapso_slack::demo::Fault;
 use tokio::time::timeout;
 use url::Url;
 
-use crate::crashes::{LATE, RESUMED, TRIES, answers, rows, too_many};
-use crate::databases::Database;
-use crate::healing::BROKEN;
-use crate::program::{Running, World};
+use crate::kill_points::{LATE, RESUMED, TRIES, answers, rows, too_many};
+use crate::support::databases::Database;
+use crate::sqlite_recovery::BROKEN;
+use crate::support::program::{Running, World};
 
 /// Commands, half of them to each replica.
 const COMMANDS: usize = 200;

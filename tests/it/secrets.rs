@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use secrecy::ExposeSecret;
 
-use crate::house::{KEY, SECRET};
+use crate::support::{KEY, SECRET};
 use crate::settings::{UNSET, problem, settings};
 
 /// A file with this content.

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use kapso_slack::commands::Creators;
 use kapso_slack::config::{Environment, Settings};
 
-use crate::house::{KEY, SECRET};
+use crate::support::{KEY, SECRET};
 
 /// The settings of an environment with both secrets and these variables, or what is wrong with it.
 pub fn settings(variables: &[(&str, &str)]) -> Result<Settings, String> {

@@ -1,0 +1,222 @@
+//! Who may use the app, and where: the operator's lists, asked again at every command and every press.
+
+use insta::assert_snapshot;
+use kapso_slack::demo::Person;
+
+use crate::refresh_button::{is_told_beside, shared};
+use crate::support::{ID, Plan, plan};
+
+const TEAM: &str = "T0001ABCD";
+const CHANNEL: &str = "C2147483705";
+const USER: &str = "U2147483697";
+const REFUSED: &str = "You cannot use this here.";
+
+/// Lists, who asks, and whether they may.
+type Row = (&'static [(&'static str, &'static str)], fn() -> Person, bool);
+
+const ROWS: &[Row] = &[
+    // One list each.
+    (&[("ALLOWED_TEAMS", TEAM)], Person::default, true),
+    (&[("ALLOWED_TEAMS", "T0OTHER, T0001ABCD ,")], Person::default, true),
+    (&[("ALLOWED_TEAMS", "T0OTHER")], Person::default, false),
+    (&[("ALLOWED_TEAMS", TEAM)], || of_team("T0001ABC"), false),
+    (&[("ALLOWED_TEAMS", TEAM)], || of_team("T0001ABCDE"), false),
+    (&[("ALLOWED_TEAMS", TEAM)], || of_team("t0001abcd"), false),
+    (&[("ALLOWED_TEAMS", TEAM)], || of_team("T0001ABCD,T0OTHER"), false),
+    (&[("ALLOWED_TEAMS", TEAM)], || of_team(""), false),
+    (&[("ALLOWED_CHANNELS", CHANNEL)], Person::default, true),
+    (
+        &[("ALLOWED_CHANNELS", "C0OTHER,G0PRIVATE,D0DIRECT")],
+        Person::default,
+        false,
+    ),
+    (
+        &[("ALLOWED_CHANNELS", "C0OTHER,G0PRIVATE,D0DIRECT")],
+        || in_channel("D0DIRECT"),
+        true,
+    ),
+    (&[("ALLOWED_CHANNELS", CHANNEL)], || in_channel(""), false),
+    (&[("ALLOWED_USERS", USER)], Person::default, true),
+    (&[("ALLOWED_USERS", "U0OTHER,W0OTHER")], Person::default, false),
+    (&[("ALLOWED_USERS", "U0OTHER,W0OTHER")], || called("W0OTHER"), true),
+    (&[("ALLOWED_USERS", USER)], || called(""), false),
+    // An organisation's id stands for all its workspaces, also where Slack names none.
+    (&[("ALLOWED_TEAMS", "E0001")], || of_organisation(TEAM, "E0001"), true),
+    (&[("ALLOWED_TEAMS", "E0001")], || of_organisation("", "E0001"), true),
+    (&[("ALLOWED_TEAMS", "E0001")], || of_organisation(TEAM, "E0002"), false),
+    (&[("ALLOWED_TEAMS", "E0001")], Person::default, false),
+    (
+        &[("ALLOWED_TEAMS", "E0001,T0001ABCD")],
+        || of_organisation(TEAM, "E0002"),
+        true,
+    ),
+    // Blank is unset.
+    (
+        &[
+            ("ALLOWED_TEAMS", " "),
+            ("ALLOWED_CHANNELS", ""),
+            ("ALLOWED_USERS", "\t"),
+        ],
+        Person::default,
+        true,
+    ),
+    // Together: whoever asks must be on each.
+    (
+        &[
+            ("ALLOWED_TEAMS", TEAM),
+            ("ALLOWED_CHANNELS", CHANNEL),
+            ("ALLOWED_USERS", USER),
+        ],
+        Person::default,
+        true,
+    ),
+    (
+        &[("ALLOWED_TEAMS", TEAM), ("ALLOWED_CHANNELS", "C0OTHER")],
+        Person::default,
+        false,
+    ),
+    (
+        &[("ALLOWED_TEAMS", TEAM), ("ALLOWED_USERS", "U0OTHER")],
+        Person::default,
+        false,
+    ),
+    (
+        &[("ALLOWED_CHANNELS", CHANNEL), ("ALLOWED_USERS", "U0OTHER")],
+        Person::default,
+        false,
+    ),
+    (
+        &[("ALLOWED_CHANNELS", "C0OTHER"), ("ALLOWED_USERS", USER)],
+        Person::default,
+        false,
+    ),
+    // No id of one kind counts as another's.
+    (&[("ALLOWED_USERS", "U0OTHER")], || in_channel("U0OTHER"), false),
+];
+
+#[tokio::test]
+async fn who_is_not_on_a_list_can_neither_type_nor_press() {
+    for (row, (lists, who, may)) in ROWS.iter().enumerate() {
+        let what = format!("row {row}, {lists:?}");
+        listing(lists)
+            .house(async |house| {
+                let shared = shared(house, &format!("v1:{ID}"));
+                house.person = who();
+                if *may {
+                    let typed = house.reads(&format!("/sandbox {ID}")).await;
+                    assert!(typed.contains("Waiting for activation"), "{what}: {typed}");
+                    let fresh = house.presses(&shared, "refresh").await;
+                    assert_eq!(fresh.id, shared.id, "{what}");
+                } else {
+                    for command in [
+                        format!("/sandbox {ID}"),
+                        "/sandbox help".to_owned(),
+                        "/sandbox".to_owned(),
+                    ] {
+                        let typed = house.types(&command).await.message;
+                        assert_eq!(typed["response_type"], "ephemeral", "{what}");
+                        assert!(typed["text"].as_str().unwrap().starts_with(REFUSED), "{what}: {typed}");
+                    }
+                    let answer = house.presses(&shared, "refresh").await;
+                    is_told_beside(house, &shared, &answer, REFUSED);
+                    assert!(house.kapso.requests().is_empty(), "{what}: Kapso was asked");
+                }
+            })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_guest_of_another_company_presses_only_where_both_companies_are_listed() {
+    for (teams, home, may) in [
+        ("", "T0GUEST", true),
+        (TEAM, TEAM, true),
+        (TEAM, "T0GUEST", false),
+        ("T0GUEST", "T0GUEST", false),
+        ("T0001ABCD,T0GUEST", "T0GUEST", true),
+        ("T0001ABCD,T0GUEST", "T0OTHER", false),
+    ] {
+        listing(&[("ALLOWED_TEAMS", teams)])
+            .house(async |house| {
+                let shared = shared(house, &format!("v1:{ID}"));
+                house.person.home_team = Some(home.to_owned());
+                let answer = house.presses(&shared, "refresh").await;
+                assert_eq!(answer.id == shared.id, may, "{teams:?}, {home}: {answer:?}");
+                if !may {
+                    is_told_beside(house, &shared, &answer, REFUSED);
+                    assert!(house.kapso.requests().is_empty(), "{teams:?}, {home}: Kapso was asked");
+                }
+            })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn each_press_on_a_card_is_judged_by_who_presses_it() {
+    listing(&[("ALLOWED_USERS", USER)])
+        .house(async |house| {
+            let card = house.types(&format!("/sandbox {ID}")).await;
+            assert_eq!(house.presses(&card, "refresh").await.id, card.id);
+            let shared = shared(house, &format!("v1:{ID}:{USER}"));
+            house.person = called("U0OTHER");
+            let answer = house.presses(&shared, "refresh").await;
+            is_told_beside(house, &shared, &answer, REFUSED);
+            house.person = called(USER);
+            assert_eq!(house.presses(&shared, "refresh").await.id, shared.id);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn the_refusal_says_who_may_and_where() {
+    listing(&[
+        ("ALLOWED_USERS", "U0OTHER,W0BOSS"),
+        ("ALLOWED_CHANNELS", "C0TESTS,G0PRIVATE"),
+        ("ALLOWED_TEAMS", TEAM),
+    ])
+    .house(async |house| {
+        let refusal = house.types("/sandbox help").await.message;
+        assert_snapshot!(refusal["text"].as_str().unwrap(), @"You cannot use this here. It is open to <@U0OTHER>, <@W0BOSS>. It works in <#C0TESTS>, <#G0PRIVATE>. It is meant for certain workspaces only. Whoever runs this app can change that.");
+        assert_eq!(refusal["blocks"][0]["text"]["text"], refusal["text"]);
+    })
+    .await;
+    let many: Vec<String> = (0..40).map(|n| format!("U0{n:02}")).collect();
+    listing(&[("ALLOWED_USERS", &many.join(","))])
+        .house(async |house| {
+            let refusal = house.types("/sandbox help").await.message;
+            assert_snapshot!(refusal["text"].as_str().unwrap(), @"You cannot use this here. It is open to <@U000>, <@U001>, <@U002>, <@U003>, <@U004>, <@U005>, <@U006>, <@U007>, <@U008>, <@U009> and others. Whoever runs this app can change that.");
+        })
+        .await;
+}
+
+fn listing(lists: &[(&str, &str)]) -> Plan {
+    lists.iter().fold(plan(), |plan, (name, ids)| plan.with(name, *ids))
+}
+
+fn of_team(id: &str) -> Person {
+    Person {
+        team: id.to_owned(),
+        ..Person::default()
+    }
+}
+
+fn of_organisation(team: &str, id: &str) -> Person {
+    Person {
+        enterprise: Some(id.to_owned()),
+        ..of_team(team)
+    }
+}
+
+fn in_channel(id: &str) -> Person {
+    Person {
+        channel: id.to_owned(),
+        ..Person::default()
+    }
+}
+
+fn called(id: &str) -> Person {
+    Person {
+        user: id.to_owned(),
+        ..Person::default()
+    }
+}

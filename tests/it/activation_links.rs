@@ -1,0 +1,210 @@
+//! An activation link is shown only where it leads to WhatsApp; any other is nowhere in the message.
+
+use kapso_slack::demo::plain;
+use kapso_slack::demo::rules::buttons;
+use serde_json::{Value, json};
+
+use crate::session_card::{house, looks_up};
+use crate::support::{TestApp, ID};
+
+/// What Kapso gives, and what is shown: the address as it was understood.
+const WHATSAPP: &[(&str, &str)] = &[
+    (
+        "https://wa.me/12345678901?text=ABC123",
+        "https://wa.me/12345678901?text=ABC123",
+    ),
+    ("https://wa.me", "https://wa.me/"),
+    (
+        "https://api.whatsapp.com/send?phone=12345678901&text=ABC123",
+        "https://api.whatsapp.com/send?phone=12345678901&text=ABC123",
+    ),
+    ("HTTPS://WA.ME/1?text=ABC123", "https://wa.me/1?text=ABC123"),
+    ("https://Api.WhatsApp.com/send", "https://api.whatsapp.com/send"),
+    ("https://wa.me:443/1", "https://wa.me/1"),
+    ("https://@wa.me/1", "https://wa.me/1"),
+    ("  https://wa.me/1\n", "https://wa.me/1"),
+    ("ht\ttps://wa\n.me/1", "https://wa.me/1"),
+    ("https:wa.me/1", "https://wa.me/1"),
+    ("https:\\\\wa.me\\1", "https://wa.me/1"),
+    ("https://wa.me\\@evil.example/1", "https://wa.me/@evil.example/1"),
+    ("https://wa.me/../1", "https://wa.me/1"),
+    ("https://ｗａ.ｍｅ/1", "https://wa.me/1"),
+    ("https://wa。me/1", "https://wa.me/1"),
+    // Nothing behind the address's own path and query is of any use to WhatsApp.
+    ("https://wa.me/1#https://evil.example", "https://wa.me/1"),
+    // What could end our own markup early is escaped.
+    ("https://wa.me/1?text=<!channel>", "https://wa.me/1?text=%3C!channel%3E"),
+    ("https://wa.me/1?text=a b\"c", "https://wa.me/1?text=a%20b%22c"),
+    (
+        "https://wa.me/1?text=ABC|press here",
+        "https://wa.me/1?text=ABC|press%20here",
+    ),
+    (
+        "https://wa.me/1?text=\u{202E}321CBA",
+        "https://wa.me/1?text=%E2%80%AE321CBA",
+    ),
+];
+
+const HOSTILE: &[&str] = &[
+    "http://wa.me/MARK",
+    "ftp://wa.me/MARK",
+    "javascript:alert('MARK')",
+    "javascript://wa.me/%0Aalert('MARK')",
+    "data:text/html,MARK",
+    "whatsapp://send?text=MARK",
+    "slack://channel?id=MARK",
+    "intent://wa.me/MARK#Intent;scheme=https;end",
+    "file://wa.me/MARK",
+    "https://evil.example/MARK",
+    "https://wa.me.evil.example/MARK",
+    "https://evil.example/wa.me/MARK",
+    "https://evil.example/?https://wa.me/MARK",
+    "https://evil.example#https://wa.me/MARK",
+    "https://evilwa.me/MARK",
+    "https://www.wa.me/MARK",
+    "https://web.whatsapp.com/MARK",
+    "https://whatsapp.com/MARK",
+    "https://api.whatsapp.com.evil.example/MARK",
+    "https://chat.whatsapp.com/MARK",
+    "https://wa.me./MARK",
+    "https://wa.me../MARK",
+    "https://.wa.me/MARK",
+    "https://wa.me@evil.example/MARK",
+    "https://wa.me:443@evil.example/MARK",
+    "https://user@wa.me/MARK",
+    "https://user:secret@wa.me/MARK",
+    "https://:secret@wa.me/MARK",
+    "https://evil.example\\@wa.me/MARK",
+    "https://evil.example%2F@wa.me/MARK",
+    "https://wa.me:80/MARK",
+    "https://wa.me:8443/MARK",
+    "https://api.whatsapp.com:444/MARK",
+    "https://wа.me/MARK",
+    "https://wa.mе/MARK",
+    "https://wa\u{3BF}.me/MARK",
+    "https://xn--w-7sb.me/MARK",
+    "https://wa.m\u{E9}/MARK",
+    "https://wa%2Eevil.me/MARK",
+    "https://wa.me%2Eevil.example/MARK",
+    "https://wa.me%00.evil.example/MARK",
+    "https://wa.me;evil.example/MARK",
+    "https://[::1]/MARK",
+    "https://2130706433/MARK",
+    "https://wa/MARK",
+    "wa.me/MARK",
+    "//wa.me/MARK",
+    "/MARK",
+    "https://",
+    "https:///",
+    "https://wa.me:99999/MARK",
+    "MARK",
+    "<https://evil.example/MARK|https://wa.me/1>",
+    "https://evil.example/MARK|https://wa.me/1",
+];
+
+#[tokio::test]
+async fn a_link_to_whatsapp_is_shown_as_it_was_understood() {
+    house(async |house| {
+        for (given, understood) in WHATSAPP {
+            let card = linked_to(house, given).await;
+            assert_eq!(links(&card), [*understood], "{given:?}");
+            let spoken = understood.replace('&', "&amp;").replace('|', "%7C");
+            let text = card["text"].as_str().unwrap();
+            assert!(
+                text.ends_with(&format!(" Activate it: <{spoken}>")),
+                "{given:?}: {text}"
+            );
+            let card = plain::text(&card);
+            assert!(!card.contains("does not lead to WhatsApp"), "{given:?}: {card}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_link_that_leads_elsewhere_is_nowhere_and_the_code_stands() {
+    house(async |house| {
+        for given in HOSTILE {
+            let card = linked_to(house, given).await;
+            is_not_shown(&card, given, &["MARK", "evil", "://", "wa.me", "secret"]);
+            house.kapso.set(ID, "activation_code", Value::Null);
+            let card = plain::text(&looks_up(house).await);
+            assert!(card.contains("and there is no code"), "{given:?}: {card}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_link_may_be_as_long_as_a_button_takes_and_no_longer() {
+    house(async |house| {
+        let link = |length: usize| format!("{:x<length$}", "https://wa.me/1?text=");
+        let card = linked_to(house, &link(3_000)).await;
+        assert_eq!(links(&card), [link(3_000)]);
+        let card = linked_to(house, &link(3_001)).await;
+        is_not_shown(&card, "3,001 characters", &["xxx", "://"]);
+        // As it is sent it would be three times as long.
+        let card = linked_to(house, &format!("https://wa.me/1?text={}x", " ".repeat(1_500))).await;
+        is_not_shown(&card, "1,500 spaces", &["%20", "://"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_link_too_long_for_a_sentence_is_left_to_its_button() {
+    house(async |house| {
+        let link = |ampersands: usize| format!("https://wa.me/1?text=ABC123{}", "&x".repeat(ampersands));
+        let card = linked_to(house, &link(200)).await;
+        assert!(card["text"].as_str().unwrap().ends_with("&amp;x&amp;x>"), "{card}");
+        // Each `&` takes five characters of the text: this would be 8,400 of its 4,000.
+        let card = linked_to(house, &link(1_400)).await;
+        assert_eq!(links(&card), [link(1_400)]);
+        let text = card["text"].as_str().unwrap();
+        assert!(text.contains("is waiting for activation"), "{text}");
+        assert!(text.ends_with(" Its code: ABC123."), "{text}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_a_session_that_waits_shows_its_link() {
+    house(async |house| {
+        for status in ["active", "expired", "superseded", "paused_by_operator"] {
+            house.kapso.set(ID, "status", status.into());
+            let card = looks_up(house).await.to_string();
+            assert!(!card.contains("wa.me"), "{status}: {card}");
+        }
+    })
+    .await;
+}
+
+/// Looks up a pending session with this activation link.
+async fn linked_to(house: &TestApp, link: &str) -> Value {
+    house.kapso.add(ID);
+    house.kapso.set(ID, "activation_link", json!(link));
+    looks_up(house).await
+}
+
+fn links(card: &Value) -> Vec<&str> {
+    buttons(card).filter_map(|button| button["url"].as_str()).collect()
+}
+
+/// The card has no link, holds nothing of the one given, says so, and gives the code instead.
+fn is_not_shown(card: &Value, given: &str, parts: &[&str]) {
+    assert!(links(card).is_empty(), "{given:?}: {card}");
+    let all = card.to_string();
+    for part in parts {
+        assert!(!all.contains(part), "{given:?}: {part} is in {all}");
+    }
+    assert!(
+        card["text"].as_str().unwrap().ends_with(" Its code: ABC123."),
+        "{given:?}: {card}"
+    );
+    let card = plain::text(card);
+    assert!(card.contains("Code: ABC123"), "{given:?}: {card}");
+    assert!(
+        card.contains("does not lead to WhatsApp, so it is not shown"),
+        "{given:?}: {card}"
+    );
+    assert!(!card.contains("Open the link"), "{given:?}: {card}");
+}

@@ -1,0 +1,270 @@
+//! The program's other verbs: `healthcheck`, `manifest`, `doctor`, `demo`.
+
+use serde_json::Value;
+use url::Url;
+
+use crate::support::{ID, port};
+use crate::support::program::{Program, World, program};
+use crate::support::wire::{Closed, Script, Wire};
+
+#[tokio::test]
+async fn healthcheck_says_whether_the_service_is_alive() {
+    let world = World::start().await;
+    let mut service = world.service().starts();
+    let app = service.listens().await;
+    let port = app.port().unwrap().to_string();
+    for host in ["127.0.0.1", "0.0.0.0", "localhost", ""] {
+        let ended = program(&["healthcheck"])
+            .with("PORT", &port)
+            .with("HOST", host)
+            .ends()
+            .await;
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{host}");
+    }
+    service.is_sent("TERM").await;
+    service.ends().await;
+    let ended = program(&["healthcheck"]).with("PORT", &port).ends().await;
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.stderr.contains(&format!("127.0.0.1:{port} does not answer: ")),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[tokio::test]
+async fn healthcheck_tells_others_from_the_service() {
+    let wire = Wire::start().await;
+    for script in [
+        Script::answer("404 Not Found", ""),
+        Script::answer("503 Service Unavailable", ""),
+        Script::answer("200 OK", "").unasked(),
+        Script::bytes("SSH-2.0-OpenSSH_9.9\r\n"),
+        Script::bytes("").then_resets(),
+        Script::bytes("").then_hangs(),
+    ] {
+        let healthy = format!("{script:?}").contains("unasked: true");
+        wire.says(script.clone());
+        let port = wire.url.port().unwrap().to_string();
+        let ended = program(&["healthcheck"]).with("PORT", &port).ends().await;
+        assert_eq!(ended.code, Some(i32::from(!healthy)), "{script:?}: {ended:?}");
+        assert_eq!(ended.stdout, "");
+    }
+    let closed = Closed::port().unwrap();
+    let ended = program(&["healthcheck"])
+        .with("PORT", &closed.address.port().to_string())
+        .ends()
+        .await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let ended = program(&["healthcheck"]).with("PORT", "eighty").ends().await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("PORT: is no port"), "{}", ended.stderr);
+}
+
+/// The manifest on standard output, and the one in the link on standard error.
+async fn manifests(program: Program) -> (Value, Value) {
+    let ended = program.ends().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let link = ended
+        .stderr
+        .lines()
+        .find(|line| line.starts_with("https://"))
+        .expect("a link");
+    let link: Url = link.parse().unwrap();
+    assert!(
+        link.as_str()
+            .starts_with("https://api.slack.com/apps?new_app=1&manifest_json="),
+        "{link}"
+    );
+    let (_, carried) = link.query_pairs().find(|(name, _)| name == "manifest_json").unwrap();
+    (
+        serde_json::from_str(&ended.stdout).unwrap(),
+        serde_json::from_str(&carried).unwrap(),
+    )
+}
+
+#[tokio::test]
+async fn manifest_prints_the_app_for_an_address_and_the_link_that_creates_it() {
+    let (printed, carried) = manifests(program(&["manifest", "--url", "https://sandbox.acme.example"])).await;
+    assert_eq!(printed, carried);
+    let command = &printed["features"]["slash_commands"][0];
+    assert_eq!(command["command"], "/sandbox");
+    assert_eq!(command["url"], "https://sandbox.acme.example/slack/commands");
+    let interactivity = &printed["settings"]["interactivity"];
+    assert_eq!(
+        interactivity["request_url"],
+        "https://sandbox.acme.example/slack/interactions"
+    );
+    assert_eq!(
+        printed["oauth_config"]["scopes"],
+        serde_json::json!({"bot": ["commands"]})
+    );
+}
+
+#[tokio::test]
+async fn manifest_takes_its_address_and_command_from_the_environment() {
+    let configured = || {
+        program(&["manifest"])
+            .with("PUBLIC_URL", "https://sandbox.acme.example/behind/")
+            .with("SLACK_COMMAND", "/wa-sandbox")
+    };
+    let (printed, _) = manifests(configured()).await;
+    let command = &printed["features"]["slash_commands"][0];
+    assert_eq!(command["command"], "/wa-sandbox");
+    assert_eq!(command["url"], "https://sandbox.acme.example/behind/slack/commands");
+
+    let arguments = ["manifest", "--url", "https://other.example"];
+    let (printed, _) = manifests(program(&arguments).with("PUBLIC_URL", "https://sandbox.acme.example")).await;
+    assert_eq!(
+        printed["features"]["slash_commands"][0]["url"],
+        "https://other.example/slack/commands"
+    );
+}
+
+#[tokio::test]
+async fn manifest_needs_an_address_that_slack_reaches() {
+    for (arguments, says) in [
+        (
+            &["manifest"][..],
+            "kapso-slack: say where Slack reaches the service: --url https://… (or set PUBLIC_URL)\n",
+        ),
+        (
+            &["manifest", "--url", "zebra"],
+            "kapso-slack: --url is no address such as https://sandbox.example.com\n",
+        ),
+        (
+            &["manifest", "--url", "http://sandbox.example.com"],
+            "kapso-slack: --url must be an https address without user, query and fragment: Slack reaches no other\n",
+        ),
+        (
+            &["manifest", "--url", "http://127.0.0.1:8080"],
+            "kapso-slack: a manifest needs an https address: Slack reaches no other\n",
+        ),
+    ] {
+        let ended = program(arguments).ends().await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{arguments:?}");
+        assert_eq!(ended.stderr, says, "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn doctor_says_that_it_comes() {
+    let ended = program(&["doctor"]).ends().await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
+    assert!(
+        ended.stderr.contains("`doctor` comes in a later version"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_verb_is_answered_with_those_there_are() {
+    let ended = program(&["serv"]).ends().await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+    assert!(ended.stderr.contains("'serve'"), "{}", ended.stderr);
+    let ended = program(&["--help"]).ends().await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    for verb in ["serve", "demo", "manifest", "doctor", "healthcheck"] {
+        assert!(
+            ended.stdout.contains(&format!("\n  {verb} ")),
+            "{verb}: {}",
+            ended.stdout
+        );
+    }
+}
+
+/// An environment that would end or mislead the service; a demo has no part in it.
+fn demo(arguments: &[&str]) -> Program {
+    [
+        ("SLACK_SIGNING_SECRET", "changeme"),
+        ("SLACK_SIGNING_SECRET_FILE", "/nowhere"),
+        ("KAPSO_API_KEY", ""),
+        ("KAPSO_BASE_URL", "http://kapso.invalid/api/v1"),
+        ("SLACK_RESPONSE_HOSTS", "hooks.slack.invalid"),
+        ("SLACK_COMMAND", "zebra"),
+        ("ALLOWED_USERS", "nobody"),
+        ("REPLY_BUDGET_MS", "never"),
+        ("DATABASE_URL", "zebra:"),
+        ("HOST", "nowhere"),
+        ("PORT", "none"),
+        ("METRICS_ADDR", "zebra"),
+    ]
+    .into_iter()
+    .fold(program(arguments), |program, (name, value)| program.with(name, value))
+    .file(".env", "KAPSO_API_KEY='zebra\nSLACK_COMMAND=zebra\n")
+}
+
+#[tokio::test]
+async fn the_demo_needs_nothing_and_can_be_typed_into_from_elsewhere() {
+    let mut playing = demo(&["demo", "--port", "0"]).starts();
+    let typing = playing.says(" --type ").await;
+    let port = typing
+        .split_once("--port ")
+        .and_then(|(_, rest)| rest.split_once(' '))
+        .expect("a port")
+        .0;
+    playing.says("Ctrl-C ends the demo.").await;
+    playing.says(&format!("> /sandbox {ID}")).await;
+    playing.says("    WHATSAPP SANDBOX SESSION").await;
+    playing.says("    🟡 Waiting for activation").await;
+    playing.says("[ Activate in WhatsApp → https://wa.me/").await;
+    playing
+        .says("    There is no session with this id in this app's Kapso project.")
+        .await;
+    playing.says("    🟢 Active").await;
+    playing.says("    /sandbox <session id>").await;
+
+    for (command, reads) in [
+        ("/sandbox expired", "⚫ Expired"),
+        ("/sandbox superseded", "🔵 Superseded"),
+        ("/sandbox in-a-new-state", "⚪ Status: paused_by_operator"),
+        ("/sandbox pending-for-an-hour", "created an hour ago"),
+        ("/sandbox shwo", "Did you mean /sandbox show?"),
+        ("/sandbox", "/sandbox show <session id>"),
+    ] {
+        let ended = demo(&["demo", "--port", port, "--type", command]).ends().await;
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{command}");
+        assert!(ended.stdout.contains(reads), "{command}: {}", ended.stdout);
+    }
+    let ended = demo(&["demo", "--port", port, "--type", "sandbox help"]).ends().await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        ended.stderr.contains("a command begins with a slash"),
+        "{}",
+        ended.stderr
+    );
+
+    playing.is_sent("INT").await;
+    let ended = playing.ends().await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+}
+
+#[tokio::test]
+async fn a_taken_port_is_a_clear_error() {
+    let taken = port().await;
+    let taken = taken.local_addr().unwrap().port().to_string();
+    let ended = program(&["demo", "--port", &taken]).ends().await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
+    assert!(
+        ended
+            .stderr
+            .starts_with(&format!("kapso-slack: cannot listen on 127.0.0.1:{taken} (")),
+        "{ended:?}"
+    );
+    assert!(ended.stderr.ends_with("; try another one with --port\n"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn there_must_be_a_demo_to_type_into() {
+    let closed = Closed::port().unwrap();
+    let port = closed.address.port().to_string();
+    let ended = program(&["demo", "--port", &port, "--type", "/sandbox help"])
+        .ends()
+        .await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
+    assert_eq!(
+        ended.stderr,
+        format!("kapso-slack: no demo plays on port {port}; start one with `kapso-slack demo`\n")
+    );
+}

@@ -1,0 +1,124 @@
+//! Who mistypes a verb, types one of a later version or nothing at all reads what to type, and Kapso is not asked.
+
+use kapso_slack::demo::plain;
+
+use crate::support::{ID, house, plan};
+use crate::id_spelling::{is_told, types};
+
+#[tokio::test]
+async fn a_lone_word_close_to_a_verb_is_not_looked_up() {
+    house(async |house| {
+        for (typed, verb) in [
+            ("hlep", "help"),
+            ("halp", "help"),
+            ("hel", "help"),
+            ("helpp", "help"),
+            ("HELPME", "help"),
+            ("`h3lp`", "help"),
+            ("shwo", "show"),
+            ("sow", "show"),
+            ("shown", "show"),
+            ("SHows", "show"),
+            ("lsit", "list"),
+            ("lists", "list"),
+            ("list-1", "list"),
+            ("nwe", "new"),
+            ("news", "new"),
+            ("w", "new"),
+            ("wathc", "watch"),
+            ("unwatch", "watch"),
+        ] {
+            let (asked, answer) = types(house, typed).await;
+            assert!(asked.is_empty(), "{typed} made us ask {asked:?}");
+            let id = typed.replace('`', "");
+            let expected = format!("Did you mean `/sandbox {verb}`? If it is a session's id: `/sandbox show {id}`");
+            is_told(&answer, &expected, typed);
+        }
+        let (_, answer) = types(house, "h.elp").await;
+        is_told(
+            &answer,
+            "Did you mean `/sandbox help`?",
+            "a word that cannot be an id is not offered as one",
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_unknown_first_word_is_not_looked_up_but_corrected() {
+    plan()
+        .with("CREATE_USERS", "*")
+        .house(async |house| {
+            for (typed, instead) in [
+                ("get ID", "show ID"),
+                ("session ID", "show ID"),
+                ("session: ID", "show ID"),
+                ("shwo ID", "show ID"),
+                ("shwo `ID`", "show ID"),
+                ("shwo agent-123abc", "show agent-123abc"),
+                ("lookup agent-123abc", "show agent-123abc"),
+                ("please look up ID for me", "show ID"),
+                ("ID please", "show ID"),
+                ("get https://app.kapso.ai/sandbox_sessions/ID?tab=chat", "show ID"),
+                ("wacth ID", "watch ID"),
+                // Two edits from `new`, and yet a session is meant.
+                ("see ID", "show ID"),
+                ("view ID", "show ID"),
+                ("hlep ID", "show ID"),
+                ("nwe +12345678901 ID", "new +12345678901 ID"),
+                ("hlep me", "help"),
+                ("lsit 2", "list 2"),
+                ("nwe +1 (234) 567-8901", "new +12345678901"),
+                ("nwe steve", "new"),
+            ] {
+                let (asked, answer) = types(house, &typed.replace("ID", ID)).await;
+                assert!(asked.is_empty(), "{typed} made us ask {asked:?}");
+                let expected = format!("Did you mean `/sandbox {instead}`?").replace("ID", ID);
+                is_told(&answer, &expected, typed);
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn who_types_nothing_or_asks_for_help_reads_what_can_be_typed() {
+    house(async |house| {
+        let help = house.reads("/sandbox").await;
+        assert!(help.contains("What you can type"), "see help.rs: {help}");
+        for typed in [
+            "",
+            " ",
+            "\u{A0}\t\u{200B}",
+            "help",
+            "HELP",
+            "Help me",
+            "`help`",
+            "“help”",
+            "help ID",
+            "<>",
+        ] {
+            let (asked, answer) = types(house, typed).await;
+            assert!(asked.is_empty(), "{typed:?} made us ask {asked:?}");
+            assert_eq!(plain::text(&answer.message), help, "{typed:?}");
+            assert_eq!(answer.message["response_type"], "ephemeral", "{typed:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn corrections_and_help_bear_the_name_the_command_has_here() {
+    plan()
+        .with("SLACK_COMMAND", "/wa-sandbox")
+        .house(async |house| {
+            let help = house.reads("/wa-sandbox").await;
+            assert!(help.contains("/wa-sandbox help"), "{help}");
+            assert!(!help.contains("/sandbox"), "{help}");
+            let correction = house.reads("/wa-sandbox hlep").await;
+            assert_eq!(
+                correction,
+                "Did you mean /wa-sandbox help? If it is a session's id: /wa-sandbox show hlep"
+            );
+        })
+        .await;
+}

@@ -1,0 +1,98 @@
+//! When a session ends, in the reader's own zone, in UTC, and as a span from now.
+
+use serde_json::Value;
+
+use crate::session_card::{house, looks_up};
+use crate::support::ID;
+
+#[tokio::test]
+async fn times_are_told_in_the_readers_zone_with_utc_beside_it_and_how_long_that_is() {
+    house(async |house| {
+        for (expires_at, told) in [
+            (
+                "2026-11-23T10:00:00Z",
+                "Expires <1795428000|2026-11-23 10:00 UTC> (in less than a minute)",
+            ),
+            (
+                "2026-11-23T10:00:59Z",
+                "Expires <1795428059|2026-11-23 10:00 UTC> (in less than a minute)",
+            ),
+            (
+                "2026-11-23T10:01:00Z",
+                "Expires <1795428060|2026-11-23 10:01 UTC> (in a minute)",
+            ),
+            (
+                "2026-11-23T10:44:40Z",
+                "Expires <1795430680|2026-11-23 10:44 UTC> (in 45 minutes)",
+            ),
+            (
+                "2026-11-23T11:10:00Z",
+                "Expires <1795432200|2026-11-23 11:10 UTC> (in an hour)",
+            ),
+            (
+                "2026-11-24T10:00:00.123456Z",
+                "Expires <1795514400|2026-11-24 10:00 UTC> (in 24 hours)",
+            ),
+            (
+                "2026-11-24T12:00:00+02:00",
+                "Expires <1795514400|2026-11-24 10:00 UTC> (in 24 hours)",
+            ),
+            (
+                "2026-11-26T10:00:00Z",
+                "Expires <1795687200|2026-11-26 10:00 UTC> (in 3 days)",
+            ),
+            (
+                "9999-12-30T00:00:00Z",
+                "Expires <253402128000|9999-12-30 00:00 UTC> (in 2912115 days)",
+            ),
+            (
+                "2026-11-23T09:59:59Z",
+                "Expired <1795427999|2026-11-23 09:59 UTC> (less than a minute ago)",
+            ),
+            (
+                "2026-11-23T09:30:00Z",
+                "Expired <1795426200|2026-11-23 09:30 UTC> (30 minutes ago)",
+            ),
+            (
+                "2023-11-07T05:31:56Z",
+                "Expired <1699335116|2023-11-07 05:31 UTC> (1112 days ago)",
+            ),
+            (
+                "1969-12-31T23:59:59Z",
+                "Expired <-1|1969-12-31 23:59 UTC> (20780 days ago)",
+            ),
+        ] {
+            house.kapso.set(ID, "expires_at", expires_at.into());
+            let card = looks_up(house).await;
+            let told = told
+                .replace('<', "<!date^")
+                .replace('|', "^{date_short_pretty} at {time}|");
+            let sections = sections(&card);
+            assert!(
+                sections.contains(&told.as_str()),
+                "{expires_at}: {told} is not in {sections:#?}"
+            );
+        }
+        for nonsense in [
+            "tomorrow",
+            "2026-11-23",
+            "2026-13-01T00:00:00Z",
+            "1795428000",
+            "99999-01-01T00:00:00Z",
+        ] {
+            house.kapso.set(ID, "expires_at", nonsense.into());
+            let card = looks_up(house).await.to_string();
+            assert!(!card.contains("xpire"), "{nonsense}: {card}");
+        }
+    })
+    .await;
+}
+
+/// Every paragraph with Slack's markup.
+fn sections(message: &Value) -> Vec<&str> {
+    let blocks = message["blocks"].as_array().unwrap().iter();
+    let sections = blocks.filter(|block| block["type"] == "section");
+    sections
+        .map(|section| section["text"]["text"].as_str().unwrap())
+        .collect()
+}

@@ -1,0 +1,212 @@
+//! `/sandbox help` says what this person may do here, and the same words are held to it everywhere else.
+
+use std::collections::BTreeSet;
+
+use insta::assert_snapshot;
+use kapso_slack::app::client_builder;
+use kapso_slack::clock::Clock;
+use kapso_slack::commands::Verb;
+use kapso_slack::demo::rules::buttons;
+use kapso_slack::demo::{self, plain};
+use serde_json::Value;
+
+use crate::support::{TestApp, ID, Plan, plan};
+
+/// A house in which everybody may do everything.
+fn open() -> Plan {
+    plan().reachable().with("CREATE_USERS", "*")
+}
+
+async fn help(house: &TestApp) -> Value {
+    house.types("/sandbox help").await.message
+}
+
+#[tokio::test]
+async fn who_may_do_everything_reads_of_everything() {
+    open()
+        .house(async |house| {
+            let help = help(house).await;
+            assert_snapshot!(plain::text(&help), @"
+            KAPSO'S WHATSAPP SANDBOX
+            What you can type
+            /sandbox <session id>
+            shows a session: status, expiry, and the link that activates it
+            /sandbox show <session id>
+            the same, for an id that looks like a verb
+            /sandbox list [page]
+            lists the sessions, ten on a page
+            /sandbox new <+phone> [agent id]
+            creates a session for a tester's phone, for those who may
+            /sandbox watch <session id>
+            tells you, for the next 28 minutes, when the session is activated or ends
+            /sandbox help
+            shows this
+            For example
+            /sandbox 123e4567-e89b-12d3-a456-426614174000
+            /sandbox new +12025550123
+            What you can press on a session's card
+            Activate in WhatsApp opens the link
+            Show QR code shows the link to a phone's camera
+            Refresh shows the session as it is now
+            Tell me when it is active does what watch does
+            Share in channel shows the card to everybody there, with the phone number masked
+            Good to know
+            Slash commands do not work in threads: type them in the channel.
+            Only you see the answers, unless you share one.
+            A pasted Kapso address that ends in the id works too.
+            If your own app gets “Active sandbox session required”
+            Kapso says so, with status 403, while the session is not active: it waits for its tester, has expired, or was superseded.
+            Look it up, and activate it or make a new one: /sandbox new +12025550123
+            ");
+            assert_eq!(help["response_type"], "ephemeral");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn who_may_not_create_sessions_reads_nothing_of_it_and_where_there_are_no_qr_codes_why() {
+    plan()
+        .house(async |house| {
+            let help = help(house).await;
+            assert_snapshot!(plain::text(&help), @"
+            KAPSO'S WHATSAPP SANDBOX
+            What you can type
+            /sandbox <session id>
+            shows a session: status, expiry, and the link that activates it
+            /sandbox show <session id>
+            the same, for an id that looks like a verb
+            /sandbox list [page]
+            lists the sessions, ten on a page
+            /sandbox watch <session id>
+            tells you, for the next 28 minutes, when the session is activated or ends
+            /sandbox help
+            shows this
+            For example
+            /sandbox 123e4567-e89b-12d3-a456-426614174000
+            What you can press on a session's card
+            Activate in WhatsApp opens the link
+            Refresh shows the session as it is now
+            Tell me when it is active does what watch does
+            Share in channel shows the card to everybody there, with the phone number masked
+            There are no QR codes here: whoever runs this app has not set PUBLIC_URL.
+            Good to know
+            Slash commands do not work in threads: type them in the channel.
+            Only you see the answers, unless you share one.
+            A pasted Kapso address that ends in the id works too.
+            If your own app gets “Active sandbox session required”
+            Kapso says so, with status 403, while the session is not active: it waits for its tester, has expired, or was superseded.
+            Look it up, and activate it or have a new one made in Kapso.
+            ");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn who_may_not_use_the_app_reads_who_may() {
+    open()
+        .with("ALLOWED_USERS", "U0OTHER")
+        .house(async |house| {
+            let text = house.reads("/sandbox help").await;
+            assert!(
+                text.starts_with("You cannot use this here. It is open to @U0OTHER."),
+                "{text}"
+            );
+            assert!(!text.contains("/sandbox"), "{text}");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_screen_reader_gets_all_of_it() {
+    open()
+        .house(async |house| {
+            let help = help(house).await;
+            let blocks = help["blocks"].as_array().unwrap();
+            let sections: Vec<&str> = blocks
+                .iter()
+                .skip(1)
+                .map(|block| block["text"]["text"].as_str().unwrap())
+                .collect();
+            assert_eq!(sections.len(), 4);
+            assert_eq!(help["text"], sections.join("\n\n"));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_is_there_to_be_copied_works() {
+    open()
+        .house(async |house| {
+            house.has_a_store().await;
+            let help = help(house).await;
+            let text = help["text"].as_str().unwrap();
+            let copied: Vec<&str> = text
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .filter(|code| code.starts_with('/'))
+                .collect();
+            assert!(copied.len() > Verb::ALL.len(), "{copied:?}");
+            for command in copied
+                .into_iter()
+                .filter(|command| !command.contains("&lt;") && !command.contains('['))
+            {
+                let answer = house.types(command).await.message;
+                let outcome = house.command_lines().pop().unwrap()["outcome"].clone();
+                let worked = ["shown", "created", "asked_again", "help"];
+                assert!(
+                    worked.iter().any(|word| outcome == *word),
+                    "{command}: {outcome}, {answer}"
+                );
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn the_buttons_that_are_explained_are_those_that_a_card_has() {
+    for plan in [plan(), plan().reachable()] {
+        plan.house(async |house| {
+            let card = house.types(&format!("/sandbox {ID}")).await.message;
+            let there: BTreeSet<&str> = buttons(&card)
+                .map(|button| button["text"]["text"].as_str().unwrap())
+                .collect();
+            let help = help(house).await;
+            let text = help["blocks"][2]["text"]["text"].as_str().unwrap();
+            let explained: BTreeSet<&str> = text
+                .lines()
+                .filter_map(|line| Some(line.strip_prefix('*')?.split_once("* ")?.0))
+                .collect();
+            assert_eq!(explained, there);
+        })
+        .await;
+    }
+}
+
+/// All in the same words: those of one exhaustive match. The README's table is held to them in `documents.rs`, and the
+/// template of the manifest to what is served where it is filled in.
+#[tokio::test]
+async fn help_the_manifest_and_the_playground_tell_of_the_same_commands() {
+    open()
+        .house(async |house| {
+            let help = help(house).await;
+            let section = help["blocks"][1]["text"]["text"].as_str().unwrap();
+            let mut rest = section;
+            for example in Verb::all_examples() {
+                let typed = example.typed.replace('<', "&lt;").replace('>', "&gt;");
+                let lines = format!("\n`/sandbox {typed}`\n{}", example.does);
+                let (_, behind) = rest.split_once(&lines).unwrap_or_else(|| panic!("{lines} in {rest}"));
+                rest = behind;
+            }
+        })
+        .await;
+    let hint: Vec<&str> = Verb::ALL.iter().map(|verb| verb.examples()[0].typed).collect();
+    let hint = hint.join(" | ");
+    let manifest: Value = serde_json::from_str(include_str!("../../manifest/slack-app.json")).unwrap();
+    assert_eq!(manifest["features"]["slash_commands"][0]["usage_hint"], hint);
+    let playing = demo::start(0, Clock::system(), |_| {}).await.unwrap();
+    let http = client_builder().build().unwrap();
+    let state = http.get(playing.url().join("state").unwrap()).send().await.unwrap();
+    let state: Value = serde_json::from_str(&state.text().await.unwrap()).unwrap();
+    assert_eq!(state["command"]["hint"], hint);
+}

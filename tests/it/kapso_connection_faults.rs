@@ -1,0 +1,112 @@
+//! A connection to Kapso that breaks, at whatever byte, becomes one sentence.
+
+use serde_json::json;
+
+use crate::kapso_faults::{nothing_leaked, reads_one_sentence};
+use crate::support::{ID, plan};
+use crate::support::wire::{Script, Wire};
+
+/// The head of an answer whose length is not said.
+const OK: &str = "HTTP/1.1 200 OK\r\n\r\n";
+/// The head of an answer in chunks.
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
+
+fn session() -> String {
+    json!({"data": {"id": ID, "status": "active", "zebra": "zebra"}}).to_string()
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_tried_again_and_then_becomes_one_sentence() {
+    let whole = session();
+    let half = &whole[..whole.len() / 2];
+    let long = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{half}", whole.len());
+    let huge = format!("200 OK\nx-zebra: {}", "z".repeat(1_000_000));
+    let rows = [
+        ("ends at once", Script::bytes("")),
+        ("resets at once", Script::bytes("").then_resets()),
+        ("ends in the head", Script::bytes("HTTP/1.1 200 OK\r\nzeb")),
+        ("resets in the head", Script::bytes("HTTP/1.1 200").then_resets()),
+        ("truncated", Script::bytes(long.clone())),
+        ("resets in the body", Script::bytes(long).then_resets()),
+        ("ends in a chunk", Script::bytes(format!("{CHUNKED}ff\r\n{half}"))),
+        ("ends between chunks", Script::bytes(format!("{CHUNKED}5\r\nzebra\r\n"))),
+        ("bad chunk", Script::bytes(format!("{CHUNKED}zebra\r\n"))),
+        ("not HTTP", Script::bytes("zebra zebra\r\n\r\n")),
+        ("a bad status", Script::answer("zebra", &whole)),
+        ("a bad header", Script::answer("200 OK\nzebra", &whole)),
+        ("a huge header", Script::answer(&huge, &whole)),
+    ];
+    let wire = Wire::start().await;
+    plan()
+        .with("KAPSO_BASE_URL", wire.url.as_str())
+        .house(async |house| {
+            for (name, script) in rows {
+                let before = wire.requests().len();
+                wire.says(script);
+                let error = "Kapso did not answer: the request failed: ";
+                reads_one_sentence(house, name, "no_answer", error).await;
+                assert_eq!(wire.requests().len() - before, 3, "{name}");
+            }
+            nothing_leaked(house);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_session_is_not_asked_for_again() {
+    let half = &session()[..40];
+    let chunk = format!("8000\r\n{}\r\n", "z".repeat(0x8000));
+    let many = "z".repeat(300_000);
+    let rows = [
+        ("half of it", format!("{OK}{half}"), "Eof error"),
+        (
+            "no JSON in a chunk",
+            format!("{CHUNKED}{chunk}0\r\n\r\n"),
+            "Syntax error",
+        ),
+        (
+            "too many chunks",
+            format!("{CHUNKED}{}0\r\n\r\n", chunk.repeat(9)),
+            "it is over 256 KiB",
+        ),
+        ("no length", format!("{OK}{many}"), "it is over 256 KiB"),
+        (
+            "a huge length",
+            format!("HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n{many}"),
+            "it is over 256 KiB",
+        ),
+    ];
+    let wire = Wire::start().await;
+    plan()
+        .with("KAPSO_BASE_URL", wire.url.as_str())
+        .house(async |house| {
+            for (name, bytes, error) in rows {
+                let before = wire.requests().len();
+                // What is too large is not waited for.
+                let script = Script::bytes(bytes);
+                wire.says(if error.contains("KiB") {
+                    script.then_hangs()
+                } else {
+                    script
+                });
+                let error = format!("Kapso answered in an unknown way: {error}");
+                reads_one_sentence(house, name, "unintelligible", &error).await;
+                assert_eq!(wire.requests().len() - before, 1, "{name}");
+            }
+            nothing_leaked(house);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_session_whose_length_is_not_said_is_shown() {
+    let wire = Wire::start().await;
+    wire.says(Script::bytes(format!("{OK}{}", session())));
+    plan()
+        .with("KAPSO_BASE_URL", wire.url.as_str())
+        .house(async |house| {
+            let card = house.reads(&format!("/sandbox {ID}")).await;
+            assert!(card.contains("🟢 Active"), "{card}");
+        })
+        .await;
+}

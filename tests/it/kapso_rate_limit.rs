@@ -1,0 +1,302 @@
+//! Kapso's rate limit is never burnt by us, and whoever meets it reads how long to wait.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use http::{HeaderName, StatusCode, header};
+use jiff::SignedDuration;
+use kapso_slack::demo::{Fault, plain};
+
+use crate::support::{TestApp, ID, Plan, house, plan};
+
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+
+/// A 429 with this `Retry-After`.
+fn limited(retry_after: Option<&str>) -> Fault {
+    let fault = Fault::answer(StatusCode::TOO_MANY_REQUESTS, r#"{"error":"Rate limit exceeded"}"#);
+    match retry_after {
+        Some(value) => fault.with_header(header::RETRY_AFTER, value),
+        None => fault,
+    }
+}
+
+/// A house in which nobody waits for the limit to open, since its clock stands still.
+fn impatient() -> Plan {
+    plan().set(|settings| settings.timing.kapso.patience = Duration::ZERO)
+}
+
+/// Types the id and reads for how many seconds Kapso is not asked; none if there is a card.
+async fn must_wait(house: &TestApp, id: &str) -> Option<u64> {
+    seconds(&house.reads(&format!("/sandbox {id}")).await)
+}
+
+/// For how many seconds Kapso is not asked, by what people read; none if that is a card.
+fn seconds(text: &str) -> Option<u64> {
+    if text.starts_with("WHATSAPP SANDBOX SESSION") {
+        return None;
+    }
+    let seconds = text
+        .strip_prefix("Kapso is limiting this app's requests. Try again in ")
+        .and_then(|rest| rest.split_once(" s.\nRequest "))
+        .and_then(|(seconds, _)| seconds.parse().ok());
+    Some(seconds.unwrap_or_else(|| panic!("{text}")))
+}
+
+/// Types that many ids that were not typed before, each of which shows a card.
+async fn shows(house: &TestApp, ids: std::ops::Range<usize>) {
+    for n in ids {
+        let id = format!("session-{n}");
+        house.kapso.add(&id);
+        assert_eq!(must_wait(house, &id).await, None, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_429_shuts_the_door_for_as_long_as_it_says() {
+    for (retry_after, seconds) in [
+        (None, 60),
+        (Some(""), 60),
+        (Some("   "), 60),
+        (Some("0"), 1),
+        (Some("1"), 1),
+        (Some("7"), 7),
+        (Some("60"), 60),
+        (Some("599"), 599),
+        (Some("601"), 600),
+        (Some("86400"), 600),
+        (Some("18446744073709551615"), 600),
+        (Some("99999999999999999999999999"), 60),
+        (Some("-1"), 60),
+        (Some("-99999999999999999999999999"), 60),
+        (Some("1.5"), 60),
+        (Some("1e99"), 60),
+        (Some("NaN"), 60),
+        (Some("0x10"), 60),
+        (Some("5, 7"), 60),
+        (Some("soon"), 60),
+        (Some("Wed, 21 Oct 2015 07:28:00 GMT"), 60),
+        (Some("Mon, 23 Nov 2099 10:00:00 GMT"), 60),
+    ] {
+        impatient()
+            .house(async |house| {
+                let asked = || house.kapso.requests().len();
+                house.kapso.fail_next(limited(retry_after));
+                assert_eq!(must_wait(house, ID).await, Some(seconds), "{retry_after:?}");
+                assert_eq!(must_wait(house, ID).await, Some(seconds), "{retry_after:?}, at once");
+                house.passes(SignedDuration::from_millis(i64::try_from(seconds).unwrap() * 1_000 - 1));
+                assert_eq!(must_wait(house, ID).await, Some(1), "{retry_after:?}, just before");
+                assert_eq!(asked(), 1, "{retry_after:?}: asked although it is shut");
+                house.passes(SignedDuration::from_millis(1));
+                assert_eq!(must_wait(house, ID).await, None, "{retry_after:?}, after it");
+                assert_eq!(asked(), 2, "{retry_after:?}: not asked although it is open");
+            })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_429_is_told_apart_in_the_log() {
+    house(async |house| {
+        house.kapso.fail_next(limited(Some("42")));
+        assert_eq!(must_wait(house, ID).await, Some(42));
+        let line = house.command_lines().pop().unwrap();
+        assert_eq!(line["outcome"], "limited");
+        assert_eq!(line["error"], "Kapso's rate limit is used up for another 42 s");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_short_retry_after_is_waited_for() {
+    plan()
+        .in_real_time()
+        .house(async |house| {
+            house.kapso.fail_next(limited(Some("1")));
+            assert_eq!(must_wait(house, ID).await, None);
+            assert_eq!(house.kapso.requests().len(), 2);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn one_longer_than_anybodys_patience_is_not_waited_for() {
+    plan()
+        .set(|settings| settings.timing.kapso.patience = Duration::from_millis(1_999))
+        .house(async |house| {
+            house.kapso.fail_next(limited(Some("2")));
+            assert_eq!(must_wait(house, ID).await, Some(2));
+            assert_eq!(house.kapso.requests().len(), 1);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_clock_set_back_an_hour_does_not_shut_the_door_for_an_hour() {
+    house(async |house| {
+        house.kapso.fail_next(limited(Some("30")));
+        assert_eq!(must_wait(house, ID).await, Some(30));
+        house.passes(-SignedDuration::from_hours(1));
+        assert_eq!(must_wait(house, ID).await, Some(30));
+        house.passes(SignedDuration::from_secs(30));
+        assert_eq!(must_wait(house, ID).await, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_hundred_and_first_in_a_minute_is_not_asked_for() {
+    impatient()
+        .house(async |house| {
+            shows(house, 0..60).await;
+            house.passes(SignedDuration::from_secs(25));
+            shows(house, 60..100).await;
+            assert_eq!(must_wait(house, ID).await, Some(35));
+            assert_eq!(must_wait(house, ID).await, Some(35));
+            assert_eq!(house.kapso.requests().len(), 100, "the limit is not burnt");
+
+            house.passes(SignedDuration::from_millis(34_999));
+            assert_eq!(must_wait(house, ID).await, Some(1));
+            house.passes(SignedDuration::from_millis(1));
+            shows(house, 100..160).await;
+            assert_eq!(must_wait(house, ID).await, Some(25));
+            assert_eq!(house.kapso.requests().len(), 160);
+        })
+        .await;
+}
+
+/// FakeKapso complains of every request that comes over the limit, and then so does the house.
+#[tokio::test]
+async fn whatever_the_pace_kapso_never_has_to_refuse() {
+    impatient()
+        .house(async |house| {
+            house.kapso.set_limit(20);
+            let mut pauses = fastrand::Rng::with_seed(60);
+            let mut asked = 0;
+            let mut refused = 0;
+            for n in 0..600 {
+                let id = format!("session-{n}");
+                house.kapso.add(&id);
+                match must_wait(house, &id).await {
+                    None => asked += 1,
+                    Some(1..=60) => refused += 1,
+                    Some(seconds) => panic!("{seconds} s in a window of 60"),
+                }
+                // Bursts, trickles and pauses.
+                house.passes(SignedDuration::from_millis(
+                    pauses.choice([0, 0, 0, 40, 900, 7_000]).unwrap(),
+                ));
+            }
+            assert_eq!(house.kapso.requests().len(), asked);
+            assert!(asked > 100 && refused > 100, "{asked} asked, {refused} refused");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_larger_plan_is_followed() {
+    house(async |house| {
+        house.kapso.set_limit(250);
+        shows(house, 0..250).await;
+        assert_eq!(must_wait(house, ID).await, Some(60));
+        assert_eq!(house.kapso.requests().len(), 250);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_smaller_plan_is_followed() {
+    house(async |house| {
+        house.kapso.set_limit(10);
+        shows(house, 0..10).await;
+        assert_eq!(must_wait(house, ID).await, Some(60));
+        assert_eq!(house.kapso.requests().len(), 10);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_others_use_with_the_same_key_counts() {
+    impatient()
+        .house(async |house| {
+            let others = Fault::answer(StatusCode::NOT_FOUND, r#"{"error":"no"}"#)
+                .with_header(LIMIT, "100")
+                .with_header(REMAINING, "4");
+            house.kapso.fail_next(others);
+            assert!(
+                house
+                    .reads(&format!("/sandbox {ID}"))
+                    .await
+                    .contains("There is no session")
+            );
+            house.passes(SignedDuration::from_secs(10));
+            shows(house, 0..4).await;
+            assert_eq!(must_wait(house, ID).await, Some(50));
+            assert_eq!(house.kapso.requests().len(), 5);
+            house.passes(SignedDuration::from_secs(50));
+            assert_eq!(must_wait(house, ID).await, None);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn headers_that_make_no_sense_change_nothing() {
+    for (limit, remaining) in [
+        ("", ""),
+        ("zebra", "zebra"),
+        ("-1", "-1"),
+        ("0", "10"),
+        ("1e9", "1e9"),
+        ("99999999999999", "99999999999999"),
+        ("100.5", "99.5"),
+        ("100, 100;w=60", "99;w=60"),
+    ] {
+        house(async |house| {
+            let says = |limit, remaining| {
+                Fault::answer(StatusCode::NOT_FOUND, r#"{"error":"no"}"#)
+                    .with_header(LIMIT, limit)
+                    .with_header(REMAINING, remaining)
+            };
+            house.kapso.fail_next(says("10", "9"));
+            house.kapso.fail(Some(says(limit, remaining)));
+            for n in 0..10 {
+                let text = house.reads(&format!("/sandbox session-{n}")).await;
+                assert!(text.contains("There is no session"), "{limit} {remaining}, {n}: {text}");
+            }
+            assert_eq!(must_wait(house, ID).await, Some(60), "{limit} {remaining}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_crowd_at_the_same_moment_does_not_slip_through() {
+    plan()
+        .set(|settings| settings.reply_budget = Duration::from_mins(1))
+        .house(async |house| {
+            let waits = join_all((0..200).map(async |n| {
+                let id = format!("session-{n}");
+                house.kapso.add(&id);
+                let answer = house.answers(&house.slip(&id, None)).await;
+                seconds(&plain::text(&serde_json::from_str(&answer.body).unwrap()))
+            }))
+            .await;
+            assert_eq!(waits.iter().filter(|wait| wait.is_none()).count(), 100);
+            assert_eq!(waits.iter().filter(|wait| **wait == Some(60)).count(), 100);
+            assert_eq!(house.kapso.requests().len(), 100);
+        })
+        .await;
+}
+
+/// "Nothing remains" is what a 429 means; it says itself for how long.
+#[tokio::test]
+async fn a_429_after_which_nothing_remains_is_over_when_it_says() {
+    house(async |house| {
+        let fault = limited(Some("5")).with_header(HeaderName::from_static("x-ratelimit-remaining"), "0");
+        house.kapso.fail_next(fault);
+        assert_eq!(must_wait(house, ID).await, Some(5));
+        house.passes(SignedDuration::from_secs(5));
+        assert_eq!(must_wait(house, ID).await, None);
+    })
+    .await;
+}

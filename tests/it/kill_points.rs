@@ -1,0 +1,343 @@
+//! kill -9 at many points between a command's arrival and its answer's, on the real program: whatever was acknowledged
+//! is delivered after a restart, once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use http::StatusCode;
+use kapso_slack::demo::{Fault, Way};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use url::Url;
+
+use crate::support::databases::Database;
+use crate::sqlite_recovery::{BROKEN, WORKS};
+use crate::support::program::{Program, Running, World};
+
+/// Commands in each story.
+const COMMANDS: usize = 8;
+/// Within this, owed work is resumed after a kill: 15 s of a lease, and a little.
+pub const RESUMED: Duration = Duration::from_secs(20);
+/// What the log says of an answer that was delivered late.
+pub const LATE: &str = "\"answer\":\"late\"";
+/// How often a story is told at most until every answer was stored in time.
+pub const TRIES: usize = 5;
+/// Far longer than a story takes.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// When a process is killed.
+#[derive(Clone, Copy, Debug)]
+enum Point {
+    /// It was started.
+    Started,
+    /// It listens; the store is being opened.
+    Listening,
+    /// The store is open.
+    Open,
+    /// Kapso has been asked so many times.
+    Asked(usize),
+    /// So many commands are acknowledged.
+    Acknowledged(usize),
+    /// Slack has been posted to so many times.
+    Posted(usize),
+    /// Slack has failed so many posts.
+    Failed(usize),
+    /// Slack has taken so many messages, and told nobody that it did.
+    Untold(usize),
+    /// The log says of so many answers that they were delivered.
+    Noted(usize),
+}
+use Point::{Acknowledged, Asked, Failed, Listening, Noted, Open, Posted, Started, Untold};
+
+/// Where the first process is killed, and where those are that follow it. The last one lives.
+const STORIES: [&[Point]; 23] = [
+    &[Asked(1)],
+    &[Asked(COMMANDS / 2)],
+    &[Asked(COMMANDS)],
+    &[Acknowledged(1)],
+    &[Acknowledged(COMMANDS / 2)],
+    &[Acknowledged(COMMANDS)],
+    &[Failed(1)],
+    &[Failed(COMMANDS)],
+    &[Untold(1)],
+    &[Untold(COMMANDS / 2)],
+    &[Untold(COMMANDS)],
+    &[Posted(1)],
+    &[Posted(COMMANDS / 2)],
+    &[Posted(COMMANDS)],
+    &[Noted(1)],
+    &[Noted(COMMANDS)],
+    &[Acknowledged(COMMANDS), Started],
+    &[Acknowledged(COMMANDS), Listening],
+    &[Acknowledged(COMMANDS), Open],
+    &[Acknowledged(COMMANDS), Asked(1)],
+    &[Acknowledged(COMMANDS), Asked(COMMANDS)],
+    &[Acknowledged(COMMANDS), Untold(COMMANDS / 2)],
+    &[Untold(1), Started, Listening, Posted(1)],
+];
+
+/// An answer in the store.
+#[derive(Debug)]
+pub struct Row {
+    pub exchange: u64,
+    /// Fewer than at first once a post was begun.
+    pub uses_left: u64,
+}
+
+/// The answers in the store that `which` holds for.
+pub async fn rows(database: &Database, which: &str) -> Vec<Row> {
+    let row = |payload: Value| {
+        let url = payload["response_url"].as_str().unwrap();
+        Row {
+            exchange: url.split('-').nth(1).unwrap().parse().unwrap(),
+            uses_left: payload["uses_left"].as_u64().unwrap(),
+        }
+    };
+    database.payloads(which).await.into_iter().map(row).collect()
+}
+
+/// How often each exchange was answered, where `due` messages were due. Anything else that Slack minds is minded here.
+pub fn answers(world: &World, due: usize) -> BTreeMap<u64, usize> {
+    let mut answers = BTreeMap::new();
+    for posted in world.slack.conversation() {
+        *answers.entry(posted.exchange).or_default() += 1;
+    }
+    let complaints = world.slack.broken_rules();
+    let (twice, other): (Vec<_>, Vec<_>) = complaints
+        .iter()
+        .partition(|rule| rule.ends_with("was answered too often"));
+    assert_eq!(other, Vec::<&String>::new());
+    assert_eq!(twice.len(), too_many(&answers, due));
+    assert_eq!(world.kapso.unexpected(), Vec::<String>::new());
+    answers
+}
+
+/// How many answers there are beyond those that were due.
+pub fn too_many(answers: &BTreeMap<u64, usize>, due: usize) -> usize {
+    answers.values().map(|count| count - due).sum()
+}
+
+/// What came of a story.
+struct Told {
+    owed: usize,
+    /// Posts that were under way when a process was killed: each may have been taken, and is made again.
+    in_flight: usize,
+    twice: usize,
+    /// From the last kill until the last answer.
+    took: Duration,
+}
+
+struct Crash {
+    world: World,
+    database: Database,
+    /// Requests and posts before the process that lives now.
+    asked: usize,
+    posted: usize,
+}
+
+impl Crash {
+    fn service(&self) -> Program {
+        self.world
+            .service()
+            .with("REPLY_BUDGET_MS", "100")
+            .with("DATABASE_URL", &self.database.address)
+    }
+
+    async fn types(&self, app: &Url) -> BTreeSet<u64> {
+        let typing = (0..COMMANDS).map(async |n| self.world.types(app, &format!("/sandbox s-{n}")).await);
+        let sent = join_all(typing).await.into_iter();
+        let acknowledged = sent.filter(|sent| sent.status == Some(StatusCode::OK));
+        acknowledged
+            .map(|sent| {
+                assert!(sent.message.is_none(), "it is acknowledged without a word");
+                sent.exchange
+            })
+            .collect()
+    }
+
+    /// Waits until so many commands are acknowledged.
+    async fn has_acknowledged(&self, count: usize) {
+        let mut happened = self.world.slack.happenings();
+        let acknowledged = |number| {
+            let exchange = self.world.slack.exchange(number);
+            exchange.is_some_and(|exchange| {
+                let mut answers = exchange.answers.iter();
+                answers.any(|answer| matches!(answer.by, Way::Response) && answer.status == Some(200))
+            })
+        };
+        while (1..=COMMANDS as u64).filter(|number| acknowledged(*number)).count() < count {
+            happened.changed().await.unwrap();
+        }
+    }
+
+    /// Waits until a process has come to this point, as far as it has not got there by starting.
+    async fn comes_to(&self, point: Point, running: &mut Running, is_first: bool) {
+        let (kapso, slack) = (&self.world.kapso, &self.world.slack);
+        if matches!(point, Posted(_) | Failed(_) | Untold(_) | Noted(_)) {
+            if is_first {
+                self.has_acknowledged(COMMANDS).await;
+            }
+            if let Failed(count) = point {
+                for _ in 0..count {
+                    slack.refuse_next(StatusCode::INTERNAL_SERVER_ERROR, None);
+                }
+            }
+            if let Untold(_) = point {
+                slack.keeps_waiting(true);
+            }
+            kapso.fail(None);
+            kapso.release();
+        }
+        match point {
+            Started | Listening | Open => {}
+            Asked(count) => kapso.has_been_asked(self.asked + count).await,
+            Acknowledged(count) => self.has_acknowledged(count).await,
+            Posted(count) | Failed(count) | Untold(count) => slack.has_been_posted_to(self.posted + count).await,
+            Noted(count) => {
+                for _ in 0..count {
+                    running.says(LATE).await;
+                }
+            }
+        }
+    }
+
+    /// A process is killed at this point. Returns the commands that it acknowledged, if it is the first; none if the
+    /// store was too slow for one of them, which is in memory alone then.
+    async fn is_killed_at(&mut self, point: Point, is_first: bool) -> Option<BTreeSet<u64>> {
+        let (kapso, slack) = (&self.world.kapso, &self.world.slack);
+        kapso.fail(Some(Fault::Hold));
+        (self.asked, self.posted) = (kapso.requests().len(), slack.posts());
+        let mut running = self.service().starts();
+        let mut acknowledged = BTreeSet::new();
+        if !matches!(point, Started) {
+            let app = running.listens().await;
+            if !matches!(point, Listening) {
+                running.says(WORKS).await;
+                let killing = async {
+                    self.comes_to(point, &mut running, is_first).await;
+                    running.is_sent("KILL").await;
+                };
+                if is_first {
+                    (acknowledged, ()) = tokio::join!(self.types(&app), killing);
+                } else {
+                    killing.await;
+                }
+            }
+        }
+        if matches!(point, Started | Listening) {
+            running.is_sent("KILL").await;
+        }
+        let ended = running.ends().await;
+        kapso.release();
+        slack.keeps_waiting(false);
+        (!is_first || !ended.stdout.contains(BROKEN)).then_some(acknowledged)
+    }
+}
+
+/// Tells a story; none if the machine was too busy for it.
+async fn tell(points: &[Point], database: Database, turns: &Semaphore) -> Option<Told> {
+    let mut turn = turns.acquire().await.ok();
+    let mut crash = Crash {
+        world: World::start().await,
+        database,
+        asked: 0,
+        posted: 0,
+    };
+    for n in 0..COMMANDS {
+        crash.world.kapso.add(&format!("s-{n}"));
+    }
+    let mut owed = BTreeSet::new();
+    let mut uses_left = BTreeMap::new();
+    let (mut in_flight, mut left) = (0, 0);
+    let mut killed_at = Instant::now();
+    for (place, point) in points.iter().enumerate() {
+        if place > 0 && matches!(point, Asked(_) | Untold(_) | Posted(_)) {
+            // Nothing happens for as long as a lease lasts.
+            turn = None;
+        }
+        owed.extend(crash.is_killed_at(*point, place == 0).await?);
+        killed_at = Instant::now();
+        let rows = rows(&crash.database, "kind = 'late'").await;
+        left = rows.len();
+        let stored: BTreeSet<u64> = rows.iter().map(|row| row.exchange).collect();
+        let answered = answers(&crash.world, 1);
+        for exchange in &owed {
+            assert!(
+                stored.contains(exchange) || answered.contains_key(exchange),
+                "{point:?}: {exchange} is lost"
+            );
+        }
+        for row in rows {
+            let before = uses_left.insert(row.exchange, row.uses_left).unwrap_or(4);
+            in_flight += usize::from(row.uses_left < before);
+        }
+        // What was stored is delivered, though its acknowledgement may not have got through.
+        owed.extend(stored);
+    }
+    crash.world.kapso.fail(None);
+    let mut last = crash.service().starts();
+    last.listens().await;
+    last.says(WORKS).await;
+    drop(turn);
+    for _ in 0..left {
+        last.says(LATE).await;
+    }
+    let took = killed_at.elapsed();
+    last.is_sent("TERM").await;
+    let ended = last.ends().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(rows(&crash.database, "1 = 1").await.len(), 0, "nothing stays");
+    let answers = answers(&crash.world, 1);
+    assert!(answers.keys().eq(owed.iter()), "{owed:?}: {answers:?}");
+    crash.database.drop().await;
+    Some(Told {
+        owed: owed.len(),
+        in_flight,
+        twice: too_many(&answers, 1),
+        took,
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "the figures are what this is about")]
+async fn tell_all(kind: &str, database: impl AsyncFn() -> Database) {
+    // A machine that does all at once is too slow for an answer to be stored in time.
+    let turns = Semaphore::new(2);
+    let telling = STORIES.map(async |points| {
+        for _ in 0..TRIES {
+            let telling = tell(points, database().await, &turns);
+            let told = timeout(PATIENCE, telling).await;
+            if let Some(told) = told.unwrap_or_else(|_| panic!("{points:?} hangs")) {
+                return (points, told);
+            }
+        }
+        panic!("{points:?}: the machine is too busy");
+    });
+    let (mut owed, mut in_flight, mut twice) = (0, 0, 0);
+    for (points, told) in join_all(telling).await {
+        println!(
+            "{kind}: killed at {points:?}: {} owed, none lost, {} in flight, {} answered twice, {:.1} s",
+            told.owed,
+            told.in_flight,
+            told.twice,
+            told.took.as_secs_f64()
+        );
+        assert!(told.twice <= told.in_flight, "{points:?}");
+        assert!(told.took < RESUMED, "{points:?}: {:?}", told.took);
+        (owed, in_flight, twice) = (owed + told.owed, in_flight + told.in_flight, twice + told.twice);
+    }
+    let stories = STORIES.len();
+    println!("{kind}: {stories} stories: {owed} owed, none lost, {in_flight} in flight, {twice} answered twice");
+    assert!(owed > 12 * COMMANDS, "most of them are acknowledged");
+}
+
+#[tokio::test]
+async fn a_process_killed_anywhere_forgets_nothing_on_sqlite() {
+    tell_all("SQLite", async || Database::sqlite()).await;
+}
+
+#[tokio::test]
+async fn a_process_killed_anywhere_forgets_nothing_on_postgresql() {
+    tell_all("PostgreSQL", Database::postgres).await;
+}

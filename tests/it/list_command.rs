@@ -1,0 +1,495 @@
+//! Somebody lists the sessions of the project, turns pages, and has one shown.
+
+use http::StatusCode;
+use insta::{assert_json_snapshot, assert_snapshot};
+use jiff::SignedDuration;
+use kapso_slack::demo::rules::buttons;
+use kapso_slack::demo::{Fault, Posted, plain};
+use serde_json::{Value, json};
+
+use crate::refresh_button::{is_told_beside, shared};
+use crate::session_card::{sorted, text};
+use crate::support::inert_text::stays_words;
+use crate::support::{TestApp, ID, house, plan};
+use crate::injection::WORDS;
+use crate::id_spelling::{is_told, types};
+
+/// A project with that many sessions, of which the first was made first.
+fn fill(house: &TestApp, many: i64) {
+    house.kapso.delete(ID);
+    for n in 1..=many {
+        let id = format!("session-{n}");
+        house.kapso.add(&id);
+        let made = house.now() + SignedDuration::from_secs(n);
+        house.kapso.set(&id, "created_at", made.to_string().into());
+        house.kapso.set(&id, "phone_number", format!("+1202555{n:04}").into());
+    }
+}
+
+/// The ids of the sessions that can be shown from here.
+fn shows(message: &Value) -> Vec<&str> {
+    buttons(message)
+        .filter(|button| button["action_id"] == "show")
+        .map(|button| button["value"].as_str().unwrap().strip_prefix("v1:").unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_page_has_a_row_for_each_session_in_kapsos_order() {
+    house(async |house| {
+        house.kapso.set(ID, "created_at", "2026-11-23T09:00:00Z".into());
+        for (id, phone, agent) in [
+            ("active", "+4915112345678", json!({"name": "Booking Assistant"})),
+            ("expired", "+447700900123", Value::Null),
+            ("new-state", "+81 3", json!({"name": "Returns & Refunds"})),
+        ] {
+            house.kapso.add(id);
+            house.kapso.set(id, "phone_number", phone.into());
+            house.kapso.set(id, "agent", agent);
+        }
+        house.kapso.activate("active");
+        house.kapso.expire("expired");
+        house.kapso.set("expired", "expires_at", "2026-11-23T09:30:00Z".into());
+        house.kapso.set("new-state", "status", "paused_by_operator".into());
+        house.kapso.set("new-state", "expires_at", Value::Null);
+        let list = house.types("/sandbox list").await.message;
+        assert_eq!(house.kapso.requests(), ["GET /sandbox_sessions?page=1&per_page=10"]);
+        assert_eq!(list["response_type"], "ephemeral");
+        assert_snapshot!(plain::text(&list), @"
+        WHATSAPP SANDBOX SESSIONS
+        Page 1 of 1, with 4 sessions in all.
+        🟢 Active · •••• 5678 · Booking Assistant
+        Expires Nov 24, 2026 at 10:00 UTC  [ Show ]
+        ⚫ Expired · •••• 0123 · no agent
+        Expired Nov 23, 2026 at 09:30 UTC  [ Show ]
+        ⚪ paused_by_operator · •••• · Returns & Refunds  [ Show ]
+        🟡 Waiting for activation · •••• 8901 · Customer Support Agent
+        Expires Nov 24, 2026 at 10:00 UTC  [ Show ]
+        ");
+        assert_snapshot!(text(&list), @"Sandbox sessions. Page 1 of 1, with 4 sessions in all. The session of •••• 5678 with the agent Booking Assistant is active (expires 2026-11-24 10:00 UTC). The session of •••• 0123 has expired (expired 2026-11-23 09:30 UTC). The session of •••• with the agent Returns &amp; Refunds has the status paused by operator. The session of •••• 8901 with the agent Customer Support Agent is waiting for activation (expires 2026-11-24 10:00 UTC).");
+        assert_eq!(shows(&list), ["active", "expired", "new-state", ID]);
+        assert_json_snapshot!("list", sorted(list));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pages_are_turned_in_the_place_of_the_list() {
+    house(async |house| {
+        fill(house, 23);
+        let first = house.types("/sandbox list").await;
+        assert!(plain::text(&first.message).contains("Page 1 of 3, with 23 sessions in all."));
+        assert_eq!(turns(&first.message), ["Next page"]);
+        assert_eq!(shows(&first.message)[0], "session-23", "the newest");
+        assert_eq!(shows(&first.message).len(), 10);
+
+        let second = house.presses(&first, "page").await;
+        assert_eq!(second.id, first.id, "the list is replaced");
+        assert_eq!(second.message["replace_original"], true);
+        assert_eq!(second.message["response_type"], "ephemeral");
+        assert_eq!(turns(&second.message), ["Previous page", "Next page"]);
+        assert_eq!(shows(&second.message)[0], "session-13");
+
+        let third = house.presses(&second, "page").await;
+        assert_eq!(turns(&third.message), ["Previous page"]);
+        assert_eq!(shows(&third.message), ["session-3", "session-2", "session-1"]);
+        let back = house.presses(&third, "page_back").await;
+        assert_eq!(back.id, first.id);
+        assert_eq!(back.message, second.message);
+
+        let typed = house.types("/sandbox list 2").await;
+        assert_eq!(plain::text(&typed.message), plain::text(&second.message));
+        let lines = house.has_noted(5).await;
+        assert!(
+            lines
+                .iter()
+                .all(|line| line["verb"] == "list" && line["outcome"] == "listed"),
+            "{lines:?}"
+        );
+    })
+    .await;
+}
+
+fn turns(message: &Value) -> Vec<&str> {
+    buttons(message)
+        .filter(|button| button["action_id"].as_str().unwrap().starts_with("page"))
+        .map(|button| button["text"]["text"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn show_puts_the_card_beside_the_list_as_if_its_id_had_been_typed() {
+    house(async |house| {
+        let list = house.types("/sandbox list").await;
+        let card = house.presses(&list, "show").await;
+        assert_ne!(card.id, list.id, "the list stands");
+        assert_eq!(card.message["replace_original"], false);
+        assert_eq!(card.message["response_type"], "ephemeral");
+        let typed = house.types(&format!("/sandbox {ID}")).await;
+        assert_eq!(plain::text(&card.message), plain::text(&typed.message));
+        assert_eq!(
+            house.kapso.requests().len(),
+            1,
+            "what the list has shown is remembered for a moment"
+        );
+        let line = &house.has_noted(2).await[1];
+        assert_eq!((&line["verb"], &line["outcome"]), (&json!("show"), &json!("shown")));
+        assert_eq!(line["session_id"], ID);
+
+        house.kapso.activate(ID);
+        let fresh = house.presses(&card, "refresh").await;
+        assert_eq!(fresh.id, card.id, "the card is a card like any other");
+        house.kapso.delete(ID);
+        house.passes(SignedDuration::from_secs(6));
+        let gone = house.presses(&list, "show").await;
+        is_told_beside(house, &list, &gone, &format!("There is no session `{ID}`"));
+    })
+    .await;
+}
+
+/// What somebody types, and what they read: a page, or a sentence.
+const PAGES: &[(&str, &str)] = &[
+    ("list", "1"),
+    ("LIST", "1"),
+    ("`list`", "1"),
+    ("list 1", "1"),
+    ("list 2", "2"),
+    ("list  `2`", "2"),
+    ("list\u{A0}2", "2"),
+    ("list #2", "2"),
+    ("list 2.", "2"),
+    ("list 02", "2"),
+    ("list 999", "999"),
+    ("list 1000000", "999999"),
+    ("list 99999999999999999999999999999999", "999999"),
+    ("list 0", "NO PAGE"),
+    ("list -1", "NO PAGE"),
+    ("list 1.5", "NO PAGE"),
+    ("list 1e3", "NO PAGE"),
+    ("list 0x2", "NO PAGE"),
+    ("list zwei", "NO PAGE"),
+    ("list ２", "NO PAGE"),
+    ("list two please", "NO PAGE"),
+    ("list <!channel>", "NO PAGE"),
+    ("list 2 3", "list 2"),
+    ("list page 2", "list 2"),
+    ("list 1 0", "list"),
+    ("lsit 2", "list 2"),
+    ("lists page 3", "list 3"),
+    ("list ID", "show ID"),
+];
+
+#[tokio::test]
+async fn a_page_is_a_number_and_whatever_else_is_typed_gets_a_sentence_that_helps() {
+    house(async |house| {
+        for (typed, read) in PAGES {
+            let (asked, answer) = types(house, &typed.replace("ID", ID)).await;
+            if read.parse::<u32>().is_ok() {
+                assert_eq!(
+                    asked,
+                    [format!("GET /sandbox_sessions?page={read}&per_page=10")],
+                    "{typed:?}"
+                );
+                continue;
+            }
+            assert!(asked.is_empty(), "{typed:?} made us ask {asked:?}");
+            let expected = match *read {
+                "NO PAGE" => "A page has a number from 1 on. Type `/sandbox list` for the first page, or for example \
+                              `/sandbox list 2`."
+                    .to_owned(),
+                instead => format!("Did you mean `/sandbox {}`?", instead.replace("ID", ID)),
+            };
+            is_told(&answer, &expected, typed);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_page_past_the_end_says_how_many_there_are_and_leads_back() {
+    house(async |house| {
+        fill(house, 23);
+        let beyond = house.types("/sandbox list 999").await;
+        assert_snapshot!(plain::text(&beyond.message), @"
+        WHATSAPP SANDBOX SESSIONS
+        There is nothing to show on page 999: the list has 3 pages, with 23 sessions in all.
+        [ Last page ]
+        ");
+        let last = house.presses(&beyond, "page_back").await;
+        assert_eq!(last.id, beyond.id);
+        assert!(plain::text(&last.message).contains("Page 3 of 3"), "{last:?}");
+
+        // Sessions may go between two presses.
+        let second = house.types("/sandbox list 2").await;
+        fill(house, 0);
+        for n in 4..=23 {
+            house.kapso.delete(&format!("session-{n}"));
+        }
+        let gone = house.presses(&second, "page").await;
+        assert_snapshot!(plain::text(&gone.message), @"
+        WHATSAPP SANDBOX SESSIONS
+        There is nothing to show on page 3: the list has one page, with 3 sessions in all.
+        [ Last page ]
+        ");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_empty_project_says_how_to_make_the_first_session() {
+    let reads = async |creators: &str| {
+        let mut read = String::new();
+        plan()
+            .with("CREATE_USERS", creators)
+            .house(async |house| {
+                house.kapso.delete(ID);
+                read = house.reads("/sandbox list").await;
+                assert_eq!(house.reads("/sandbox list 3").await, read, "a later page is as empty");
+            })
+            .await;
+        read
+    };
+    assert_snapshot!(reads("*").await, @"There are no sessions yet in this app's Kapso project. Make the first one for a tester's phone: /sandbox new +12025550123");
+    assert_snapshot!(reads("U0BOSS,W0BOSS").await, @"There are no sessions yet in this app's Kapso project. You cannot create one here. Ask one of those who can: @U0BOSS, @W0BOSS. Whoever runs this app can change that.");
+    assert_snapshot!(reads("").await, @"There are no sessions yet in this app's Kapso project. You cannot create one here. Nobody can: they are made in Kapso. Whoever runs this app can change that.");
+}
+
+#[tokio::test]
+async fn what_kapso_leaves_out_of_a_list_costs_only_itself() {
+    let session = |id: &str| json!({"id": id, "status": "active"});
+    let ten: Vec<_> = (0..10).map(|n| session(&format!("session-{n}"))).collect();
+    house(async |house| {
+        for (name, body, title, turned) in [
+            ("no meta", json!({"data": ten}), "Page 1.", &["Next page"][..]),
+            (
+                "meta of another form",
+                json!({"data": ten, "meta": [7]}),
+                "Page 1.",
+                &["Next page"],
+            ),
+            (
+                "no meta, and a short page",
+                json!({"data": [session("a")]}),
+                "Page 1.",
+                &[],
+            ),
+            (
+                "only a count",
+                json!({"data": [session("a")], "meta": {"total_count": 1}}),
+                "Page 1, with one session in all.",
+                &[],
+            ),
+            (
+                "sessions that cannot be read",
+                json!({"data": [{"id": 7}, {}, session("a/b")], "meta": {"total_pages": 1, "total_count": 3}}),
+                "There is nothing to show on page 1: the list has one page, with 3 sessions in all.",
+                &[],
+            ),
+            (
+                "some of them",
+                json!({"data": [{"id": 7}, session("a")], "meta": {"total_pages": 2, "total_count": 12}}),
+                "Page 1 of 2, with 12 sessions in all.",
+                &["Next page"],
+            ),
+            (
+                "nothing but a list",
+                json!({"data": []}),
+                "There are no sessions yet",
+                &[],
+            ),
+        ] {
+            house.passes(SignedDuration::from_secs(61));
+            house.kapso_answers(200, body.to_string());
+            let list = house.types("/sandbox list").await.message;
+            assert!(plain::text(&list).contains(title), "{name}: {}", plain::text(&list));
+            assert_eq!(turns(&list), turned, "{name}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_that_kapso_does_not_give_becomes_one_sentence() {
+    house(async |house| {
+        let list = house.types("/sandbox list").await;
+        for (status, body, words, outcome) in [
+            (401, "{}", "Kapso refused this app's key", "key_refused"),
+            (
+                404,
+                r#"{"error":"zebra"}"#,
+                "in a way this app does not know",
+                "unintelligible",
+            ),
+            (404, "zebra", "in a way this app does not know", "unintelligible"),
+            (410, "", "in a way this app does not know", "unintelligible"),
+            (422, "{}", "in a way this app does not know", "unintelligible"),
+            (
+                200,
+                "<!DOCTYPE html>",
+                "in a way this app does not know",
+                "unintelligible",
+            ),
+            (
+                200,
+                r#"{"data":{}}"#,
+                "in a way this app does not know",
+                "unintelligible",
+            ),
+            (500, "", "Kapso did not answer. Nothing was changed", "no_answer"),
+            (
+                429,
+                "",
+                "Kapso is limiting this app's requests. Try again in 60 s.",
+                "limited",
+            ),
+        ] {
+            house.passes(SignedDuration::from_secs(61));
+            house
+                .kapso
+                .fail(Some(Fault::answer(StatusCode::from_u16(status).unwrap(), body)));
+            let typed = house.reads("/sandbox list").await;
+            assert!(typed.contains(words), "{status}: {typed}");
+            assert_eq!(house.command_lines().pop().unwrap()["outcome"], outcome, "{status}");
+            house.passes(SignedDuration::from_secs(61));
+            let pressed = house
+                .slack
+                .presses_with(&house.app_url, &house.person, &list, "page", json!("v1:1"))
+                .await;
+            let pressed = house.later(pressed.exchange).await;
+            assert!(
+                pressed.message["text"].as_str().unwrap().contains(words),
+                "{status}: {pressed:?}"
+            );
+            assert_eq!(pressed.message["replace_original"], false, "{status}: the list stands");
+        }
+        house.kapso.fail(None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_that_kapso_keeps_waiting_comes_later() {
+    plan()
+        .late()
+        .house(async |house| {
+            house.kapso.fail_next(Fault::Hold);
+            let exchange = house.types_in_vain("/sandbox list").await;
+            house.kapso.release();
+            let list = house.later(exchange).await;
+            assert_eq!(shows(&list.message), [ID]);
+            assert_eq!(house.has_noted(1).await[0]["answer"], "late");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn words_in_a_row_stay_words() {
+    house(async |house| {
+        for words in WORDS {
+            house.kapso.add(ID);
+            for field in [
+                "status",
+                "phone_number",
+                "activation_code",
+                "activation_link",
+                "expires_at",
+            ] {
+                house.kapso.set(ID, field, json!(words));
+            }
+            house.kapso.set(ID, "agent", json!({"name": words}));
+            house.passes(SignedDuration::from_secs(61));
+            let list = house.types("/sandbox list").await;
+            stays_words(&list.message, words);
+            let turned = press(house, &list, "page", "v1:1").await;
+            stays_words(&turned.message, words);
+        }
+        let words: String = "MARK <!channel> 🙂 ".chars().cycle().take(60_000).collect();
+        house.kapso.add(ID);
+        house.kapso.set(ID, "status", json!(words));
+        house.kapso.set(ID, "agent", json!({"name": words}));
+        house.passes(SignedDuration::from_secs(61));
+        let list = house.types("/sandbox list").await.message;
+        stays_words(&list, "60,000 characters");
+        assert!(list.to_string().len() < 2_000, "{list}");
+    })
+    .await;
+}
+
+async fn press(house: &TestApp, on: &Posted, action: &str, value: &str) -> Posted {
+    let sent = house
+        .slack
+        .presses_with(&house.app_url, &house.person, on, action, json!(value))
+        .await;
+    assert_eq!(sent.status, Some(StatusCode::OK), "{action} {value}");
+    house.later(sent.exchange).await
+}
+
+#[tokio::test]
+async fn a_page_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
+    house(async |house| {
+        let list = house.types("/sandbox list").await;
+        let asked = house.kapso.requests();
+        for action in ["page", "page_back", "show"] {
+            let hostile = [
+                "",
+                "1",
+                "v1",
+                "v1:",
+                "v1:0",
+                "v1:-1",
+                "v1:+1",
+                "v1:01",
+                "v1: 1",
+                "v1:1 ",
+                "v1:1:2",
+                "v2:1",
+                "v1:1000000",
+                "v1:99999999999",
+                "v1:1.5",
+                "v1:1e3",
+                "v1:１",
+                "v1:1&per_page=100",
+                "v1:<!channel>",
+            ];
+            // Any of these numbers can be an id.
+            let ids = ["v1:0", "v1:-1", "v1:01", "v1:1000000", "v1:99999999999", "v1:1e3"];
+            for value in hostile
+                .into_iter()
+                .filter(|value| action != "show" || !ids.contains(value))
+            {
+                let answer = press(house, &list, action, value).await;
+                let words = "This button is too old, or from another version of the app.";
+                is_told_beside(house, &list, &answer, words);
+                assert_eq!(house.kapso.requests(), asked, "{action} {value:?} made us ask");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_list_and_no_unmasked_card_goes_to_a_channel() {
+    house(async |house| {
+        let card = shared(house, &format!("v1:{ID}"));
+        for (action, value) in [("page", "v1:1".to_owned()), ("show", format!("v1:{ID}"))] {
+            let answer = press(house, &card, action, &value).await;
+            assert_eq!(answer.message["response_type"], "ephemeral", "{action}");
+            assert_eq!(answer.message["replace_original"], false, "{action}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sessions_that_cannot_be_read_are_not_said_not_to_be_there() {
+    house(async |house| {
+        house.kapso_answers(200, json!({"data": [{"id": "x"}]}).to_string());
+        let read = house.reads("/sandbox list").await;
+        assert!(!read.contains("There are no sessions yet"), "{read}");
+        let unreadable = vec![json!({"id": "x"}); 10];
+        house.kapso_answers(200, json!({ "data": unreadable }).to_string());
+        let list = house.types("/sandbox list").await;
+        assert_eq!(turns(&list.message), ["Next page"], "{list:?}");
+    })
+    .await;
+}

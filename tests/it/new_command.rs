@@ -1,0 +1,299 @@
+//! Somebody who may creates a session for a tester's phone, and reads its card.
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use jiff::SignedDuration;
+use kapso_slack::demo::{Fault, Person, Posted, plain};
+use serde_json::{Value, json};
+
+use crate::session_card::text;
+use crate::support::{TestApp, ID, Plan, house, plan};
+use crate::support::raw_request::{COMMANDS, RawRequest};
+
+pub const NEW: &str = "/sandbox new +1 (234) 567-8901";
+
+/// The id of the one session that was created, beside the documented one.
+pub fn created(house: &TestApp) -> String {
+    let mut ids: Vec<_> = house.kapso.sessions().into_keys().filter(|id| id != ID).collect();
+    assert_eq!(ids.len(), 1, "one was created: {ids:?}");
+    ids.remove(0)
+}
+
+/// How often Kapso was asked to create something.
+pub fn posts(house: &TestApp) -> usize {
+    let requests = house.kapso.requests();
+    requests.iter().filter(|line| line.starts_with("POST")).count()
+}
+
+#[tokio::test]
+async fn a_new_session_is_answered_with_its_card() {
+    plan()
+        .creating()
+        .house(async |house| {
+            let card = house.types(&format!("{NEW} agent-123abc")).await.message;
+            let id = created(house);
+            assert_eq!(house.kapso.requests(), ["POST /sandbox_sessions"]);
+            let wanted = json!({"phone_number": "+12345678901", "agent_id": "agent-123abc"});
+            assert_eq!(house.kapso.posted(), [json!({"whatsapp_sandbox_session": wanted})]);
+            let code = house.kapso.sessions()[&id]["activation_code"]
+                .as_str()
+                .unwrap()
+                .to_owned();
+            let read = plain::text(&card).replace(&id, "ID").replace(&code, "CODE42");
+            assert_snapshot!(read, @"
+            WHATSAPP SANDBOX SESSION
+            🟡 Waiting for activation
+            Open the link on the tester's phone and send the message it holds.
+            Agent: Customer Support Agent
+            Phone: +12345678901
+            Code: CODE42
+            Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
+            [ Activate in WhatsApp → https://wa.me/12345678901?text=CODE42 ]  [ Refresh ]  [ Tell me when it is active ]  [ Share in channel ]
+            Session ID
+            ");
+            assert_eq!(card["response_type"], "ephemeral");
+            assert!(text(&card).contains("is waiting for activation"), "{card}");
+
+            let typed = house.types(&format!("/sandbox {id}")).await.message;
+            assert_eq!(card, typed, "it is the card that everybody gets for it");
+            assert_eq!(house.kapso.requests().len(), 1, "and it is remembered for a moment");
+            let line = &house.has_noted(2).await[0];
+            assert_eq!(
+                (&line["verb"], &line["outcome"], &line["session_id"]),
+                (&json!("new"), &json!("created"), &json!(id))
+            );
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn without_an_agent_kapso_is_told_of_none() {
+    plan()
+        .creating()
+        .house(async |house| {
+            house.types(NEW).await;
+            let wanted = json!({"phone_number": "+12345678901"});
+            assert_eq!(house.kapso.posted(), [json!({"whatsapp_sandbox_session": wanted})]);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_session_that_kapso_keeps_waiting_is_created_once_and_its_card_comes_later() {
+    plan()
+        .creating()
+        .late()
+        .house(async |house| {
+            house.kapso.fail_next(Fault::Hold);
+            let exchange = house.types_in_vain(NEW).await;
+            house.kapso.has_been_asked(1).await;
+            house.kapso.release();
+            let card = house.later(exchange).await;
+            assert!(
+                plain::text(&card.message).contains("Waiting for activation"),
+                "{card:?}"
+            );
+            assert_eq!(posts(house), 1);
+            let line = &house.has_noted(1).await[0];
+            assert_eq!(
+                (&line["outcome"], &line["answer"], &line["session_id"]),
+                (&json!("created"), &json!("late"), &json!(created(house)))
+            );
+        })
+        .await;
+}
+
+/// Who creates, by the variable, and whether this person may.
+const CREATORS: &[(&str, &str, bool)] = &[
+    ("", "U2147483697", false),
+    (" ", "U2147483697", false),
+    ("*", "U2147483697", true),
+    (" * ", "U2147483697", true),
+    ("*", "", true),
+    ("U2147483697", "U2147483697", true),
+    ("U0OTHER, U2147483697 ,", "U2147483697", true),
+    ("W0OTHER", "W0OTHER", true),
+    ("U0OTHER", "U2147483697", false),
+    ("U2147483697", "U214748369", false),
+    ("U2147483697", "u2147483697", false),
+    ("U0OTHER", "", false),
+];
+
+#[tokio::test]
+async fn who_may_not_create_reads_who_may_and_nothing_is_created() {
+    for (creators, user, may) in CREATORS {
+        let what = format!("{creators:?}, {user:?}");
+        plan()
+            .creating()
+            .with("CREATE_USERS", *creators)
+            .house(async |house| {
+                house.person.user = (*user).to_owned();
+                let read = house.reads(NEW).await;
+                assert_eq!(read.contains("Waiting for activation"), *may, "{what}: {read}");
+                assert_eq!(
+                    read.starts_with("You cannot create sessions here."),
+                    !may,
+                    "{what}: {read}"
+                );
+                assert_eq!(posts(house), usize::from(*may), "{what}");
+                let help = house.reads("/sandbox help").await;
+                assert_eq!(
+                    help.contains("/sandbox new <+phone> [agent id]"),
+                    *may,
+                    "{what}: {help}"
+                );
+                // What is mistyped needs no correction by who may not.
+                for mistyped in ["/sandbox new", "/sandbox new 12345678901", "/sandbox nwe +12345678901"] {
+                    let read = house.reads(mistyped).await;
+                    assert_eq!(read.starts_with("You cannot create"), !may, "{what}: {read}");
+                }
+                let list = house.reads("/sandbox list").await;
+                assert!(list.contains("Page 1 of 1"), "{what}: everybody lists: {list}");
+            })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn the_refusal_names_those_who_may() {
+    let reads = async |creators: &str| {
+        let mut read = Value::Null;
+        plan()
+            .creating()
+            .with("CREATE_USERS", creators)
+            .house(async |house| read = house.types(NEW).await.message["text"].clone())
+            .await;
+        read.as_str().unwrap().to_owned()
+    };
+    assert_snapshot!(reads("").await, @"You cannot create sessions here. Nobody can: they are made in Kapso. Whoever runs this app can change that.");
+    assert_snapshot!(reads("U0OTHER,W0BOSS").await, @"You cannot create sessions here. Ask one of those who can: <@U0OTHER>, <@W0BOSS>. Whoever runs this app can change that.");
+}
+
+#[tokio::test]
+async fn who_may_not_use_the_app_creates_nothing_either() {
+    plan()
+        .creating()
+        .with("ALLOWED_USERS", "U0OTHER")
+        .house(async |house| {
+            let read = house.reads(NEW).await;
+            assert!(read.starts_with("You cannot use this here."), "{read}");
+            assert_eq!(posts(house), 0);
+            house.person = Person {
+                user: "U0OTHER".to_owned(),
+                ..Person::default()
+            };
+            house.types(NEW).await;
+            assert_eq!(posts(house), 1, "everyone who may use it");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_slack_did_not_sign_creates_nothing() {
+    plan()
+        .creating()
+        .house(async |house| {
+            let slip = house.slip("new +12345678901", None);
+            let unsigned = RawRequest::unsigned(COMMANDS, slip.body.clone());
+            let mut bent = slip.clone();
+            bent.replace("2345678901", "2345678902");
+            let old = RawRequest::unsigned(COMMANDS, slip.body.clone())
+                .signed(crate::support::SECRET, house.now().as_second() - 301);
+            for knock in [unsigned, bent, old] {
+                assert_eq!(house.answers(&knock).await.status, 401);
+            }
+            assert_eq!(posts(house), 0);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_command_that_slack_gave_no_trigger_id_creates_nothing() {
+    plan()
+        .creating()
+        .house(async |house| {
+            for trigger in ["", "&trigger_id="] {
+                let form = format!("command=%2Fsandbox&user_id=U2147483697&text=new+%2B12345678901{trigger}");
+                let reply = house.answers(&house.slack_sends(COMMANDS, form)).await;
+                assert!(reply.body.contains("cannot remember anything"), "{}", reply.body);
+            }
+            assert_eq!(posts(house), 0);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_limit_that_is_used_up_creates_nothing_and_whoever_waits_is_not_asked_whether_they_mean_it() {
+    plan()
+        .creating()
+        .set(|settings| settings.timing.kapso.patience = Duration::ZERO)
+        .house(async |house| {
+            for page in 1..=100 {
+                house.types(&format!("/sandbox list {page}")).await;
+            }
+            let read = house.reads(NEW).await;
+            assert!(read.starts_with("Kapso is limiting this app's requests."), "{read}");
+            assert_eq!(posts(house), 0);
+            house.passes(SignedDuration::from_secs(60));
+            let card = house.reads(NEW).await;
+            assert!(card.contains("Waiting for activation"), "{card}");
+        })
+        .await;
+}
+
+/// A house without a store that works.
+fn broken() -> Plan {
+    plan()
+        .with("CREATE_USERS", "*")
+        .with("DATABASE_URL", "sqlite:/proc/no-folder-for-this/jobs.db")
+}
+
+#[tokio::test]
+async fn without_a_store_nothing_is_created_and_everything_else_goes_on() {
+    broken()
+        .house(async |house| {
+            assert_snapshot!(without_request(&house.types(NEW).await), @"This app cannot remember anything just now, so it did not even begin: it keeps no watch, and creates no session of which it cannot make sure that there will be only one. Try again in a minute; if it happens again, please tell whoever runs this app.");
+            assert_eq!(posts(house), 0);
+            assert_eq!(house.command_lines()[0]["outcome"], "no_store");
+            house.types("/sandbox list").await;
+            house.types(&format!("/sandbox {ID}")).await;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_store_that_breaks_while_the_service_runs_creates_nothing_either() {
+    let folder = crate::support::databases::Folder::new();
+    let file = folder.join("jobs.db");
+    plan()
+        .creating()
+        .with("DATABASE_URL", format!("sqlite:{}", file.display()))
+        .house(async |house| {
+            house.types(NEW).await;
+            assert_eq!(posts(house), 1);
+            std::fs::remove_file(&file).unwrap();
+            let read = house.reads("/sandbox new +1 (234) 567-8902").await;
+            assert!(read.contains("cannot remember anything"), "{read}");
+            assert_eq!(posts(house), 1);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn help_without_the_right_to_create_does_not_speak_of_it() {
+    house(async |house| {
+        let help = house.reads("/sandbox help").await;
+        assert!(!help.contains("/sandbox new"), "{help}");
+        assert!(help.contains("/sandbox list [page]"), "{help}");
+    })
+    .await;
+}
+
+/// What somebody reads, without the words that find it in the log.
+pub fn without_request(posted: &Posted) -> String {
+    let read = plain::text(&posted.message);
+    let (words, request) = read.rsplit_once("\nRequest ").unwrap();
+    assert_eq!(request.len(), 8, "{read}");
+    words.to_owned()
+}

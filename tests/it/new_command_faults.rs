@@ -1,0 +1,190 @@
+//! Whatever goes wrong while a session is created, Kapso is asked once, and people read whether there may be one.
+
+use std::time::Duration;
+
+use http::{StatusCode, header};
+use jiff::SignedDuration;
+use kapso_slack::demo::{Fault, plain};
+
+use crate::new_command::{NEW, posts, without_request};
+use crate::kapso_faults::nothing_leaked;
+use crate::support::{TestApp, plan};
+use crate::support::wire::{Closed, Script, Wire};
+
+const UNSURE: &str = "Kapso did not confirm it: the session may have been created, or not. Look at /sandbox list before \
+                      you try again.";
+const KEY: &str =
+    "Kapso refused this app's key, so nothing can be looked up or created. Please tell whoever runs this app.";
+const UNKNOWN: &str = "Kapso answered in a way this app does not know. Please tell whoever runs this app.";
+const LIMITED: &str = "Kapso is limiting this app's requests. Try again in 42 s.";
+const NO_ANSWER: &str = "Kapso did not answer. Nothing was changed; try again in a moment.";
+
+fn answer(status: u16, body: &'static str) -> Fault {
+    Fault::answer(StatusCode::from_u16(status).unwrap(), body)
+}
+
+/// What somebody reads and the log says, when the next request meets this.
+async fn reads(house: &TestApp, fault: Fault, words: &str, outcome: &str) {
+    let name = format!("{fault:?}");
+    house.passes(SignedDuration::from_secs(61));
+    let before = posts(house);
+    house.kapso.fail_next(fault);
+    let read = without_request(&house.types(NEW).await);
+    assert_eq!(read, words, "{name}");
+    assert_eq!(posts(house), before + 1, "{name}: asked once");
+    let line = house.command_lines().pop().unwrap();
+    assert_eq!(line["outcome"], outcome, "{name}");
+    assert!(line["error"].is_string(), "{name}: {line}");
+}
+
+#[tokio::test]
+async fn each_fault_becomes_one_sentence_and_no_second_request() {
+    plan()
+        .creating()
+        .set(|settings| settings.timing.kapso.patience = Duration::ZERO)
+        .house(async |house| {
+            for (fault, words, outcome) in [
+                (answer(401, r#"{"error":"zebra"}"#), KEY, "key_refused"),
+                (answer(403, "zebra"), KEY, "key_refused"),
+                (answer(404, r#"{"error":"zebra"}"#), UNKNOWN, "unintelligible"),
+                (answer(404, "zebra"), UNSURE, "unsure"),
+                (answer(410, "zebra"), UNSURE, "unsure"),
+                (answer(400, r#"{"error":"zebra"}"#), UNSURE, "unsure"),
+                (
+                    answer(422, r#"{"error":"zebra"}"#),
+                    "Kapso does not create a session for +12345678901. Check the number: it must be one that WhatsApp \
+                     reaches.",
+                    "not_accepted",
+                ),
+                (answer(500, "zebra"), UNSURE, "unsure"),
+                (answer(503, r#"{"error":"zebra"}"#), UNSURE, "unsure"),
+                (answer(200, "zebra"), UNSURE, "unsure"),
+                (answer(201, "<!DOCTYPE html><title>zebra</title>"), UNSURE, "unsure"),
+                (answer(201, ""), UNSURE, "unsure"),
+                (
+                    answer(201, r#"{"data":{"id":"../zebra","status":"active"}}"#),
+                    UNSURE,
+                    "unsure",
+                ),
+                (answer(201, r#"{"data":[{"id":"zebra"}]}"#), UNSURE, "unsure"),
+                (answer(204, ""), UNSURE, "unsure"),
+                (
+                    answer(307, "").with_header(header::LOCATION, "/api/v1/sandbox_sessions"),
+                    UNSURE,
+                    "unsure",
+                ),
+                (Fault::HangUp, UNSURE, "unsure"),
+                (Fault::BreakOff, UNSURE, "unsure"),
+                // The last: nothing more is asked until then.
+                (
+                    answer(429, "zebra").with_header(header::RETRY_AFTER, "42"),
+                    LIMITED,
+                    "limited",
+                ),
+            ] {
+                reads(house, fault, words, outcome).await;
+            }
+            nothing_leaked(house);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn kapso_that_refuses_the_agent_is_explained() {
+    plan()
+        .creating()
+        .house(async |house| {
+            // FakeKapso's own judgement.
+            let read = house.types(&format!("{NEW} agent-of-another-project")).await;
+            assert_eq!(
+                without_request(&read),
+                "Kapso does not create a session for +12345678901 with the agent agent-of-another-project. Check the \
+                 number, and whether the agent is one of this app's Kapso project."
+            );
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn kapso_that_hangs_is_asked_once() {
+    plan()
+        .creating()
+        .set(|settings| settings.timing.kapso.attempt = Duration::from_millis(200))
+        .house(async |house| reads(house, Fault::Hold, UNSURE, "unsure").await)
+        .await;
+}
+
+#[tokio::test]
+async fn nobody_listens_where_kapso_should_be_so_nothing_was_created() {
+    let closed = Closed::port().unwrap();
+    plan()
+        .creating()
+        .with("KAPSO_BASE_URL", format!("http://{}/api/v1", closed.address))
+        .house(async |house| {
+            assert_eq!(without_request(&house.types(NEW).await), NO_ANSWER);
+            let again = house.types(NEW).await;
+            assert_eq!(
+                without_request(&again),
+                NO_ANSWER,
+                "and nobody is asked whether they mean it"
+            );
+        })
+        .await;
+}
+
+/// Nothing can be said later, so the end of the budget says what is known: not that nothing was changed.
+#[tokio::test]
+async fn where_no_late_answer_is_possible_the_answer_in_time_does_not_promise_too_much() {
+    plan()
+        .creating()
+        .late()
+        .house(async |house| {
+            house.kapso.fail_next(Fault::Hold);
+            let reply = house.answers(&house.slip("new +12345678901", None)).await;
+            let message = serde_json::from_str(&reply.body).unwrap();
+            assert!(plain::text(&message).starts_with(UNSURE), "{}", reply.body);
+            assert_eq!(house.command_lines()[0]["outcome"], "unsure");
+            house.kapso.release();
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_service_that_stops_before_kapso_answers_does_not_promise_too_much_either() {
+    plan()
+        .creating()
+        .late()
+        .set(|settings| settings.timing.drain.kapso = Duration::from_millis(50))
+        .house(async |house| {
+            house.kapso.fail_next(Fault::Hold);
+            let exchange = house.types_in_vain(NEW).await;
+            house.kapso.has_been_asked(1).await;
+            house.is_asked_to_stop();
+            assert_eq!(without_request(&house.later(exchange).await), UNSURE);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_answer_in_the_middle_of_which_kapso_goes_is_not_asked_for_again() {
+    let wire = Wire::start().await;
+    wire.says(Script::bytes("HTTP/1.1 201 Created\r\nContent-Length: 400\r\n\r\n{\"data\":").then_resets());
+    plan()
+        .creating()
+        .with("KAPSO_BASE_URL", wire.url.join("/api/v1").unwrap())
+        .house(async |house| {
+            assert_eq!(without_request(&house.types(NEW).await), UNSURE);
+            assert_eq!(wire.requests().len(), 1);
+            let asked = &wire.requests()[0];
+            assert!(
+                asked.starts_with("POST /api/v1/sandbox_sessions HTTP/1.1\r\n"),
+                "{asked}"
+            );
+            assert!(asked.contains("content-type: application/json\r\n"), "{asked}");
+            assert!(
+                asked.ends_with("\r\n\r\n{\"whatsapp_sandbox_session\":{\"phone_number\":\"+12345678901\"}}"),
+                "{asked}"
+            );
+        })
+        .await;
+}

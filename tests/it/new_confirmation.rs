@@ -1,0 +1,271 @@
+//! Who asks for a second session for the same phone within a minute is asked whether they mean it.
+
+use http::StatusCode;
+use insta::assert_snapshot;
+use jiff::SignedDuration;
+use kapso_slack::demo::rules::buttons;
+use kapso_slack::demo::{Fault, Posted, plain};
+use serde_json::{Value, json};
+
+use crate::refresh_button::is_told_beside;
+use crate::new_command::{NEW, created, posts};
+use crate::support::{TestApp, ID, plan};
+use crate::injection::WORDS;
+
+const UNSURE: &str = "there may be one";
+
+/// What is asked, if it is a question.
+fn is_asked(posted: &Posted) -> bool {
+    posted.message["text"]
+        .as_str()
+        .unwrap()
+        .ends_with("Do you want another one?")
+}
+
+#[tokio::test]
+async fn a_second_session_for_the_same_phone_is_asked_about_first() {
+    plan()
+        .creating()
+        .house(async |house| {
+            house.types(NEW).await;
+            let first = created(house);
+            house.passes(SignedDuration::from_secs(20));
+            let question = house.types("/sandbox new +12345678901 agent-123abc").await;
+            assert_snapshot!(plain::text(&question.message), @"
+            You asked for a session for +12345678901 less than a minute ago, and got one. Do you want another one?
+            [ Yes, another one ]  [ Show that one ]
+            ");
+            assert_eq!(question.message["response_type"], "ephemeral");
+            assert_eq!(posts(house), 1);
+
+            let shown = house.presses(&question, "show").await;
+            assert_ne!(shown.id, question.id, "the question stands");
+            assert!(plain::text(&shown.message).contains(&first), "{shown:?}");
+
+            let second = house.presses(&question, "again").await;
+            assert_eq!(second.id, question.id, "the card takes the question's place");
+            assert!(
+                plain::text(&second.message).contains("Waiting for activation"),
+                "{second:?}"
+            );
+            assert_eq!(posts(house), 2);
+            let wanted = json!({"phone_number": "+12345678901", "agent_id": "agent-123abc"});
+            assert_eq!(house.kapso.posted()[1], json!({"whatsapp_sandbox_session": wanted}));
+            let lines = house.has_noted(4).await;
+            let told: Vec<_> = lines
+                .iter()
+                .map(|line| format!("{} {}", line["verb"], line["outcome"]))
+                .collect();
+            assert_eq!(
+                told.join(", ").replace('"', ""),
+                "new created, new asked_again, show shown, new created"
+            );
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_yes_is_one_session_however_often_it_is_pressed() {
+    plan()
+        .creating()
+        .house(async |house| {
+            house.types(NEW).await;
+            let question = house.types(NEW).await;
+            house.kapso.fail_next(Fault::Hold);
+            let released = async {
+                house.kapso.has_been_asked(2).await;
+                house.kapso.release();
+            };
+            // Somebody's finger slips; the second press waits for what comes of the first.
+            let pressing = async { tokio::join!(house.presses(&question, "again"), house.presses(&question, "again")) };
+            let ((first, second), ()) = tokio::join!(pressing, released);
+            assert_eq!(plain::text(&first.message), plain::text(&second.message));
+            house.presses(&question, "again").await;
+            assert_eq!(posts(house), 2);
+            assert_eq!(house.kapso.sessions().len(), 3, "with the documented one");
+        })
+        .await;
+}
+
+/// Where the app is installed for a whole organisation, a press names no workspace, though a command does.
+#[tokio::test]
+async fn a_yes_of_an_organisations_member_counts() {
+    plan()
+        .creating()
+        .house(async |house| {
+            house.person.enterprise = Some("E0001".to_owned());
+            house.types(NEW).await;
+            let question = house.types(NEW).await;
+            house.person.team = String::new();
+            let answer = house.presses(&question, "again").await;
+            assert!(
+                plain::text(&answer.message).contains("Waiting for activation"),
+                "{answer:?}"
+            );
+            assert_eq!(posts(house), 2);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn another_phone_another_person_and_another_minute_are_not_asked_about() {
+    plan()
+        .creating()
+        .house(async |house| {
+            let other = house.types(NEW).await;
+            assert!(!is_asked(&other));
+            assert!(
+                !is_asked(&house.types("/sandbox new +1 234 567 8902").await),
+                "another phone"
+            );
+            let own = std::mem::take(&mut house.person.user);
+            house.person.user = "U0OTHER".to_owned();
+            assert!(!is_asked(&house.types(NEW).await), "another person");
+            house.person.user = own;
+            house.passes(SignedDuration::from_secs(60));
+            let question = house.types(NEW).await;
+            assert!(is_asked(&question), "up to 60 s");
+            house.passes(SignedDuration::from_millis(1));
+            assert!(!is_asked(&house.types(NEW).await), "after 60 s");
+            assert_eq!(posts(house), 4);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_came_to_nothing_is_not_asked_about_and_what_may_have_is() {
+    plan()
+        .creating()
+        .house(async |house| {
+            let refused = StatusCode::UNAUTHORIZED;
+            house.kapso.fail_next(Fault::answer(refused, "{}"));
+            house.types(NEW).await;
+            house.kapso.fail_next(Fault::HangUp);
+            let unsure = house.types(NEW).await;
+            assert!(!is_asked(&unsure), "the key was refused, so there is none");
+            let question = house.types(NEW).await;
+            assert!(is_asked(&question));
+            assert!(plain::text(&question.message).contains(UNSURE), "{question:?}");
+            assert_snapshot!(plain::text(&question.message), @"
+            You asked for a session for +12345678901 less than a minute ago, and there may be one: look at /sandbox list first. Do you want another one?
+            [ Yes, another one ]
+            ");
+            let card = house.presses(&question, "again").await;
+            assert!(
+                plain::text(&card.message).contains("Waiting for activation"),
+                "{card:?}"
+            );
+            assert_eq!(posts(house), 3);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_yes_that_fails_leaves_the_question_and_is_not_repeated() {
+    plan()
+        .creating()
+        .house(async |house| {
+            house.types(NEW).await;
+            let question = house.types(NEW).await;
+            house
+                .kapso
+                .fail_next(Fault::answer(StatusCode::UNPROCESSABLE_ENTITY, "{}"));
+            let answer = house.presses(&question, "again").await;
+            is_told_beside(
+                house,
+                &question,
+                &answer,
+                "Kapso does not create a session for `+12345678901`.",
+            );
+            let answer = house.presses(&question, "again").await;
+            is_told_beside(
+                house,
+                &question,
+                &answer,
+                "nothing was created then. Type the command once more",
+            );
+            assert_eq!(posts(house), 2);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn who_presses_yes_is_judged_again() {
+    plan()
+        .creating()
+        .with("CREATE_USERS", "U2147483697")
+        .house(async |house| {
+            house.types(NEW).await;
+            let question = house.types(NEW).await;
+            house.person.user = "U0OTHER".to_owned();
+            let answer = house.presses(&question, "again").await;
+            is_told_beside(house, &question, &answer, "You cannot create sessions here.");
+            assert_eq!(posts(house), 1);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_yes_with_a_value_we_never_wrote_creates_nothing() {
+    plan()
+        .creating()
+        .house(async |house| {
+            house.types(NEW).await;
+            let question = house.types(NEW).await;
+            let genuine = value(&question);
+            let (head, phone) = genuine.rsplit_once(':').unwrap();
+            let hostile = [
+                "",
+                "v1:",
+                "v1:+12345678901",
+                "v1::+12345678901",
+                &format!("v1:{ID}"),
+                &genuine[3..],
+                head,
+                &format!("{head}:"),
+                &format!("{head}:12345678901"),
+                &format!("{head}:0012345678901"),
+                &format!("{head}:+1 234 567 8901"),
+                &format!("{head}:tel:+12345678901"),
+                &format!("{head}:+1234567890"),
+                &format!("{head}:+999123456789"),
+                &format!("{genuine}:"),
+                &format!("{genuine}:a/b"),
+                &format!("{genuine}:a:b"),
+                &format!("{genuine}:{}", "x".repeat(65)),
+                &format!("{genuine} "),
+                &genuine.replace("v1", "v2"),
+                &genuine.to_uppercase(),
+                &genuine.replacen(':', ":0", 1),
+                &format!("v1:{}:{phone}", "a".repeat(64)),
+                &format!("{head}:+12345678902"),
+                &format!("v1:{}:{phone}", "g".repeat(64)),
+            ]
+            .map(str::to_owned);
+            for value in hostile.into_iter().chain(WORDS.iter().map(|words| (*words).to_owned())) {
+                let answer = presses(house, &question, &value).await;
+                is_told_beside(
+                    house,
+                    &question,
+                    &answer,
+                    "This button is too old, or from another version of the app.",
+                );
+                assert_eq!(posts(house), 1, "{value:?}");
+            }
+        })
+        .await;
+}
+
+fn value(question: &Posted) -> String {
+    let again = buttons(&question.message).find(|button| button["action_id"] == "again");
+    again.unwrap()["value"].as_str().unwrap().to_owned()
+}
+
+async fn presses(house: &TestApp, on: &Posted, value: &str) -> Posted {
+    let value = Value::from(value);
+    let sent = house
+        .slack
+        .presses_with(&house.app_url, &house.person, on, "again", value)
+        .await;
+    house.later(sent.exchange).await
+}

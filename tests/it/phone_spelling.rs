@@ -1,0 +1,174 @@
+//! Whatever way a phone number is typed or pasted, a session is created for it; whatever is unclear creates none.
+
+use serde_json::{Value, json};
+
+use crate::support::{TestApp, ID, plan};
+use crate::id_spelling::is_told;
+
+/// What is typed behind `new`, and for which phone and agent a session is created. `ID` is a UUID.
+const SPELLINGS: &[(&str, &str, Option<&str>)] = &[
+    ("+12345678901", "+12345678901", None),
+    ("+1 (234) 567-8901", "+12345678901", None),
+    ("+1 234 567 8901", "+12345678901", None),
+    ("+1-234-567-8901", "+12345678901", None),
+    ("+1.234.567.8901", "+12345678901", None),
+    ("+1/234/567/8901", "+12345678901", None),
+    ("+1(234)5678901", "+12345678901", None),
+    ("(+1) 234 567 8901", "+12345678901", None),
+    ("+1 234 567 - 8901", "+12345678901", None),
+    ("+ 1 234 567 8901", "+12345678901", None),
+    ("0012345678901", "+12345678901", None),
+    ("00 1 234 567 8901", "+12345678901", None),
+    ("0049 151 12345678", "+4915112345678", None),
+    ("+49 (0)151 12345678", "+4915112345678", None),
+    ("+49 0151 12345678", "+4915112345678", None),
+    ("+44 (0)20 7946 0958", "+442079460958", None),
+    // In Italy the 0 is dialled from everywhere.
+    ("+39 06 12345678", "+390612345678", None),
+    ("+54 9 11 2345-6789", "+5491123456789", None),
+    // As chats, links and keyboards change it.
+    ("<tel:+12345678901|+1 234 567 8901>", "+12345678901", None),
+    ("<tel:+12345678901>", "+12345678901", None),
+    ("tel:+1-234-567-8901", "+12345678901", None),
+    ("TEL:+12345678901", "+12345678901", None),
+    ("`+12345678901`", "+12345678901", None),
+    ("“+1 234 567 8901”", "+12345678901", None),
+    ("*+12345678901*", "+12345678901", None),
+    ("+1\u{A0}234\u{202F}567\u{2009}8901", "+12345678901", None),
+    ("+1‑234–567−8901", "+12345678901", None),
+    ("\u{202A}+1 234 567 8901\u{202C}", "+12345678901", None),
+    ("\u{200B}+1234\u{AD}5678901", "+12345678901", None),
+    ("\t+12345678901\r\n", "+12345678901", None),
+    // With an agent.
+    ("+12345678901 agent-123abc", "+12345678901", Some("agent-123abc")),
+    ("+1 (234) 567-8901 agent-123abc", "+12345678901", Some("agent-123abc")),
+    ("+12345678901, agent-123abc", "+12345678901", Some("agent-123abc")),
+    ("+12345678901 `agent-123abc`", "+12345678901", Some("agent-123abc")),
+    (
+        "<tel:+12345678901|+12345678901> agent-123abc",
+        "+12345678901",
+        Some("agent-123abc"),
+    ),
+    (
+        "+12345678901 UUID",
+        "+12345678901",
+        Some("12345678-1234-1234-1234-123456789012"),
+    ),
+    ("agent-123abc +12345678901", "+12345678901", Some("agent-123abc")),
+    (
+        "UUID +1 234 567 8901",
+        "+12345678901",
+        Some("12345678-1234-1234-1234-123456789012"),
+    ),
+];
+
+/// What is typed, and what could be typed instead.
+const UNCLEAR: &[(&str, &str)] = &[
+    ("new", "NO PHONE"),
+    ("NEW", "NO PHONE"),
+    ("new agent-123abc", "NO PHONE"),
+    ("new ID", "NO PHONE"),
+    ("new steve", "NO PHONE"),
+    ("new +", "NO PHONE"),
+    ("new 00", "NO PHONE"),
+    ("new +1234", "NO PHONE"),
+    ("new +999123456789", "NO PHONE"),
+    ("new +123456789012345678901234567890", "NO PHONE"),
+    ("new +1 234 567 8901 22", "NO PHONE"),
+    ("new +12345678901 +12345678902", "NO PHONE"),
+    ("new ++12345678901", "NO PHONE"),
+    ("new 1+2345678901", "NO PHONE"),
+    ("new +1 800 FLOWERS", "NO PHONE"),
+    ("new +1 234 567 8901x22", "NO PHONE"),
+    ("new +１２３４５６７８９０１", "NO PHONE"),
+    ("new <@U012AB>", "NO PHONE"),
+    ("new <!channel>", "NO PHONE"),
+    // Which country?
+    ("new 0151 12345678", "NO PHONE"),
+    ("new (020) 7946 0958", "NO PHONE"),
+    ("new 12345678901", "new +12345678901"),
+    ("new 1 (234) 567-8901 agent-1", "new +12345678901 agent-1"),
+    ("new 49 151 12345678", "new +4915112345678"),
+    // Mexico's mobile numbers as WhatsApp still shows them.
+    ("new +52 1 55 1234 5678", "new +525512345678"),
+    // Are the last digits of the number?
+    ("new +49151123456 78", "new +4915112345678"),
+    ("new +49151123456 78 agent-1", "new +4915112345678 agent-1"),
+    // Which word is the agent?
+    ("new session +12345678901", "new +12345678901"),
+    (
+        "new for +12345678901 with agent-123abc",
+        "new +12345678901 agent-123abc",
+    ),
+    ("new +12345678901 agent agent-123abc", "new +12345678901 agent-123abc"),
+    ("new +12345678901 for steve", "new +12345678901"),
+    ("new +1 234 agent-1 567 8901", "new +12345678901"),
+    ("new +12345678901 ../admin", "new +12345678901"),
+    ("new +12345678901 a/b", "new +12345678901"),
+    ("new +12345678901 <!channel>", "new +12345678901"),
+    ("nwe +12345678901", "new +12345678901"),
+    ("create +12345678901", "new +12345678901"),
+    ("create +1 234 567 8901 agent-1", "new +12345678901 agent-1"),
+    ("+12345678901", "new +12345678901"),
+    ("+1 234 567 8901", "new +12345678901"),
+];
+
+#[tokio::test]
+async fn every_spelling_of_a_phone_number_creates_a_session_for_it() {
+    plan()
+        .creating()
+        .house(async |house| {
+            house
+                .kapso
+                .set(ID, "agent", json!({"id": "agent-123abc", "name": "One"}));
+            house.kapso.add("another");
+            let uuid = "12345678-1234-1234-1234-123456789012";
+            house.kapso.set("another", "agent", json!({"id": uuid, "name": "Two"}));
+            for (spelling, phone, agent) in SPELLINGS {
+                // What was created before and what was used of the limit is over.
+                house.passes(jiff::SignedDuration::from_secs(61));
+                let before = house.kapso.posted().len();
+                let typed = format!("/sandbox new {}", spelling.replace("UUID", uuid));
+                let card = house.types(&typed).await.message;
+                let created = house.kapso.posted().split_off(before);
+                assert_eq!(created, [body(phone, *agent)], "{spelling:?}: {card}");
+                let text = card["text"].as_str().unwrap();
+                assert!(text.contains(&format!("of {phone} with")), "{spelling:?}: {text}");
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_is_unclear_creates_nothing_and_gets_a_corrected_command() {
+    plan()
+        .creating()
+        .house(async |house| {
+            for (typed, instead) in UNCLEAR {
+                let answer = house.types(&format!("/sandbox {}", typed.replace("ID", ID))).await;
+                asked_nothing(house, typed);
+                let expected = match *instead {
+                    "NO PHONE" => "That holds no phone number this app can read. Begin it with `+` and the country's \
+                                   code, and type for example `/sandbox new +12025550123`. Behind it there may be the \
+                                   id of an agent."
+                        .to_owned(),
+                    instead => format!("Did you mean `/sandbox {instead}`?"),
+                };
+                is_told(&answer, &expected, typed);
+            }
+        })
+        .await;
+}
+
+fn asked_nothing(house: &TestApp, typed: &str) {
+    assert_eq!(house.kapso.requests(), Vec::<String>::new(), "{typed:?} made us ask");
+}
+
+/// What Kapso is asked to create.
+fn body(phone: &str, agent: Option<&str>) -> Value {
+    let mut wanted = json!({"phone_number": phone});
+    if let Some(agent) = agent {
+        wanted["agent_id"] = agent.into();
+    }
+    json!({"whatsapp_sandbox_session": wanted})
+}

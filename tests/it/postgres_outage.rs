@@ -1,0 +1,175 @@
+//! A PostgreSQL server that goes away and comes back: look-ups and new late answers go on from memory, and what is in
+//! the database waits for it, so that no other process delivers it too.
+
+use std::net::SocketAddr;
+
+use jiff::SignedDuration;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::support::databases::Database;
+use crate::sqlite_recovery::{is_broken, is_whole};
+use crate::support::{Plan, plan, port};
+use crate::late_reply::is_owed;
+
+/// How long a lease lasts, and a little.
+const LEASE_IS_OVER: SignedDuration = SignedDuration::from_secs(16);
+
+/// The way to a server, which can be cut: who comes by it is refused then, and who has come is cut off.
+struct Cable {
+    from: SocketAddr,
+    to: SocketAddr,
+    carrying: JoinHandle<()>,
+}
+
+impl Cable {
+    /// Leads to the server of a database.
+    async fn to(database: &Database) -> Self {
+        let (_, behind) = database.address.rsplit_once('@').unwrap();
+        let to = behind.split('/').next().unwrap().parse().unwrap();
+        let listener = port().await;
+        Self {
+            from: listener.local_addr().unwrap(),
+            to,
+            carrying: tokio::spawn(carry(listener, to)),
+        }
+    }
+
+    /// The service, with this way to the database.
+    fn service(&self, database: &Database) -> Plan {
+        let address = database.address.replace(&self.to.to_string(), &self.from.to_string());
+        plan().late().forgetful().with("DATABASE_URL", address)
+    }
+
+    async fn is_cut(&mut self) {
+        self.carrying.abort();
+        let _ = (&mut self.carrying).await;
+    }
+
+    async fn is_mended(&mut self) {
+        let listener = TcpListener::bind(self.from).await.unwrap();
+        self.carrying = tokio::spawn(carry(listener, self.to));
+    }
+}
+
+async fn carry(listener: TcpListener, to: SocketAddr) {
+    let mut lines = JoinSet::new();
+    while let Ok((mut line, _)) = listener.accept().await {
+        lines.spawn(async move {
+            if let Ok(mut server) = TcpStream::connect(to).await {
+                // How a line ends is not this test's concern.
+                drop(copy_bidirectional(&mut line, &mut server).await);
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_delays_what_it_keeps_and_nothing_else() {
+    let database = Database::postgres().await;
+    let mut cable = Cable::to(&database).await;
+    cable
+        .service(&database)
+        .house(async |house| {
+            is_whole(house, 1).await;
+            let kept = is_owed(house).await;
+            cable.is_cut().await;
+            // Kapso answers both, and the one that is kept waits.
+            is_broken(house, "cannot be reached").await;
+            house.has_logged("\"handed_over\"", 1).await;
+            cable.is_mended().await;
+            is_whole(house, 2).await;
+            assert_eq!(house.slack.posts(), 1, "the one from memory");
+            house.passes(LEASE_IS_OVER);
+            house.later(kept).await;
+            house.has_stopped().await;
+            assert_eq!(house.slack.posts(), 2, "one post each");
+        })
+        .await;
+    assert_eq!(database.number("SELECT count(*) FROM kapso_slack_jobs").await, 0);
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_was_taken_while_the_server_was_away_is_not_posted_again() {
+    let database = Database::postgres().await;
+    let mut cable = Cable::to(&database).await;
+    cable
+        .service(&database)
+        .house(async |house| {
+            is_whole(house, 1).await;
+            let exchange = is_owed(house).await;
+            house.slack.keeps_waiting(true);
+            house.kapso.release();
+            house.later(exchange).await;
+            cable.is_cut().await;
+            house.slack.keeps_waiting(false);
+            house.has_noted(1).await;
+            house.has_logged("the store does not work", 1).await;
+            cable.is_mended().await;
+            is_whole(house, 2).await;
+            house.has_stopped().await;
+            assert_eq!(house.slack.posts(), 1);
+        })
+        .await;
+    let left = database.number("SELECT count(*) FROM kapso_slack_jobs").await;
+    assert_eq!(left, 0, "so nobody will");
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn connections_that_are_killed_cost_nothing() {
+    let database = Database::postgres().await;
+    let plan = plan().late().with("DATABASE_URL", &database.address);
+    plan.house(async |house| {
+        is_whole(house, 1).await;
+        let exchange = is_owed(house).await;
+        database
+            .run(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE pid <> pg_backend_pid() AND application_name = current_schema()",
+            )
+            .await;
+        house.kapso.release();
+        house.later(exchange).await;
+        assert_eq!(house.has_noted(1).await[0]["answer"], "late");
+        house.has_stopped().await;
+        assert_eq!(house.slack.posts(), 1);
+    })
+    .await;
+    assert_eq!(database.number("SELECT count(*) FROM kapso_slack_jobs").await, 0);
+    database.drop().await;
+}
+
+/// Such as one that has become another's replica.
+#[tokio::test]
+async fn a_server_that_becomes_read_only_may_be_written_to_later() {
+    let database = Database::postgres().await;
+    let name = format!("it_role_{:016x}", fastrand::u64(..));
+    database
+        .run(format!("CREATE ROLE {name} LOGIN SUPERUSER PASSWORD 'x'"))
+        .await;
+    let (_, behind) = database.address.split_once('@').unwrap();
+    let address = format!("postgres://{name}:x@{behind}");
+    let becomes = async |read_only: &str| {
+        let settings = format!("ALTER ROLE {name} SET default_transaction_read_only = {read_only}");
+        database.run(settings).await;
+        let sessions = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{name}'");
+        database.run(sessions).await;
+    };
+    plan()
+        .late()
+        .forgetful()
+        .with("DATABASE_URL", address)
+        .house(async |house| {
+            is_whole(house, 1).await;
+            becomes("on").await;
+            is_broken(house, "is read-only").await;
+            becomes("off").await;
+            is_whole(house, 2).await;
+        })
+        .await;
+    database.run(format!("DROP OWNED BY {name}; DROP ROLE {name}")).await;
+    database.drop().await;
+}

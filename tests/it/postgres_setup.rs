@@ -1,0 +1,78 @@
+//! A PostgreSQL server is set up by all who start at once, and what is wrong with one is said.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use kapso_slack::jobs::{Store, StoreError};
+use tokio::time::timeout;
+
+use crate::support::databases::{Database, at, late, postgres_url};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn a_server_that_is_not_there_or_does_not_take_us_is_said() {
+    let server = postgres_url();
+    let (_, behind) = server.rsplit_once('@').unwrap();
+    let rows = [
+        (
+            "postgres://kapso:x@127.0.0.1:1/postgres".to_owned(),
+            "cannot be reached",
+        ),
+        (format!("postgres://kapso:wrong@{behind}"), "refused"),
+        (server.replace("/postgres?", "/missing?"), "refused"),
+    ];
+    for (url, says) in rows {
+        let url = url.parse().unwrap();
+        let opening = Store::open(&url);
+        let error = timeout(PATIENCE, opening)
+            .await
+            .expect("it does not hang")
+            .map(drop)
+            .unwrap_err();
+        assert!(error.to_string().contains(says), "{says}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_drops_its_connections_and_tables_is_survived() {
+    let database = Database::postgres().await;
+    let store = database.open().await;
+    store.add(&late(0), None).await.unwrap();
+    database
+        .run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE pid <> pg_backend_pid() AND application_name = current_schema()",
+        )
+        .await;
+    assert_eq!(store.owed(at(0)).await.unwrap().late.count, 1);
+    database.run("DROP TABLE kapso_slack_jobs").await;
+    let error = store.owed(at(0)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Other(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_insists_on_tls_is_reached() {
+    let database = Database::postgres_over_tls().await;
+    let store = database.open().await;
+    store.add(&late(0), None).await.unwrap();
+    let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+                     WHERE ssl AND application_name = current_schema() AND pid <> pg_backend_pid()";
+    assert_eq!(database.number(encrypted).await, 5, "every connection");
+}
+
+#[tokio::test]
+async fn processes_that_start_at_once_set_one_server_up_together() {
+    let database = Database::postgres().await;
+    let opening = (0..8).map(|_| Store::open(&database.url));
+    for store in join_all(opening).await {
+        store.unwrap().add(&late(0), None).await.unwrap();
+    }
+    assert_eq!(database.number("SELECT count(*) FROM kapso_slack_jobs").await, 8);
+    assert_eq!(
+        database
+            .number("SELECT sum(version)::bigint FROM kapso_slack_schema")
+            .await,
+        1
+    );
+}

@@ -1,0 +1,342 @@
+//! "Show QR code": the activation link for the tester's phone, in a message of its own that a failed picture never
+//! costs.
+
+use http::StatusCode;
+use insta::assert_snapshot;
+use kapso_slack::demo::rules::buttons;
+use kapso_slack::demo::{Posted, plain};
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::refresh_button::{is_told_beside, shared};
+use crate::support::{TestApp, ID, Plan, SECRET, plan, port};
+use crate::support::raw_request::Reply;
+use crate::support::qr_scanner::Picture;
+use crate::support::wire::{Script, Wire};
+
+const LINK: &str = "https://wa.me/12345678901?text=ABC123";
+const MISSING: &str = "A picture is missing here, because Slack could not fetch it";
+
+/// A house that Slack reaches, in which every look-up sees the session as it is now.
+pub fn reachable() -> Plan {
+    plan().reachable().forgetful()
+}
+
+/// The address of the picture in a message, if there is one.
+pub fn picture(message: &Value) -> Option<Url> {
+    let blocks = message["blocks"].as_array().unwrap();
+    let image = blocks.iter().find(|block| block["type"] == "image")?;
+    Some(image["image_url"].as_str().unwrap().parse().unwrap())
+}
+
+/// Looks the documented session up and presses "Show QR code".
+pub async fn shows_qr_code(house: &TestApp) -> Posted {
+    let card = house.types(&format!("/sandbox {ID}")).await;
+    house.presses(&card, "qr").await
+}
+
+fn has_button(card: &Value) -> bool {
+    buttons(card).any(|button| button["action_id"] == "qr")
+}
+
+#[tokio::test]
+async fn the_message_has_the_code_and_the_link_as_text_and_the_card_stands() {
+    reachable()
+        .house(async |house| {
+            let card = house.types(&format!("/sandbox {ID}")).await;
+            let labels: Vec<_> = buttons(&card.message).map(|button| &button["text"]["text"]).collect();
+            let all = [
+                "Activate in WhatsApp",
+                "Show QR code",
+                "Refresh",
+                "Tell me when it is active",
+                "Share in channel",
+            ];
+            assert_eq!(labels, all);
+            let answer = house.presses(&card, "qr").await;
+            is_told_beside(house, &card, &answer, LINK);
+            assert_snapshot!(plain::text(&answer.message), @"
+            Open this link on the tester's phone and send the message it holds: https://wa.me/12345678901?text=ABC123
+            Or scan this code with the phone's camera.
+            [ picture: QR code that opens WhatsApp with the message that activates this sandbox session ]
+            Session 123e4567-e89b-12d3-a456-426614174000
+            ");
+            assert_snapshot!(answer.message["text"].as_str().unwrap(), @"The sandbox session of +12345678901 with the agent Customer Support Agent is waiting for activation. It expires at 2026-11-24 10:00 UTC, in 24 hours. Activate it: <https://wa.me/12345678901?text=ABC123>");
+
+            let address = picture(&answer.message).expect("there is a picture");
+            assert_eq!(address.origin(), house.app_url.origin());
+            assert!(!address.as_str().contains("ABC123"), "{address}");
+            let png = house.http.get(address).send().await.unwrap().bytes().await.unwrap();
+            assert_eq!(Picture::of(&png).scan(), [LINK]);
+            let line = &house.has_noted(2).await[1];
+            assert_eq!((&line["verb"], &line["outcome"]), (&json!("qr"), &json!("qr")));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn the_code_of_a_shared_card_is_for_the_presser_alone_and_keeps_the_phone_masked() {
+    reachable()
+        .house(async |house| {
+            let earlier = shared(house, &format!("v1:{ID}:U0SHARER00"));
+            let card = house.presses(&earlier, "refresh").await;
+            let value = buttons(&card.message)
+                .find(|button| button["action_id"] == "qr")
+                .map(|button| button["value"].clone());
+            assert_eq!(value, Some(format!("v1:{ID}:U0SHARER00").into()));
+            let answer = house.presses(&card, "qr").await;
+            is_told_beside(house, &card, &answer, LINK);
+            let text = answer.message["text"].as_str().unwrap();
+            assert!(text.starts_with("The sandbox session of •••• 8901 with"), "{text}");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn only_a_card_with_something_to_scan_has_the_button() {
+    let long = |length: usize| format!("https://wa.me/{}", "1".repeat(length - 14));
+    let rows = [
+        ("pending", "status", json!("pending_activation"), true),
+        ("active", "status", json!("active"), false),
+        ("expired", "status", json!("expired"), false),
+        ("superseded", "status", json!("superseded"), false),
+        ("of a new status", "status", json!("paused_by_operator"), false),
+        ("without a link", "activation_link", json!(null), false),
+        (
+            "with another link",
+            "activation_link",
+            json!("https://evil.example/"),
+            false,
+        ),
+        ("with a long link", "activation_link", json!(long(500)), true),
+        ("with a link too long", "activation_link", json!(long(501)), false),
+    ];
+    reachable()
+        .house(async |house| {
+            for (what, field, value, has) in rows {
+                house.kapso.add(ID);
+                house.kapso.set(ID, field, value);
+                let card = house.types(&format!("/sandbox {ID}")).await;
+                assert_eq!(has_button(&card.message), has, "a session {what}");
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_card_that_is_out_of_date_becomes_what_the_session_is_now() {
+    reachable()
+        .house(async |house| {
+            let own = house.types(&format!("/sandbox {ID}")).await;
+            let earlier = shared(house, &format!("v1:{ID}:U0SHARER00"));
+            let shared = house.presses(&earlier, "refresh").await;
+            house.kapso.activate(ID);
+            for card in [own, shared] {
+                let now = house.presses(&card, "qr").await;
+                assert_eq!(now.id, card.id, "the card is replaced");
+                assert_eq!(now.message["response_type"], card.message["response_type"]);
+                assert!(plain::text(&now.message).contains("🟢 Active"), "{now:?}");
+                assert_eq!(picture(&now.message), None);
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_looked_up_is_told_beside_the_card() {
+    reachable()
+        .house(async |house| {
+            let card = house.types(&format!("/sandbox {ID}")).await;
+            for (status, words) in [
+                (401, "Kapso refused this app's key"),
+                (404, "Kapso answered in a way this app does not know"),
+                (429, "Kapso is limiting this app's requests"),
+            ] {
+                house.kapso_answers(status, "{}");
+                let answer = house.presses(&card, "qr").await;
+                is_told_beside(house, &card, &answer, words);
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn who_may_not_use_the_app_gets_no_code() {
+    reachable()
+        .with("ALLOWED_USERS", "U2147483697")
+        .house(async |house| {
+            let card = house.types(&format!("/sandbox {ID}")).await;
+            let asked = house.kapso.requests();
+            house.person.user = "U0OTHER".to_owned();
+            let answer = house.presses(&card, "qr").await;
+            is_told_beside(house, &card, &answer, "You cannot use this here.");
+            assert_eq!(house.kapso.requests(), asked);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn without_a_public_address_there_is_no_button_and_help_says_why() {
+    const WHY: &str = "There are no QR codes here";
+    plan()
+        .house(async |house| {
+            let card = house.types(&format!("/sandbox {ID}")).await;
+            assert!(!has_button(&card.message), "{card:?}");
+            let help = house.reads("/sandbox help").await;
+            assert!(help.contains(WHY) && help.contains("PUBLIC_URL"), "{help}");
+            // A card of before, when there was an address.
+            let old = house
+                .slack
+                .presses_with(&house.app_url, &house.person, &card, "qr", format!("v1:{ID}").into());
+            let sent = old.await;
+            let answer = house.later(sent.exchange).await;
+            is_told_beside(house, &card, &answer, LINK);
+            assert_eq!(picture(&answer.message), None);
+        })
+        .await;
+    reachable()
+        .house(async |house| {
+            let help = house.reads("/sandbox help").await;
+            assert!(!help.contains(WHY), "{help}");
+        })
+        .await;
+}
+
+/// `PUBLIC_URL` leads to nobody, or to somebody else: Slack cannot fetch the picture, and refuses the message with it.
+#[tokio::test]
+async fn a_picture_that_slack_cannot_fetch_costs_nothing_but_itself() {
+    let closed = port().await.local_addr().unwrap();
+    let other = Wire::start().await;
+    other.says(Script::answer("200 OK\ncontent-type: text/html", "<html>"));
+    let elsewhere = other.url.join("/behind/a/path/").unwrap();
+    let mut texts = Vec::new();
+    for (public_url, path) in [
+        (format!("http://{closed}"), "/qr/"),
+        (elsewhere.to_string(), "/behind/a/path/qr/"),
+    ] {
+        plan()
+            .with("PUBLIC_URL", public_url.as_str())
+            .house(async |house| {
+                let card = house.types(&format!("/sandbox {ID}")).await;
+                let answer = house.presses(&card, "qr").await;
+                is_told_beside(house, &card, &answer, LINK);
+                assert_eq!(picture(&answer.message), None);
+                texts.push(plain::text(&answer.message));
+                assert_eq!(house.slack.posts(), 2, "{public_url}");
+                let line = &house.has_noted(2).await[1];
+                assert_eq!((&line["answer"], &line["lost"]), (&json!("late"), &Value::Null));
+                let refused = house.slack.exchange(answer.exchange).unwrap().answers[1].clone();
+                let address = picture(&refused.body).unwrap();
+                assert!(address.as_str().starts_with(&public_url), "{address}");
+                assert!(address.path().starts_with(path), "{address}");
+                let warned = house.log_lines();
+                let warned = warned.iter().find(|line| line["level"] == "WARN").unwrap();
+                assert_eq!(warned["request_id"], line["request_id"]);
+                assert!(warned["lost"].as_str().unwrap().contains("400"), "{warned}");
+            })
+            .await;
+    }
+    assert_snapshot!(texts[0], @"
+    Open this link on the tester's phone and send the message it holds: https://wa.me/12345678901?text=ABC123
+    A picture is missing here, because Slack could not fetch it: QR code that opens WhatsApp with the message that activates this sandbox session. Please tell whoever runs this app.
+    Session 123e4567-e89b-12d3-a456-426614174000
+    ");
+    assert_eq!(texts[0], texts[1]);
+}
+
+#[tokio::test]
+async fn an_address_longer_than_slack_takes_is_not_sent() {
+    plan()
+        .with("PUBLIC_URL", format!("http://127.0.0.1/{}", "x".repeat(2_900)))
+        .house(async |house| {
+            let answer = shows_qr_code(house).await.message;
+            assert_eq!(picture(&answer), None);
+            assert!(plain::text(&answer).contains(LINK), "{answer}");
+            assert_eq!(house.slack.posts(), 1, "nothing was refused");
+        })
+        .await;
+}
+
+/// What Slack answers to the posts, how the last message then looks, and what is left of the `response_url`.
+#[tokio::test]
+async fn a_refusal_is_answered_without_the_picture_as_long_as_slack_takes_posts() {
+    let rows: [(&[u16], Option<bool>); 9] = [
+        (&[], Some(true)),
+        (&[404], Some(false)),
+        (&[413], Some(false)),
+        (&[500], Some(false)),
+        (&[500, 500], Some(false)),
+        (&[500, 500, 500], Some(false)),
+        (&[400, 400], None),
+        (&[500, 400], None),
+        (&[500, 500, 500, 500], None),
+    ];
+    for (refusals, has_picture) in rows {
+        reachable()
+            .house(async |house| {
+                let card = house.types(&format!("/sandbox {ID}")).await;
+                for status in refusals {
+                    house.slack.refuse_next(StatusCode::from_u16(*status).unwrap(), None);
+                }
+                let press = house.slack.presses(&house.app_url, &house.person, &card, "qr");
+                let sent = press.await;
+                let line = &house.has_noted(2).await[1];
+                if let Some(has) = has_picture {
+                    let answer = house.later(sent.exchange).await.message;
+                    assert_eq!(picture(&answer).is_some(), has, "{refusals:?}");
+                    assert_eq!(answer.to_string().contains(MISSING), !has, "{refusals:?}");
+                    assert_eq!(line["answer"], "late", "{refusals:?}");
+                    assert_eq!(house.slack.posts(), refusals.len() + 1, "{refusals:?}");
+                } else {
+                    assert_eq!(line["answer"], "lost", "{refusals:?}");
+                    assert_eq!(house.slack.posts(), refusals.len(), "{refusals:?}");
+                }
+            })
+            .await;
+    }
+}
+
+/// A message without a picture is refused once and for all, see `letterbox.rs`; with one, Slack may say it in a 200.
+#[tokio::test]
+async fn slack_can_refuse_a_picture_with_a_200() {
+    let letterbox = Wire::start().await;
+    letterbox.says_next(Script::answer("200 OK", r#"{"ok":false,"error":"invalid_blocks"}"#));
+    letterbox.says(Script::answer("200 OK", "ok"));
+    reachable()
+        .with("SLACK_RESPONSE_HOSTS", letterbox.origin())
+        .house(async |house| {
+            let payload = json!({
+                "type": "block_actions",
+                "response_url": letterbox.url.join("/actions/1").unwrap().as_str(),
+                "actions": [{"action_id": "qr", "value": format!("v1:{ID}")}],
+            });
+            let form = form_urlencoded::Serializer::new(String::new())
+                .append_pair("payload", &payload.to_string())
+                .finish();
+            let Reply { status, .. } = house.answers(&house.slack_sends("/slack/interactions", form)).await;
+            assert_eq!(status, 200);
+            let line = house.has_noted(1).await.remove(0);
+            assert_eq!(line["answer"], "late");
+            let posts = letterbox.requests();
+            let has_picture: Vec<_> = posts.iter().map(|post| post.contains("image_url")).collect();
+            assert_eq!(has_picture, [true, false], "{posts:?}");
+            assert!(posts[1].contains(MISSING), "{posts:?}");
+        })
+        .await;
+}
+
+/// Whoever reads the log could fetch the picture for as long as its address is good.
+#[tokio::test]
+async fn no_address_of_a_picture_is_in_the_log() {
+    reachable()
+        .house(async |house| {
+            let answer = shows_qr_code(house).await;
+            let address = picture(&answer.message).unwrap();
+            let (_, signature) = address.as_str().rsplit_once('=').unwrap();
+            house.has_noted(2).await;
+            let log = format!("{:?}", house.log_lines());
+            assert!(!log.contains(signature), "{log}");
+            assert!(!format!("{:?}", kapso_slack::qr::Addresses::new(address, &[SECRET.into()])).contains(SECRET));
+        })
+        .await;
+}

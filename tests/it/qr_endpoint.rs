@@ -1,0 +1,353 @@
+//! `GET /qr/{id}.png`: the picture for whoever has an address that this app has made, for ten minutes, and for nobody
+//! else.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use jiff::SignedDuration;
+use kapso_slack::demo::Fault;
+use kapso_slack::kapso::SessionId;
+use kapso_slack::qr::Addresses;
+use reqwest::{Method, Response, StatusCode};
+use url::Url;
+
+use crate::signature_forgery::SECOND;
+use crate::support::{TestApp, ID, SECRET, plan};
+use crate::support::raw_request::RawRequest;
+use crate::qr_button::{picture, reachable, shows_qr_code};
+use crate::support::qr_scanner::Picture;
+
+const NOT_OURS: &str = "There is no QR code here: its address was not made by this app, or was changed.\n";
+const OVER: &str = "There is no QR code here: its address was good for 10 minutes, and they are over.\n";
+
+/// The address of a session's picture, as the app with this secret makes it now.
+fn address(house: &TestApp, secret: &str, id: &str) -> Url {
+    let addresses = Addresses::new(house.app_url.clone(), &[secret.into()]);
+    addresses.address(&SessionId::parse(id).unwrap(), house.now()).unwrap()
+}
+
+async fn fetched(house: &TestApp, address: Url) -> Response {
+    house.http.get(address).send().await.unwrap()
+}
+
+/// Asks for a path and query as they stand, which no URL library would let through.
+async fn answered(house: &TestApp, path: &str) -> (u16, String) {
+    let mut knock = RawRequest::unsigned(path, "");
+    knock.method = "GET";
+    let reply = house.answers(&knock).await;
+    (reply.status, reply.body)
+}
+
+/// What a forger makes of the path and query of a genuine address.
+type Forgery = (&'static str, fn(&str) -> String);
+
+const FORGERIES: &[Forgery] = &[
+    ("no query", |it| it.split('?').next().unwrap().to_owned()),
+    ("an empty query", |it| format!("{}?", it.split('?').next().unwrap())),
+    ("no signature", |it| it.split("&signature").next().unwrap().to_owned()),
+    ("an empty signature", |it| {
+        format!("{}=", it.rsplit_once('=').unwrap().0)
+    }),
+    ("no time", |it| it.replacen("until=", "", 1)),
+    ("an empty time", |it| with_time(it, "")),
+    ("another id", |it| it.replacen(ID, "other", 1)),
+    ("an id in capitals", |it| it.replacen(ID, &ID.to_uppercase(), 1)),
+    ("no id", |it| it.replacen(ID, "", 1)),
+    ("no .png", |it| it.replacen(".png", "", 1)),
+    ("another .png", |it| it.replacen(".png", ".PNG", 1)),
+    ("twice .png", |it| it.replacen(".png", ".png.png", 1)),
+    ("a dot, encoded", |it| it.replacen(".png", "%2epng", 1)),
+    ("a letter, encoded", |it| it.replacen("/qr/1", "/qr/%31", 1)),
+    ("a path in the id", |it| it.replacen(ID, &format!("..%2f{ID}"), 1)),
+    ("a path behind the id", |it| it.replacen(".png", "%2f..png", 1)),
+    ("a NUL in the id", |it| it.replacen(".png", "%00.png", 1)),
+    ("no UTF-8 in the id", |it| it.replacen(".png", "%ff.png", 1)),
+    ("a second later", |it| with_time(it, &later(it, 1))),
+    ("a second earlier", |it| with_time(it, &later(it, -1))),
+    ("a zero before the time", |it| it.replacen("until=", "until=0", 1)),
+    ("a plus before the time", |it| it.replacen("until=", "until=+", 1)),
+    ("a space before the time", |it| it.replacen("until=", "until=%20", 1)),
+    ("a negative time", |it| it.replacen("until=", "until=-", 1)),
+    ("a time in the past", |it| with_time(it, "0")),
+    ("an enormous time", |it| with_time(it, "99999999999999999999999999")),
+    ("the last time of all", |it| with_time(it, "9223372036854775807")),
+    ("a time of words", |it| with_time(it, "tomorrow")),
+    ("a signature cut by one", |it| it[..it.len() - 1].to_owned()),
+    ("a signature cut by half", |it| it[..it.len() - 32].to_owned()),
+    ("a signature longer by one", |it| format!("{it}0")),
+    ("a signature longer by two", |it| format!("{it}00")),
+    ("a signature of zeros", |it| {
+        format!("{}={}", it.rsplit_once('=').unwrap().0, "0".repeat(64))
+    }),
+    ("a signature that is no hex", |it| {
+        format!("{}={}", it.rsplit_once('=').unwrap().0, "z".repeat(64))
+    }),
+    ("a signature in capitals", |it| {
+        let (before, signature) = it.rsplit_once('=').unwrap();
+        format!("{before}={}", signature.to_uppercase())
+    }),
+    ("Slack's own prefix", |it| it.replacen("signature=", "signature=v0=", 1)),
+    ("the time twice", |it| it.replacen("until=", "until=1&until=", 1)),
+    ("the time twice, at the end", |it| format!("{it}&until=9999999999")),
+    ("the signature twice", |it| format!("{it}&signature=00")),
+    ("the other way round", |it| {
+        let (file, query) = it.split_once('?').unwrap();
+        let (until, signature) = query.split_once('&').unwrap();
+        format!("{file}?{signature}&{until}")
+    }),
+    ("a parameter more", |it| format!("{it}&id=other")),
+    ("a parameter before", |it| it.replacen('?', "?id=other&", 1)),
+    ("names in capitals", |it| it.replacen("until=", "UNTIL=", 1)),
+    ("an ampersand, escaped", |it| it.replacen('&', "&amp;", 1)),
+];
+
+fn with_time(address: &str, time: &str) -> String {
+    let (before, rest) = address.split_once("until=").unwrap();
+    let (_, after) = rest.split_once('&').unwrap();
+    format!("{before}until={time}&{after}")
+}
+
+fn later(address: &str, seconds: i64) -> String {
+    let (_, rest) = address.split_once("until=").unwrap();
+    let (time, _) = rest.split_once('&').unwrap();
+    (time.parse::<i64>().unwrap() + seconds).to_string()
+}
+
+#[tokio::test]
+async fn a_forged_address_is_refused_in_the_same_words_whatever_is_wrong_with_it() {
+    reachable()
+        .house(async |house| {
+            house.kapso.add("other");
+            let genuine = address(house, SECRET, ID);
+            let genuine = format!("{}?{}", genuine.path(), genuine.query().unwrap());
+            for (what, forge) in FORGERIES {
+                let forged = forge(&genuine);
+                assert_ne!(forged, genuine, "{what}: nothing was forged");
+                assert_eq!(
+                    answered(house, &forged).await,
+                    (403, NOT_OURS.to_owned()),
+                    "{what}: {forged}"
+                );
+            }
+            let other_secret = address(house, SECOND, ID);
+            let answer = fetched(house, other_secret).await;
+            assert_eq!(answer.status(), StatusCode::FORBIDDEN, "another secret");
+            assert!(house.kapso.requests().is_empty(), "Kapso was asked");
+            let metrics = house.metrics().await;
+            let refused = FORGERIES.len() + 1;
+            let line = format!("kapso_slack_refused_requests_total{{status=\"403\"}} {refused}\n");
+            assert!(metrics.contains(&line), "{metrics}");
+            let png = house
+                .http
+                .get(house.app_url.join(&genuine).unwrap())
+                .send()
+                .await
+                .unwrap();
+            assert_eq!(png.status(), StatusCode::OK, "the genuine one is good");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn without_a_public_address_no_address_is_ours() {
+    plan()
+        .house(async |house| {
+            let answer = fetched(house, address(house, SECRET, ID)).await;
+            assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+            assert!(house.kapso.requests().is_empty());
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_address_is_good_for_ten_minutes() {
+    reachable()
+        .house(async |house| {
+            let address = address(house, SECRET, ID);
+            for (passes, left) in [(0, 600), (1, 599), (598, 1)] {
+                house.passes(SignedDuration::from_secs(passes));
+                let answer = fetched(house, address.clone()).await;
+                assert_eq!(answer.status(), StatusCode::OK, "{left} s before the end");
+                assert_eq!(answer.headers()["cache-control"], format!("private, max-age={left}"));
+            }
+            let asked = house.kapso.requests();
+            for passes in [1, 1, 86_400] {
+                house.passes(SignedDuration::from_secs(passes));
+                let answer = fetched(house, address.clone()).await;
+                assert_eq!(answer.status(), StatusCode::GONE);
+                assert_eq!(answer.headers()["cache-control"], "no-store");
+                assert_eq!(answer.text().await.unwrap(), OVER);
+            }
+            assert_eq!(house.kapso.requests(), asked, "nobody asks for what is over");
+            // A clock that went back makes it no better than new.
+            house.passes(SignedDuration::from_hours(-48));
+            let answer = fetched(house, address).await;
+            assert_eq!(answer.headers()["cache-control"], "private, max-age=600");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn while_the_secret_rotates_the_addresses_of_both_are_good() {
+    for (secrets, old, new) in [
+        (format!("{SECRET},{SECOND}"), StatusCode::OK, StatusCode::OK),
+        (SECRET.to_owned(), StatusCode::OK, StatusCode::FORBIDDEN),
+    ] {
+        reachable()
+            .with("SLACK_SIGNING_SECRET", secrets.as_str())
+            .house(async |house| {
+                for (secret, status) in [(SECRET, old), (SECOND, new)] {
+                    let answer = fetched(house, address(house, secret, ID)).await;
+                    assert_eq!(answer.status(), status, "{secret} under {secrets}");
+                }
+                let made = picture(&shows_qr_code(house).await.message).unwrap();
+                assert_eq!(made, address(house, SECRET, ID), "the first signs");
+            })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn the_picture_is_a_png_that_nothing_takes_for_anything_else() {
+    reachable()
+        .house(async |house| {
+            let address = address(house, SECRET, ID);
+            let answer = fetched(house, address.clone()).await;
+            let head = answer.headers().clone();
+            assert_eq!(head["content-type"], "image/png");
+            assert_eq!(head["x-content-type-options"], "nosniff");
+            let png = answer.bytes().await.unwrap();
+            let picture = Picture::of(&png);
+            assert_eq!(picture.scan(), ["https://wa.me/12345678901?text=ABC123"]);
+            assert!(png.len() < 1_000, "{} bytes", png.len());
+
+            let answer = house.http.head(address.clone()).send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK);
+            assert_eq!(answer.headers()["content-length"], png.len().to_string());
+            assert_eq!(answer.headers()["content-type"], "image/png");
+            assert_eq!(answer.bytes().await.unwrap().len(), 0);
+            for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
+                let answer = house
+                    .http
+                    .request(method.clone(), address.clone())
+                    .send()
+                    .await
+                    .unwrap();
+                assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{method}");
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_session_without_a_code_has_no_picture() {
+    reachable()
+        .house(async |house| {
+            let long = format!("https://wa.me/{}", "1".repeat(487));
+            for (field, value) in [
+                ("status", "active".into()),
+                ("status", "expired".into()),
+                ("status", "superseded".into()),
+                ("status", "paused_by_operator".into()),
+                ("activation_link", serde_json::Value::Null),
+                ("activation_link", "https://evil.example/".into()),
+                ("activation_link", long.into()),
+            ] {
+                house.kapso.add(ID);
+                house.kapso.set(ID, field, value.clone());
+                let answer = fetched(house, address(house, SECRET, ID)).await;
+                assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{field} {value}");
+                let words = answer.text().await.unwrap();
+                assert!(
+                    words.contains("does not wait for its activation, or has no link"),
+                    "{words}"
+                );
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_session_that_is_gone_has_no_picture() {
+    reachable()
+        .house(async |house| {
+            house.kapso.delete(ID);
+            let answer = fetched(house, address(house, SECRET, ID)).await;
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+            let words = answer.text().await.unwrap();
+            assert!(words.contains("does not wait for its activation"), "{words}");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_is_kept_for_people_is_not_spent_on_pictures() {
+    plan()
+        .reachable()
+        .house(async |house| {
+            house.kapso.set_limit(100);
+            for number in 0..80 {
+                house.kapso.add(&format!("session-{number}"));
+                house.types(&format!("/sandbox session-{number}")).await;
+            }
+            let answer = fetched(house, address(house, SECRET, ID)).await;
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+            let card = house.reads(&format!("/sandbox {ID}")).await;
+            assert!(card.contains("Waiting for activation"), "{card}");
+            let answer = fetched(house, address(house, SECRET, ID)).await;
+            assert_eq!(answer.status(), StatusCode::OK, "what was just looked up costs nothing");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_fault_of_kapsos_is_a_status_without_kapsos_words() {
+    let plan = reachable().set(|settings| settings.timing.kapso.total = Duration::from_secs(5));
+    plan.house(async |house| {
+        for (fault, status) in [
+            ("404 zebra", 502),
+            ("401 zebra", 502),
+            ("200 zebra", 502),
+            ("302 zebra", 502),
+            ("500 zebra", 504),
+            ("429 zebra", 503),
+        ] {
+            let (code, body) = fault.split_once(' ').unwrap();
+            let code = StatusCode::from_u16(code.parse().unwrap()).unwrap();
+            house.kapso.fail(Some(Fault::answer(code, body)));
+            let answer = fetched(house, address(house, SECRET, ID)).await;
+            assert_eq!(answer.status().as_u16(), status, "{fault}");
+            assert_eq!(answer.headers()["cache-control"], "no-store", "{fault}");
+            let words = answer.text().await.unwrap();
+            assert!(words.contains("the session cannot be looked up"), "{fault}: {words}");
+            assert!(!words.contains("zebra"), "{fault}: {words}");
+            let lines = house.log_lines();
+            let line = lines.iter().rfind(|line| line["message"] == "could not show a QR code");
+            assert_eq!(line.unwrap()["status"], status, "{fault}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pictures_cost_kapso_no_more_than_look_ups() {
+    plan()
+        .reachable()
+        .house(async |house| {
+            let answer = shows_qr_code(house).await;
+            let address = picture(&answer.message).unwrap();
+            assert_eq!(fetched(house, address.clone()).await.status(), StatusCode::OK);
+            assert_eq!(house.kapso.requests().len(), 1, "the look-up is remembered");
+            house.passes(SignedDuration::from_secs(6));
+            house.kapso.fail_next(Fault::Hold);
+            let fetching = join_all((0..50).map(|_| fetched(house, address.clone())));
+            let released = async {
+                house.kapso.has_been_asked(2).await;
+                house.kapso.release();
+            };
+            let (answers, ()) = tokio::join!(fetching, released);
+            assert!(answers.iter().all(|answer| answer.status() == StatusCode::OK));
+            assert_eq!(house.kapso.requests().len(), 2, "those who ask at once share a request");
+        })
+        .await;
+}

@@ -1,0 +1,117 @@
+//! Kapso's limit is never burnt, and people come before watches: a minute of simulated time, as busy as can be.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use jiff::SignedDuration;
+use kapso_slack::demo::plain;
+
+use crate::support::{TestApp, plan};
+
+const STEP: SignedDuration = SignedDuration::from_millis(100);
+const MINUTE: usize = 600;
+
+fn id(number: usize) -> String {
+    format!("session-{number:04}")
+}
+
+/// What came of a minute in which people typed as much as they do.
+#[derive(Debug, Default)]
+struct Minute {
+    shown: usize,
+    limited: usize,
+    /// Requests to Kapso, for people and for watches.
+    people: usize,
+    watches: usize,
+}
+
+/// Lends a house in which 60 sessions of 500 are watched by three people.
+async fn watched(limit: u32, test: impl AsyncFnOnce(&mut TestApp)) {
+    plan()
+        // Nobody waits for the limit to open: the clock stands still.
+        .set(|settings| settings.timing.kapso.patience = Duration::ZERO)
+        .house(async |house| {
+            house.has_a_store().await;
+            house.kapso.set_limit(limit);
+            for number in 0..500 {
+                house.kapso.add(&id(number));
+            }
+            for number in 0..60 {
+                house.person.user = format!("U{}", number / 20);
+                let confirmed = house.reads(&format!("/sandbox watch {}", id(number))).await;
+                assert!(confirmed.contains("you will hear here"), "{confirmed}");
+            }
+            // What that took is no matter of this minute.
+            house.passes(SignedDuration::from_secs(61));
+            test(house).await;
+        })
+        .await;
+}
+
+/// A minute passes, with so many look-ups in each tenth of a second.
+async fn minute(house: &TestApp, typed: usize) -> Minute {
+    let before = house.kapso.requests().len();
+    let mut minute = Minute::default();
+    for step in 0..MINUTE {
+        let commands = (0..typed).map(|number| format!("/sandbox {}", id((step * typed + number) % 500)));
+        let commands: Vec<_> = commands.collect();
+        for answer in join_all(commands.iter().map(|command| house.types(command))).await {
+            let text = plain::text(&answer.message);
+            if text.contains("Waiting for activation") {
+                minute.shown += 1;
+            } else {
+                assert!(text.starts_with("Kapso is limiting this app's requests."), "{text}");
+                minute.limited += 1;
+            }
+        }
+        house.passes(STEP);
+        if typed == 0 {
+            // Lets the service have its turn.
+            house.gets("/healthz").await;
+        }
+    }
+    for request in &house.kapso.requests()[before..] {
+        if request.contains("?page=") {
+            minute.watches += 1;
+        } else {
+            minute.people += 1;
+        }
+    }
+    minute
+}
+
+/// That Kapso never had to refuse anything is what FakeKapso would complain of when the house closes.
+#[tokio::test]
+#[expect(clippy::print_stdout, reason = "the figures are for the documents")]
+async fn ten_thousand_look_ups_and_sixty_watches_share_100_requests_a_minute() {
+    watched(100, async |house| {
+        let quiet = minute(house, 0).await;
+        println!("60 watches and nobody else: {quiet:?}");
+        assert!(
+            quiet.watches > 0 && quiet.watches <= 80,
+            "a fifth stays free: {quiet:?}"
+        );
+
+        let busy = minute(house, 17).await;
+        println!("60 watches and 10,200 look-ups of 500 ids: {busy:?}");
+        assert!(busy.people >= 20, "at least a fifth is for people: {busy:?}");
+        assert!(
+            busy.people + busy.watches <= 200,
+            "two windows of 60 s touch this minute: {busy:?}"
+        );
+        assert_eq!(busy.shown + busy.limited, 10_200, "everybody is answered");
+    })
+    .await;
+}
+
+#[tokio::test]
+#[expect(clippy::print_stdout, reason = "the figures are for the documents")]
+async fn a_larger_plan_is_followed_by_kapsos_own_word() {
+    watched(500, async |house| {
+        let minute = minute(house, 2).await;
+        println!("60 watches and 1,200 look-ups of 500 ids at 500 a minute: {minute:?}");
+        assert!(minute.people > 100, "more than the smallest plan allows: {minute:?}");
+        assert!(minute.people + minute.watches <= 500, "{minute:?}");
+    })
+    .await;
+}

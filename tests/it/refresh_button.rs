@@ -1,0 +1,181 @@
+//! Refresh: acknowledged at once, and answered in the card's place, or beside it where it fails.
+
+use http::StatusCode;
+use insta::assert_snapshot;
+use kapso_slack::demo::rules::buttons;
+use kapso_slack::demo::{Fault, Posted, plain};
+use serde_json::json;
+
+use crate::support::{TestApp, ID, house};
+
+const SHARER: &str = "U0SHARER00";
+
+#[tokio::test]
+async fn refresh_replaces_the_card_and_goes_past_what_is_remembered() {
+    house(async |house| {
+        let card = house.types(&format!("/sandbox {ID}")).await;
+        house.kapso.activate(ID);
+        let fresh = house.presses(&card, "refresh").await;
+        assert_eq!(fresh.id, card.id, "the card is replaced");
+        assert_eq!(fresh.message["response_type"], "ephemeral");
+        assert_eq!(fresh.message["replace_original"], true);
+        assert!(
+            fresh.message["text"].as_str().unwrap().contains("is active"),
+            "{fresh:?}"
+        );
+
+        house.kapso.expire(ID);
+        let fresher = house.presses(&fresh, "refresh").await;
+        assert_eq!(fresher.id, card.id, "the fresh card is replaced as well");
+        assert!(
+            fresher.message["text"].as_str().unwrap().contains("has expired"),
+            "{fresher:?}"
+        );
+        assert_eq!(house.kapso.requests().len(), 3);
+
+        let typed = house.reads(&format!("/sandbox {ID}")).await;
+        assert!(
+            typed.contains("Expired"),
+            "what a press has brought is remembered: {typed}"
+        );
+        assert_eq!(house.kapso.requests().len(), 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_press_is_acknowledged_at_once_however_long_kapso_takes() {
+    house(async |house| {
+        let card = house.types(&format!("/sandbox {ID}")).await;
+        house.kapso.fail_next(Fault::Hold);
+        let sent = house
+            .slack
+            .presses(&house.app_url, &house.person, &card, "refresh")
+            .await;
+        assert_eq!(sent.status, Some(StatusCode::OK));
+        house.kapso.has_been_asked(2).await;
+        assert_eq!(house.slack.conversation().len(), 1, "nothing is said meanwhile");
+        house.kapso.release();
+        assert_eq!(house.later(sent.exchange).await.id, card.id);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_shared_card_is_redrawn_for_everybody_masked_and_with_its_sharer() {
+    house(async |house| {
+        let shared = shared(house, &format!("v1:{ID}:{SHARER}"));
+        house.kapso.activate(ID);
+        let fresh = house.presses(&shared, "refresh").await;
+        assert_eq!(fresh.id, shared.id, "the card is replaced");
+        assert!(fresh.in_channel);
+        assert_eq!(fresh.message["response_type"], "in_channel");
+        assert_eq!(fresh.message["replace_original"], true);
+        assert_snapshot!(plain::text(&fresh.message), @"
+        WHATSAPP SANDBOX SESSION
+        🟢 Active
+        Messages from this phone to the sandbox number reach the agent.
+        Agent: Customer Support Agent
+        Phone: •••• 8901
+        Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
+        [ Refresh ]
+        Session 123e4567-e89b-12d3-a456-426614174000 · shared by @U0SHARER00
+        ");
+        assert_snapshot!(fresh.message["text"].as_str().unwrap(), @"The sandbox session of •••• 8901 with the agent Customer Support Agent is active. It expires at 2026-11-24 10:00 UTC, in 24 hours.");
+        assert!(
+            !fresh.message.to_string().contains("1234567"),
+            "the phone is masked: {fresh:?}"
+        );
+        let small_print = fresh.message["blocks"].as_array().unwrap().last().unwrap();
+        assert_eq!(
+            small_print["elements"][0]["text"],
+            format!("Session `{ID}` · shared by <@{SHARER}>")
+        );
+
+        let again = house.presses(&fresh, "refresh").await;
+        assert_eq!(again.message, fresh.message, "the card keeps who shared it");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_shared_card_without_a_sharer_names_nobody() {
+    house(async |house| {
+        let shared = shared(house, &format!("v1:{ID}"));
+        let fresh = house.presses(&shared, "refresh").await;
+        assert_eq!(fresh.id, shared.id);
+        let card = plain::text(&fresh.message);
+        assert!(card.contains("Phone: •••• 8901"), "{card}");
+        assert!(!card.contains("shared by"), "{card}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_phone_number_too_short_to_mask_is_hidden_whole() {
+    house(async |house| {
+        for phone in ["1234567", "+1 234", "1", "no number", "１２３４５６７８９"] {
+            house.kapso.set(ID, "phone_number", phone.into());
+            let shared = shared(house, &format!("v1:{ID}"));
+            let fresh = house.presses(&shared, "refresh").await.message;
+            let card = plain::text(&fresh);
+            assert!(card.contains("Phone: ••••\n"), "{phone}: {card}");
+            let text = fresh["text"].as_str().unwrap();
+            assert!(text.starts_with("The sandbox session of •••• with"), "{phone}: {text}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_failed_refresh_says_so_to_the_presser_and_leaves_the_card() {
+    house(async |house| {
+        let own = house.types(&format!("/sandbox {ID}")).await;
+        let shared = shared(house, &format!("v1:{ID}:{SHARER}"));
+        let faults = [
+            (401, "{}", "refused this app's key"),
+            (404, r#"{"error":"Sandbox session not found"}"#, "There is no session"),
+            (410, "", "in a way this app does not know"),
+            (503, "", "Kapso did not answer"),
+            (429, "", "Kapso is limiting this app's requests"),
+        ];
+        for (status, body, words) in faults {
+            for card in [&own, &shared] {
+                let status = StatusCode::from_u16(status).unwrap();
+                house.kapso.fail(Some(Fault::answer(status, body)));
+                let answer = house.presses(card, "refresh").await;
+                is_told_beside(house, card, &answer, words);
+            }
+        }
+        house.kapso.fail(None);
+    })
+    .await;
+}
+
+/// A card that somebody shared earlier, whose Refresh button says this.
+pub fn shared(house: &TestApp, value: &str) -> Posted {
+    let label = |text: &str| json!({"type": "plain_text", "text": text});
+    house.slack.shared_earlier(json!({
+        "response_type": "in_channel",
+        "text": "A session that somebody shared.",
+        "blocks": [{"type": "actions", "elements": [
+            {"type": "button", "action_id": "open", "text": label("Activate"), "url": "https://wa.me/1"},
+            {"type": "button", "action_id": "refresh", "text": label("Refresh"), "value": value},
+        ]}],
+    }))
+}
+
+/// The presser alone reads these words, and the card stands as it stood.
+pub fn is_told_beside(house: &TestApp, card: &Posted, answer: &Posted, words: &str) {
+    assert!(answer.message["text"].as_str().unwrap().contains(words), "{answer:?}");
+    assert_eq!(answer.message["response_type"], "ephemeral", "{words}");
+    assert_eq!(answer.message["replace_original"], false, "{words}");
+    assert!(!answer.in_channel, "{words}");
+    assert_eq!(buttons(&answer.message).count(), 0, "{words}");
+    let stands = house
+        .slack
+        .conversation()
+        .into_iter()
+        .find(|posted| posted.id == card.id);
+    assert_eq!(stands.unwrap().message, card.message, "{words}");
+}

@@ -1,0 +1,198 @@
+//! What the two doors take besides a signature: which bodies, how large, how soon, and Slack's certificate check.
+
+use std::time::Duration;
+
+use crate::support::{ID, SECRET, house, plan};
+use crate::support::raw_request::{COMMANDS, INTERACTIONS, RawRequest, Reply, pressed, typed};
+
+const MAX: usize = 64 * 1024;
+
+#[tokio::test]
+async fn both_doors_serve_with_a_trailing_slash_as_well() {
+    house(async |house| {
+        let help = house.slack_sends("/slack/commands/", "command=%2Fsandbox&text=help");
+        let reply = house.answers(&help).await;
+        assert_eq!(reply.status, 200);
+        assert!(reply.body.contains("What you can type"), "{}", reply.body);
+        let press = house.slack_sends("/slack/interactions/", pressed());
+        is_empty(&house.answers(&press).await, 200, "a press");
+        house.kapso.has_been_asked(1).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_posts_are_taken() {
+    house(async |house| {
+        for door in [COMMANDS, INTERACTIONS, "/slack/commands/", "/slack/interactions/"] {
+            for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"] {
+                let mut knock = house.slack_sends(door, typed());
+                knock.method = method;
+                is_empty(&house.answers(&knock).await, 405, &format!("{method} {door}"));
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_forms_are_taken() {
+    house(async |house| {
+        let genuine = house.slack_sends(COMMANDS, "command=%2Fsandbox&text=help");
+        for (kind, status) in [
+            ("application/x-www-form-urlencoded", 200),
+            ("application/x-www-form-urlencoded; charset=utf-8", 200),
+            ("Application/X-WWW-Form-URLencoded ;charset=UTF-8", 200),
+            ("application/json", 415),
+            ("text/plain", 415),
+            ("multipart/form-data; boundary=x", 415),
+            ("application/x-www-form-urlencodedx", 415),
+            ("text/plain; application/x-www-form-urlencoded", 415),
+            ("", 415),
+        ] {
+            let mut knock = genuine.clone();
+            knock.set("Content-Type", kind);
+            assert_eq!(house.answers(&knock).await.status, status, "{kind:?}");
+        }
+        for door in [COMMANDS, INTERACTIONS] {
+            let mut knock = house.slack_sends(door, typed());
+            knock.remove("Content-Type");
+            is_empty(&house.answers(&knock).await, 415, "no type at all");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_may_have_64_kib_and_not_a_byte_more() {
+    house(async |house| {
+        for door in [COMMANDS, INTERACTIONS] {
+            for chunks in [None, Some(1_000), Some(MAX)] {
+                let sent = |length| {
+                    let mut knock = house.slack_sends(door, padded(length));
+                    knock.chunks = chunks;
+                    knock
+                };
+                let full = house.answers(&sent(MAX)).await;
+                assert_eq!(full.status, 200, "64 KiB at {door} in chunks of {chunks:?}");
+                let over = house.answers(&sent(MAX + 1)).await;
+                is_empty(&over, 413, &format!("a byte more at {door} in chunks of {chunks:?}"));
+            }
+            let mut unsigned = RawRequest::unsigned(door, padded(MAX));
+            is_empty(&house.answers(&unsigned).await, 401, "64 KiB that nobody signed");
+            unsigned.body = padded(10 * MAX);
+            is_empty(&house.answers(&unsigned).await, 413, "640 KiB that nobody signed");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_in_time_is_not_waited_for() {
+    let hasty = plan().set(|settings| settings.timing.body = Duration::from_millis(50));
+    hasty
+        .house(async |house| {
+            for door in [COMMANDS, INTERACTIONS] {
+                for chunks in [None, Some(16)] {
+                    let mut knock = house.slack_sends(door, typed());
+                    knock.chunks = chunks;
+                    let bytes = knock.to_bytes();
+                    let half = &bytes[..bytes.len() - 40];
+                    is_empty(&house.answers_bytes(half).await, 408, "half a body");
+                }
+            }
+            assert!(house.kapso.requests().is_empty(), "half a body is no command");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_signed_form_of_another_kind_is_a_bad_request() {
+    house(async |house| {
+        for (door, body) in [
+            (COMMANDS, ""),
+            (COMMANDS, "text=help"),
+            (COMMANDS, "Command=%2Fsandbox&text=help"),
+            (COMMANDS, "payload=%7B%7D"),
+            (COMMANDS, "{\"command\":\"/sandbox\"}"),
+            (INTERACTIONS, ""),
+            (INTERACTIONS, "command=%2Fsandbox&text=help"),
+            (INTERACTIONS, "{\"type\":\"block_actions\"}"),
+        ] {
+            let knock = house.slack_sends(door, body);
+            is_empty(&house.answers(&knock).await, 400, &format!("{body} at {door}"));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn slacks_certificate_check_is_answered_signed_or_not_and_reaches_no_command() {
+    house(async |house| {
+        for door in [COMMANDS, INTERACTIONS] {
+            let genuine = if door == COMMANDS { typed() } else { pressed() };
+            for body in [
+                "ssl_check=1".to_owned(),
+                "ssl_check=1&token=gIkuvaNzQIHg97ATvDxqgjtO".to_owned(),
+                format!("ssl_check=1&{genuine}"),
+                format!("{genuine}&ssl_check=1"),
+                format!("{genuine}&ssl%5Fcheck=%31"),
+            ] {
+                let unsigned = RawRequest::unsigned(door, body.clone());
+                let signed = house.slack_sends(door, body.clone());
+                let stale = unsigned.clone().signed(SECRET, 0);
+                for (how, knock) in [("unsigned", unsigned), ("signed", signed), ("stale", stale)] {
+                    is_empty(&house.answers(&knock).await, 200, &format!("{body}, {how}, at {door}"));
+                }
+            }
+        }
+        house.has_stopped().await;
+        assert!(house.command_lines().is_empty(), "{:?}", house.command_lines());
+        assert!(house.kapso.requests().is_empty(), "{:?}", house.kapso.requests());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn words_like_the_certificate_check_in_another_place_open_no_door() {
+    house(async |house| {
+        for door in [COMMANDS, INTERACTIONS] {
+            for body in [
+                "command=%2Fsandbox&text=ssl_check%3D1",
+                "command=%2Fsandbox&text=x%26ssl_check%3D1",
+                "payload=%7B%22ssl_check%22%3A1%7D",
+                "payload=ssl_check=1",
+                "ssl_check=0",
+                "ssl_check=",
+                "ssl_check",
+                "SSL_CHECK=1",
+                "ssl_check=true",
+                "ssl_check=1%00",
+                "xssl_check=1",
+                "ssl_check[]=1",
+            ] {
+                let unsigned = RawRequest::unsigned(door, body);
+                is_empty(&house.answers(&unsigned).await, 401, &format!("{body} at {door}"));
+            }
+            let mut in_address = RawRequest::unsigned(door, typed());
+            in_address.path = format!("{door}?ssl_check=1");
+            is_empty(&house.answers(&in_address).await, 401, "in the address");
+        }
+        let typed = house.reads("/sandbox ssl_check=1").await;
+        assert!(typed.contains("no session id"), "{typed}");
+        let typed = house.reads(&format!("/sandbox {ID}&ssl_check=1")).await;
+        assert!(typed.contains(&format!("/sandbox show {ID}")), "{typed}");
+    })
+    .await;
+}
+
+/// A form of exactly this many bytes that is a command and a press that leads to nothing.
+fn padded(length: usize) -> Vec<u8> {
+    let mut form = b"command=%2Fsandbox&text=help&payload=%7B%7D&padding=".to_vec();
+    form.resize(length, b'x');
+    form
+}
+
+fn is_empty(reply: &Reply, status: u16, what: &str) {
+    assert_eq!((reply.status, reply.body.as_str()), (status, ""), "{what}");
+}

@@ -1,0 +1,330 @@
+//! Posting to a `response_url`: as often as Slack allows, as patiently as it asks, and never when it is over.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use http::StatusCode;
+use jiff::SignedDuration;
+use kapso_slack::demo::Fault;
+use serde_json::Value;
+
+use crate::support::{TestApp, ID, plan};
+use crate::support::raw_request::Reply;
+use crate::late_reply::is_owed;
+use crate::support::wire::{Script, Wire};
+
+/// Slack refuses the first posts like this, and then takes what comes. Returns the log's line about the command and
+/// how often Slack was posted to.
+async fn meets(refusals: &[(u16, Option<u64>)]) -> (Value, usize) {
+    let mut noted = None;
+    plan()
+        .late()
+        .house(async |house| {
+            let exchange = is_owed(house).await;
+            for (status, retry_after) in refusals {
+                let status = StatusCode::from_u16(*status).unwrap();
+                house.slack.refuse_next(status, *retry_after);
+            }
+            house.kapso.release();
+            let line = house.has_noted(1).await.remove(0);
+            if line["answer"] == "late" {
+                house.later(exchange).await;
+            } else {
+                assert_eq!(house.slack.conversation().len(), 0);
+            }
+            noted = Some((line, house.slack.posts()));
+        })
+        .await;
+    noted.unwrap()
+}
+
+#[tokio::test]
+async fn slack_may_stumble_twice() {
+    for stumbles in [
+        &[(500, None)][..],
+        &[(503, None)],
+        &[(502, None), (500, None)],
+        &[(599, None), (504, None)],
+    ] {
+        let (line, posts) = meets(stumbles).await;
+        assert_eq!(line["answer"], "late", "{stumbles:?}");
+        assert_eq!(posts, stumbles.len() + 1, "{stumbles:?}");
+    }
+}
+
+/// Each of those tries may have been taken all the same.
+#[tokio::test]
+async fn three_blind_tries_are_all() {
+    let (line, posts) = meets(&[(500, None), (502, None), (503, None)]).await;
+    assert_eq!(line["answer"], "lost");
+    assert_eq!(line["lost"], "Slack could not be reached");
+    assert_eq!(line["outcome"], "shown");
+    assert_eq!(posts, 3);
+}
+
+#[tokio::test]
+async fn a_refusal_is_final() {
+    for status in [300, 302, 307, 308, 400, 401, 403, 404, 405, 410, 413, 418] {
+        let (line, posts) = meets(&[(status, None)]).await;
+        assert_eq!(line["answer"], "lost", "{status}");
+        let lost = line["lost"].as_str().unwrap();
+        let words = format!("Slack refused the message with status {status}");
+        assert!(lost.starts_with(&words), "{lost}");
+        assert_eq!(posts, 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn slack_says_when_to_come_back() {
+    let began = Instant::now();
+    let (line, posts) = meets(&[(429, Some(1))]).await;
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(line["answer"], "late");
+    assert_eq!(posts, 2);
+}
+
+#[tokio::test]
+async fn slack_asks_for_more_patience_than_the_address_has_life() {
+    for seconds in [29 * 60, 30 * 60, 86_400, u64::MAX] {
+        let (line, posts) = meets(&[(429, Some(seconds))]).await;
+        assert_eq!(line["lost"], "the response_url is used up", "{seconds}");
+        assert_eq!(posts, 1, "{seconds}");
+    }
+}
+
+/// Of the 5 that Slack takes, the last is never risked.
+#[tokio::test]
+async fn four_posts_are_all() {
+    let (line, posts) = meets(&[(500, None), (500, None), (429, Some(1)), (429, Some(600))]).await;
+    assert_eq!(line["answer"], "lost");
+    assert_eq!(line["lost"], "the response_url is used up");
+    assert_eq!(posts, 4);
+}
+
+#[tokio::test]
+async fn nothing_is_posted_after_29_minutes() {
+    for (minutes, posts, answer) in [(28, 1, "late"), (29, 0, "lost"), (31, 0, "lost"), (-60, 1, "late")] {
+        plan()
+            .late()
+            .house(async |house| {
+                let exchange = is_owed(house).await;
+                house.passes(SignedDuration::from_mins(minutes));
+                house.kapso.release();
+                let line = house.has_noted(1).await.remove(0);
+                assert_eq!(line["answer"], answer, "after {minutes} minutes");
+                assert_eq!(house.slack.posts(), posts, "after {minutes} minutes");
+                if posts > 0 {
+                    house.later(exchange).await;
+                }
+            })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn nor_when_the_29_minutes_end_while_slack_has_us_wait() {
+    plan()
+        .late()
+        .house(async |house| {
+            is_owed(house).await;
+            house.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(1));
+            house.kapso.release();
+            house.slack.has_been_posted_to(1).await;
+            house.passes(SignedDuration::from_mins(29));
+            let line = house.has_noted(1).await.remove(0);
+            assert_eq!(line["lost"], "the response_url is used up");
+            assert_eq!(house.slack.posts(), 1);
+        })
+        .await;
+}
+
+/// Long enough for Slack on a busy machine, short enough for one that hangs.
+const ATTEMPT: Duration = Duration::from_millis(500);
+
+/// A letterbox that answers in ways that FakeSlack does not know. Returns the log's line and what was posted.
+async fn posts_to(letterbox: &Wire) -> (Value, Vec<String>) {
+    let mut noted = None;
+    plan()
+        .late()
+        .with("SLACK_RESPONSE_HOSTS", letterbox.origin())
+        .set(|settings| settings.timing.post.attempt = ATTEMPT)
+        .house(async |house: &mut TestApp| {
+            house.kapso.fail_next(Fault::Hold);
+            let response_url = letterbox.url.join("/response/1").unwrap();
+            let slip = house.slip(ID, Some(response_url.as_str()));
+            let Reply { status, body, .. } = house.answers(&slip).await;
+            assert_eq!((status, body.as_str()), (200, ""));
+            house.kapso.release();
+            let line = house.has_noted(1).await.remove(0);
+            noted = Some((line, letterbox.requests()));
+        })
+        .await;
+    noted.unwrap()
+}
+
+#[tokio::test]
+async fn slack_can_say_no_with_a_200() {
+    for (body, answer) in [
+        (r#"{"ok":false}"#, "lost"),
+        (r#"{"ok":false,"error":"used_url"}"#, "lost"),
+        (r#"{"error":"expired_url","ok":false}"#, "lost"),
+        (r#"{"ok":true}"#, "late"),
+        (r#"{"ok":null}"#, "late"),
+        (r#"{"ok":"false"}"#, "late"),
+        (r#"[{"ok":false}]"#, "late"),
+        ("ok", "late"),
+        ("", "late"),
+        ("<html>zebra</html>", "late"),
+    ] {
+        let letterbox = Wire::start().await;
+        letterbox.says(Script::answer("200 OK", body));
+        let (line, posts) = posts_to(&letterbox).await;
+        assert_eq!(line["answer"], answer, "{body}");
+        assert_eq!(posts.len(), 1, "{body}");
+        assert!(!line.to_string().contains("used_url"), "{line}");
+    }
+}
+
+/// Slack may have taken the message, and two answers are the lesser evil.
+#[tokio::test]
+async fn what_is_not_acknowledged_is_sent_again() {
+    for (name, script) in [
+        ("ends", Script::bytes("")),
+        ("resets", Script::bytes("").then_resets()),
+        ("ends in the head", Script::bytes("HTTP/1.1 200 OK\r\n")),
+        ("hangs", Script::bytes("").then_hangs()),
+        ("no HTTP", Script::bytes("zebra\r\n\r\n")),
+    ] {
+        let letterbox = Wire::start().await;
+        letterbox.says_next(script.clone());
+        letterbox.says_next(script.clone());
+        letterbox.says(Script::answer("200 OK", "ok"));
+        let (line, posts) = posts_to(&letterbox).await;
+        assert_eq!(line["answer"], "late", "{name}");
+        assert_eq!(posts.len(), 3, "{name}");
+        assert!(posts.iter().all(|post| post == &posts[0]), "{name}: {posts:?}");
+
+        let letterbox = Wire::start().await;
+        letterbox.says(script);
+        let (line, posts) = posts_to(&letterbox).await;
+        assert_eq!(line["lost"], "Slack could not be reached", "{name}");
+        assert_eq!(posts.len(), 3, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_status_is_enough_of_an_acknowledgement() {
+    for (name, script) in [
+        (
+            "ends in the body",
+            Script::bytes("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"ok\""),
+        ),
+        (
+            "resets in the body",
+            Script::bytes("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"ok\"").then_resets(),
+        ),
+        (
+            "is endless",
+            Script::bytes(format!("HTTP/1.1 200 OK\r\n\r\n{}", "z".repeat(100_000))).then_hangs(),
+        ),
+        (
+            "hangs in the body",
+            Script::bytes("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n").then_hangs(),
+        ),
+        ("204", Script::answer("204 No Content", "")),
+    ] {
+        let letterbox = Wire::start().await;
+        letterbox.says(script);
+        let (line, posts) = posts_to(&letterbox).await;
+        assert_eq!(line["answer"], "late", "{name}");
+        assert_eq!(posts.len(), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_retry_after_that_makes_no_sense_is_a_second() {
+    let letterboxes = join_all(
+        ["", "0", "-1", "soon", "1.5", "99999999999999999999999"].map(async |retry_after| {
+            let letterbox = Wire::start().await;
+            letterbox.says_next(Script::answer(
+                &format!("429 Slow Down\nretry-after: {retry_after}"),
+                "",
+            ));
+            letterbox.says(Script::answer("200 OK", "ok"));
+            letterbox
+        }),
+    )
+    .await;
+    let origins: Vec<String> = letterboxes.iter().map(Wire::origin).collect();
+    plan()
+        .late()
+        .with("SLACK_RESPONSE_HOSTS", origins.join(","))
+        .house(async |house| {
+            house.kapso.fail_next(Fault::Hold);
+            for letterbox in &letterboxes {
+                let slip = house.slip(ID, Some(letterbox.url.as_str()));
+                assert_eq!(house.answers(&slip).await.body, "");
+            }
+            let began = Instant::now();
+            house.kapso.release();
+            let lines = house.has_noted(letterboxes.len()).await;
+            assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+            assert!(lines.iter().all(|line| line["answer"] == "late"), "{lines:?}");
+            for letterbox in &letterboxes {
+                assert_eq!(letterbox.requests().len(), 2);
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_redirect_of_slacks_is_not_followed() {
+    let elsewhere = Wire::start().await;
+    for status in [301, 302, 303, 307, 308] {
+        let letterbox = Wire::start().await;
+        letterbox.says(Script::answer(
+            &format!("{status} Elsewhere\nlocation: {}x", elsewhere.url),
+            "",
+        ));
+        let (line, posts) = posts_to(&letterbox).await;
+        assert_eq!(line["answer"], "lost", "{status}");
+        assert_eq!(posts.len(), 1, "{status}");
+    }
+    assert_eq!(elsewhere.requests(), Vec::<String>::new());
+}
+
+/// What never reached Slack has cost none of the posts, so there is no reason to give up on it.
+#[tokio::test]
+async fn a_network_that_is_down_for_a_while_loses_nothing() {
+    let closed = crate::support::port().await;
+    let address = closed.local_addr().unwrap();
+    drop(closed);
+    plan()
+        .late()
+        .with("SLACK_RESPONSE_HOSTS", format!("http://{address}"))
+        .house(async |house| {
+            house.kapso.fail_next(Fault::Hold);
+            let slip = house.slip(ID, Some(&format!("http://{address}/commands/T1/1/x")));
+            assert_eq!(house.answers(&slip).await.status, 200);
+            house.kapso.release();
+            // More than enough for the four posts that there are.
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_millis(500) {
+                house.gets("/healthz").await;
+            }
+            assert_eq!(house.command_lines().len(), 0, "it has not given up");
+            let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4];
+            tokio::io::AsyncReadExt::read_exact(&mut stream, &mut request)
+                .await
+                .unwrap();
+            assert_eq!(&request, b"POST");
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+                .await
+                .unwrap();
+            let line = house.has_noted(1).await.remove(0);
+            assert_eq!(line["answer"], "late");
+        })
+        .await;
+}

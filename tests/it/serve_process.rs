@@ -1,0 +1,231 @@
+//! The real program as a service: it refuses a bad set-up, serves, and ends on a signal.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use kapso_slack::demo::{Fault, plain};
+use serde_json::Value;
+
+use crate::support::{ID, KEY, SECRET, port};
+use crate::support::program::{World, program};
+
+const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
+
+#[tokio::test]
+async fn without_secrets_it_refuses_to_start() {
+    for arguments in [&[][..], &["serve"]] {
+        let ended = program(arguments).ends().await;
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert_eq!(ended.stdout, "");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(ended.stderr, @"
+            kapso-slack: the configuration is not usable:
+              SLACK_SIGNING_SECRET: is missing (or name a file that holds it in SLACK_SIGNING_SECRET_FILE)
+              KAPSO_API_KEY: is missing (or name a file that holds it in KAPSO_API_KEY_FILE)
+            ");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_problem_is_on_standard_error_and_no_secret_is() {
+    let ended = program(&[])
+        .with("SLACK_SIGNING_SECRET", "zebra zebra")
+        .with("KAPSO_API_KEY", "your-zebra")
+        .with("PORT", "eighty")
+        .with("RUST_LOG", "kapso_slack=loud")
+        .with("LOG_FORMAT", "xml")
+        .ends()
+        .await;
+    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.stdout, "");
+    for name in [
+        "SLACK_SIGNING_SECRET",
+        "KAPSO_API_KEY",
+        "PORT",
+        "RUST_LOG",
+        "LOG_FORMAT",
+    ] {
+        assert!(
+            ended.stderr.contains(&format!("\n  {name}: ")),
+            "{name}: {}",
+            ended.stderr
+        );
+    }
+    assert!(!ended.stderr.contains("zebra"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn with_two_secrets_it_answers_a_signed_command() {
+    let world = World::start().await;
+    let mut service = world.service().with("RUST_LOG", "trace").starts();
+    let app = service.listens().await;
+    let card = world.reads(&app, SHOW).await;
+    assert!(card.contains("🟡 Waiting for activation"), "{card}");
+    assert!(
+        card.contains("[ Activate in WhatsApp → https://wa.me/12345678901?text=ABC123 ]"),
+        "{card}"
+    );
+    assert!(card.ends_with(&format!("Session {ID}")), "{card}");
+
+    service.is_sent("TERM").await;
+    let ended = service.ends().await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    assert!(
+        ended.took < Duration::from_secs(2),
+        "nothing was owed: {:?}",
+        ended.took
+    );
+    let log: Vec<Value> = ended
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        log.iter().filter(|line| line["message"] == "command").count(),
+        1,
+        "{log:?}"
+    );
+    for line in &log {
+        let target = line["target"].as_str().unwrap();
+        assert!(target.starts_with("kapso_slack"), "a library's line: {line}");
+    }
+    for secret in [SECRET, KEY, "/response/", "ABC123", "12345678901", "wa.me"] {
+        assert!(
+            !ended.stdout.contains(secret),
+            "{secret} is in the log: {}",
+            ended.stdout
+        );
+    }
+}
+
+#[tokio::test]
+async fn people_may_read_the_log_as_text() {
+    let world = World::start().await;
+    let mut service = world.service().with("LOG_FORMAT", "text").starts();
+    let line = service.says("listening").await;
+    assert!(line.contains(" INFO "), "{line}");
+    assert!(line.contains("address=127.0.0.1:"), "{line}");
+    assert!(!line.contains('{') && !line.contains('\u{1b}'), "{line}");
+    service.is_sent("INT").await;
+    assert_eq!(service.ends().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_file_named_env_is_read_and_the_environment_wins() {
+    let world = World::start().await;
+    let file = format!(
+        "# Secrets for development\nSLACK_SIGNING_SECRET={SECRET}\nexport KAPSO_API_KEY=\"{KEY}\"\n\
+         PORT=1\nSLACK_COMMAND=/from-the-file\nREPLY_BUDGET_MS=never\n"
+    );
+    let mut service = world
+        .service_without_secrets()
+        .file(".env", &file)
+        .with("SLACK_COMMAND", "/from-the-environment")
+        .with("REPLY_BUDGET_MS", "")
+        .starts();
+    let app = service.listens().await;
+    let help = world.reads(&app, "/sandbox help").await;
+    assert!(help.contains("/from-the-environment <session id>"), "{help}");
+    assert!(world.reads(&app, SHOW).await.contains("Waiting for activation"));
+    service.is_sent("TERM").await;
+    assert_eq!(service.ends().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_file_named_env_that_cannot_be_read_is_named_and_not_quoted() {
+    let ended = program(&[]).file(".env", "SLACK_SIGNING_SECRET='zebra\n").ends().await;
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.stderr.contains("\n  .env: has a line that cannot be read\n"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!ended.stderr.contains("zebra"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_taken_port_is_a_clear_error() {
+    let taken = port().await;
+    let address = taken.local_addr().unwrap();
+    let world = World::start().await;
+    let on_port = world.service().with("PORT", &address.port().to_string()).ends().await;
+    let with_metrics = world.service().with("METRICS_ADDR", &address.to_string()).ends().await;
+    for (ended, says) in [
+        (on_port, format!("HOST, PORT: cannot listen on {address}: ")),
+        (with_metrics, format!("METRICS_ADDR: cannot listen on {address}: ")),
+    ] {
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.stderr.starts_with(&format!("kapso-slack: {says}")), "{ended:?}");
+        assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_signal_ends_it_when_every_answer_that_is_owed_is_delivered() {
+    let world = World::start().await;
+    let mut service = world.service().with("REPLY_BUDGET_MS", "500").starts();
+    let app = service.listens().await;
+    world.kapso.fail(Some(Fault::Hold));
+    let owed = join_all((0..50).map(async |n| {
+        let id = format!("session-{n}");
+        world.kapso.add(&id);
+        let sent = world.types(&app, &format!("/sandbox {id}")).await;
+        assert!(
+            sent.status.is_some_and(|status| status == 200) && sent.message.is_none(),
+            "{sent:?}"
+        );
+        sent.exchange
+    }))
+    .await;
+    service.is_sent("TERM").await;
+    service.says("\"stopping\"").await;
+    let text = world.reads(&app, SHOW).await;
+    assert!(text.starts_with("The app is just being restarted."), "{text}");
+    world.kapso.release();
+    for exchange in owed {
+        let card = world.slack.later(exchange).await;
+        assert!(
+            plain::text(&card.message).contains("Waiting for activation"),
+            "{card:?}"
+        );
+    }
+    let ended = service.ends().await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    assert!(
+        ended
+            .stdout
+            .ends_with("\"stopped; nothing is owed\",\"target\":\"kapso_slack::app\"}"),
+        "{}",
+        ended.stdout
+    );
+    assert_eq!(world.slack.broken_rules(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_signal_ends_it_within_8_s_whatever_kapso_does() {
+    let world = World::start().await;
+    let mut service = world
+        .service()
+        .with("REPLY_BUDGET_MS", "100")
+        // Without a store that outlives it, it hands nothing over.
+        .with("DATABASE_URL", "sqlite::memory:")
+        .starts();
+    let app = service.listens().await;
+    world.kapso.fail(Some(Fault::Hold));
+    let owed =
+        join_all((0..10).map(async |n| world.types(&app, &format!("/sandbox session-{n}")).await.exchange)).await;
+    service.is_sent("TERM").await;
+    let ended = service.ends().await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    assert!(ended.took < Duration::from_secs(8), "{:?}", ended.took);
+    for exchange in owed {
+        let text = plain::text(&world.slack.later(exchange).await.message);
+        assert!(
+            text.starts_with("Kapso did not answer. Nothing was changed; try again in a moment."),
+            "{text}"
+        );
+    }
+    assert_eq!(world.slack.conversation().len(), 10);
+    assert_eq!(world.slack.broken_rules(), Vec::<String>::new());
+}

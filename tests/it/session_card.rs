@@ -1,0 +1,298 @@
+//! Somebody types `/sandbox <id>` and reads a card that says where the session stands and what to do next.
+
+use insta::{assert_json_snapshot, assert_snapshot};
+use jiff::SignedDuration;
+use kapso_slack::demo::plain;
+use kapso_slack::demo::rules::buttons;
+use serde_json::{Value, json};
+
+use crate::support::{TestApp, ID, plan};
+
+#[tokio::test]
+async fn a_pending_session_shows_its_status_expiry_code_and_link() {
+    house(async |house| {
+            let card = looks_up(house).await;
+            assert_snapshot!(plain::text(&card), @"
+            WHATSAPP SANDBOX SESSION
+            🟡 Waiting for activation
+            Open the link on the tester's phone and send the message it holds.
+            Agent: Customer Support Agent
+            Phone: +12345678901
+            Code: ABC123
+            Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
+            [ Activate in WhatsApp → https://wa.me/12345678901?text=ABC123 ]  [ Refresh ]  [ Tell me when it is active ]  [ Share in channel ]
+            Session 123e4567-e89b-12d3-a456-426614174000
+            ");
+            assert_snapshot!(text(&card), @"The sandbox session of +12345678901 with the agent Customer Support Agent is waiting for activation. It expires at 2026-11-24 10:00 UTC, in 24 hours. Activate it: <https://wa.me/12345678901?text=ABC123>");
+            assert_json_snapshot!("pending", sorted(card));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_pending_session_of_fifteen_minutes_ago_may_have_lost_its_code() {
+    house(async |house| {
+            house.passes(SignedDuration::from_secs(15 * 60 - 1));
+            let card = plain::text(&looks_up(house).await);
+            assert!(!card.contains("lapsed"), "{card}");
+            house.passes(SignedDuration::from_secs(1));
+        let card = plain::text(&looks_up(house).await);
+        assert!(card.contains("created 15 minutes ago"), "{card}");
+        house.passes(SignedDuration::from_mins(5));
+            assert_snapshot!(plain::text(&looks_up(house).await), @"
+            WHATSAPP SANDBOX SESSION
+            🟡 Waiting for activation
+            Open the link on the tester's phone and send the message it holds.
+            Agent: Customer Support Agent
+            Phone: +12345678901
+            Code: ABC123
+            Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
+            ⏳ This session was created 20 minutes ago, and a code is said to work for 15 minutes: it may have lapsed. A new session gives a fresh one.
+            [ Activate in WhatsApp → https://wa.me/12345678901?text=ABC123 ]  [ Refresh ]  [ Tell me when it is active ]  [ Share in channel ]
+            Session 123e4567-e89b-12d3-a456-426614174000
+            ");
+            house.kapso.activate(ID);
+            house.passes(SignedDuration::from_mins(5));
+            let card = plain::text(&looks_up(house).await);
+            assert!(!card.contains("lapsed"), "an active session needs no code: {card}");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_active_session_says_what_works_now() {
+    house(async |house| {
+            house.kapso.activate(ID);
+            let card = looks_up(house).await;
+            assert_snapshot!(plain::text(&card), @"
+            WHATSAPP SANDBOX SESSION
+            🟢 Active
+            Messages from this phone to the sandbox number reach the agent.
+            Agent: Customer Support Agent
+            Phone: +12345678901
+            Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
+            [ Refresh ]
+            Session 123e4567-e89b-12d3-a456-426614174000
+            ");
+            assert_snapshot!(text(&card), @"The sandbox session of +12345678901 with the agent Customer Support Agent is active. It expires at 2026-11-24 10:00 UTC, in 24 hours.");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_expired_session_says_how_to_go_on() {
+    house(async |house| {
+            house.kapso.expire(ID);
+            house.passes(SignedDuration::from_hours(25));
+            let card = looks_up(house).await;
+            assert_snapshot!(plain::text(&card), @"
+            WHATSAPP SANDBOX SESSION
+            ⚫ Expired
+            Messages from this phone no longer reach the agent. Create a new session to go on.
+            Agent: Customer Support Agent
+            Phone: +12345678901
+            Expired Nov 24, 2026 at 10:00 UTC (an hour ago)
+            [ Refresh ]
+            Session 123e4567-e89b-12d3-a456-426614174000
+            ");
+            assert_snapshot!(text(&card), @"The sandbox session of +12345678901 with the agent Customer Support Agent has expired. It expired at 2026-11-24 10:00 UTC, an hour ago.");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_superseded_session_says_who_has_the_phone_now() {
+    house(async |house| {
+            house.kapso.supersede(ID);
+            let card = looks_up(house).await;
+            assert_snapshot!(plain::text(&card), @"
+            WHATSAPP SANDBOX SESSION
+            🔵 Superseded
+            Another project has claimed this phone, and messages go to its newer session. Create a new session to claim the phone back.
+            Agent: Customer Support Agent
+            Phone: +12345678901
+            Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
+            [ Refresh ]
+            Session 123e4567-e89b-12d3-a456-426614174000
+            ");
+            assert_snapshot!(text(&card), @"The sandbox session of +12345678901 with the agent Customer Support Agent was superseded. It expires at 2026-11-24 10:00 UTC, in 24 hours.");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_status_of_kapsos_future_is_shown_as_it_comes() {
+    house(async |house| {
+            house.kapso.set(ID, "status", "paused_by_operator".into());
+            let card = looks_up(house).await;
+            assert_snapshot!(plain::text(&card), @"
+            WHATSAPP SANDBOX SESSION
+            ⚪ Status: paused_by_operator
+            This app does not know this status yet; Kapso's dashboard says what it means.
+            Agent: Customer Support Agent
+            Phone: +12345678901
+            Code: ABC123
+            Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
+            [ Refresh ]
+            Session 123e4567-e89b-12d3-a456-426614174000
+            ");
+            assert_snapshot!(text(&card), @"The sandbox session of +12345678901 with the agent Customer Support Agent has the status paused by operator. It expires at 2026-11-24 10:00 UTC, in 24 hours. Its code: ABC123.");
+            assert_json_snapshot!("unknown_status", sorted(card));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_session_of_nothing_but_id_and_status_still_makes_a_card() {
+    house(async |house| {
+        house.kapso.put(ID, json!({"id": ID, "status": "pending_activation"}));
+        let card = looks_up(house).await;
+        assert_snapshot!(plain::text(&card), @"
+        WHATSAPP SANDBOX SESSION
+        🟡 Waiting for activation
+        Agent: none assigned
+        Phone: not given
+        Kapso gave neither an activation link nor a code. A new session gives fresh ones.
+        [ Refresh ]  [ Tell me when it is active ]
+        Session 123e4567-e89b-12d3-a456-426614174000
+        ");
+        assert_snapshot!(text(&card), @"The sandbox session is waiting for activation.");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn fields_that_are_null_or_of_another_kind_cost_only_themselves() {
+    house(async |house| {
+        house.kapso.put(ID, json!({"id": ID, "status": "pending_activation"}));
+        let bare = looks_up(house).await;
+        let kinds = [
+            Value::Null,
+            json!(true),
+            json!(123_456),
+            json!(1.5e300),
+            json!(""),
+            json!(" \t"),
+            json!([]),
+            json!([{}, "ABC123"]),
+            json!({}),
+            json!({"name": null}),
+            json!({"name": ["ABC123"]}),
+        ];
+        for kind in kinds {
+            house.kapso.add(ID);
+            for field in [
+                "phone_number",
+                "activation_code",
+                "activation_message",
+                "activation_link",
+                "activated_at",
+                "expires_at",
+                "created_at",
+                "updated_at",
+                "agent",
+            ] {
+                house.kapso.set(ID, field, kind.clone());
+            }
+            assert_eq!(looks_up(house).await, bare, "every field is {kind}");
+        }
+        house.kapso.add(ID);
+        let whole = looks_up(house).await;
+        house
+            .kapso
+            .set(ID, "a_field_of_the_future", json!({"status": "expired", "id": 7}));
+        assert_eq!(looks_up(house).await, whole, "a new field changes nothing");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_a_pending_session_has_a_primary_button_and_that_one_activates_it() {
+    house(async |house| {
+        for (status, primaries) in [
+            ("pending_activation", 1),
+            ("active", 0),
+            ("expired", 0),
+            ("superseded", 0),
+            ("paused_by_operator", 0),
+            ("PENDING_ACTIVATION", 0),
+        ] {
+            house.kapso.set(ID, "status", status.into());
+            let card = looks_up(house).await;
+            let links: Vec<_> = buttons(&card).filter(|button| !button["url"].is_null()).collect();
+            let primary: Vec<_> = buttons(&card).filter(|button| button["style"] == "primary").collect();
+            assert_eq!(links, primary, "{status}");
+            assert_eq!(primary.len(), primaries, "{status}");
+            for button in primary {
+                assert_eq!(button["action_id"], "open");
+                assert_eq!(button["text"]["text"], "Activate in WhatsApp");
+                assert_eq!(button["url"], "https://wa.me/12345678901?text=ABC123");
+            }
+            let others: Vec<_> = buttons(&card).filter(|button| button["style"].is_null()).collect();
+            let ids: Vec<_> = others.iter().map(|button| &button["action_id"]).collect();
+            let expected = if primaries == 1 {
+                vec!["refresh", "watch", "share"]
+            } else {
+                vec!["refresh"]
+            };
+            assert_eq!(ids, expected, "{status}");
+            for button in others {
+                assert_eq!(button["value"], format!("v1:{ID}"), "{status}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sentences_are_drawn_as_one_paragraph_and_never_unfurled() {
+    house(async |house| {
+        assert_json_snapshot!("help", sorted(house.types("/sandbox help").await.message));
+        assert_json_snapshot!("misread", sorted(house.types("/sandbox hlep").await.message));
+        let problem = house.types("/sandbox no-such-session").await.message;
+        assert_json_snapshot!("problem", sorted(without_request_id(problem)));
+    })
+    .await;
+}
+
+/// Lends a house in which every look-up sees the session as it is now, however many there are.
+pub async fn house(test: impl AsyncFnOnce(&mut TestApp)) {
+    let test = async |house: &mut TestApp| {
+        house.kapso.set_limit(10_000);
+        test(house).await;
+    };
+    plan().forgetful().house(test).await;
+}
+
+/// Looks the documented session up.
+pub async fn looks_up(house: &TestApp) -> Value {
+    let card = house.types(&format!("/sandbox {ID}")).await.message;
+    assert_eq!(card["response_type"], "ephemeral");
+    card
+}
+
+/// All that a screen reader or a notification gets.
+pub fn text(message: &Value) -> &str {
+    message["text"].as_str().unwrap()
+}
+
+/// With its keys in the alphabet's order, for snapshots: a JSON object has none, and what the tests depend on decides
+/// which one it shows.
+pub fn sorted(mut message: Value) -> Value {
+    message.sort_all_objects();
+    message
+}
+
+/// Names the request as every request of every run, for snapshots.
+fn without_request_id(mut message: Value) -> Value {
+    let request = &mut message["blocks"][1]["elements"][0]["text"];
+    let id = request
+        .as_str()
+        .and_then(|text| text.strip_prefix("Request `")?.strip_suffix('`'));
+    assert!(
+        id.is_some_and(|id| id.len() == 8 && id.bytes().all(|b| b.is_ascii_hexdigit())),
+        "{request}"
+    );
+    *request = "Request `00000000`".into();
+    message
+}

@@ -1,0 +1,330 @@
+//! "Share in channel": one card for everybody, in the name of whoever presses, who then reads that it is there.
+
+use insta::{assert_json_snapshot, assert_snapshot};
+use kapso_slack::demo::rules::buttons;
+use kapso_slack::demo::{Posted, plain};
+use serde_json::{Value, json};
+
+use crate::refresh_button::{is_told_beside, shared};
+use crate::session_card::{house, sorted};
+use crate::support::inert_text::stays_words;
+use crate::support::{TestApp, ID, plan};
+
+pub const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
+/// Whoever types and presses, if nobody else is named.
+const USER: &str = "U2147483697";
+
+/// Shares a card: what everybody sees, and what has become of the card.
+pub async fn shares(house: &TestApp, card: &Posted) -> (Posted, Posted) {
+    let for_all = house.presses(card, "share").await;
+    assert!(for_all.in_channel, "{for_all:?}");
+    (for_all, house.slack.replaced(card).await)
+}
+
+/// The channel's cards.
+pub fn for_all(house: &TestApp) -> Vec<Posted> {
+    let mut posted = house.slack.conversation();
+    posted.retain(|posted| posted.in_channel);
+    posted
+}
+
+fn labels(message: &Value) -> Vec<&str> {
+    buttons(message)
+        .filter_map(|button| button["text"]["text"].as_str())
+        .collect()
+}
+
+#[tokio::test]
+async fn everybody_sees_a_masked_card_and_the_sharer_that_it_is_there() {
+    house(async |house| {
+        let card = house.types(SHOW).await;
+        let (for_all, own) = shares(house, &card).await;
+        assert_snapshot!(plain::text(&for_all.message), @"
+        WHATSAPP SANDBOX SESSION
+        🟡 Waiting for activation
+        Open the link on the tester's phone and send the message it holds.
+        Agent: Customer Support Agent
+        Phone: •••• 8901
+        Code: ABC123
+        Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
+        [ Activate in WhatsApp → https://wa.me/12345678901?text=ABC123 ]  [ Refresh ]  [ Tell me when it is active ]
+        Session 123e4567-e89b-12d3-a456-426614174000 · shared by @U2147483697
+        ");
+        assert_snapshot!(plain::text(&own.message), @"
+        WHATSAPP SANDBOX SESSION
+        🟡 Waiting for activation
+        Open the link on the tester's phone and send the message it holds.
+        Agent: Customer Support Agent
+        Phone: +12345678901
+        Code: ABC123
+        Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
+        📣 Shared with everybody in this channel.
+        [ Activate in WhatsApp → https://wa.me/12345678901?text=ABC123 ]  [ Refresh ]  [ Tell me when it is active ]
+        Session 123e4567-e89b-12d3-a456-426614174000
+        ");
+        assert!(!for_all.message.to_string().contains("+1234"), "{for_all:?}");
+        assert_json_snapshot!("shared", sorted(for_all.message));
+        assert_json_snapshot!("was_shared", sorted(own.message));
+        assert_eq!(house.slack.posts(), 2);
+        let line = &house.has_noted(2).await[1];
+        assert_eq!(
+            (&line["verb"], &line["outcome"], &line["answer"], &line["session_id"]),
+            (&json!("share"), &json!("shared"), &json!("late"), &json!(ID))
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn slack_asks_first_and_says_who_will_see_it() {
+    house(async |house| {
+        let card = house.types(SHOW).await;
+        let share = buttons(&card.message)
+            .find(|button| button["action_id"] == "share")
+            .unwrap();
+        let words = |part: &str| share["confirm"][part]["text"].as_str().unwrap().to_owned();
+        assert_snapshot!(["title", "text", "confirm", "deny"].map(words).join("\n"), @"
+        Share this session?
+        Everybody here will see the card with its link and its code. Of the phone number they see no more than the last four digits. If people from other companies are in this channel, they see it too.
+        Share
+        Cancel
+        ");
+        for button in buttons(&card.message).filter(|button| button["action_id"] != "share") {
+            assert_eq!(button["confirm"], Value::Null, "{button}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_an_own_card_with_something_to_hand_on_can_be_shared() {
+    let rows = [
+        ("pending", json!({}), true),
+        ("without a link", json!({"activation_link": null}), true),
+        (
+            "without a code",
+            json!({"activation_code": null, "activation_message": null}),
+            true,
+        ),
+        (
+            "without either",
+            json!({"activation_link": null, "activation_code": null, "activation_message": null}),
+            false,
+        ),
+        ("active", json!({"status": "active"}), false),
+        ("expired", json!({"status": "expired"}), false),
+        ("superseded", json!({"status": "superseded"}), false),
+        ("of a new status", json!({"status": "paused_by_operator"}), false),
+    ];
+    house(async |house| {
+        for (what, fields, can) in rows {
+            house.kapso.add(ID);
+            for (field, value) in fields.as_object().unwrap() {
+                house.kapso.set(ID, field, value.clone());
+            }
+            let card = house.types(SHOW).await.message;
+            assert_eq!(
+                labels(&card).contains(&"Share in channel"),
+                can,
+                "a session {what}: {card}"
+            );
+        }
+        house.kapso.add(ID);
+        let card = house.types(SHOW).await;
+        let (for_all, own) = shares(house, &card).await;
+        assert!(!labels(&for_all.message).contains(&"Share in channel"), "{for_all:?}");
+        assert!(!labels(&own.message).contains(&"Share in channel"), "{own:?}");
+        let refreshed = house.presses(&for_all, "refresh").await;
+        assert!(
+            !labels(&refreshed.message).contains(&"Share in channel"),
+            "{refreshed:?}"
+        );
+        let again = house.presses(&own, "refresh").await;
+        assert!(labels(&again.message).contains(&"Share in channel"), "{again:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn anybody_refreshes_the_shared_card_for_all_and_it_keeps_its_sharer() {
+    house(async |house| {
+        let card = house.types(SHOW).await;
+        let (for_all, own) = shares(house, &card).await;
+        house.person.user = "U0OTHER".to_owned();
+        house.kapso.activate(ID);
+        let fresh = house.presses(&for_all, "refresh").await;
+        assert_eq!(fresh.id, for_all.id, "the card is replaced");
+        assert!(fresh.in_channel);
+        let text = plain::text(&fresh.message);
+        assert!(
+            text.contains("🟢 Active") && text.contains("Phone: •••• 8901"),
+            "{text}"
+        );
+        assert!(text.ends_with("shared by @U2147483697"), "{text}");
+        let stands = house
+            .slack
+            .conversation()
+            .into_iter()
+            .find(|posted| posted.id == own.id);
+        assert_eq!(stands.unwrap().message, own.message);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_sharer_goes_on_watching() {
+    plan()
+        .forgetful()
+        .house(async |house| {
+            house.has_a_store().await;
+            let card = house.types(&format!("/sandbox watch {ID}")).await;
+            let (for_all, own) = shares(house, &card).await;
+            let text = plain::text(&own.message);
+            assert!(text.contains("👀 Watching until"), "{text}");
+            assert!(labels(&own.message).contains(&"Stop watching"), "{text}");
+            let text = plain::text(&for_all.message);
+            assert!(!text.contains("Watching"), "others see this one: {text}");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_activated_any_more_is_shown_and_not_shared() {
+    for (end, words) in [
+        ("active", "🟢 Active"),
+        ("expired", "⚫ Expired"),
+        ("superseded", "🔵 Superseded"),
+        ("paused_by_operator", "⚪ Status: paused_by_operator"),
+    ] {
+        // With what is remembered, too: what a channel sees is looked up for it.
+        plan()
+            .house(async |house| {
+                let card = house.types(SHOW).await;
+                house.kapso.set(ID, "status", end.into());
+                let instead = house.presses(&card, "share").await;
+                assert_eq!(instead.id, card.id, "{end}: the card is redrawn");
+                assert!(plain::text(&instead.message).contains(words), "{end}: {instead:?}");
+                house.has_stopped().await;
+                assert!(for_all(house).is_empty(), "{end}");
+                assert_eq!(house.slack.posts(), 1, "{end}");
+            })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_shares_in_anothers_name() {
+    house(async |house| {
+        let card = house.types(SHOW).await;
+        for value in [format!("v1:{ID}:U0BOSS"), format!("v1:{ID}:{USER}"), format!("v1:{ID}")] {
+            house.person.user = "U0PRESSER".to_owned();
+            let press = house
+                .slack
+                .presses_with(&house.app_url, &house.person, &card, "share", value.as_str().into());
+            let for_all = house.later(press.await.exchange).await;
+            let text = plain::text(&for_all.message);
+            assert!(text.ends_with("shared by @U0PRESSER"), "{value}: {text}");
+            assert!(!for_all.message.to_string().contains("U0BOSS"), "{value}: {for_all:?}");
+        }
+    })
+    .await;
+}
+
+/// Slack always says who pressed. Where it does not, nothing goes to a channel in nobody's name.
+#[tokio::test]
+async fn nobody_shares_without_a_name() {
+    house(async |house| {
+        let card = house.types(SHOW).await;
+        for user in ["", "steve", "U1><!channel>", "u2147483697"] {
+            house.person.user = user.to_owned();
+            let answer = house.presses(&card, "share").await;
+            is_told_beside(
+                house,
+                &card,
+                &answer,
+                "This button is too old, or from another version of the app.",
+            );
+        }
+        house.has_stopped().await;
+        assert!(for_all(house).is_empty());
+    })
+    .await;
+}
+
+/// No shared card of ours has the button. Slack may leave out that only the presser sees a card, though.
+#[tokio::test]
+async fn a_card_that_others_may_see_stands_while_it_is_shared() {
+    house(async |house| {
+        let earlier = shared(house, &format!("v1:{ID}:U0SHARER00"));
+        let press = house.slack.presses_with(
+            &house.app_url,
+            &house.person,
+            &earlier,
+            "share",
+            format!("v1:{ID}").into(),
+        );
+        let exchange = press.await.exchange;
+        let first = house.later(exchange).await;
+        assert!(first.in_channel && first.id != earlier.id, "{first:?}");
+        let own = house.hears_after(&first).await;
+        assert_eq!(
+            (&own.message["replace_original"], own.in_channel),
+            (&json!(false), false)
+        );
+        let text = plain::text(&own.message);
+        assert!(
+            text.contains("📣 Shared") && text.contains("Phone: •••• 8901"),
+            "{text}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_may_not_use_the_app_presses_no_button_of_a_shared_card() {
+    plan()
+        .reachable()
+        .with("ALLOWED_USERS", USER)
+        .house(async |house| {
+            house.has_a_store().await;
+            let card = house.types(SHOW).await;
+            let (for_all, own) = shares(house, &card).await;
+            let asked = house.kapso.requests();
+            house.person.user = "U0OTHER".to_owned();
+            for button in ["refresh", "watch", "unwatch", "qr", "share"] {
+                for on in [&for_all, &own] {
+                    let press =
+                        house
+                            .slack
+                            .presses_with(&house.app_url, &house.person, on, button, format!("v1:{ID}").into());
+                    let answer = house.later(press.await.exchange).await;
+                    is_told_beside(house, on, &answer, "You cannot use this here.");
+                }
+            }
+            assert_eq!(house.kapso.requests(), asked, "Kapso is asked nothing");
+            house.has_stopped().await;
+            assert_eq!(self::for_all(house).len(), 1);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn words_of_kapsos_stay_words_where_everybody_reads_them() {
+    house(async |house| {
+        for words in [
+            "MARK<!channel>",
+            "MARK <@U1> <#C1|general> <!subteam^S1>",
+            "MARK <https://evil.example|Activate>",
+            "*MARK* shared by <@U0BOSS>",
+            "MARK\n\n> quoted",
+        ] {
+            house.kapso.set(ID, "agent", json!({"name": words}));
+            house.kapso.set(ID, "activation_code", words.into());
+            let card = house.types(SHOW).await;
+            let (for_all, own) = shares(house, &card).await;
+            stays_words(&for_all.message, words);
+            stays_words(&own.message, words);
+        }
+    })
+    .await;
+}

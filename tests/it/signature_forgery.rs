@@ -1,0 +1,287 @@
+//! Nothing that Slack did not sign gets in, and who tries learns nothing from the refusal.
+
+use sha2::{Digest, Sha256};
+
+use crate::support::{TestApp, KEY, SECRET, plan};
+use crate::support::raw_request::{COMMANDS, INTERACTIONS, RawRequest, SIGNATURE, STAMP, pressed, signature, typed};
+
+/// A second signing secret, as the first is being replaced; like Slack's own it looks like hex.
+pub const SECOND: &str = "3f1c9a5e7b2d4860a1c3e5f708192a3b";
+
+pub type Forgeries = [(&'static str, fn(&mut RawRequest))];
+
+const HEADERS: &Forgeries = &[
+    ("no signature headers", |k| {
+        k.remove(STAMP);
+        k.remove(SIGNATURE);
+    }),
+    ("no stamp", |k| k.remove(STAMP)),
+    ("no signature", |k| k.remove(SIGNATURE)),
+    ("empty stamp", |k| k.set(STAMP, "")),
+    ("empty signature", |k| k.set(SIGNATURE, "")),
+    ("a prefix without a digest", |k| k.set(SIGNATURE, "v0=")),
+    ("the stamp twice", |k| k.add(STAMP, k.get(STAMP))),
+    ("a second stamp", |k| k.add(STAMP, "1")),
+    ("the signature twice", |k| k.add(SIGNATURE, k.get(SIGNATURE))),
+    ("a second signature", |k| k.add(SIGNATURE, wrong())),
+    ("a second signature in front", |k| {
+        let right = k.get(SIGNATURE);
+        k.set(SIGNATURE, wrong());
+        k.add(SIGNATURE, right);
+    }),
+    ("two signatures joined by a proxy", |k| {
+        k.set(SIGNATURE, format!("{}, {}", k.get(SIGNATURE), wrong()));
+    }),
+    ("two signatures joined, the right one last", |k| {
+        k.set(SIGNATURE, format!("{},{}", wrong(), k.get(SIGNATURE)));
+    }),
+    ("the signature joined with itself", |k| {
+        k.set(SIGNATURE, format!("{0}, {0}", k.get(SIGNATURE)));
+    }),
+    ("the stamp joined with itself", |k| {
+        k.set(STAMP, format!("{0}, {0}", k.get(STAMP)));
+    }),
+    ("another signature's digits", |k| k.set(SIGNATURE, wrong())),
+    ("all zeros", |k| k.set(SIGNATURE, format!("v0={}", "0".repeat(64)))),
+    ("digits in upper case", |k| {
+        k.set(SIGNATURE, format!("v0={}", k.get(SIGNATURE)[3..].to_uppercase()));
+    }),
+    ("the prefix in upper case", |k| {
+        k.set(SIGNATURE, k.get(SIGNATURE).replace("v0", "V0"));
+    }),
+    ("another version", |k| {
+        k.set(SIGNATURE, k.get(SIGNATURE).replace("v0", "v1"));
+    }),
+    ("no prefix", |k| k.set(SIGNATURE, k.get(SIGNATURE).replace("v0=", ""))),
+    ("the prefix twice", |k| {
+        k.set(SIGNATURE, format!("v0={}", k.get(SIGNATURE)));
+    }),
+    ("another service's prefix", |k| {
+        k.set(SIGNATURE, k.get(SIGNATURE).replace("v0", "sha256"));
+    }),
+    ("one digit short", |k| k.set(SIGNATURE, &k.get(SIGNATURE)[..66])),
+    ("one byte short", |k| k.set(SIGNATURE, &k.get(SIGNATURE)[..65])),
+    ("one byte long", |k| k.set(SIGNATURE, format!("{}00", k.get(SIGNATURE)))),
+    ("the first half", |k| k.set(SIGNATURE, &k.get(SIGNATURE)[..35])),
+    ("a digit that is none", |k| {
+        k.set(SIGNATURE, format!("{}g", &k.get(SIGNATURE)[..66]));
+    }),
+    ("a space behind the prefix", |k| {
+        k.set(SIGNATURE, k.get(SIGNATURE).replace('=', "= "));
+    }),
+    ("a space inside", |k| {
+        let right = k.get(SIGNATURE);
+        k.set(SIGNATURE, format!("{} {}", &right[..30], &right[30..]));
+    }),
+    ("quotes", |k| k.set(SIGNATURE, format!("\"{}\"", k.get(SIGNATURE)))),
+    ("a no-break space behind", |k| {
+        k.set(SIGNATURE, format!("{}\u{a0}", k.get(SIGNATURE)));
+    }),
+    ("a digit of another script", |k| {
+        k.set(SIGNATURE, format!("{}１", &k.get(SIGNATURE)[..66]));
+    }),
+    ("a byte that is no text", |k| {
+        k.set(SIGNATURE, [&k.get(SIGNATURE).as_bytes()[..66], b"\xff"].concat());
+    }),
+    ("raw bytes instead of hex", |k| {
+        // Every one of them is allowed in a header.
+        k.set(SIGNATURE, [b"v0=".as_slice(), &[0xe4; 32]].concat());
+    }),
+];
+
+/// Each is signed as it stands, with the right secret: it is the form that is refused.
+const STAMPS: &Forgeries = &[
+    ("plus", |k| restamp(k, |stamp| format!("+{stamp}"))),
+    ("minus", |k| restamp(k, |stamp| format!("-{stamp}"))),
+    ("a fraction", |k| restamp(k, |stamp| format!("{stamp}.0"))),
+    ("an exponent", |k| restamp(k, |_| "1.7e9".to_owned())),
+    ("hex", |k| {
+        restamp(k, |stamp| format!("{:#x}", stamp.parse::<u64>().unwrap()));
+    }),
+    ("milliseconds", |k| restamp(k, |stamp| format!("{stamp}000"))),
+    ("a date", |k| restamp(k, |_| "2026-11-23T10:00:00Z".to_owned())),
+    ("a word", |k| restamp(k, |_| "now".to_owned())),
+    ("no number", |k| restamp(k, |_| "NaN".to_owned())),
+    ("nought", |k| restamp(k, |_| "0".to_owned())),
+    ("a space inside", |k| {
+        restamp(k, |stamp| format!("{} {}", &stamp[..5], &stamp[5..]));
+    }),
+    ("underscores", |k| {
+        restamp(k, |stamp| format!("{}_{}", &stamp[..5], &stamp[5..]));
+    }),
+    ("digits of another script", |k| restamp(k, |_| "١٧٩٥٤٢٨٠٠٠".to_owned())),
+    ("just beyond 64 bits", |k| {
+        restamp(k, |_| "9223372036854775808".to_owned());
+    }),
+    ("the smallest of 64 bits", |k| restamp(k, |_| i64::MIN.to_string())),
+    ("huge", |k| restamp(k, |_| "9".repeat(400))),
+    ("followed by a colon", |k| restamp(k, |stamp| format!("{stamp}:"))),
+    ("a byte that is no text", |k| k.set(STAMP, b"179542800\xff")),
+    // These are Slack's own signature, and no longer its stamp.
+    ("a leading nought", |k| k.set(STAMP, format!("0{}", k.get(STAMP)))),
+    ("a second later", |k| {
+        k.set(STAMP, (k.get(STAMP).parse::<u64>().unwrap() + 1).to_string());
+    }),
+];
+
+const KEYS: &Forgeries = &[
+    ("another secret", |k| resign(k, b"00000000000000000000000000000000")),
+    ("an empty secret", |k| resign(k, b"")),
+    ("the secret's bytes behind its hex", |k| {
+        resign(k, &hex::decode(SECOND).unwrap());
+    }),
+    ("the secret with a line break", |k| {
+        resign(k, format!("{SECRET}\n").as_bytes());
+    }),
+    ("the secret in upper case", |k| {
+        resign(k, SECRET.to_uppercase().as_bytes());
+    }),
+    ("both secrets as they are configured", |k| {
+        resign(k, format!("{SECRET},{SECOND}").as_bytes());
+    }),
+    ("the key for Kapso", |k| resign(k, KEY.as_bytes())),
+    ("the verification token", |k| resign(k, b"gIkuvaNzQIHg97ATvDxqgjtO")),
+    ("another version in what is signed", |k| {
+        resign_over(k, &["v1:", "STAMP", ":", "BODY"]);
+    }),
+    ("no version in what is signed", |k| {
+        resign_over(k, &["STAMP", ":", "BODY"]);
+    }),
+    ("no colons in what is signed", |k| {
+        resign_over(k, &["v0", "STAMP", "BODY"]);
+    }),
+    ("body before stamp", |k| resign_over(k, &["v0:", "BODY", ":", "STAMP"])),
+    ("only the body signed", |k| resign_over(k, &["BODY"])),
+    ("only the stamp signed", |k| resign_over(k, &["v0:", "STAMP", ":"])),
+    ("nothing signed", |k| resign_over(k, &[])),
+    ("a digest that needs no secret", |k| {
+        let base = [b"v0:", k.get(STAMP).as_bytes(), b":", &k.body].concat();
+        k.set(SIGNATURE, format!("v0={}", hex::encode(Sha256::digest(base))));
+    }),
+    ("a digest of secret and request", |k| {
+        let base = [SECRET.as_bytes(), b"v0:", k.get(STAMP).as_bytes(), b":", &k.body].concat();
+        k.set(SIGNATURE, format!("v0={}", hex::encode(Sha256::digest(base))));
+    }),
+];
+
+const PLACES: &Forgeries = &[
+    ("in the address", |k| {
+        k.path = format!("{}?{STAMP}={}&{SIGNATURE}={}", k.path, k.get(STAMP), k.get(SIGNATURE));
+        k.remove(STAMP);
+        k.remove(SIGNATURE);
+    }),
+    ("in the form", |k| {
+        let fields = format!("&{STAMP}={}&{SIGNATURE}={}", k.get(STAMP), k.get(SIGNATURE));
+        k.body.extend(fields.as_bytes());
+        k.remove(STAMP);
+        k.remove(SIGNATURE);
+    }),
+    ("under names with underscores", |k| {
+        rename(k, STAMP, "X_Slack_Request_Timestamp");
+        rename(k, SIGNATURE, "X_Slack_Signature");
+    }),
+    ("under another service's name", |k| {
+        rename(k, SIGNATURE, "X-Hub-Signature-256");
+    }),
+    ("as a bearer's token", |k| {
+        k.set("Authorization", format!("Bearer {}", k.get(SIGNATURE)));
+        k.remove(SIGNATURE);
+    }),
+    ("as a cookie", |k| {
+        k.set("Cookie", format!("{SIGNATURE}={}", k.get(SIGNATURE)));
+        k.remove(SIGNATURE);
+    }),
+];
+
+#[tokio::test]
+async fn headers_that_are_not_slacks_are_refused() {
+    are_refused(HEADERS).await;
+}
+
+#[tokio::test]
+async fn stamps_that_are_no_plain_seconds_are_refused() {
+    are_refused(STAMPS).await;
+}
+
+#[tokio::test]
+async fn a_signature_made_otherwise_than_slack_makes_it_is_refused() {
+    are_refused(KEYS).await;
+}
+
+#[tokio::test]
+async fn a_signature_in_another_place_is_refused() {
+    are_refused(PLACES).await;
+}
+
+/// Bends a genuine request at each door in each of these ways; none may get in.
+pub async fn are_refused(forgeries: &Forgeries) {
+    let rotating = plan().with("SLACK_SIGNING_SECRET", format!("{SECRET},{SECOND}"));
+    rotating
+        .house(async |house| {
+            for (door, body) in [(COMMANDS, typed()), (INTERACTIONS, pressed())] {
+                let genuine = house.slack_sends(door, body);
+                for (name, bend) in forgeries {
+                    let mut forged = genuine.clone();
+                    bend(&mut forged);
+                    assert_ne!(forged.to_bytes(), genuine.to_bytes(), "{name}: nothing was bent");
+                    is_refused(house, &forged, &format!("{name}, at {door}")).await;
+                }
+            }
+        })
+        .await;
+}
+
+/// Knocks with something that is not Slack's: 401 without a word, and the signature it should have had is nowhere.
+pub async fn is_refused(house: &TestApp, forged: &RawRequest, what: &str) {
+    let reply = house.answers(forged).await;
+    assert_eq!((reply.status, reply.body.as_str()), (401, ""), "{what}");
+    let log = format!("{:?}", house.log_lines());
+    for secret in [SECRET, SECOND] {
+        let right = signature(
+            secret.as_bytes(),
+            &[b"v0:", forged.get(STAMP).as_bytes(), b":", &forged.body],
+        );
+        let digits = &right[3..];
+        assert!(!reply.head.contains(digits), "{what}: the reply says what was right");
+        assert!(!log.contains(digits), "{what}: the log says what was right");
+    }
+    assert!(house.command_lines().is_empty(), "{what}: a command was carried out");
+    assert!(house.kapso.requests().is_empty(), "{what}: Kapso was asked");
+}
+
+/// A signature of something else.
+fn wrong() -> String {
+    signature(SECRET.as_bytes(), &[b"something else"])
+}
+
+fn restamp(knock: &mut RawRequest, bend: fn(String) -> String) {
+    let stamp = bend(knock.get(STAMP));
+    *knock = knock.clone().stamped(SECRET, &stamp);
+}
+
+fn resign(knock: &mut RawRequest, key: &[u8]) {
+    let stamp = knock.get(STAMP);
+    knock.set(
+        SIGNATURE,
+        signature(key, &[b"v0:", stamp.as_bytes(), b":", &knock.body]),
+    );
+}
+
+fn resign_over(knock: &mut RawRequest, parts: &[&str]) {
+    let stamp = knock.get(STAMP);
+    let parts: Vec<&[u8]> = parts
+        .iter()
+        .map(|part| match *part {
+            "STAMP" => stamp.as_bytes(),
+            "BODY" => &knock.body,
+            own => own.as_bytes(),
+        })
+        .collect();
+    knock.set(SIGNATURE, signature(SECRET.as_bytes(), &parts));
+}
+
+fn rename(knock: &mut RawRequest, from: &str, to: &str) {
+    let value = knock.get(from);
+    knock.remove(from);
+    knock.set(to, value);
+}

@@ -1,0 +1,336 @@
+//! A SQLite store that breaks stands in nobody's way, says why, and works again once it can, without a restart.
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use kapso_slack::demo::{Fault, plain};
+use kapso_slack::jobs::{DatabaseUrl, Job, Payload, Store, StoreError};
+use serde_json::{Value, json};
+
+use crate::kill_points::TRIES;
+use crate::support::databases::{Folder, late};
+use crate::database_faults::{Another, without_privilege};
+use crate::support::{TestApp, ID, Plan, plan};
+use crate::late_reply::is_owed;
+use crate::support::program::World;
+
+const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
+/// What the log says when a store does not work, and when it does.
+pub const BROKEN: &str = "the store does not work";
+pub const WORKS: &str = "the store works";
+
+/// A service whose look-ups all ask Kapso, and whose store is that file.
+fn with_store(path: &Path) -> Plan {
+    plan()
+        .late()
+        .forgetful()
+        .with("DATABASE_URL", format!("sqlite:{}", path.display()))
+}
+
+/// The store has just broken for the reason that has these words: it is said, once, and in nobody's way.
+pub async fn is_broken(house: &TestApp, why: &str) {
+    house.has_logged(why, 1).await;
+    let (status, said) = house.readiness().await;
+    assert_eq!(status, "degraded");
+    assert!(said.contains(why), "{said}");
+    assert!(house.reads("/sandbox help").await.contains("/sandbox"));
+    let exchange = is_owed(house).await;
+    house.kapso.release();
+    let card = house.later(exchange).await;
+    assert!(plain::text(&card.message).contains("Waiting for activation"));
+    let failures = house.metrics().await;
+    assert!(failures.contains("kapso_slack_store_failures_total"));
+    assert!(!failures.contains("kapso_slack_store_failures_total 0"), "{failures}");
+    let told = house.has_logged(BROKEN, 1).await;
+    let reasons: HashSet<_> = told.iter().map(|line| line["error"].to_string()).collect();
+    assert_eq!(reasons.len(), told.len(), "the log says each reason once: {told:?}");
+}
+
+/// The store works now, for the `times`th time, and keeps what is owed.
+pub async fn is_whole(house: &TestApp, times: usize) {
+    house.has_logged(WORKS, times).await;
+    assert_eq!(house.readiness().await, ("ready".to_owned(), String::new()));
+}
+
+/// An answer is written into the file before it is acknowledged, if not every time on a machine that is too busy.
+async fn keeps_answers(house: &TestApp, path: &Path) {
+    for _ in 0..TRIES {
+        let exchange = is_owed(house).await;
+        let is_stored = holds(path, "/response/");
+        house.kapso.release();
+        house.later(exchange).await;
+        if is_stored {
+            return;
+        }
+    }
+    panic!("no answer is stored");
+}
+
+/// Whether a database has these words, in its file or in what was written to it last.
+fn holds(path: &Path, words: &str) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    // By another process: to close the file here would end the lock that the store in this process has on it.
+    let found = Command::new("grep")
+        .args(["--quiet", "--fixed-strings", "--", words])
+        // In this order, since what was written last goes from the one to the other.
+        .args([Path::new(&log), path])
+        .status();
+    found.unwrap().success()
+}
+
+/// How the last of the commands was delivered.
+async fn delivered(house: &TestApp, count: usize) -> Value {
+    house.has_noted(count).await[count - 1]["answer"].clone()
+}
+
+#[tokio::test]
+async fn a_folder_that_is_missing_may_come_later() {
+    let folder = Folder::new();
+    let path = folder.join("missing/jobs.db");
+    with_store(&path)
+        .house(async |house| {
+            is_broken(house, "cannot be opened").await;
+            fs::create_dir(folder.join("missing")).unwrap();
+            is_whole(house, 1).await;
+            keeps_answers(house, &path).await;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_makes_room_for_one() {
+    let folder = Folder::new();
+    let path = folder.join("jobs.db");
+    fs::write(&path, "these are my notes, and no database".repeat(200)).unwrap();
+    with_store(&path)
+        .house(async |house| {
+            is_broken(house, "is damaged").await;
+            fs::rename(&path, folder.join("notes")).unwrap();
+            is_whole(house, 1).await;
+            keeps_answers(house, &path).await;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_damaged_while_it_is_used_makes_room_for_another() {
+    let folder = Folder::new();
+    let path = folder.join("jobs.db");
+    // More than SQLite remembers.
+    let store = Store::open(&DatabaseUrl::file(&path)).await.unwrap();
+    for due in 0..1_500 {
+        store.add(&sized(late(due), 4_000), None).await.unwrap();
+    }
+    store.close().await;
+    with_store(&path)
+        .house(async |house| {
+            is_whole(house, 1).await;
+            // By another process, as above.
+            let damage = Command::new("dd")
+                .args([
+                    "if=/dev/urandom",
+                    "bs=4096",
+                    "seek=1",
+                    "count=1500",
+                    "conv=notrunc",
+                    "status=none",
+                ])
+                .arg(format!("of={}", path.display()))
+                .status();
+            assert!(damage.unwrap().success());
+            let exchange = is_owed(house).await;
+            house.kapso.release();
+            house.later(exchange).await;
+            assert_eq!(delivered(house, 1).await, "late");
+            is_broken(house, "is damaged").await;
+            fs::rename(&path, folder.join("damaged")).unwrap();
+            is_whole(house, 2).await;
+            keeps_answers(house, &path).await;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_file_that_another_process_has_is_waited_for() {
+    let folder = Folder::new();
+    let path = folder.join("jobs.db");
+    let another = Another::opens(&path, &[]);
+    assert_eq!(another.said, "Ok(())");
+    with_store(&path)
+        .house(async |house| {
+            is_broken(house, "another process uses the database file").await;
+            another.dies();
+            is_whole(house, 1).await;
+            keeps_answers(house, &path).await;
+        })
+        .await;
+}
+
+/// An answer that was stored in the file is in memory alone then.
+#[tokio::test]
+async fn a_file_that_is_deleted_is_made_anew_and_no_answer_goes_with_it() {
+    let folder = Folder::new();
+    let path = folder.join("jobs.db");
+    with_store(&path)
+        .house(async |house| {
+            is_whole(house, 1).await;
+            let owed = [is_owed(house).await, is_owed(house).await];
+            fs::remove_file(&path).unwrap();
+            is_whole(house, 2).await;
+            house.has_logged("was deleted or replaced", 1).await;
+            assert_eq!(house.has_logged(BROKEN, 1).await.len(), 1, "the log says it once");
+            house.kapso.release();
+            for exchange in owed {
+                house.later(exchange).await;
+            }
+            assert_eq!(delivered(house, 2).await, "late");
+            keeps_answers(house, &path).await;
+            house.has_stopped().await;
+            let mut answered: Vec<_> = house
+                .slack
+                .conversation()
+                .iter()
+                .map(|posted| posted.exchange)
+                .collect();
+            answered.retain(|exchange| owed.contains(exchange));
+            answered.sort_unstable();
+            assert_eq!(answered, owed, "one answer each");
+        })
+        .await;
+}
+
+/// Leases are renewed every 5 s, and the new file knows nothing of the old one's.
+#[tokio::test]
+async fn an_answer_outlives_its_file_for_longer_than_a_renewal() {
+    let folder = Folder::new();
+    let path = folder.join("jobs.db");
+    with_store(&path)
+        .house(async |house| {
+            is_whole(house, 1).await;
+            house.kapso.fail_next(Fault::Slow(Duration::from_millis(6_500)));
+            let exchange = house.types_in_vain(SHOW).await;
+            // Another file in its place, such as a backup that was put back.
+            let other = folder.join("other.db");
+            let store = Store::open(&DatabaseUrl::file(&other)).await.unwrap();
+            store.close().await;
+            fs::rename(&other, &path).unwrap();
+            is_whole(house, 2).await;
+            house.later(exchange).await;
+            assert_eq!(delivered(house, 1).await, "late");
+        })
+        .await;
+}
+
+/// Nobody would find it in the new file.
+#[tokio::test]
+async fn an_answer_whose_file_is_deleted_is_not_handed_over() {
+    let folder = Folder::new();
+    let path = folder.join("jobs.db");
+    with_store(&path)
+        .set(|settings| settings.timing.drain.kapso = Duration::ZERO)
+        .house(async |house| {
+            is_whole(house, 1).await;
+            let exchange = is_owed(house).await;
+            fs::remove_file(&path).unwrap();
+            house.is_asked_to_stop();
+            let card = house.later(exchange).await;
+            assert!(
+                plain::text(&card.message).starts_with("Kapso did not answer"),
+                "{card:?}"
+            );
+            let line = &house.has_noted(1).await[0];
+            assert_eq!(
+                (&line["outcome"], &line["answer"]),
+                (&json!("no_answer"), &json!("late"))
+            );
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_full_file_has_room_again_once_what_is_in_it_is_done() {
+    let folder = Folder::new();
+    let path = folder.join("jobs.db");
+    let house = with_store(&path);
+    let soon: Timestamp = "2026-11-23T10:05:00Z".parse().unwrap();
+    let store = Store::open(&DatabaseUrl::file(&path)).await.unwrap();
+    let mut small = sized(late(0), 3_000);
+    small.due_at = soon;
+    for _ in 0..20 {
+        assert!(add_another(&store, &small).await);
+    }
+    for size in [8 << 20, 1 << 20, 1 << 16, 3_000] {
+        let job = sized(late(0), size);
+        while add_another(&store, &job).await {}
+    }
+    store.close().await;
+    house
+        .house(async |house| {
+            is_broken(house, "is full").await;
+            house.passes(SignedDuration::from_mins(6));
+            is_whole(house, 1).await;
+            keeps_answers(house, &path).await;
+        })
+        .await;
+}
+
+async fn add_another(store: &Store, job: &Job) -> bool {
+    let another = Job {
+        due_at: job.due_at,
+        created_at: job.created_at,
+        ..Job::new(job.payload.clone(), job.due_at)
+    };
+    match store.add(&another, None).await {
+        Ok(_) => true,
+        Err(error) => {
+            assert_eq!(error, StoreError::Full);
+            false
+        }
+    }
+}
+
+/// A job that takes so much room, and goes nowhere.
+fn sized(mut job: Job, bytes: usize) -> Job {
+    if let Payload::Late(late) = &mut job.payload {
+        late.response_url = "x".repeat(bytes).into();
+    }
+    job
+}
+
+/// The real program, since the tests may run as root, who writes to what is read-only.
+#[tokio::test]
+async fn a_read_only_file_may_be_written_to_later() {
+    let world = World::start().await;
+    let folder = Folder::new();
+    let path: PathBuf = folder.join("jobs.db");
+    Store::open(&DatabaseUrl::file(&path)).await.unwrap().close().await;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+    let mut service = world
+        .service_by(without_privilege(&path))
+        .with("REPLY_BUDGET_MS", "100")
+        .with("DATABASE_URL", &format!("sqlite:{}", path.display()))
+        .starts();
+    let app = service.listens().await;
+    let line = service.says(BROKEN).await;
+    assert!(line.contains("the database is read-only"), "{line}");
+    world.kapso.fail_next(Fault::Hold);
+    let sent = world.types(&app, &format!("/sandbox {ID}")).await;
+    assert!(sent.message.is_none());
+    world.kapso.release();
+    let card = world.slack.later(sent.exchange).await;
+    assert!(plain::text(&card.message).contains("Waiting for activation"));
+    assert!(world.readiness(&app).await.contains("read-only"));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    service.says(WORKS).await;
+    assert!(world.readiness(&app).await.contains("\"ready\""));
+    service.is_sent("TERM").await;
+    let ended = service.ends().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.stdout.matches(BROKEN).count(), 1, "the log says it once");
+}

@@ -1,0 +1,253 @@
+//! Lends a test an empty database of each kind, and jobs to put into it.
+
+use std::fs;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use kapso_slack::cards::ReplyTarget;
+use kapso_slack::jobs::{
+    DatabaseUrl, Job, Kind, Late, Lease, LeasedJob, Payload, Store, Trigger, Wanted, Watch, Worker,
+};
+use kapso_slack::kapso::SessionId;
+use kapso_slack::slack::Who;
+use serde_json::Value;
+use sqlx::any::install_default_drivers;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, query_scalar, raw_sql};
+use tokio::time::timeout;
+
+use crate::support::ID;
+
+/// Far longer than any test takes.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How long leases are given.
+pub const LEASE: SignedDuration = SignedDuration::from_secs(15);
+/// A part of every `response_url` in these tests.
+pub const URL: &str = "https://hooks.slack.com/commands/T0001ABCD/planted-4711";
+/// A user id that stands nowhere else.
+pub const USER: &str = "U0PLANTED1";
+
+/// An empty folder, gone with the test.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("kapso-slack-it-{:016x}", fastrand::u64(..)));
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Deref for Folder {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// An empty database.
+pub struct Database {
+    pub url: DatabaseUrl,
+    /// As `DATABASE_URL` has it. For a look behind the store's back too: in SQLite only while the store is closed.
+    pub address: String,
+    schema: Option<String>,
+    _folder: Option<Folder>,
+}
+
+impl Database {
+    pub fn sqlite() -> Self {
+        let folder = Folder::new();
+        let file = folder.join("jobs.db");
+        Self {
+            url: DatabaseUrl::file(&file),
+            address: format!("sqlite:{}", file.display()),
+            schema: None,
+            _folder: Some(folder),
+        }
+    }
+
+    /// A schema of its own on the server in `TEST_POSTGRES_URL`.
+    pub async fn postgres() -> Self {
+        // Reading the system's certificates anew for each connection takes an unoptimised build a tenth of a second.
+        Self::postgres_at(&postgres_url().replace("sslmode=require", "sslmode=disable")).await
+    }
+
+    pub async fn postgres_over_tls() -> Self {
+        Self::postgres_at(&postgres_url()).await
+    }
+
+    async fn postgres_at(server: &str) -> Self {
+        let schema = format!("it_{:016x}", fastrand::u64(..));
+        run(server, format!("CREATE SCHEMA {schema}")).await;
+        let address = format!("{server}&options[search_path]={schema}&application_name={schema}");
+        Self {
+            url: address.parse().unwrap(),
+            address,
+            schema: Some(schema),
+            _folder: None,
+        }
+    }
+
+    pub async fn open(&self) -> Store {
+        Store::open(&self.url).await.unwrap()
+    }
+
+    /// As many stores as there could be processes: one on SQLite.
+    pub async fn replicas(&self, many: usize) -> Vec<Store> {
+        let mut stores = vec![self.open().await];
+        while stores.len() < many {
+            stores.push(match self.schema {
+                Some(_) => self.open().await,
+                None => stores[0].clone(),
+            });
+        }
+        stores
+    }
+
+    /// Makes every change of a job take 2 ms on a server, so that what is done at once overlaps.
+    pub async fn slow_down(&self) {
+        if self.schema.is_some() {
+            self.run(
+                "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql
+                     AS $$ BEGIN PERFORM pg_sleep(0.002); RETURN NEW; END $$;
+                 CREATE TRIGGER slow BEFORE UPDATE ON kapso_slack_jobs FOR EACH ROW EXECUTE FUNCTION slow();",
+            )
+            .await;
+        }
+    }
+
+    /// Runs `sql` behind the store's back.
+    pub async fn run(&self, sql: impl Into<String>) {
+        run(&self.address, sql.into()).await;
+    }
+
+    /// What the jobs are about that `which` holds for, read behind the store's back.
+    pub async fn payloads(&self, which: &str) -> Vec<Value> {
+        let sql = format!("SELECT payload FROM kapso_slack_jobs WHERE {which}");
+        let payloads = self.words(&sql).await;
+        payloads
+            .iter()
+            .map(|json| serde_json::from_str(json).unwrap())
+            .collect()
+    }
+
+    /// The column of words that `sql` finds behind the store's back.
+    pub async fn words(&self, sql: &str) -> Vec<String> {
+        install_default_drivers();
+        let mut connection = AnyConnection::connect(&self.address).await.unwrap();
+        let sql = AssertSqlSafe(sql.to_owned());
+        let words = query_scalar(sql).fetch_all(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        words
+    }
+
+    /// The number that `sql` finds behind the store's back.
+    pub async fn number(&self, sql: &'static str) -> i64 {
+        install_default_drivers();
+        let mut connection = AnyConnection::connect(&self.address).await.unwrap();
+        let number = query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        number
+    }
+
+    /// Takes it away.
+    pub async fn drop(self) {
+        if let Some(schema) = self.schema {
+            run(&self.address, format!("DROP SCHEMA {schema} CASCADE")).await;
+        }
+    }
+}
+
+pub fn postgres_url() -> String {
+    std::env::var("TEST_POSTGRES_URL").expect("a PostgreSQL server: run the tests through scripts/postgres")
+}
+
+async fn run(address: &str, sql: String) {
+    install_default_drivers();
+    let mut connection = AnyConnection::connect(address).await.unwrap();
+    raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// The same story on a SQLite file and on a PostgreSQL server.
+pub async fn on_both(story: impl AsyncFn(&Database)) {
+    for database in [Database::sqlite(), Database::postgres().await] {
+        let kind = database.url.kind();
+        timeout(PATIENCE, story(&database))
+            .await
+            .unwrap_or_else(|_| panic!("the story on {kind} hangs"));
+        database.drop().await;
+    }
+}
+
+/// Some moment, `seconds` later.
+pub fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+}
+
+pub fn who(user: &str) -> Who {
+    Who {
+        team: "T0001ABCD".to_owned(),
+        home_team: None,
+        enterprise: Some("E0001ABCD".to_owned()),
+        channel: "C2147483705".to_owned(),
+        user: user.to_owned(),
+    }
+}
+
+/// A late answer, due at `at(due)`.
+pub fn late(due: i64) -> Job {
+    let late = Late {
+        ask: Trigger::Typed(format!("show {ID}")),
+        session: SessionId::parse(ID),
+        trigger: None,
+        who: who(USER),
+        place: ReplyTarget::Command,
+        request_id: "5eed0001".to_owned(),
+        response_url: URL.into(),
+        arrived_at: at(due),
+        uses_left: 4,
+    };
+    Job::new(Payload::Late(late), at(due))
+}
+
+pub fn watch(user: &str, session: &str) -> Watch {
+    Watch {
+        session: SessionId::parse(session).unwrap(),
+        session_created_at: Some(at(-60)),
+        who: who(user),
+        sharer: None,
+        request_id: "5eed0002".to_owned(),
+        response_url: URL.into(),
+        arrived_at: at(0),
+        uses_left: 4,
+        not_found: 0,
+    }
+}
+
+/// Claims whatever is due at `at(now)`.
+pub async fn claim(store: &Store, kind: Kind, worker: &Worker, now: i64) -> Vec<LeasedJob> {
+    let now = at(now);
+    let claimed = store
+        .claim(&Wanted::due(kind, now, 1_000), worker, now, now + LEASE)
+        .await
+        .unwrap();
+    assert!(claimed.unreadable.is_empty(), "{:?}", claimed.unreadable);
+    claimed.jobs
+}
+
+/// Claims the one job there is.
+pub async fn claim_one(store: &Store, kind: Kind, worker: &Worker, now: i64) -> (Job, Lease) {
+    let mut claimed = claim(store, kind, worker, now).await;
+    assert_eq!(claimed.len(), 1, "one is due");
+    let LeasedJob { job, lease } = claimed.remove(0);
+    (job, lease)
+}

@@ -1,0 +1,167 @@
+//! Holds a message to it that only our own words act in it: by its structure, not by what the words look like.
+
+use serde_json::Value;
+
+use crate::support::validate;
+
+/// What becomes of a text in Slack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The top-level text: Slack's markup with foreign words in it.
+    Spoken,
+    /// Slack's markup, for our own words only.
+    Markup,
+    /// Shown letter by letter.
+    Letters,
+}
+
+/// Fails unless the foreign words in this message, which hold `MARK`, are only where nothing can act, and nothing but
+/// ours acts anywhere else.
+pub fn stays_words(message: &Value, what: &str) {
+    validate(message);
+    let texts = texts(message, what);
+    let marks: usize = texts.iter().map(|(_, text)| text.matches("MARK").count()).sum();
+    let all = message.to_string();
+    assert_eq!(
+        marks,
+        all.matches("MARK").count(),
+        "{what}: foreign words outside of texts: {all}"
+    );
+    for (kind, text) in texts {
+        match kind {
+            Kind::Letters => {
+                // Our own labels begin new lines.
+                let line = text.strip_prefix('\n').unwrap_or(text);
+                assert!(!line.contains(is_hidden), "{what}: hidden characters in {text:?}");
+            }
+            Kind::Markup => {
+                assert!(!text.contains("MARK"), "{what}: foreign words in markup: {text}");
+                let bare = without_ours(text, what);
+                assert!(!bare.replace('\n', "").contains(is_hidden), "{what}: {bare:?}");
+            }
+            Kind::Spoken => {
+                let bare = without_ours(text, what);
+                assert!(!bare.contains(is_hidden), "{what}: hidden characters in {bare:?}");
+                assert!(!bare.contains(is_style), "{what}: styles or mentions in {bare}");
+                assert_eq!(emoji_code(&bare), None, "{what}: {bare}");
+                assert_eq!(address(&bare), None, "{what}: {bare}");
+            }
+        }
+    }
+}
+
+/// Everything in a message that is shown letter by letter.
+pub fn letters(message: &Value) -> Vec<&str> {
+    let texts = texts(message, "a message").into_iter();
+    texts
+        .filter(|(kind, _)| *kind == Kind::Letters)
+        .map(|(_, text)| text)
+        .collect()
+}
+
+fn texts<'m>(message: &'m Value, what: &str) -> Vec<(Kind, &'m str)> {
+    let mut texts = vec![(Kind::Spoken, message["text"].as_str().unwrap())];
+    collect(&message["blocks"], what, &mut texts);
+    texts
+}
+
+/// Every text object and run of rich text in a part of a message.
+fn collect<'m>(part: &'m Value, what: &str, texts: &mut Vec<(Kind, &'m str)>) {
+    match part {
+        Value::Array(parts) => parts.iter().for_each(|part| collect(part, what, texts)),
+        Value::Object(fields) => {
+            let text = part["text"].as_str().unwrap_or_default();
+            match part["type"].as_str() {
+                Some("plain_text") => {
+                    assert_eq!(part["emoji"], false, "{what}: emoji codes would act in {part}");
+                    texts.push((Kind::Letters, text));
+                }
+                Some("text") => texts.push((Kind::Letters, text)),
+                Some("mrkdwn") => {
+                    assert_eq!(part["verbatim"], true, "{what}: bare names would act in {part}");
+                    texts.push((Kind::Markup, text));
+                }
+                Some("header" | "section" | "actions" | "context" | "button" | "rich_text" | "rich_text_section") => {
+                    fields.values().for_each(|field| collect(field, what, texts));
+                }
+                _ => assert!(part["type"].is_null(), "{what}: {part} might act"),
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Marked-up text without our own dates, links and names; fails if anything is left that could be markup.
+fn without_ours(text: &str, what: &str) -> String {
+    let mut bare = String::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('<') {
+        let (token, after) = behind
+            .split_once('>')
+            .unwrap_or_else(|| panic!("{what}: < is never closed: {text}"));
+        assert!(is_ours(token), "{what}: <{token}> is not ours: {text}");
+        bare.push_str(before);
+        bare.push(' ');
+        rest = after;
+    }
+    bare.push_str(rest);
+    assert!(!bare.contains('>'), "{what}: > in {text}");
+    let escaped = ["&amp;", "&lt;", "&gt;"];
+    for (at, _) in bare.match_indices('&') {
+        let is_escape = escaped.iter().any(|escape| bare[at..].starts_with(escape));
+        assert!(is_escape, "{what}: a bare & in {text}");
+    }
+    bare
+}
+
+/// A date, a link to WhatsApp that shows its own address, or the name of who pressed.
+fn is_ours(token: &str) -> bool {
+    if let Some(date) = token.strip_prefix("!date^") {
+        let (seconds, rest) = date.split_once('^').unwrap_or_default();
+        let utc = rest.strip_prefix("{date_short_pretty} at {time}|").unwrap_or_default();
+        return seconds.parse::<i64>().is_ok()
+            && utc.ends_with(" UTC")
+            && utc.len() == "2026-11-23 10:00 UTC".len()
+            && utc.chars().all(|c| c.is_ascii_digit() || "-: UTC".contains(c));
+    }
+    if token == "@U2147483697" {
+        return true;
+    }
+    (token.starts_with("https://wa.me/") || token.starts_with("https://api.whatsapp.com/"))
+        && !token.contains(['|', ' ', '<'])
+}
+
+/// Characters that show nothing themselves or turn their neighbours around. The joiners are letters to some scripts.
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{AD}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{180E}' | '\u{200B}' | '\u{200E}' | '\u{200F}'
+            | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}'
+            | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+fn is_style(c: char) -> bool {
+    matches!(c, '*' | '_' | '~' | '`' | '@' | '#' | '\u{FF20}' | '\n')
+}
+
+/// An emoji code such as `:tada:`.
+fn emoji_code(text: &str) -> Option<&str> {
+    let (_, behind) = text.split_once(':')?;
+    let (between, _) = behind.rsplit_once(':')?;
+    let mut codes = between.split(':');
+    codes.find(|code| !code.is_empty() && !code.contains(char::is_whitespace))
+}
+
+/// What a client might turn into a link: a dot between what could be labels of a domain, or two slashes.
+fn address(text: &str) -> Option<&str> {
+    let is_label = |c: char| !c.is_whitespace() && (c == '-' || !c.is_ascii_punctuation());
+    text.split_whitespace().find(|word| {
+        let dots = word.match_indices('.');
+        let mut domains = dots.map(|(at, _)| (&word[..at], &word[at + 1..]));
+        word.contains("//")
+            || domains.any(|(before, behind)| {
+                let top: Vec<char> = behind.chars().take_while(|c| is_label(*c)).collect();
+                before.ends_with(is_label) && top.len() >= 2 && !top.iter().all(char::is_ascii_digit)
+            })
+    })
+}

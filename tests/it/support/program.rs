@@ -1,0 +1,273 @@
+//! Lends a test the real program, in a process and a folder of its own, with no environment but what it is given.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use kapso_slack::app::client_builder;
+use kapso_slack::clock::Clock;
+use kapso_slack::demo::{FakeKapso, FakeSlack, Person, Posted, Sent};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+use url::Url;
+
+use crate::sqlite_recovery::WORKS;
+use crate::support::{ID, KEY, SECRET, port};
+
+/// How long a program may take over anything: far longer than it does.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The program before it is started.
+pub struct Program {
+    command: Command,
+    folder: Folder,
+}
+
+/// The program while it runs.
+pub struct Running {
+    child: Child,
+    stdout: Lines<BufReader<ChildStdout>>,
+    said: Vec<String>,
+    _folder: Folder,
+}
+
+/// What is left of a program.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+    /// From the wait for its end.
+    pub took: Duration,
+}
+
+/// `kapso-slack` with these arguments.
+pub fn program(arguments: &[&str]) -> Program {
+    program_by(&[], arguments)
+}
+
+/// `kapso-slack` with these arguments, run by way of the command `before`.
+fn program_by(before: &[&str], arguments: &[&str]) -> Program {
+    let folder = Folder::new();
+    let words = [before, &[env!("CARGO_BIN_EXE_kapso-slack")], arguments].concat();
+    let mut command = Command::new(words[0]);
+    command
+        .args(&words[1..])
+        .env_clear()
+        .current_dir(&folder.0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    Program { command, folder }
+}
+
+impl Program {
+    /// With a variable of its environment set.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// With a file in its folder.
+    pub fn file(self, name: &str, content: &str) -> Self {
+        fs::write(self.folder.0.join(name), content).unwrap();
+        self
+    }
+
+    /// Starts it.
+    pub fn starts(mut self) -> Running {
+        let mut child = self.command.spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+        Running {
+            child,
+            stdout,
+            said: Vec::new(),
+            _folder: self.folder,
+        }
+    }
+
+    /// Starts it and waits for its end.
+    pub async fn ends(self) -> Ended {
+        self.starts().ends().await
+    }
+}
+
+impl Running {
+    /// Waits until it says a line with these words.
+    pub async fn says(&mut self, words: &str) -> String {
+        let listening = async {
+            while let Some(line) = self.stdout.next_line().await.unwrap() {
+                self.said.push(line);
+                let line = self.said.last().unwrap();
+                if line.contains(words) {
+                    return line.clone();
+                }
+            }
+            panic!("it ended without {words:?}: {:?}", self.said);
+        };
+        timeout(PATIENCE, listening).await.expect("it says so in time")
+    }
+
+    /// Waits until it listens, and returns its address.
+    pub async fn listens(&mut self) -> Url {
+        let line: Value = serde_json::from_str(&self.says("\"listening\"").await).unwrap();
+        format!("http://{}", line["address"].as_str().unwrap()).parse().unwrap()
+    }
+
+    /// Waits until it listens and its store is open, and returns its address.
+    pub async fn serves(&mut self) -> Url {
+        let app = self.listens().await;
+        self.says(WORKS).await;
+        app
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    pub async fn is_sent(&self, signal: &str) {
+        let id = self.child.id().expect("it still runs").to_string();
+        let sent = Command::new("kill").args([&format!("-{signal}"), &id]).status().await;
+        assert!(sent.unwrap().success(), "kill -{signal} {id}");
+    }
+
+    /// Waits for its end.
+    pub async fn ends(mut self) -> Ended {
+        let began = Instant::now();
+        let mut stderr = self.child.stderr.take().unwrap();
+        let ending = async {
+            let mut complaints = String::new();
+            let reading = async { stderr.read_to_string(&mut complaints).await.unwrap() };
+            let listening = async {
+                while let Some(line) = self.stdout.next_line().await.unwrap() {
+                    self.said.push(line);
+                }
+            };
+            let (status, _, ()) = tokio::join!(self.child.wait(), reading, listening);
+            (status.unwrap(), complaints)
+        };
+        let (status, stderr) = timeout(PATIENCE, ending).await.expect("it ends in time");
+        Ended {
+            code: status.code(),
+            stdout: self.said.join("\n"),
+            stderr,
+            took: began.elapsed(),
+        }
+    }
+}
+
+/// A Slack and a Kapso for a program that knows no stopped clock.
+pub struct World {
+    pub kapso: FakeKapso,
+    pub slack: FakeSlack,
+    person: Person,
+}
+
+impl World {
+    /// A world in which Kapso has the documented session.
+    pub async fn start() -> Self {
+        let clock = Clock::system();
+        let kapso = FakeKapso::start(port().await, KEY, clock.clone()).unwrap();
+        kapso.add(ID);
+        let http = client_builder().build().unwrap();
+        Self {
+            kapso,
+            slack: FakeSlack::start(port().await, http, SECRET.into(), clock).unwrap(),
+            person: Person::default(),
+        }
+    }
+
+    /// The service with all that it needs.
+    pub fn service(&self) -> Program {
+        self.service_by(&[])
+    }
+
+    /// The service with all that it needs but its secrets.
+    pub fn service_without_secrets(&self) -> Program {
+        self.between_fakes(program(&[]))
+    }
+
+    /// The service with all that it needs, run by way of the command `before`.
+    pub fn service_by(&self, before: &[&str]) -> Program {
+        self.between_fakes(program_by(before, &[]))
+            .with("SLACK_SIGNING_SECRET", SECRET)
+            .with("KAPSO_API_KEY", KEY)
+    }
+
+    fn between_fakes(&self, program: Program) -> Program {
+        program
+            .with("KAPSO_BASE_URL", self.kapso.base_url().as_str())
+            .with("SLACK_RESPONSE_HOSTS", &self.slack.origin())
+            .with("HOST", "127.0.0.1")
+            .with("PORT", "0")
+    }
+
+    /// Somebody types a command.
+    pub async fn types(&self, app: &Url, command: &str) -> Sent {
+        self.slack.types(app, &self.person, command).await
+    }
+
+    /// What `/readyz` says.
+    pub async fn readiness(&self, app: &Url) -> String {
+        let answer = reqwest::get(app.join("/readyz").unwrap()).await;
+        answer.unwrap().text().await.unwrap()
+    }
+
+    /// Somebody looks up the session that Kapso has.
+    pub async fn looks_up(&self, app: &Url) -> Posted {
+        let sent = self.types(app, &format!("/sandbox {ID}")).await;
+        match sent.message {
+            Some(card) => card,
+            None => self.slack.later(sent.exchange).await,
+        }
+    }
+
+    /// Somebody presses a button.
+    pub async fn presses(&self, app: &Url, on: &Posted, action_id: &str) -> Sent {
+        self.slack.presses(app, &self.person, on, action_id).await
+    }
+
+    /// Somebody types a command that is answered at once.
+    pub async fn reads(&self, app: &Url, command: &str) -> String {
+        let sent = self.types(app, command).await;
+        let Posted { message, .. } = sent
+            .message
+            .unwrap_or_else(|| panic!("no direct answer: {:?}", sent.status));
+        kapso_slack::demo::plain::text(&message)
+    }
+}
+
+/// A folder that goes with its owner.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// Whether a file in it has these words.
+    pub fn holds(&self, words: &str) -> bool {
+        let mut files = fs::read_dir(&self.0).unwrap();
+        files.any(|file| {
+            let content = fs::read(file.unwrap().path()).unwrap();
+            content.windows(words.len()).any(|window| window == words.as_bytes())
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> std::path::Display<'_> {
+        self.0.display()
+    }
+
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

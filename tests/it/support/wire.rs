@@ -1,0 +1,259 @@
+//! Both ends of a connection, byte by byte: for what no HTTP library would say, or leave unsaid.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
+use url::Url;
+
+use crate::support::port;
+
+/// What a [`Wire`] says to a request.
+#[derive(Clone, Debug)]
+pub struct Script {
+    bytes: Vec<u8>,
+    end: End,
+    unasked: bool,
+}
+
+/// How a connection ends after that.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Close,
+    Reset,
+    Never,
+}
+
+impl Script {
+    /// These bytes, and then an orderly end.
+    pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
+        Self {
+            bytes: bytes.into(),
+            end: End::Close,
+            unasked: false,
+        }
+    }
+
+    /// A whole answer with a length. `head` is the status and, on further lines, headers.
+    pub fn answer(head: &str, body: &str) -> Self {
+        Self::bytes(format!(
+            "HTTP/1.1 {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            head.replace('\n', "\r\n"),
+            body.len()
+        ))
+    }
+
+    /// The same bytes, but before any request has come.
+    pub fn unasked(self) -> Self {
+        Self { unasked: true, ..self }
+    }
+
+    /// The same bytes, and then a reset.
+    pub fn then_resets(self) -> Self {
+        Self {
+            end: End::Reset,
+            ..self
+        }
+    }
+
+    /// The same bytes, and then nothing more, on an open connection.
+    pub fn then_hangs(self) -> Self {
+        Self {
+            end: End::Never,
+            ..self
+        }
+    }
+}
+
+/// A server that says what it is told to, whatever it is asked.
+pub struct Wire {
+    pub url: Url,
+    state: Arc<Mutex<Scripts>>,
+    asked: watch::Sender<Vec<String>>,
+    _serving: AbortOnDropHandle<()>,
+}
+
+#[derive(Default)]
+struct Scripts {
+    next: VecDeque<Script>,
+    standing: Option<Script>,
+}
+
+impl Wire {
+    /// A server that says nothing until it is told what.
+    pub async fn start() -> Self {
+        let listener = port().await;
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let state = Arc::<Mutex<Scripts>>::default();
+        let asked = watch::Sender::new(Vec::new());
+        let serving = {
+            let (state, asked) = (Arc::clone(&state), asked.clone());
+            tokio::spawn(async move {
+                let mut connections = JoinSet::new();
+                while let Ok((stream, _)) = listener.accept().await {
+                    connections.spawn(serve(stream, Arc::clone(&state), asked.clone()));
+                }
+            })
+        };
+        Self {
+            url,
+            state,
+            asked,
+            _serving: AbortOnDropHandle::new(serving),
+        }
+    }
+
+    /// Every request is answered like this.
+    pub fn says(&self, script: Script) {
+        self.state.lock().unwrap().standing = Some(script);
+    }
+
+    /// The next request is answered like this; called again, the one after it.
+    pub fn says_next(&self, script: Script) {
+        self.state.lock().unwrap().next.push_back(script);
+    }
+
+    /// What it was asked, heads and bodies.
+    pub fn requests(&self) -> Vec<String> {
+        self.asked.borrow().clone()
+    }
+
+    /// Waits until it has been asked `count` times.
+    pub async fn has_been_asked(&self, count: usize) {
+        let mut asked = self.asked.subscribe();
+        asked.wait_for(|requests| requests.len() >= count).await.unwrap();
+    }
+
+    /// The origin, as `SLACK_RESPONSE_HOSTS` takes it.
+    pub fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+}
+
+async fn serve(stream: TcpStream, state: Arc<Mutex<Scripts>>, asked: watch::Sender<Vec<String>>) {
+    let mut line = Line::over(stream);
+    let script = {
+        let mut state = state.lock().unwrap();
+        state.next.pop_front().or_else(|| state.standing.clone())
+    };
+    if !script.as_ref().is_some_and(|script| script.unasked) {
+        let Some((head, body)) = line.message().await else {
+            return;
+        };
+        asked.send_modify(|requests| requests.push(head + &body));
+    }
+    let Some(script) = script else {
+        return;
+    };
+    // The other side may have had enough.
+    let _ = line.stream.write_all(&script.bytes).await;
+    match script.end {
+        End::Close => {
+            let _ = line.stream.shutdown().await;
+            line.ends().await;
+        }
+        End::Reset => line.stream.set_zero_linger().unwrap(),
+        End::Never => std::future::pending().await,
+    }
+}
+
+/// One end of a connection.
+pub struct Line {
+    stream: TcpStream,
+    read: Vec<u8>,
+}
+
+impl Line {
+    /// Connects to the host of `url`.
+    pub async fn to(url: &Url) -> Self {
+        let address = url.socket_addrs(|| None).unwrap()[0];
+        Self::over(TcpStream::connect(address).await.unwrap())
+    }
+
+    fn over(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).unwrap();
+        Self {
+            stream,
+            read: Vec::new(),
+        }
+    }
+
+    /// Sends these bytes.
+    pub async fn says(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    /// Says that nothing more will be sent.
+    pub async fn has_said_all(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
+    /// The next answer's status and body.
+    pub async fn answer(&mut self) -> (u16, String) {
+        let (head, body) = self.message().await.expect("an answer");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        (status.expect("a status"), body)
+    }
+
+    /// Waits for the other side to end the connection, and returns what it said before.
+    pub async fn ends(&mut self) -> String {
+        while self.more().await {}
+        String::from_utf8_lossy(&self.read).into_owned()
+    }
+
+    /// The next message's head and body; none if the other side ends first.
+    async fn message(&mut self) -> Option<(String, String)> {
+        const HEAD_END: &[u8] = b"\r\n\r\n";
+        let head_end = loop {
+            if let Some(at) = self.read.windows(HEAD_END.len()).position(|window| window == HEAD_END) {
+                break at + HEAD_END.len();
+            }
+            if !self.more().await {
+                return None;
+            }
+        };
+        let head = String::from_utf8_lossy(&self.read[..head_end]).into_owned();
+        let length = head
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+            .map_or(0, |(_, length)| length.trim().parse().unwrap());
+        while self.read.len() < head_end + length {
+            if !self.more().await {
+                return None;
+            }
+        }
+        let rest = self.read.split_off(head_end + length);
+        let body = String::from_utf8_lossy(&self.read[head_end..]).into_owned();
+        self.read = rest;
+        Some((head, body))
+    }
+
+    /// Reads on; a reset is an end, too.
+    async fn more(&mut self) -> bool {
+        matches!(self.stream.read_buf(&mut self.read).await, Ok(1..))
+    }
+}
+
+/// A port that nobody listens on, for as long as this is held.
+pub struct Closed {
+    _socket: TcpSocket,
+    pub address: std::net::SocketAddr,
+}
+
+impl Closed {
+    /// Takes a port, so that nobody else does, and does not listen on it.
+    pub fn port() -> io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(([127, 0, 0, 1], 0).into())?;
+        Ok(Self {
+            address: socket.local_addr()?,
+            _socket: socket,
+        })
+    }
+}

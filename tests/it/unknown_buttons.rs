@@ -1,0 +1,218 @@
+//! Presses that no card of ours leads to: each is acknowledged, none asks Kapso anything.
+
+use http::StatusCode;
+use kapso_slack::slack::interaction::Interaction;
+use kapso_slack::slack::request::Form;
+use serde_json::{Value, json};
+
+use crate::refresh_button::{is_told_beside, shared};
+use crate::support::{TestApp, ID, house};
+use crate::support::raw_request::INTERACTIONS;
+
+#[tokio::test]
+async fn a_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
+    house(async |house| {
+        let own = house.types(&format!("/sandbox {ID}")).await;
+        let shared = shared(house, &format!("v1:{ID}"));
+        let asked = house.kapso.requests();
+        let hostile = [
+            "",
+            " ",
+            "v1",
+            "v1:",
+            ":",
+            "v1::",
+            ID,
+            "v0:ID",
+            "v2:ID",
+            "V1:ID",
+            "v1;ID",
+            " v1:ID",
+            "v1: ID",
+            "v1:ID ",
+            "v1:ID\n",
+            "v1:ID:",
+            "v1:ID:steve",
+            "v1:ID:u0sharer00",
+            "v1:ID:T0001ABCD",
+            "v1:ID:U",
+            "v1:ID:U1:U2",
+            "v1:ID:<!channel>",
+            "v1:ID:U1><!channel>",
+            "v1:ID:U0SHARER00 ",
+            "v1::U0SHARER00",
+            "v1:..",
+            "v1:../x",
+            "v1:a/b",
+            "v1:a%2Fb",
+            "v1:a?b",
+            "v1:a#b",
+            "v1:a\\b",
+            "v1:a@b",
+            "v1:a b",
+            "v1:a\0b",
+            "v1:sessión",
+            "v1:🙂",
+            "v1:<!channel>",
+            "v1:https://app.kapso.ai/ID",
+            "{\"v\":1,\"id\":\"ID\"}",
+        ];
+        let too_long = [
+            format!("v1:{}", "x".repeat(65)),
+            format!("v1:{}", "x".repeat(1_997)),
+            format!("v1:ID:U{}", "1".repeat(32)),
+        ];
+        let hostile = hostile.map(str::to_owned).into_iter().chain(too_long);
+        let hostile = hostile
+            .map(|value| Value::from(value.replace("ID", ID)))
+            .chain([Value::Null]);
+        for value in hostile {
+            let presses = ["refresh", "qr", "share"]
+                .into_iter()
+                .flat_map(|button| [(&own, button), (&shared, button)]);
+            for (card, button) in presses {
+                let press = house
+                    .slack
+                    .presses_with(&house.app_url, &house.person, card, button, value.clone());
+                let sent = press.await;
+                assert_eq!(sent.status, Some(StatusCode::OK), "{value}");
+                let answer = house.later(sent.exchange).await;
+                is_told_beside(
+                    house,
+                    card,
+                    &answer,
+                    "This button is too old, or from another version of the app.",
+                );
+                assert_eq!(house.kapso.requests(), asked, "{value} made us ask");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn presses_that_are_nothing_to_us_are_acknowledged_and_lead_to_nothing() {
+    house(async |house| {
+        let own = house.types(&format!("/sandbox {ID}")).await;
+        let shared = shared(house, &format!("v1:{ID}"));
+        let before = done(house);
+        house.presses_in_vain(&own, "open").await;
+        house.presses_in_vain(&shared, "open").await;
+        for action_id in ["Refresh", "refresh ", "refresh/../open", "", "🙂"] {
+            let press = house.slack.presses_with(
+                &house.app_url,
+                &house.person,
+                &own,
+                action_id,
+                json!(format!("v1:{ID}")),
+            );
+            assert_eq!(press.await.status, Some(StatusCode::OK), "{action_id:?}");
+        }
+        nothing_more_was_done(house, before).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn payloads_of_another_shape_are_acknowledged_and_lead_to_nothing() {
+    house(async |house| {
+        let before = done(house);
+        let press = json!({"action_id": "refresh", "value": format!("v1:{ID}")});
+        let payloads = [
+            json!(null),
+            json!(true),
+            json!(7),
+            json!("block_actions"),
+            json!([]),
+            json!([press]),
+            json!({}),
+            json!({"type": null, "actions": [press]}),
+            json!({"type": 7, "actions": [press]}),
+            json!({"type": "view_submission", "view": {"state": {}}, "actions": [press]}),
+            json!({"type": "view_closed", "actions": [press]}),
+            json!({"type": "shortcut", "callback_id": "refresh", "actions": [press]}),
+            json!({"type": "message_action", "actions": [press]}),
+            json!({"type": "block_suggestion", "action_id": "refresh", "value": format!("v1:{ID}")}),
+            json!({"type": "interactive_message", "actions": [press]}),
+            json!({"type": "Block_Actions", "actions": [press]}),
+            json!({"type": "block_actions"}),
+            json!({"type": "block_actions", "actions": []}),
+            json!({"type": "block_actions", "actions": null}),
+            json!({"type": "block_actions", "actions": press}),
+            json!({"type": "block_actions", "actions": ["refresh"]}),
+            json!({"type": "block_actions", "actions": [{}]}),
+            json!({"type": "block_actions", "actions": [{"action_id": null, "value": format!("v1:{ID}")}]}),
+            json!({"type": "block_actions", "actions": [{"action_id": "refresh", "value": {"id": ID}}]}),
+            json!({"type": "block_actions", "actions": [press], "user": "U1"}),
+            json!({"type": "block_actions", "actions": [press], "response_url": 7}),
+        ];
+        let unreadable = [
+            "",
+            "{",
+            "payload",
+            "{\"type\":\"block_actions\",\"actions\":[",
+            "\u{FEFF}{}",
+            "{\"type\":\"\\ud800\"}",
+        ];
+        let deep = "[".repeat(20_000);
+        let texts = payloads.iter().map(ToString::to_string);
+        for payload in texts.chain(unreadable.map(str::to_owned)).chain([deep]) {
+            let form = form_urlencoded::Serializer::new(String::new())
+                .append_pair("payload", &payload)
+                .finish();
+            let reply = house.answers(&house.slack_sends(INTERACTIONS, form)).await;
+            assert_eq!((reply.status, reply.body.as_str()), (200, ""), "{payload:.200}");
+        }
+        nothing_more_was_done(house, before).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_press_of_which_slack_says_little_is_answered_all_the_same() {
+    house(async |house| {
+        let card = house.types(&format!("/sandbox {ID}")).await;
+        // An app installed for a whole organisation gets no team.
+        house.person.team = String::new();
+        assert_eq!(house.presses(&card, "refresh").await.id, card.id, "no team");
+        house.person.channel = String::new();
+        assert_eq!(house.presses(&card, "refresh").await.id, card.id, "no channel");
+        house.person.user = String::new();
+        assert_eq!(house.presses(&card, "refresh").await.id, card.id, "no user");
+    })
+    .await;
+}
+
+#[test]
+fn a_card_is_taken_for_shared_unless_slack_says_that_only_the_presser_sees_it() {
+    for (container, shared) in [
+        (json!({"is_ephemeral": true}), false),
+        (json!({"is_ephemeral": false}), true),
+        (json!({}), true),
+        (json!(null), true),
+    ] {
+        let payload = json!({"type": "block_actions", "actions": [{"action_id": "refresh"}], "container": container});
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("payload", &payload.to_string())
+            .finish();
+        match Interaction::parse(form.as_bytes()) {
+            Ok(Interaction::Press(press)) => assert_eq!(press.shared, shared, "{container}"),
+            other => panic!("{container}: {other:?}"),
+        }
+    }
+}
+
+/// What was done so far: how many commands were carried out, requests made and messages posted.
+fn done(house: &TestApp) -> [usize; 3] {
+    [
+        house.command_lines().len(),
+        house.kapso.requests().len(),
+        house.slack.conversation().len(),
+    ]
+}
+
+/// Ends the service, and with it all that presses could still lead to.
+async fn nothing_more_was_done(house: &mut TestApp, before: [usize; 3]) {
+    house.has_stopped().await;
+    assert_eq!(done(house), before, "commands, requests, messages");
+}

@@ -1,0 +1,442 @@
+//! Who asks to be told when a session is active hears of it, once, beside the conversation.
+
+use insta::assert_snapshot;
+use jiff::SignedDuration;
+use kapso_slack::demo::{Posted, plain};
+use serde_json::json;
+
+use crate::support::{TestApp, ID, Plan, plan};
+
+const WATCH: &str = "/sandbox watch 123e4567-e89b-12d3-a456-426614174000";
+const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
+
+/// The longest pause between two looks at a session.
+const LOOK: SignedDuration = SignedDuration::from_secs(25);
+
+/// A house whose store is open.
+async fn house(test: impl AsyncFnOnce(&mut TestApp)) {
+    with_a_store(plan(), test).await;
+}
+
+async fn with_a_store(plan: Plan, test: impl AsyncFnOnce(&mut TestApp)) {
+    plan.house(async |house| {
+        house.has_a_store().await;
+        test(house).await;
+    })
+    .await;
+}
+
+/// What a watcher reads next.
+pub async fn hears(house: &TestApp, asked: &Posted) -> String {
+    let notice = house.hears_after(asked).await;
+    assert_eq!(notice.message["response_type"], "ephemeral", "to the watcher alone");
+    plain::text(&notice.message)
+}
+
+#[tokio::test]
+async fn who_types_watch_hears_when_the_tester_has_activated_the_session() {
+    house(async |house| {
+        let confirmed = house.types(WATCH).await;
+        assert_snapshot!(plain::text(&confirmed.message), @"
+        WHATSAPP SANDBOX SESSION
+        🟡 Waiting for activation
+        Open the link on the tester's phone and send the message it holds.
+        Agent: Customer Support Agent
+        Phone: +12345678901
+        Code: ABC123
+        Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
+        👀 Watching until Nov 23, 2026 at 10:28 UTC (in 28 minutes): you will hear here when this session is activated or ends. Slack lets me answer no longer.
+        [ Activate in WhatsApp → https://wa.me/12345678901?text=ABC123 ]  [ Refresh ]  [ Stop watching ]  [ Share in channel ]
+        Session 123e4567-e89b-12d3-a456-426614174000
+        ");
+        house.passes(SignedDuration::from_mins(3));
+        house.kapso.activate(ID);
+        assert_snapshot!(hears(house, &confirmed).await, @"
+        🟢 The sandbox session of •••• 8901 with the agent Customer Support Agent is active now, 3 minutes after it was created. Messages from this phone to the sandbox number reach the agent.
+        [ Show the session ]
+        Session 123e4567-e89b-12d3-a456-426614174000
+        ");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_presses_tell_me_hears_it_too_and_sees_it_on_the_card() {
+    house(async |house| {
+        let card = house.types(SHOW).await;
+        let watched = house.presses(&card, "watch").await;
+        assert_eq!(watched.id, card.id, "the card is redrawn");
+        let text = plain::text(&watched.message);
+        assert!(text.contains("[ Stop watching ]"), "{text}");
+        assert!(!text.contains("Tell me"), "{text}");
+        house.kapso.activate(ID);
+        house.passes(LOOK);
+        let notice = house.hears_after(&watched).await;
+        assert_ne!(notice.id, card.id, "the news stand beside the card");
+        let shown = house.presses(&notice, "refresh").await;
+        assert_eq!(shown.id, notice.id, "the card takes the place of the news");
+        assert!(plain::text(&shown.message).contains("🟢 Active"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn each_end_is_told_in_its_own_words() {
+    for (end, says) in [
+        (
+            "expired",
+            "⚫ The sandbox session of •••• 8901 with the agent Customer Support Agent has expired",
+        ),
+        (
+            "superseded",
+            "🔵 The sandbox session of •••• 8901 with the agent Customer Support Agent was superseded",
+        ),
+    ] {
+        house(async |house| {
+            let confirmed = house.types(WATCH).await;
+            house.kapso.set(ID, "status", end.into());
+            house.passes(LOOK);
+            let news = hears(house, &confirmed).await;
+            assert!(news.starts_with(says), "{end}: {news}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_gone_only_when_kapso_has_said_so_twice() {
+    house(async |house| {
+        let confirmed = house.types(WATCH).await;
+        house.kapso.delete(ID);
+        house.passes(LOOK);
+        house.kapso.has_been_asked(2).await;
+        house.passes(LOOK);
+        let news = hears(house, &confirmed).await;
+        assert!(news.starts_with("Kapso has no such sandbox session any more"), "{news}");
+        assert_eq!(house.kapso.requests().len(), 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_that_lists_leave_out_is_asked_for_by_itself() {
+    house(async |house| {
+        for id in ["one", "two", "left-out"] {
+            house.kapso.add(id);
+        }
+        house.kapso.unlist("left-out");
+        house.types("/sandbox watch one").await;
+        house.types("/sandbox watch two").await;
+        house.passes(SignedDuration::from_secs(1));
+        let confirmed = house.types("/sandbox watch left-out").await;
+        house.kapso.activate("left-out");
+        let heard = hears(house, &confirmed);
+        tokio::pin!(heard);
+        let mut asked = house.kapso.requests().len();
+        let news = loop {
+            house.passes(LOOK);
+            asked += 1;
+            tokio::select! {
+                news = &mut heard => break news,
+                () = house.kapso.has_been_asked(asked) => {}
+            }
+        };
+        assert!(news.contains("is active now"), "{news}");
+        let requests = house.kapso.requests();
+        let pages = requests.iter().filter(|request| request.contains("?page=")).count();
+        assert!(pages > 0, "the others are seen in lists: {requests:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_hears_nothing_for_28_minutes_is_told_so_and_can_go_on() {
+    house(async |house| {
+        let confirmed = house.types(WATCH).await;
+        house.passes(SignedDuration::from_mins(28));
+        let goodbye = house.hears_after(&confirmed).await;
+        assert_snapshot!(plain::text(&goodbye.message), @"
+        ⏳ The sandbox session of •••• 8901 with the agent Customer Support Agent is not active yet, and I stop watching now: Slack lets an app answer for half an hour. Press to go on.
+        [ Go on watching ]  [ Show the session ]
+        Session 123e4567-e89b-12d3-a456-426614174000
+        ");
+        let again = house.presses(&goodbye, "watch").await;
+        assert!(plain::text(&again.message).contains("[ Stop watching ]"));
+        house.kapso.activate(ID);
+        house.passes(LOOK);
+        let news = hears(house, &again).await;
+        assert!(
+            news.contains("is active now, 28 minutes after it was created"),
+            "{news}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn watching_twice_is_one_watch() {
+    house(async |house| {
+        let first = house.types(WATCH).await;
+        house.passes(SignedDuration::from_mins(10));
+        let second = house.types(WATCH).await;
+        house.kapso.activate(ID);
+        house.passes(LOOK);
+        hears(house, &second).await;
+        house.has_stopped().await;
+        let of_the_first = house
+            .slack
+            .conversation()
+            .into_iter()
+            .filter(|posted| posted.exchange == first.exchange);
+        assert_eq!(of_the_first.count(), 1, "the newer one took its place");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_stops_watching_hears_nothing_more() {
+    house(async |house| {
+        let card = house.types(WATCH).await;
+        let stopped = house.presses(&card, "unwatch").await;
+        let text = plain::text(&stopped.message);
+        assert!(text.contains("You will not hear of this session any more."), "{text}");
+        assert!(text.contains("[ Tell me when it is active ]"), "{text}");
+        // Somebody else's watch shows that looks were taken.
+        house.kapso.add("other");
+        let other = house.types("/sandbox watch other").await;
+        house.kapso.activate(ID);
+        house.kapso.activate("other");
+        house.passes(LOOK);
+        hears(house, &other).await;
+        house.has_stopped().await;
+        let about_the_first = house
+            .slack
+            .conversation()
+            .into_iter()
+            .filter(|posted| posted.exchange == card.exchange);
+        assert_eq!(
+            about_the_first.count(),
+            0,
+            "nothing but its card, which was redrawn since"
+        );
+        let stopped_again = house
+            .slack
+            .conversation()
+            .into_iter()
+            .filter(|posted| posted.exchange == stopped.exchange);
+        assert_eq!(stopped_again.count(), 1);
+    })
+    .await;
+}
+
+/// Where the app is installed for a whole organisation, a press names no workspace, though a command does.
+#[tokio::test]
+async fn who_typed_in_one_of_an_organisations_workspaces_stops_it_by_a_press() {
+    house(async |house| {
+        house.person.enterprise = Some("E0001".to_owned());
+        let card = house.types(WATCH).await;
+        house.person.team = String::new();
+        let refreshed = house.presses(&card, "refresh").await;
+        assert!(plain::text(&refreshed.message).contains("[ Stop watching ]"));
+        house.presses(&refreshed, "unwatch").await;
+        let refreshed = house.presses(&refreshed, "refresh").await;
+        assert!(plain::text(&refreshed.message).contains("[ Tell me when it is active ]"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn stopping_works_though_kapso_does_not() {
+    with_a_store(plan().forgetful(), async |house| {
+        let card = house.types(WATCH).await;
+        house.kapso.fail(Some(kapso_slack::demo::Fault::answer(
+            http::StatusCode::UNAUTHORIZED,
+            "",
+        )));
+        let stopped = house.presses(&card, "unwatch").await;
+        assert_ne!(stopped.id, card.id, "the card stays");
+        let text = plain::text(&stopped.message);
+        assert_eq!(
+            text,
+            "You will not hear of the session 123e4567-e89b-12d3-a456-426614174000 any more."
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn refresh_keeps_the_way_to_stop() {
+    house(async |house| {
+        let card = house.types(WATCH).await;
+        let refreshed = house.presses(&card, "refresh").await;
+        assert!(plain::text(&refreshed.message).contains("[ Stop watching ]"));
+        let stopped = house.presses(&refreshed, "unwatch").await;
+        let refreshed = house.presses(&stopped, "refresh").await;
+        assert!(plain::text(&refreshed.message).contains("[ Tell me when it is active ]"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_cannot_change_any_more_is_shown_instead() {
+    for end in ["active", "expired", "superseded"] {
+        house(async |house| {
+            house.kapso.set(ID, "status", end.into());
+            let card = house.reads(WATCH).await;
+            assert!(!card.contains("you will hear here"), "{end}: {card}");
+            assert!(card.contains("WHATSAPP SANDBOX SESSION"), "{end}: {card}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_press_on_a_shared_card_is_answered_to_the_presser_alone() {
+    house(async |house| {
+        let card = house.types(SHOW).await;
+        let mut shared = card.message.clone();
+        shared["response_type"] = json!("in_channel");
+        let shared = house.slack.shared_earlier(shared);
+        let watched = house.presses(&shared, "watch").await;
+        assert_eq!(watched.message["replace_original"], false);
+        assert_eq!(watched.message["response_type"], "ephemeral");
+        let text = plain::text(&watched.message);
+        assert!(text.contains("you will hear here"), "{text}");
+        assert!(
+            text.contains("•••• 8901") && !text.contains("+12345678901"),
+            "as on the card that was pressed: {text}"
+        );
+        let refreshed = house.presses(&shared, "refresh").await;
+        assert!(
+            !plain::text(&refreshed.message).contains("you will hear here"),
+            "others see this one"
+        );
+        house.kapso.activate(ID);
+        house.passes(LOOK);
+        hears(house, &watched).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_person_watches_twenty_sessions_at_most() {
+    house(async |house| {
+        for n in 0..21 {
+            let id = format!("session-{n}");
+            house.kapso.add(&id);
+            let text = house.reads(&format!("/sandbox watch {id}")).await;
+            if n < 20 {
+                assert!(text.contains("you will hear here"), "{n}: {text}");
+            } else {
+                assert!(text.starts_with("You watch 20 sessions already"), "{text}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_a_store_nothing_is_promised() {
+    plan()
+        .with("DATABASE_URL", "sqlite:/proc/no-folder-for-this/jobs.db")
+        .house(async |house| {
+            let text = house.reads(WATCH).await;
+            assert!(text.starts_with("This app cannot remember anything just now"), "{text}");
+            let card = house.types(SHOW).await;
+            let value = "v1:123e4567-e89b-12d3-a456-426614174000";
+            let sent = house
+                .slack
+                .presses_with(&house.app_url, &house.person, &card, "unwatch", value.into())
+                .await;
+            let pressed = house.later(sent.exchange).await;
+            assert_ne!(pressed.id, card.id, "the card stays");
+            assert!(plain::text(&pressed.message).starts_with("This app cannot remember anything just now"));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn the_log_and_the_metrics_tell_of_the_news() {
+    house(async |house| {
+        let confirmed = house.types(WATCH).await;
+        let command = house.has_noted(1).await.remove(0);
+        assert_eq!(
+            (&command["verb"], &command["outcome"]),
+            (&json!("watch"), &json!("watching"))
+        );
+        house.kapso.activate(ID);
+        house.passes(LOOK);
+        hears(house, &confirmed).await;
+        let notice = house.logs("notice").await;
+        assert_eq!(
+            notice["request_id"], command["request_id"],
+            "found by what the watcher can read out"
+        );
+        assert_eq!(
+            (&notice["news"], &notice["answer"]),
+            (&json!("activated"), &json!("late"))
+        );
+        let metrics = house.metrics().await;
+        assert!(
+            metrics.contains(r#"kapso_slack_notices_total{news="activated",answer="late"} 1"#),
+            "{metrics}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn news_that_slack_does_not_take_at_first_come_all_the_same_and_are_counted_if_they_never_do() {
+    for (faults, answer) in [(1, "late"), (2, "lost")] {
+        house(async |house| {
+            let confirmed = house.types(WATCH).await;
+            for _ in 0..faults {
+                house.slack.refuse_next(http::StatusCode::BAD_GATEWAY, None);
+            }
+            house.kapso.activate(ID);
+            house.passes(LOOK);
+            let notice = house.logs("notice").await;
+            assert_eq!(notice["answer"], answer, "after {faults} faults: {notice}");
+            assert_eq!(house.slack.posts(), 2, "two posts are kept for the news");
+            if answer == "late" {
+                hears(house, &confirmed).await;
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_late_leaves_two_posts_for_the_news() {
+    with_a_store(plan().late(), async |house| {
+        house.kapso.fail_next(kapso_slack::demo::Fault::Hold);
+        let exchange = house.types_in_vain(WATCH).await;
+        house.kapso.has_been_asked(1).await;
+        house.slack.refuse_next(http::StatusCode::BAD_GATEWAY, None);
+        house.kapso.release();
+        let confirmed = house.later(exchange).await;
+        house.slack.refuse_next(http::StatusCode::BAD_GATEWAY, None);
+        house.kapso.activate(ID);
+        house.passes(LOOK);
+        hears(house, &confirmed).await;
+        assert_eq!(house.slack.posts(), 4);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_replayed_command_lives_no_longer_than_the_first() {
+    house(async |house| {
+        let response_url = format!("{}/response/first", house.slack.origin());
+        let slip = house.slip("watch 123e4567-e89b-12d3-a456-426614174000", Some(&response_url));
+        let until = |body: &str| {
+            let (_, until) = body.split_once("Watching until <!date^").unwrap();
+            until.split_once('^').unwrap().0.to_owned()
+        };
+        let first = until(&house.answers(&slip).await.body);
+        house.passes(SignedDuration::from_mins(4));
+        let replayed = until(&house.answers(&slip).await.body);
+        assert_eq!(replayed, first);
+    })
+    .await;
+}

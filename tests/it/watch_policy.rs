@@ -1,0 +1,182 @@
+//! What a watch does next: one notice at most, none too late, and no watch forgotten.
+
+use jiff::SignedDuration;
+use kapso_slack::jobs::Watch;
+use kapso_slack::jobs::watch::{News, Next, Seen, decide};
+use kapso_slack::kapso::Status;
+use proptest::prelude::*;
+
+use crate::support::databases::{USER, at, watch};
+
+const MINUTE: i64 = 60;
+
+/// A watch that began at `at(0)`, on a session that was created `session_age` seconds earlier.
+fn watching(session_age: i64) -> Watch {
+    Watch {
+        session_created_at: Some(at(-session_age)),
+        ..watch(USER, "a")
+    }
+}
+
+fn pending() -> Seen {
+    Seen::Status(Status::Pending)
+}
+
+/// The watch that waits, and until how many seconds.
+fn waits(next: Next) -> (Watch, i64) {
+    let Next::Wait { until, watch } = next else {
+        panic!("it waits: {next:?}");
+    };
+    (*watch, until.duration_since(at(0)).as_secs())
+}
+
+#[test]
+fn each_end_is_told() {
+    for (status, news) in [
+        (Status::Active, News::Activated),
+        (Status::Expired, News::Expired),
+        (Status::Superseded, News::Superseded),
+    ] {
+        let next = decide(&watching(0), &Seen::Status(status), at(30));
+        assert!(matches!(next, Next::Notify(told) if told == news), "{next:?}");
+    }
+    let other = Seen::Status(Status::Other("paused".to_owned()));
+    // A word that this version does not know is no end.
+    waits(decide(&watching(0), &other, at(30)));
+}
+
+#[test]
+fn only_two_404s_in_a_row_mean_gone() {
+    let (once, _) = waits(decide(&watching(0), &Seen::NotFound, at(0)));
+    let (silent, _) = waits(decide(&once, &Seen::Unknown, at(15)));
+    assert!(matches!(
+        decide(&silent, &Seen::NotFound, at(45)),
+        Next::Notify(News::Gone)
+    ));
+    let (back, _) = waits(decide(&once, &pending(), at(15)));
+    let (again, _) = waits(decide(&back, &Seen::NotFound, at(30)));
+    assert_eq!(again.not_found, 1, "a session that came back counts anew");
+}
+
+#[test]
+fn looks_come_further_apart_as_the_session_grows_old() {
+    for (session_age, now, pause) in [
+        (0, 0, 15),
+        (0, 119, 15),
+        (0, 120, 20),
+        (899, 0, 20),
+        (900, 0, 25),
+        (-600, 0, 15),
+    ] {
+        let (_, until) = waits(decide(&watching(session_age), &pending(), at(now)));
+        assert_eq!(
+            until - now,
+            pause,
+            "a session created {session_age} s before, after {now} s"
+        );
+    }
+}
+
+#[test]
+fn it_says_goodbye_in_the_28th_minute_and_nothing_after_the_29th() {
+    let old = watching(0);
+    let (_, until) = waits(decide(&old, &pending(), at(28 * MINUTE - 1)));
+    assert_eq!(until, 28 * MINUTE, "the last look is on time");
+    for now in [28 * MINUTE, 29 * MINUTE - 1] {
+        for seen in [pending(), Seen::Unknown, Seen::NotFound] {
+            assert!(
+                matches!(decide(&old, &seen, at(now)), Next::SayGoodbye),
+                "{seen:?} at {now}"
+            );
+        }
+        let active = decide(&old, &Seen::Status(Status::Active), at(now));
+        assert!(
+            matches!(active, Next::Notify(News::Activated)),
+            "news are better than goodbye"
+        );
+    }
+    let used_up = Watch {
+        uses_left: 0,
+        ..watching(0)
+    };
+    for (watch, now) in [(&old, 29 * MINUTE), (&old, 99 * MINUTE), (&used_up, 1)] {
+        let next = decide(watch, &Seen::Status(Status::Active), at(now));
+        assert!(matches!(next, Next::Lapsed), "{next:?}");
+    }
+}
+
+fn any_seen() -> impl Strategy<Value = Seen> {
+    prop_oneof![
+        8 => Just(Seen::Status(Status::Pending)),
+        1 => Just(Seen::Status(Status::Active)),
+        1 => Just(Seen::Status(Status::Expired)),
+        1 => Just(Seen::Status(Status::Superseded)),
+        2 => Just(Seen::Status(Status::Other("paused".to_owned()))),
+        2 => Just(Seen::NotFound),
+        6 => Just(Seen::Unknown),
+    ]
+}
+
+/// One look at a session: what was seen, and how many milliseconds after it was due.
+fn any_looks() -> impl Strategy<Value = Vec<(Seen, i64)>> {
+    let late = prop_oneof![6 => 0..100_i64, 3 => 0..60_000_i64, 1 => 0..2_000_000_i64];
+    // More than fit into 29 minutes, so that every watch comes to its end.
+    prop::collection::vec((any_seen(), late), 130)
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_seen_and_however_late_a_watch_ends_once_and_in_time(
+        looks in any_looks(),
+        session_age in prop::option::of(-3_600..86_400_i64),
+        no_news in any::<bool>(),
+    ) {
+        let mut watch = watching(0);
+        watch.session_created_at = session_age.map(|age| at(-age));
+        let mut due = at(0);
+        let mut ends = 0;
+        for (seen, late) in looks {
+            let seen = if no_news { Seen::Unknown } else { seen };
+            let now = due + SignedDuration::from_millis(late);
+            match decide(&watch, &seen, now) {
+                Next::Wait { until, watch: next } => {
+                    prop_assert!(until > now, "it does not spin");
+                    prop_assert!(until <= at(28 * MINUTE), "it never sleeps past its goodbye");
+                    prop_assert!(until - now <= SignedDuration::from_secs(25), "nor for long");
+                    due = until;
+                    watch = *next;
+                }
+                Next::Notify(_) | Next::SayGoodbye => {
+                    prop_assert!(now < at(29 * MINUTE), "no post after the 29th minute");
+                    ends += 1;
+                    break;
+                }
+                Next::Lapsed => {
+                    prop_assert!(now >= at(29 * MINUTE));
+                    prop_assert!(late >= 60_000, "nobody looked for a minute");
+                    ends += 1;
+                    break;
+                }
+            }
+        }
+        prop_assert_eq!(ends, 1, "every watch comes to one end");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_breaks_nothing(seconds in prop::collection::vec(-9_000_000..9_000_000_i64, 1..50), seen in any_seen()) {
+        let mut watch = watching(0);
+        for now in seconds.into_iter().map(at) {
+            match decide(&watch, &seen, now) {
+                Next::Wait { until, watch: next } => {
+                    prop_assert!(until > now && until - now <= SignedDuration::from_secs(25));
+                    watch = *next;
+                }
+                Next::Notify(_) | Next::SayGoodbye => {
+                    prop_assert!(now < at(29 * MINUTE));
+                    break;
+                }
+                Next::Lapsed => break,
+            }
+        }
+    }
+}

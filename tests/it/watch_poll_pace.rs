@@ -1,0 +1,46 @@
+//! The pace of looks counts from the beginning of a request to the beginning of the next, as its arithmetic does.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use kapso_slack::demo::Fault;
+
+use crate::support::plan;
+
+/// With 375 requests a minute a look is due every 200 ms.
+const LIMIT: u32 = 375;
+const WATCHES: usize = 6;
+
+#[tokio::test]
+async fn a_kapso_that_takes_its_time_does_not_slow_the_looks_down() {
+    plan()
+        .in_real_time()
+        // As in production.
+        .set(|settings| settings.timing.nap = Duration::from_secs(1))
+        .house(async |house| {
+            house.has_a_store().await;
+            house.kapso.set_limit(LIMIT);
+            // Six pages of a list: six watches are asked for one by one.
+            for number in 0..WATCHES * 100 {
+                house.kapso.add(&format!("session-{number:04}"));
+            }
+            for number in 0..WATCHES {
+                house.reads(&format!("/sandbox watch session-{number:04}")).await;
+            }
+            house.kapso.fail(Some(Fault::Slow(Duration::from_millis(190))));
+            let before = house.kapso.requests().len();
+            house.passes(SignedDuration::from_secs(25));
+            house.kapso.has_been_asked(before + WATCHES).await;
+            let asked = house.kapso.last_requests(WATCHES);
+            let between: Vec<i64> = asked
+                .windows(2)
+                .map(|two| (two[1].at_ms - two[0].at_ms).abs())
+                .collect();
+            let mean = between.iter().sum::<i64>() / i64::try_from(between.len()).unwrap();
+            assert!(
+                mean < 300,
+                "one look every 200 ms, but {between:?} ms passed: {asked:?}"
+            );
+        })
+        .await;
+}

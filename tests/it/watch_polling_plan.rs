@@ -1,0 +1,244 @@
+//! Watches spend Kapso's budget with care: 60 hear within 60 s on a key at 100 a minute, and a fifth stays free.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use kapso_slack::jobs::Watch;
+use kapso_slack::jobs::budget::{AHEAD, List, PER_PAGE, Plan, plan};
+use kapso_slack::jobs::watch::{Next, Seen, decide};
+use kapso_slack::kapso::Budget;
+use kapso_slack::kapso::Status;
+use proptest::prelude::*;
+
+use crate::support::databases::{USER, at, watch};
+
+const WINDOW: i64 = 60_000;
+
+/// A minute's worth of requests at a time, as a key's limit counts them.
+struct Key {
+    limit: u32,
+    taken: VecDeque<i64>,
+    most: usize,
+}
+
+impl Key {
+    fn budget(&mut self, now: i64) -> Budget {
+        while self.taken.front().is_some_and(|at| at + WINDOW <= now) {
+            self.taken.pop_front();
+        }
+        let left = self.limit - u32::try_from(self.taken.len()).unwrap();
+        Budget {
+            limit: self.limit,
+            left,
+        }
+    }
+
+    fn take(&mut self, now: i64) {
+        self.taken.push_back(now);
+        self.most = self.most.max(self.taken.len());
+    }
+}
+
+/// A watch on its way, with when it is due and when it was last looked at, in milliseconds.
+struct Waiting {
+    watch: Watch,
+    due: i64,
+    looked: i64,
+    /// The page that shows its session; none if lists do not.
+    page: Option<u32>,
+}
+
+impl Waiting {
+    /// Looks at the session, which is pending; returns how long nobody had.
+    fn look(&mut self, now: i64) -> i64 {
+        let pending = Seen::Status(Status::Pending);
+        let Next::Wait { until, watch } = decide(&self.watch, &pending, at(0) + SignedDuration::from_millis(now))
+        else {
+            panic!("a pending session is waited for");
+        };
+        self.watch = *watch;
+        self.due = milliseconds(until.duration_since(at(0)));
+        now - mem::replace(&mut self.looked, now)
+    }
+}
+
+fn milliseconds(span: SignedDuration) -> i64 {
+    span.as_millis().try_into().unwrap()
+}
+
+/// What came of watching for a while.
+#[derive(Debug)]
+struct Outcome {
+    /// The longest that a watch went without a look, in milliseconds.
+    longest: i64,
+    /// The most requests in any 60 s.
+    most: usize,
+}
+
+/// Watches `many` sessions of a project that has `sessions`, for 20 minutes, one request at a time and at the pace of
+/// the budget. `unlisted` of them are never in a list.
+fn watching(many: u32, sessions: u32, unlisted: u32, limit: u32) -> Outcome {
+    let mut key = Key {
+        limit,
+        taken: VecDeque::new(),
+        most: 0,
+    };
+    let pages = sessions.div_ceil(PER_PAGE);
+    let waiting = (0..many).map(|n| Waiting {
+        watch: Watch {
+            // Some are young, some are old.
+            session_created_at: Some(at(-i64::from(n % 4) * 600)),
+            ..watch(USER, "a")
+        },
+        due: 0,
+        looked: 0,
+        page: (n >= unlisted).then(|| n * sessions / many / PER_PAGE),
+    });
+    let mut waiting: Vec<_> = waiting.collect();
+    let (mut now, mut longest, mut list, mut turn) = (0, 0, List::default(), 0);
+    let end = 20 * WINDOW;
+    while now < end {
+        let budget = key.budget(now);
+        let time = at(0) + SignedDuration::from_millis(now);
+        let overdue = now - waiting.iter().map(|waiting| waiting.due).min().unwrap();
+        let due = waiting.iter().filter(|waiting| waiting.due <= now).count();
+        let mut planned = plan(due.try_into().unwrap(), &list, budget, turn, time);
+        if let Plan::AskUnlisted { overdue: by } = planned {
+            planned = if overdue > milliseconds(by) {
+                Plan::Ask
+            } else {
+                Plan::ReadPage
+            };
+        }
+        match planned {
+            Plan::Ask => {
+                let longest_due = waiting.iter_mut().min_by_key(|waiting| waiting.due).unwrap();
+                longest = longest.max(longest_due.look(now));
+            }
+            Plan::ReadPage => {
+                let page = list.next();
+                let by = now + milliseconds(AHEAD);
+                let mut shows = false;
+                for waiting in &mut waiting {
+                    if waiting.page == Some(page - 1) && waiting.due <= by {
+                        shows = true;
+                        longest = longest.max(waiting.look(now));
+                    }
+                }
+                list.was_read(page, pages, shows, time);
+            }
+            _ => {
+                now += 250;
+                continue;
+            }
+        }
+        key.take(now);
+        turn += 1;
+        now += i64::try_from(budget.pace().as_millis()).unwrap();
+    }
+    let unseen = waiting.iter().map(|waiting| end - waiting.looked).max().unwrap();
+    Outcome {
+        longest: longest.max(unseen),
+        most: key.most,
+    }
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the figures are for the documents")]
+fn sixty_and_a_thousand_hear_within_a_minute_and_a_fifth_stays_free() {
+    for (many, sessions, unlisted, limit) in [
+        // One by one: the project has too many sessions for lists to be cheaper.
+        (1, 20_000, 0, 100),
+        (20, 20_000, 0, 100),
+        (60, 20_000, 0, 100),
+        (300, 100_000, 0, 500),
+        // By lists.
+        (60, 60, 0, 100),
+        (1_000, 1_000, 0, 100),
+        (1_000, 5_000, 0, 100),
+        (1_000, 1_000, 10, 100),
+        (1_000, 2_000, 5, 100),
+        // What lists never show.
+        (60, 500, 60, 100),
+        (40, 500, 20, 100),
+    ] {
+        let result = watching(many, sessions, unlisted, limit);
+        let what = format!("{many} watches of {sessions} sessions at {limit} a minute: {result:?}");
+        println!("{what}");
+        assert!(
+            result.longest <= 55_000,
+            "5 s are left for the answer and the post; {what}"
+        );
+        assert!(result.most <= usize::try_from(limit * 4 / 5).unwrap(), "{what}");
+    }
+}
+
+#[test]
+fn what_is_cheaper_is_asked() {
+    let left = |left| Budget { limit: 100, left };
+    let fresh = left(100);
+    let unknown = List::default();
+    // Read through in 10 s, at the start.
+    let of = |pages| {
+        let mut list = List::default();
+        list.was_read(1, pages, true, at(-10));
+        list.was_read(pages, pages, true, at(0));
+        list
+    };
+    let half_read = {
+        let mut list = List::default();
+        list.was_read(1, 60, true, at(0));
+        list
+    };
+    let useless = {
+        let mut list = List::default();
+        list.was_read(1, 1, false, at(0));
+        list
+    };
+    let unlisted = |ms| Plan::AskUnlisted {
+        overdue: SignedDuration::from_millis(ms),
+    };
+    for (due, list, budget, turn, seconds, planned) in [
+        (0, unknown, fresh, 1, 0, Plan::Nothing),
+        (1, unknown, fresh, 1, 0, Plan::Ask),
+        (2, unknown, fresh, 1, 0, Plan::ReadPage),
+        (60, of(60), fresh, 1, 0, Plan::Ask),
+        (61, of(60), fresh, 1, 0, Plan::ReadPage),
+        (61, of(60), fresh, 2, 0, unlisted(45_000)),
+        (61, half_read, fresh, 2, 0, Plan::ReadPage),
+        (3, of(2), fresh, 2, 0, unlisted(10_000)),
+        (60, of(60), fresh, 2, 0, Plan::Ask),
+        // What was said of the list is believed for a minute.
+        (2, of(60), fresh, 1, 59, Plan::Ask),
+        (2, of(60), fresh, 1, 60, Plan::ReadPage),
+        (1_000, useless, fresh, 1, 59, Plan::Ask),
+        (1_000, useless, fresh, 1, 60, Plan::ReadPage),
+        (1_000, of(10), left(21), 1, 0, Plan::ReadPage),
+        (1_000, of(10), left(20), 1, 0, Plan::Nothing),
+        (1_000, of(10), left(0), 2, 0, Plan::Nothing),
+    ] {
+        let case = format!("{due} due, {list:?}, {budget:?}, turn {turn}, after {seconds} s");
+        assert_eq!(plan(due, &list, budget, turn, at(seconds)), planned, "{case}");
+    }
+    assert_eq!(fresh.pace(), Duration::from_millis(750));
+    assert_eq!(Budget { limit: 500, left: 0 }.pace(), Duration::from_millis(150));
+}
+
+proptest! {
+    #[test]
+    fn the_last_fifth_is_for_people(
+        due in any::<u64>(), pages in any::<Option<u32>>(), limit in any::<u32>(), left in any::<u32>(), turn in any::<u64>(),
+    ) {
+        let budget = Budget { limit, left };
+        let mut list = List::default();
+        if let Some(pages) = pages {
+            list.was_read(1, pages, true, at(0));
+        }
+        let asks = plan(due, &list, budget, turn, at(0)) != Plan::Nothing;
+        prop_assert_eq!(asks, due > 0 && left.min(limit) > limit / 5);
+        let at_this_pace = 60_000 / budget.pace().as_millis();
+        prop_assert!(at_this_pace <= u128::from((limit - limit / 5).max(1)));
+    }
+}

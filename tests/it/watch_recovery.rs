@@ -1,0 +1,102 @@
+//! A thousand watches survive the process that holds them: the real program, killed and started again.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use kapso_slack::clock::Clock;
+use kapso_slack::demo::{FakeKapso, Person, plain};
+
+use crate::support::databases::Database;
+use crate::support::{KEY, port};
+use crate::support::program::{Program, World};
+
+const WATCHERS: usize = 50;
+/// As many as one person may watch.
+const EACH: usize = 20;
+const ALL: usize = WATCHERS * EACH;
+
+fn id(number: usize) -> String {
+    format!("session-{number:04}")
+}
+
+fn service(world: &World, database: &Database) -> Program {
+    world
+        .service()
+        .with("DATABASE_URL", &database.address)
+        // Nobody reads a line for each command, and a full pipe would stop whoever writes them.
+        .with("RUST_LOG", "kapso_slack=info,kapso_slack::dispatch=warn")
+}
+
+#[tokio::test]
+async fn a_thousand_watches_are_taken_up_at_once_after_a_kill_and_each_hears_once() {
+    a_thousand_watches("SQLite", Database::sqlite()).await;
+}
+
+#[tokio::test]
+async fn a_thousand_watches_on_a_server_are_taken_up_at_once_after_a_kill_and_each_hears_once() {
+    a_thousand_watches("PostgreSQL", Database::postgres().await).await;
+}
+
+#[expect(clippy::print_stdout, reason = "the figures are for the documents")]
+async fn a_thousand_watches(kind: &str, database: Database) {
+    let world = World::start().await;
+    world.kapso.set_limit(10_000);
+    let another = FakeKapso::start(port().await, KEY, Clock::system()).unwrap();
+    for number in 0..ALL {
+        world.kapso.add(&id(number));
+        another.add(&id(number));
+    }
+    let mut killed = service(&world, &database).starts();
+    let app = killed.serves().await;
+    // A person's watches one after the other, for the connections' sake.
+    let watching = (0..WATCHERS).map(async |watcher| {
+        let person = Person {
+            user: format!("U{watcher}"),
+            ..Person::default()
+        };
+        for number in watcher * EACH..(watcher + 1) * EACH {
+            let command = format!("/sandbox watch {}", id(number));
+            let sent = world.slack.types(&app, &person, &command).await;
+            let text = plain::text(&sent.message.unwrap().message);
+            assert!(text.contains("you will hear here"), "{number}: {text}");
+        }
+    });
+    join_all(watching).await;
+    killed.is_sent("KILL").await;
+    killed.ends().await;
+
+    // Long enough for all of them to be due.
+    database
+        .run("UPDATE kapso_slack_jobs SET due_at = due_at - 60000, leased_until = 0")
+        .await;
+    // With the limit of the smallest plan, of which nothing is used.
+    let restarted = service(&world, &database)
+        .with("KAPSO_BASE_URL", another.base_url().as_str())
+        .starts();
+    let began = Instant::now();
+    // A page of the list shows 100; of the first requests some are for single sessions.
+    for asked in ALL / 100.. {
+        another.has_been_asked(asked).await;
+        let requests = another.requests();
+        if (1..=ALL / 100).all(|page| requests.contains(&format!("GET /sandbox_sessions?page={page}&per_page=100"))) {
+            break;
+        }
+    }
+    let taken_up = began.elapsed();
+    for number in 0..ALL {
+        another.activate(&id(number));
+    }
+    world.slack.has_been_posted_to(ALL).await;
+    let heard = began.elapsed();
+    restarted.is_sent("TERM").await;
+    assert_eq!(restarted.ends().await.code, Some(0));
+
+    println!(
+        "1,000 watches on {kind}: all looked at {taken_up:.1?} after the start, all heard within {heard:.1?} of it"
+    );
+    assert!(taken_up < Duration::from_secs(5), "{taken_up:?}");
+    assert!(heard < Duration::from_mins(1), "{heard:?}");
+    assert_eq!(world.slack.conversation().len(), 2 * ALL, "a card and the news each");
+    assert_eq!(world.slack.broken_rules(), Vec::<String>::new());
+    assert_eq!(another.unexpected(), Vec::<String>::new(), "within the limit");
+}
