@@ -54,11 +54,9 @@ fn sentence(problem: &Problem, look: &RenderContext<'_>) -> Mrkdwn {
         ),
         Problem::MayNotCreate(allowed) => may_create(Mrkdwn::new("You cannot create sessions here."), allowed),
         Problem::NotAccepted(wanted) => not_accepted(wanted),
-        Problem::Unsure => {
-            Mrkdwn::new("Kapso did not confirm it: the session may have been created, or not. Look at ")
-                .code(&look.typed(Verb::List.name()))
-                .own(" before you try again.")
-        }
+        Problem::Unsure => Mrkdwn::new("Kapso did not confirm it: the session may have been created, or not. Look at ")
+            .code(&look.typed(Verb::List.name()))
+            .own(" before you try again."),
         Problem::CameToNothing => Mrkdwn::new(
             "This very request was here before, and nothing was created then. Type the command once more to try again.",
         ),

@@ -96,7 +96,7 @@ pub async fn start(port: u16, clock: Clock, change: impl FnOnce(&mut Settings)) 
 impl RunningDemo {
     /// What plays.
     #[must_use]
-    pub fn house(&self) -> &DemoServer {
+    pub fn server(&self) -> &DemoServer {
         &self.house
     }
 

@@ -113,7 +113,7 @@ async fn show(playing: &RunningDemo) {
         std::env::args().next().unwrap_or_else(|| "kapso-slack".to_owned()),
         DemoServer::COMMAND,
     ));
-    let house = playing.house();
+    let house = playing.server();
     let examples = [
         ("a session that waits for its tester", demo_server::PENDING, None),
         ("an id that Kapso does not know", "no-such-session", None),

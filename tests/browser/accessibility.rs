@@ -21,7 +21,7 @@ async fn the_playground_works_by_keyboard_alone() {
         page.keys(Key::Down).await;
 
         back_to(page, "Refresh").await;
-        page.house().kapso.activate(ID);
+        page.demo().kapso.activate(ID);
         page.keys(Key::Enter).await;
         page.reads("🟢 Active").await;
         assert_eq!(focused(page).await, "Refresh");

@@ -90,7 +90,7 @@ async fn the_last_exchange_is_shown_both_ways_with_what_was_signed() {
         assert_eq!(form["text"], ID);
         let base = shown("signed").await;
         let (stamp, body) = base.strip_prefix("v0:").unwrap().split_once(':').unwrap();
-        assert_eq!(stamp, page.house().clock.now().as_second().to_string());
+        assert_eq!(stamp, page.demo().clock.now().as_second().to_string());
         assert!(body.contains(&format!("&text={ID}&")), "{body}");
         assert!(shown("signature").await.contains("X-Slack-Signature: v0="));
         let answer: Value = serde_json::from_str(&shown("answer-0").await).unwrap();

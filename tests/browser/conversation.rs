@@ -141,9 +141,9 @@ async fn a_kapso_that_hangs_ends_in_the_right_sentence() {
 async fn hostile_words_of_kapsos_stay_text() {
     page(async |page| {
         let name = "<img src=x onerror=alert(1)> <script>document.title='owned'</script> *bold* <!channel> &lt;b&gt;";
-        page.house().kapso.set(ID, "agent", json!({"name": name}));
-        page.house().kapso.set(ID, "phone_number", "<b>+1</b>".into());
-        page.house().kapso.set(ID, "status", "<i>new</i>".into());
+        page.demo().kapso.set(ID, "agent", json!({"name": name}));
+        page.demo().kapso.set(ID, "phone_number", "<b>+1</b>".into());
+        page.demo().kapso.set(ID, "status", "<i>new</i>".into());
         page.types(&format!("/sandbox {ID}")).await;
         let card = page.reads("Status:").await;
         assert!(card.contains(name), "{card}");
@@ -205,7 +205,7 @@ async fn a_press_that_the_app_does_not_acknowledge_leaves_a_warning() {
 #[tokio::test]
 async fn a_confirm_dialog_asks_before_the_press() {
     page(async |page| {
-        let shared = page.house().slack.shared_earlier(json!({
+        let shared = page.demo().slack.shared_earlier(json!({
             "response_type": "in_channel", "text": "A card",
             "blocks": [{"type": "actions", "elements": [{
                 "type": "button", "action_id": "share", "value": "v1:x", "style": "danger",
@@ -227,7 +227,7 @@ async fn a_confirm_dialog_asks_before_the_press() {
         asked(page).await;
         page.clicks("dialog button", "Keep it").await;
         page.until("!document.querySelector('#confirm[open]')").await;
-        assert!(page.house().slack.last_exchange().is_none(), "nothing was pressed");
+        assert!(page.demo().slack.last_exchange().is_none(), "nothing was pressed");
         asked(page).await;
         page.clicks("dialog button", "Share it").await;
         page.sees("#exchange", "POST /slack/interactions").await;
@@ -239,17 +239,17 @@ async fn a_confirm_dialog_asks_before_the_press() {
 #[tokio::test]
 async fn what_another_app_would_do_is_shown_as_slack_shows_it() {
     page(async |page| {
-        let house = page.house();
+        let demo = page.demo();
         let app = app_that_answers(json!({"response_type": "in_channel", "text": "For *all* of <#C2147483705>"})).await;
         let person = Person::default();
-        let posted = house.slack.types(&app, &person, "/sandbox all").await.message.unwrap();
+        let posted = demo.slack.types(&app, &person, "/sandbox all").await.message.unwrap();
         let seen = page.reads("steve used /sandbox all").await;
         assert!(seen.contains("For all of #sandbox"), "{seen}");
         assert!(!seen.contains("Only visible to you"), "{seen}");
 
         // The press's answer deletes the message that was pressed.
-        let sent = house.slack.presses(&app, &person, &posted, "delete").await;
-        let exchange = house.slack.exchange(sent.exchange).unwrap();
+        let sent = demo.slack.presses(&app, &person, &posted, "delete").await;
+        let exchange = demo.slack.exchange(sent.exchange).unwrap();
         let response_url = exchange.request.unwrap().fields["payload"]["response_url"]
             .as_str()
             .unwrap()

@@ -55,7 +55,7 @@ async fn a_second_session_for_the_same_phone_is_asked_about() {
         page.presses("Yes, another one").await;
         page.reads("Waiting for activation").await;
         assert_eq!(messages(page).await, 2, "the card takes the question's place");
-        assert_eq!(page.house().kapso.posted().len(), 2);
+        assert_eq!(page.demo().kapso.posted().len(), 2);
     })
     .await;
 }
@@ -83,7 +83,7 @@ async fn each_wrong_input_gets_a_sentence_that_helps() {
             page.types(typed).await;
             page.reads(reads).await;
         }
-        assert_eq!(page.house().kapso.sessions().len(), 11, "none was created");
+        assert_eq!(page.demo().kapso.sessions().len(), 11, "none was created");
     })
     .await;
 }
@@ -102,7 +102,7 @@ async fn a_newcomer_creates_a_session_shares_it_and_a_phone_reads_its_code_off_t
         page.reads("Or scan this code").await;
         is_shown(page).await;
         let screen = page.driver.screenshot_as_png().await.unwrap();
-        let sessions = page.house().kapso.sessions();
+        let sessions = page.demo().kapso.sessions();
         let created = sessions
             .values()
             .find(|session| session["phone_number"] == "+12025550123");

@@ -64,7 +64,7 @@ async fn a_card_is_shared_with_the_mouse_and_both_messages_are_there() {
         ");
         assert_eq!(messages(page).await, 2);
 
-        page.house().kapso.activate(ID);
+        page.demo().kapso.activate(ID);
         page.presses("Refresh").await;
         let for_all = page.reads("🟢 Active").await;
         assert!(for_all.contains("shared by @steve"), "{for_all}");
@@ -111,7 +111,7 @@ async fn who_cancels_has_shared_nothing() {
         page.until("!document.querySelector('#confirm[open]')").await;
         page.presses("Refresh").await;
         page.sees("#exchange", "a post to the response_url").await;
-        let second = page.house().slack.exchange(2).unwrap().act;
+        let second = page.demo().slack.exchange(2).unwrap().act;
         assert!(
             matches!(second, Act::Pressed(action) if action == "refresh"),
             "nothing else was pressed"

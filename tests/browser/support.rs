@@ -103,8 +103,8 @@ impl Page {
         self.until("document.querySelectorAll('.session').length > 0").await;
     }
 
-    pub fn house(&self) -> &DemoServer {
-        self.playing.house()
+    pub fn demo(&self) -> &DemoServer {
+        self.playing.server()
     }
 
     /// Opens another page of the playground.
@@ -221,7 +221,7 @@ impl Page {
         let seen = Seen {
             complaints: self.driver.get_log("browser").await.unwrap_or_default(),
             network: self.driver.get_log("performance").await.unwrap_or_default(),
-            broken: [self.house().slack.broken_rules(), self.house().kapso.unexpected()].concat(),
+            broken: [self.demo().slack.broken_rules(), self.demo().kapso.unexpected()].concat(),
             own,
         };
         self.driver.quit().await.unwrap();

@@ -99,13 +99,13 @@ async fn who_is_not_on_a_list_can_neither_type_nor_press() {
     for (row, (lists, who, may)) in ROWS.iter().enumerate() {
         let what = format!("row {row}, {lists:?}");
         listing(lists)
-            .house(async |house| {
-                let shared = shared(house, &format!("v1:{ID}"));
-                house.person = who();
+            .run(async |app| {
+                let shared = shared(app, &format!("v1:{ID}"));
+                app.person = who();
                 if *may {
-                    let typed = house.reads(&format!("/sandbox {ID}")).await;
+                    let typed = app.reads(&format!("/sandbox {ID}")).await;
                     assert!(typed.contains("Waiting for activation"), "{what}: {typed}");
-                    let fresh = house.presses(&shared, "refresh").await;
+                    let fresh = app.presses(&shared, "refresh").await;
                     assert_eq!(fresh.id, shared.id, "{what}");
                 } else {
                     for command in [
@@ -113,13 +113,13 @@ async fn who_is_not_on_a_list_can_neither_type_nor_press() {
                         "/sandbox help".to_owned(),
                         "/sandbox".to_owned(),
                     ] {
-                        let typed = house.types(&command).await.message;
+                        let typed = app.types(&command).await.message;
                         assert_eq!(typed["response_type"], "ephemeral", "{what}");
                         assert!(typed["text"].as_str().unwrap().starts_with(REFUSED), "{what}: {typed}");
                     }
-                    let answer = house.presses(&shared, "refresh").await;
-                    is_told_beside(house, &shared, &answer, REFUSED);
-                    assert!(house.kapso.requests().is_empty(), "{what}: Kapso was asked");
+                    let answer = app.presses(&shared, "refresh").await;
+                    is_told_beside(app, &shared, &answer, REFUSED);
+                    assert!(app.kapso.requests().is_empty(), "{what}: Kapso was asked");
                 }
             })
             .await;
@@ -137,14 +137,14 @@ async fn a_guest_of_another_company_presses_only_where_both_companies_are_listed
         ("T0001ABCD,T0GUEST", "T0OTHER", false),
     ] {
         listing(&[("ALLOWED_TEAMS", teams)])
-            .house(async |house| {
-                let shared = shared(house, &format!("v1:{ID}"));
-                house.person.home_team = Some(home.to_owned());
-                let answer = house.presses(&shared, "refresh").await;
+            .run(async |app| {
+                let shared = shared(app, &format!("v1:{ID}"));
+                app.person.home_team = Some(home.to_owned());
+                let answer = app.presses(&shared, "refresh").await;
                 assert_eq!(answer.id == shared.id, may, "{teams:?}, {home}: {answer:?}");
                 if !may {
-                    is_told_beside(house, &shared, &answer, REFUSED);
-                    assert!(house.kapso.requests().is_empty(), "{teams:?}, {home}: Kapso was asked");
+                    is_told_beside(app, &shared, &answer, REFUSED);
+                    assert!(app.kapso.requests().is_empty(), "{teams:?}, {home}: Kapso was asked");
                 }
             })
             .await;
@@ -154,15 +154,15 @@ async fn a_guest_of_another_company_presses_only_where_both_companies_are_listed
 #[tokio::test]
 async fn each_press_on_a_card_is_judged_by_who_presses_it() {
     listing(&[("ALLOWED_USERS", USER)])
-        .house(async |house| {
-            let card = house.types(&format!("/sandbox {ID}")).await;
-            assert_eq!(house.presses(&card, "refresh").await.id, card.id);
-            let shared = shared(house, &format!("v1:{ID}:{USER}"));
-            house.person = called("U0OTHER");
-            let answer = house.presses(&shared, "refresh").await;
-            is_told_beside(house, &shared, &answer, REFUSED);
-            house.person = called(USER);
-            assert_eq!(house.presses(&shared, "refresh").await.id, shared.id);
+        .run(async |app| {
+            let card = app.types(&format!("/sandbox {ID}")).await;
+            assert_eq!(app.presses(&card, "refresh").await.id, card.id);
+            let shared = shared(app, &format!("v1:{ID}:{USER}"));
+            app.person = called("U0OTHER");
+            let answer = app.presses(&shared, "refresh").await;
+            is_told_beside(app, &shared, &answer, REFUSED);
+            app.person = called(USER);
+            assert_eq!(app.presses(&shared, "refresh").await.id, shared.id);
         })
         .await;
 }
@@ -174,16 +174,16 @@ async fn the_refusal_says_who_may_and_where() {
         ("ALLOWED_CHANNELS", "C0TESTS,G0PRIVATE"),
         ("ALLOWED_TEAMS", TEAM),
     ])
-    .house(async |house| {
-        let refusal = house.types("/sandbox help").await.message;
+    .run(async |app| {
+        let refusal = app.types("/sandbox help").await.message;
         assert_snapshot!(refusal["text"].as_str().unwrap(), @"You cannot use this here. It is open to <@U0OTHER>, <@W0BOSS>. It works in <#C0TESTS>, <#G0PRIVATE>. It is meant for certain workspaces only. Whoever runs this app can change that.");
         assert_eq!(refusal["blocks"][0]["text"]["text"], refusal["text"]);
     })
     .await;
     let many: Vec<String> = (0..40).map(|n| format!("U0{n:02}")).collect();
     listing(&[("ALLOWED_USERS", &many.join(","))])
-        .house(async |house| {
-            let refusal = house.types("/sandbox help").await.message;
+        .run(async |app| {
+            let refusal = app.types("/sandbox help").await.message;
             assert_snapshot!(refusal["text"].as_str().unwrap(), @"You cannot use this here. It is open to <@U000>, <@U001>, <@U002>, <@U003>, <@U004>, <@U005>, <@U006>, <@U007>, <@U008>, <@U009> and others. Whoever runs this app can change that.");
         })
         .await;

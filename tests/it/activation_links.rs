@@ -4,7 +4,7 @@ use kapso_slack::demo::plain;
 use kapso_slack::demo::rules::buttons;
 use serde_json::{Value, json};
 
-use crate::session_card::{house, looks_up};
+use crate::session_card::{with_app, looks_up};
 use crate::support::{TestApp, ID};
 
 /// What Kapso gives, and what is shown: the address as it was understood.
@@ -104,9 +104,9 @@ const HOSTILE: &[&str] = &[
 
 #[tokio::test]
 async fn a_link_to_whatsapp_is_shown_as_it_was_understood() {
-    house(async |house| {
+    with_app(async |app| {
         for (given, understood) in WHATSAPP {
-            let card = linked_to(house, given).await;
+            let card = linked_to(app, given).await;
             assert_eq!(links(&card), [*understood], "{given:?}");
             let spoken = understood.replace('&', "&amp;").replace('|', "%7C");
             let text = card["text"].as_str().unwrap();
@@ -123,12 +123,12 @@ async fn a_link_to_whatsapp_is_shown_as_it_was_understood() {
 
 #[tokio::test]
 async fn a_link_that_leads_elsewhere_is_nowhere_and_the_code_stands() {
-    house(async |house| {
+    with_app(async |app| {
         for given in HOSTILE {
-            let card = linked_to(house, given).await;
+            let card = linked_to(app, given).await;
             is_not_shown(&card, given, &["MARK", "evil", "://", "wa.me", "secret"]);
-            house.kapso.set(ID, "activation_code", Value::Null);
-            let card = plain::text(&looks_up(house).await);
+            app.kapso.set(ID, "activation_code", Value::Null);
+            let card = plain::text(&looks_up(app).await);
             assert!(card.contains("and there is no code"), "{given:?}: {card}");
         }
     })
@@ -137,14 +137,14 @@ async fn a_link_that_leads_elsewhere_is_nowhere_and_the_code_stands() {
 
 #[tokio::test]
 async fn a_link_may_be_as_long_as_a_button_takes_and_no_longer() {
-    house(async |house| {
+    with_app(async |app| {
         let link = |length: usize| format!("{:x<length$}", "https://wa.me/1?text=");
-        let card = linked_to(house, &link(3_000)).await;
+        let card = linked_to(app, &link(3_000)).await;
         assert_eq!(links(&card), [link(3_000)]);
-        let card = linked_to(house, &link(3_001)).await;
+        let card = linked_to(app, &link(3_001)).await;
         is_not_shown(&card, "3,001 characters", &["xxx", "://"]);
         // As it is sent it would be three times as long.
-        let card = linked_to(house, &format!("https://wa.me/1?text={}x", " ".repeat(1_500))).await;
+        let card = linked_to(app, &format!("https://wa.me/1?text={}x", " ".repeat(1_500))).await;
         is_not_shown(&card, "1,500 spaces", &["%20", "://"]);
     })
     .await;
@@ -152,12 +152,12 @@ async fn a_link_may_be_as_long_as_a_button_takes_and_no_longer() {
 
 #[tokio::test]
 async fn a_link_too_long_for_a_sentence_is_left_to_its_button() {
-    house(async |house| {
+    with_app(async |app| {
         let link = |ampersands: usize| format!("https://wa.me/1?text=ABC123{}", "&x".repeat(ampersands));
-        let card = linked_to(house, &link(200)).await;
+        let card = linked_to(app, &link(200)).await;
         assert!(card["text"].as_str().unwrap().ends_with("&amp;x&amp;x>"), "{card}");
         // Each `&` takes five characters of the text: this would be 8,400 of its 4,000.
-        let card = linked_to(house, &link(1_400)).await;
+        let card = linked_to(app, &link(1_400)).await;
         assert_eq!(links(&card), [link(1_400)]);
         let text = card["text"].as_str().unwrap();
         assert!(text.contains("is waiting for activation"), "{text}");
@@ -168,10 +168,10 @@ async fn a_link_too_long_for_a_sentence_is_left_to_its_button() {
 
 #[tokio::test]
 async fn only_a_session_that_waits_shows_its_link() {
-    house(async |house| {
+    with_app(async |app| {
         for status in ["active", "expired", "superseded", "paused_by_operator"] {
-            house.kapso.set(ID, "status", status.into());
-            let card = looks_up(house).await.to_string();
+            app.kapso.set(ID, "status", status.into());
+            let card = looks_up(app).await.to_string();
             assert!(!card.contains("wa.me"), "{status}: {card}");
         }
     })
@@ -179,10 +179,10 @@ async fn only_a_session_that_waits_shows_its_link() {
 }
 
 /// Looks up a pending session with this activation link.
-async fn linked_to(house: &TestApp, link: &str) -> Value {
-    house.kapso.add(ID);
-    house.kapso.set(ID, "activation_link", json!(link));
-    looks_up(house).await
+async fn linked_to(app: &TestApp, link: &str) -> Value {
+    app.kapso.add(ID);
+    app.kapso.set(ID, "activation_link", json!(link));
+    looks_up(app).await
 }
 
 fn links(card: &Value) -> Vec<&str> {

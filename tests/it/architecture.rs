@@ -1,4 +1,4 @@
-//! The walls of the house: who may know whom.
+//! The walls of the app: who may know whom.
 
 use std::fs;
 use std::path::{Path, PathBuf};

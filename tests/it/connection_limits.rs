@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use kapso_slack::demo::{Fault, plain};
 
-use crate::support::{TestApp, ID, house, plan};
+use crate::support::{TestApp, ID, with_app, plan};
 use crate::support::wire::Line;
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
@@ -13,8 +13,8 @@ const HEALTHZ: &str = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
 const SOON: Duration = Duration::from_millis(250);
 
 /// A client that begins a head and never ends it.
-async fn unfinished(house: &TestApp) -> Line {
-    let mut line = Line::to(&house.app_url).await;
+async fn unfinished(app: &TestApp) -> Line {
+    let mut line = Line::to(&app.app_url).await;
     line.says("POST /slack/commands HTTP/1.1\r\nhost: sandbox.example.com\r\nx-")
         .await;
     line
@@ -28,18 +28,18 @@ async fn eight_hundred_that_never_finish_their_heads_keep_nobody_waiting() {
     let places = clients * 5 / 8;
     plan()
         .set(move |settings| settings.connections = Some(places))
-        .house(async |house| {
+        .run(async |app| {
             let mut lines = Vec::new();
             for _ in 0..clients {
-                lines.push(unfinished(house).await);
+                lines.push(unfinished(app).await);
             }
             let mut took = Vec::new();
             for _ in 0..21 {
                 // And they keep coming.
                 for _ in 0..10 {
-                    lines.push(unfinished(house).await);
+                    lines.push(unfinished(app).await);
                 }
-                let sent = house.sends(SHOW).await;
+                let sent = app.sends(SHOW).await;
                 let card = plain::text(&sent.message.expect("an answer in time").message);
                 assert!(card.contains("Waiting for activation"), "{card}");
                 took.push(sent.took);
@@ -60,11 +60,11 @@ async fn eight_hundred_that_never_finish_their_heads_keep_nobody_waiting() {
 async fn at_the_cap_the_oldest_without_a_complete_head_makes_room() {
     plan()
         .set(|settings| settings.connections = Some(3))
-        .house(async |house| {
-            let mut first = Line::to(&house.app_url).await;
-            let mut second = unfinished(house).await;
-            let mut third = Line::to(&house.app_url).await;
-            let mut fourth = Line::to(&house.app_url).await;
+        .run(async |app| {
+            let mut first = Line::to(&app.app_url).await;
+            let mut second = unfinished(app).await;
+            let mut third = Line::to(&app.app_url).await;
+            let mut fourth = Line::to(&app.app_url).await;
             assert_eq!(first.ends().await, "", "the oldest makes room");
             for (name, line) in [("third", &mut third), ("fourth", &mut fourth)] {
                 line.says(HEALTHZ).await;
@@ -82,17 +82,17 @@ async fn at_the_cap_the_oldest_without_a_complete_head_makes_room() {
 async fn who_has_finished_a_head_keeps_the_place() {
     plan()
         .set(|settings| settings.connections = Some(2))
-        .house(async |house| {
-            house.kapso.fail_next(Fault::Hold);
-            let answered = house.reads(SHOW);
+        .run(async |app| {
+            app.kapso.fail_next(Fault::Hold);
+            let answered = app.reads(SHOW);
             let crowding = async {
-                house.kapso.has_been_asked(1).await;
+                app.kapso.has_been_asked(1).await;
                 for _ in 0..10 {
-                    let mut line = Line::to(&house.app_url).await;
+                    let mut line = Line::to(&app.app_url).await;
                     line.says(HEALTHZ).await;
                     assert_eq!(line.answer().await, (200, "ok\n".to_owned()));
                 }
-                house.kapso.release();
+                app.kapso.release();
             };
             let (text, ()) = tokio::join!(answered, crowding);
             assert!(text.contains("Waiting for activation"), "{text}");
@@ -104,14 +104,14 @@ async fn who_has_finished_a_head_keeps_the_place() {
 async fn who_comes_while_every_place_is_busy_is_served_next() {
     plan()
         .set(|settings| settings.connections = Some(1))
-        .house(async |house| {
-            house.kapso.fail_next(Fault::Hold);
-            let mut busy = Line::to(&house.app_url).await;
-            busy.says(house.slip(ID, None).to_bytes()).await;
-            house.kapso.has_been_asked(1).await;
-            let mut next = Line::to(&house.app_url).await;
+        .run(async |app| {
+            app.kapso.fail_next(Fault::Hold);
+            let mut busy = Line::to(&app.app_url).await;
+            busy.says(app.slip(ID, None).to_bytes()).await;
+            app.kapso.has_been_asked(1).await;
+            let mut next = Line::to(&app.app_url).await;
             next.says(HEALTHZ).await;
-            house.kapso.release();
+            app.kapso.release();
             assert_eq!(busy.answer().await.0, 200);
             let began = Instant::now();
             assert_eq!(next.answer().await, (200, "ok\n".to_owned()));
@@ -125,11 +125,11 @@ async fn a_head_has_a_deadline() {
     let deadline = Duration::from_millis(100);
     plan()
         .set(move |settings| settings.timing.head = deadline)
-        .house(async |house| {
+        .run(async |app| {
             let began = Instant::now();
-            let mut silent = Line::to(&house.app_url).await;
-            let mut half = unfinished(house).await;
-            let mut idle = Line::to(&house.app_url).await;
+            let mut silent = Line::to(&app.app_url).await;
+            let mut half = unfinished(app).await;
+            let mut idle = Line::to(&app.app_url).await;
             idle.says(HEALTHZ).await;
             assert_eq!(idle.answer().await.0, 200);
             for (name, line) in [("silent", &mut silent), ("half", &mut half), ("idle", &mut idle)] {
@@ -149,20 +149,20 @@ async fn a_head_has_a_deadline() {
 async fn a_body_has_a_deadline() {
     plan()
         .set(|settings| settings.timing.body = Duration::from_millis(100))
-        .house(async |house| {
-            let slip = house.slip(ID, None).to_bytes();
-            let mut half = Line::to(&house.app_url).await;
+        .run(async |app| {
+            let slip = app.slip(ID, None).to_bytes();
+            let mut half = Line::to(&app.app_url).await;
             half.says(&slip[..slip.len() - 1]).await;
             assert_eq!(half.answer().await, (408, String::new()));
-            assert_eq!(house.kapso.requests().len(), 0);
+            assert_eq!(app.kapso.requests().len(), 0);
         })
         .await;
 }
 
 #[tokio::test]
 async fn a_head_has_a_largest_size() {
-    house(async |house| {
-        let mut line = Line::to(&house.app_url).await;
+    with_app(async |app| {
+        let mut line = Line::to(&app.app_url).await;
         let huge = format!("GET /healthz HTTP/1.1\r\nx: {}", "z".repeat(20 * 1024));
         line.says(huge).await;
         assert_eq!(line.answer().await, (431, String::new()));
@@ -173,15 +173,15 @@ async fn a_head_has_a_largest_size() {
 
 #[tokio::test]
 async fn one_connection_takes_many_commands() {
-    house(async |house| {
-        let mut line = Line::to(&house.app_url).await;
+    with_app(async |app| {
+        let mut line = Line::to(&app.app_url).await;
         for n in 0..200 {
-            line.says(house.slip("help", None).kept_alive().to_bytes()).await;
+            line.says(app.slip("help", None).kept_alive().to_bytes()).await;
             let (status, body) = line.answer().await;
             assert_eq!(status, 200, "command {n}");
             assert!(body.contains("What you can type"), "command {n}: {body}");
         }
-        assert_eq!(house.has_noted(200).await.len(), 200);
+        assert_eq!(app.has_noted(200).await.len(), 200);
     })
     .await;
 }
@@ -190,10 +190,10 @@ async fn one_connection_takes_many_commands() {
 async fn whose_body_never_ends_makes_room_too() {
     plan()
         .set(|settings| settings.connections = Some(3))
-        .house(async |house| {
+        .run(async |app| {
             let mut trickling = Vec::new();
             for _ in 0..6 {
-                let mut line = Line::to(&house.app_url).await;
+                let mut line = Line::to(&app.app_url).await;
                 line.says(
                     "POST /slack/commands HTTP/1.1\r\nhost: x\r\ncontent-length: 400\r\n\
                      content-type: application/x-www-form-urlencoded\r\n\r\ncommand=",
@@ -202,7 +202,7 @@ async fn whose_body_never_ends_makes_room_too() {
                 trickling.push(line);
             }
             let began = Instant::now();
-            assert!(house.reads(SHOW).await.contains("Waiting for activation"));
+            assert!(app.reads(SHOW).await.contains("Waiting for activation"));
             assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
             assert_eq!(trickling[0].ends().await, "", "the oldest makes room");
         })

@@ -163,18 +163,18 @@ async fn without_a_store_look_ups_and_late_answers_go_on() {
     plan()
         .late()
         .with("DATABASE_URL", "sqlite:/proc/no-folder-for-this/jobs.db")
-        .house(async |house| {
-            let exchange = is_owed(house).await;
-            house.kapso.release();
-            house.later(exchange).await;
-            house.types("/sandbox help").await;
-            let (status, body) = house.gets("/readyz").await;
+        .run(async |app| {
+            let exchange = is_owed(app).await;
+            app.kapso.release();
+            app.later(exchange).await;
+            app.types("/sandbox help").await;
+            let (status, body) = app.gets("/readyz").await;
             assert_eq!(status, 200);
             let body: Value = serde_json::from_str(&body).unwrap();
             assert_eq!(body["status"], "degraded");
             assert!(body["why"][0].as_str().unwrap().contains("database file"), "{body}");
-            assert!(house.metrics().await.contains("kapso_slack_store_failures_total"));
-            let told = house
+            assert!(app.metrics().await.contains("kapso_slack_store_failures_total"));
+            let told = app
                 .log_lines()
                 .into_iter()
                 .filter(|line| line["message"].as_str().unwrap().contains("the store does not work"))

@@ -2,12 +2,12 @@
 
 use kapso_slack::demo::plain;
 
-use crate::support::{ID, house, plan};
+use crate::support::{ID, with_app, plan};
 use crate::id_spelling::{is_told, types};
 
 #[tokio::test]
 async fn a_lone_word_close_to_a_verb_is_not_looked_up() {
-    house(async |house| {
+    with_app(async |app| {
         for (typed, verb) in [
             ("hlep", "help"),
             ("halp", "help"),
@@ -28,13 +28,13 @@ async fn a_lone_word_close_to_a_verb_is_not_looked_up() {
             ("wathc", "watch"),
             ("unwatch", "watch"),
         ] {
-            let (asked, answer) = types(house, typed).await;
+            let (asked, answer) = types(app, typed).await;
             assert!(asked.is_empty(), "{typed} made us ask {asked:?}");
             let id = typed.replace('`', "");
             let expected = format!("Did you mean `/sandbox {verb}`? If it is a session's id: `/sandbox show {id}`");
             is_told(&answer, &expected, typed);
         }
-        let (_, answer) = types(house, "h.elp").await;
+        let (_, answer) = types(app, "h.elp").await;
         is_told(
             &answer,
             "Did you mean `/sandbox help`?",
@@ -48,7 +48,7 @@ async fn a_lone_word_close_to_a_verb_is_not_looked_up() {
 async fn an_unknown_first_word_is_not_looked_up_but_corrected() {
     plan()
         .with("CREATE_USERS", "*")
-        .house(async |house| {
+        .run(async |app| {
             for (typed, instead) in [
                 ("get ID", "show ID"),
                 ("session ID", "show ID"),
@@ -71,7 +71,7 @@ async fn an_unknown_first_word_is_not_looked_up_but_corrected() {
                 ("nwe +1 (234) 567-8901", "new +12345678901"),
                 ("nwe steve", "new"),
             ] {
-                let (asked, answer) = types(house, &typed.replace("ID", ID)).await;
+                let (asked, answer) = types(app, &typed.replace("ID", ID)).await;
                 assert!(asked.is_empty(), "{typed} made us ask {asked:?}");
                 let expected = format!("Did you mean `/sandbox {instead}`?").replace("ID", ID);
                 is_told(&answer, &expected, typed);
@@ -82,8 +82,8 @@ async fn an_unknown_first_word_is_not_looked_up_but_corrected() {
 
 #[tokio::test]
 async fn who_types_nothing_or_asks_for_help_reads_what_can_be_typed() {
-    house(async |house| {
-        let help = house.reads("/sandbox").await;
+    with_app(async |app| {
+        let help = app.reads("/sandbox").await;
         assert!(help.contains("What you can type"), "see help.rs: {help}");
         for typed in [
             "",
@@ -97,7 +97,7 @@ async fn who_types_nothing_or_asks_for_help_reads_what_can_be_typed() {
             "help ID",
             "<>",
         ] {
-            let (asked, answer) = types(house, typed).await;
+            let (asked, answer) = types(app, typed).await;
             assert!(asked.is_empty(), "{typed:?} made us ask {asked:?}");
             assert_eq!(plain::text(&answer.message), help, "{typed:?}");
             assert_eq!(answer.message["response_type"], "ephemeral", "{typed:?}");
@@ -110,11 +110,11 @@ async fn who_types_nothing_or_asks_for_help_reads_what_can_be_typed() {
 async fn corrections_and_help_bear_the_name_the_command_has_here() {
     plan()
         .with("SLACK_COMMAND", "/wa-sandbox")
-        .house(async |house| {
-            let help = house.reads("/wa-sandbox").await;
+        .run(async |app| {
+            let help = app.reads("/wa-sandbox").await;
             assert!(help.contains("/wa-sandbox help"), "{help}");
             assert!(!help.contains("/sandbox"), "{help}");
-            let correction = house.reads("/wa-sandbox hlep").await;
+            let correction = app.reads("/wa-sandbox hlep").await;
             assert_eq!(
                 correction,
                 "Did you mean /wa-sandbox help? If it is a session's id: /wa-sandbox show hlep"

@@ -7,7 +7,7 @@ use http::StatusCode;
 use kapso_slack::demo::{Fault, plain};
 use serde_json::json;
 
-use crate::support::{ID, Plan, house, plan};
+use crate::support::{ID, Plan, with_app, plan};
 use crate::support::wire::Line;
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
@@ -15,7 +15,7 @@ const NO_ANSWER: &str = "Kapso did not answer. Nothing was changed; try again in
 /// Long before any deadline of the end, those of these tests included.
 const AT_ONCE: Duration = Duration::from_secs(3);
 
-/// A house that would wait long for a connection that does not end.
+/// A app that would wait long for a connection that does not end.
 fn patient() -> Plan {
     plan().set(|settings| settings.timing.drain.connections = Duration::from_secs(20))
 }
@@ -24,31 +24,31 @@ fn patient() -> Plan {
 async fn while_an_answer_is_owed_the_service_is_alive_but_not_ready() {
     plan()
         .late()
-        .house(async |house| {
-            house.has_a_store().await;
+        .run(async |app| {
+            app.has_a_store().await;
             let ready = json!({"status": "ready", "why": []});
-            let (status, body) = house.gets("/readyz").await;
+            let (status, body) = app.gets("/readyz").await;
             assert_eq!((status, serde_json::from_str(&body).unwrap()), (StatusCode::OK, ready));
 
-            house.kapso.fail_next(Fault::Hold);
-            let exchange = house.types_in_vain(SHOW).await;
-            house.is_asked_to_stop();
+            app.kapso.fail_next(Fault::Hold);
+            let exchange = app.types_in_vain(SHOW).await;
+            app.is_asked_to_stop();
             let draining = json!({"status": "draining", "why": ["the service was asked to stop"]});
             for path in ["/readyz", "/readyz"] {
-                let (status, body) = house.gets(path).await;
+                let (status, body) = app.gets(path).await;
                 let body: serde_json::Value = serde_json::from_str(&body).unwrap();
                 assert_eq!((status, &body), (StatusCode::SERVICE_UNAVAILABLE, &draining));
             }
-            assert_eq!(house.gets("/healthz").await, (StatusCode::OK, "ok\n".to_owned()));
-            assert!(house.metrics().await.contains("kapso_slack_answer_seconds"));
+            assert_eq!(app.gets("/healthz").await, (StatusCode::OK, "ok\n".to_owned()));
+            assert!(app.metrics().await.contains("kapso_slack_answer_seconds"));
 
-            house.kapso.release();
-            let card = house.later(exchange).await;
+            app.kapso.release();
+            let card = app.later(exchange).await;
             assert!(
                 plain::text(&card.message).contains("Waiting for activation"),
                 "{card:?}"
             );
-            house.has_stopped().await;
+            app.has_stopped().await;
         })
         .await;
 }
@@ -57,19 +57,19 @@ async fn while_an_answer_is_owed_the_service_is_alive_but_not_ready() {
 async fn what_is_typed_during_the_end_is_not_begun() {
     plan()
         .set(|settings| settings.reply_budget = Duration::from_millis(500))
-        .house(async |house| {
-            house.kapso.fail_next(Fault::Hold);
-            let exchange = house.types_in_vain(SHOW).await;
-            house.is_asked_to_stop();
+        .run(async |app| {
+            app.kapso.fail_next(Fault::Hold);
+            let exchange = app.types_in_vain(SHOW).await;
+            app.is_asked_to_stop();
             for command in [SHOW, "/sandbox help", "/sandbox list", "/sandbox", "/sandbox shwo"] {
-                let text = house.reads(command).await;
+                let text = app.reads(command).await;
                 let words = "The app is just being restarted. Nothing was done; try again in a few seconds.\nRequest ";
                 assert!(text.starts_with(words), "{command}: {text}");
             }
-            assert_eq!(house.command_lines().last().unwrap()["outcome"], "stopping");
-            assert_eq!(house.kapso.requests().len(), 1);
-            house.kapso.release();
-            house.later(exchange).await;
+            assert_eq!(app.command_lines().last().unwrap()["outcome"], "stopping");
+            assert_eq!(app.kapso.requests().len(), 1);
+            app.kapso.release();
+            app.later(exchange).await;
         })
         .await;
 }
@@ -78,25 +78,25 @@ async fn what_is_typed_during_the_end_is_not_begun() {
 async fn a_hundred_owed_answers_are_delivered() {
     plan()
         .late()
-        .house(async |house| {
-            house.kapso.fail(Some(Fault::Hold));
+        .run(async |app| {
+            app.kapso.fail(Some(Fault::Hold));
             let mut exchanges = Vec::new();
             for crowd in 0..4 {
                 let typed = (0..25).map(async |n| {
                     let id = format!("session-{crowd}-{n}");
-                    house.kapso.add(&id);
-                    (house.types_in_vain(&format!("/sandbox {id}")).await, id)
+                    app.kapso.add(&id);
+                    (app.types_in_vain(&format!("/sandbox {id}")).await, id)
                 });
                 exchanges.extend(join_all(typed).await);
             }
-            house.kapso.has_been_asked(100).await;
-            house.is_asked_to_stop();
-            house.kapso.fail(None);
-            house.kapso.release();
-            house.has_stopped().await;
-            assert_eq!(house.slack.conversation().len(), 100);
+            app.kapso.has_been_asked(100).await;
+            app.is_asked_to_stop();
+            app.kapso.fail(None);
+            app.kapso.release();
+            app.has_stopped().await;
+            assert_eq!(app.slack.conversation().len(), 100);
             for (exchange, id) in exchanges {
-                let card = plain::text(&house.later(exchange).await.message);
+                let card = plain::text(&app.later(exchange).await.message);
                 assert!(card.ends_with(&format!("Session {id}")), "{card}");
             }
         })
@@ -108,20 +108,20 @@ async fn what_kapso_has_not_answered_by_the_deadline_is_answered_without_it() {
     plan()
         .late()
         .set(|settings| settings.timing.drain.kapso = Duration::from_millis(200))
-        .house(async |house| {
-            house.kapso.fail(Some(Fault::Hold));
+        .run(async |app| {
+            app.kapso.fail(Some(Fault::Hold));
             let exchanges =
-                join_all((0..20).map(async |n| house.types_in_vain(&format!("/sandbox session-{n}")).await)).await;
+                join_all((0..20).map(async |n| app.types_in_vain(&format!("/sandbox session-{n}")).await)).await;
             let began = Instant::now();
-            house.has_stopped().await;
+            app.has_stopped().await;
             assert!(began.elapsed() >= Duration::from_millis(200), "{:?}", began.elapsed());
             assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
-            assert_eq!(house.slack.conversation().len(), 20);
+            assert_eq!(app.slack.conversation().len(), 20);
             for exchange in exchanges {
-                let text = plain::text(&house.later(exchange).await.message);
+                let text = plain::text(&app.later(exchange).await.message);
                 assert!(text.starts_with(NO_ANSWER), "{text}");
             }
-            for line in house.command_lines() {
+            for line in app.command_lines() {
                 assert_eq!(
                     (&line["outcome"], &line["answer"]),
                     (&json!("no_answer"), &json!("late"))
@@ -134,18 +134,18 @@ async fn what_kapso_has_not_answered_by_the_deadline_is_answered_without_it() {
 #[tokio::test]
 async fn a_command_that_still_waits_is_answered_directly() {
     patient()
-        .house(async |house| {
-            house.kapso.fail_next(Fault::Hold);
+        .run(async |app| {
+            app.kapso.fail_next(Fault::Hold);
             let stopping = async {
-                house.kapso.has_been_asked(1).await;
-                house.is_asked_to_stop();
-                assert_eq!(house.gets("/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
-                house.kapso.release();
+                app.kapso.has_been_asked(1).await;
+                app.is_asked_to_stop();
+                assert_eq!(app.gets("/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
+                app.kapso.release();
             };
-            let (text, ()) = tokio::join!(house.reads(SHOW), stopping);
+            let (text, ()) = tokio::join!(app.reads(SHOW), stopping);
             assert!(text.contains("Waiting for activation"), "{text}");
             let began = Instant::now();
-            house.has_stopped().await;
+            app.has_stopped().await;
             assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
         })
         .await;
@@ -158,33 +158,33 @@ async fn a_command_that_waits_for_kapso_in_vain_is_answered_at_the_end_of_its_bu
             settings.reply_budget = Duration::from_millis(400);
             settings.timing.drain.kapso = Duration::from_millis(100);
         })
-        .house(async |house| {
-            house.kapso.fail_next(Fault::Hold);
+        .run(async |app| {
+            app.kapso.fail_next(Fault::Hold);
             let stopping = async {
-                house.kapso.has_been_asked(1).await;
-                house.is_asked_to_stop();
+                app.kapso.has_been_asked(1).await;
+                app.is_asked_to_stop();
             };
-            let (exchange, ()) = tokio::join!(house.types_in_vain(SHOW), stopping);
-            let text = plain::text(&house.later(exchange).await.message);
+            let (exchange, ()) = tokio::join!(app.types_in_vain(SHOW), stopping);
+            let text = plain::text(&app.later(exchange).await.message);
             assert!(text.starts_with(NO_ANSWER), "{text}");
-            house.has_stopped().await;
-            assert_eq!(house.slack.conversation().len(), 1);
+            app.has_stopped().await;
+            assert_eq!(app.slack.conversation().len(), 1);
         })
         .await;
 }
 
 #[tokio::test]
 async fn a_press_is_owed_an_answer_too() {
-    house(async |house| {
-        let card = house.types(SHOW).await;
-        house.kapso.activate(ID);
-        house.kapso.fail_next(Fault::Hold);
+    with_app(async |app| {
+        let card = app.types(SHOW).await;
+        app.kapso.activate(ID);
+        app.kapso.fail_next(Fault::Hold);
         let stopping = async {
-            house.kapso.has_been_asked(2).await;
-            house.is_asked_to_stop();
-            house.kapso.release();
+            app.kapso.has_been_asked(2).await;
+            app.is_asked_to_stop();
+            app.kapso.release();
         };
-        let (fresh, ()) = tokio::join!(house.presses(&card, "refresh"), stopping);
+        let (fresh, ()) = tokio::join!(app.presses(&card, "refresh"), stopping);
         assert!(
             fresh.message["text"].as_str().unwrap().contains("is active"),
             "{fresh:?}"
@@ -196,13 +196,13 @@ async fn a_press_is_owed_an_answer_too() {
 #[tokio::test]
 async fn where_nothing_is_owed_the_end_comes_at_once() {
     patient()
-        .house(async |house| {
-            house.types(SHOW).await;
-            house.gets("/healthz").await;
+        .run(async |app| {
+            app.types(SHOW).await;
+            app.gets("/healthz").await;
             let began = Instant::now();
-            house.has_stopped().await;
+            app.has_stopped().await;
             assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
-            let last = house.log_lines().pop().unwrap();
+            let last = app.log_lines().pop().unwrap();
             assert_eq!(last["message"], "stopped; nothing is owed");
         })
         .await;
@@ -216,15 +216,15 @@ async fn slack_that_takes_nothing_holds_the_end_up_only_so_long() {
             settings.timing.drain.kapso = Duration::from_millis(50);
             settings.timing.drain.delivery = Duration::from_millis(100);
         })
-        .house(async |house| {
-            house.expects_complaint("stopped; answers were still on their way");
-            house.kapso.fail_next(Fault::Hold);
-            house.types_in_vain(SHOW).await;
-            house.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(60));
+        .run(async |app| {
+            app.expects_complaint("stopped; answers were still on their way");
+            app.kapso.fail_next(Fault::Hold);
+            app.types_in_vain(SHOW).await;
+            app.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(60));
             let began = Instant::now();
-            house.has_stopped().await;
+            app.has_stopped().await;
             assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
-            let last = house.log_lines().pop().unwrap();
+            let last = app.log_lines().pop().unwrap();
             assert_eq!(
                 (&last["message"], &last["lost"]),
                 (&json!("stopped; answers were still on their way"), &json!(1))
@@ -235,17 +235,17 @@ async fn slack_that_takes_nothing_holds_the_end_up_only_so_long() {
 
 #[tokio::test]
 async fn no_client_holds_the_end_up() {
-    house(async |house| {
-        let mut silent = Line::to(&house.app_url).await;
-        let mut half_a_head = Line::to(&house.app_url).await;
+    with_app(async |app| {
+        let mut silent = Line::to(&app.app_url).await;
+        let mut half_a_head = Line::to(&app.app_url).await;
         half_a_head.says("POST /slack/commands HTTP/1.1\r\nhost: sand").await;
-        let mut half_a_body = Line::to(&house.app_url).await;
-        let slip = house.slip(ID, None).to_bytes();
+        let mut half_a_body = Line::to(&app.app_url).await;
+        let slip = app.slip(ID, None).to_bytes();
         half_a_body.says(&slip[..slip.len() - 10]).await;
-        let mut idle = Line::to(&house.app_url).await;
+        let mut idle = Line::to(&app.app_url).await;
         idle.says("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
         assert_eq!(idle.answer().await, (200, "ok\n".to_owned()));
-        let mut half_a_second_head = Line::to(&house.app_url).await;
+        let mut half_a_second_head = Line::to(&app.app_url).await;
         half_a_second_head
             .says("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
             .await;
@@ -253,7 +253,7 @@ async fn no_client_holds_the_end_up() {
         half_a_second_head.says("GET /healthz HT").await;
 
         let began = Instant::now();
-        house.has_stopped().await;
+        app.has_stopped().await;
         assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
         for (name, line) in [
             ("silent", &mut silent),
@@ -271,23 +271,23 @@ async fn no_client_holds_the_end_up() {
 async fn a_connection_that_is_kept_alive_ends_with_its_next_answer() {
     plan()
         .late()
-        .house(async |house| {
-            let mut idle = Line::to(&house.app_url).await;
+        .run(async |app| {
+            let mut idle = Line::to(&app.app_url).await;
             idle.says("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
             idle.answer().await;
-            house.kapso.fail_next(Fault::Hold);
-            let exchange = house.types_in_vain(SHOW).await;
+            app.kapso.fail_next(Fault::Hold);
+            let exchange = app.types_in_vain(SHOW).await;
 
-            house.is_asked_to_stop();
-            let mut fresh = Line::to(&house.app_url).await;
+            app.is_asked_to_stop();
+            let mut fresh = Line::to(&app.app_url).await;
             for (name, line) in [("idle", &mut idle), ("fresh", &mut fresh)] {
                 line.says("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
                 assert_eq!(line.answer().await, (200, "ok\n".to_owned()), "{name}");
                 assert_eq!(line.ends().await, "", "{name}");
             }
 
-            house.kapso.release();
-            house.later(exchange).await;
+            app.kapso.release();
+            app.later(exchange).await;
         })
         .await;
 }

@@ -12,20 +12,20 @@ use serde_json::Value;
 
 use crate::support::{TestApp, ID, Plan, plan};
 
-/// A house in which everybody may do everything.
+/// A app in which everybody may do everything.
 fn open() -> Plan {
     plan().reachable().with("CREATE_USERS", "*")
 }
 
-async fn help(house: &TestApp) -> Value {
-    house.types("/sandbox help").await.message
+async fn help(app: &TestApp) -> Value {
+    app.types("/sandbox help").await.message
 }
 
 #[tokio::test]
 async fn who_may_do_everything_reads_of_everything() {
     open()
-        .house(async |house| {
-            let help = help(house).await;
+        .run(async |app| {
+            let help = help(app).await;
             assert_snapshot!(plain::text(&help), @"
             KAPSO'S WHATSAPP SANDBOX
             What you can type
@@ -66,8 +66,8 @@ async fn who_may_do_everything_reads_of_everything() {
 #[tokio::test]
 async fn who_may_not_create_sessions_reads_nothing_of_it_and_where_there_are_no_qr_codes_why() {
     plan()
-        .house(async |house| {
-            let help = help(house).await;
+        .run(async |app| {
+            let help = help(app).await;
             assert_snapshot!(plain::text(&help), @"
             KAPSO'S WHATSAPP SANDBOX
             What you can type
@@ -105,8 +105,8 @@ async fn who_may_not_create_sessions_reads_nothing_of_it_and_where_there_are_no_
 async fn who_may_not_use_the_app_reads_who_may() {
     open()
         .with("ALLOWED_USERS", "U0OTHER")
-        .house(async |house| {
-            let text = house.reads("/sandbox help").await;
+        .run(async |app| {
+            let text = app.reads("/sandbox help").await;
             assert!(
                 text.starts_with("You cannot use this here. It is open to @U0OTHER."),
                 "{text}"
@@ -119,8 +119,8 @@ async fn who_may_not_use_the_app_reads_who_may() {
 #[tokio::test]
 async fn a_screen_reader_gets_all_of_it() {
     open()
-        .house(async |house| {
-            let help = help(house).await;
+        .run(async |app| {
+            let help = help(app).await;
             let blocks = help["blocks"].as_array().unwrap();
             let sections: Vec<&str> = blocks
                 .iter()
@@ -136,9 +136,9 @@ async fn a_screen_reader_gets_all_of_it() {
 #[tokio::test]
 async fn what_is_there_to_be_copied_works() {
     open()
-        .house(async |house| {
-            house.has_a_store().await;
-            let help = help(house).await;
+        .run(async |app| {
+            app.has_a_store().await;
+            let help = help(app).await;
             let text = help["text"].as_str().unwrap();
             let copied: Vec<&str> = text
                 .split('`')
@@ -151,8 +151,8 @@ async fn what_is_there_to_be_copied_works() {
                 .into_iter()
                 .filter(|command| !command.contains("&lt;") && !command.contains('['))
             {
-                let answer = house.types(command).await.message;
-                let outcome = house.command_lines().pop().unwrap()["outcome"].clone();
+                let answer = app.types(command).await.message;
+                let outcome = app.command_lines().pop().unwrap()["outcome"].clone();
                 let worked = ["shown", "created", "asked_again", "help"];
                 assert!(
                     worked.iter().any(|word| outcome == *word),
@@ -166,12 +166,12 @@ async fn what_is_there_to_be_copied_works() {
 #[tokio::test]
 async fn the_buttons_that_are_explained_are_those_that_a_card_has() {
     for plan in [plan(), plan().reachable()] {
-        plan.house(async |house| {
-            let card = house.types(&format!("/sandbox {ID}")).await.message;
+        plan.run(async |app| {
+            let card = app.types(&format!("/sandbox {ID}")).await.message;
             let there: BTreeSet<&str> = buttons(&card)
                 .map(|button| button["text"]["text"].as_str().unwrap())
                 .collect();
-            let help = help(house).await;
+            let help = help(app).await;
             let text = help["blocks"][2]["text"]["text"].as_str().unwrap();
             let explained: BTreeSet<&str> = text
                 .lines()
@@ -188,8 +188,8 @@ async fn the_buttons_that_are_explained_are_those_that_a_card_has() {
 #[tokio::test]
 async fn help_the_manifest_and_the_playground_tell_of_the_same_commands() {
     open()
-        .house(async |house| {
-            let help = help(house).await;
+        .run(async |app| {
+            let help = help(app).await;
             let section = help["blocks"][1]["text"]["text"].as_str().unwrap();
             let mut rest = section;
             for example in Verb::all_examples() {

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use kapso_slack::demo::Posted;
 
-use crate::support::{TestApp, ID, house};
+use crate::support::{TestApp, ID, with_app};
 
 const UPPER: &str = "123E4567-E89B-12D3-A456-426614174000";
 const LONGEST: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
@@ -177,10 +177,10 @@ const HOSTILE: &[(&str, &str)] = &[
 
 #[tokio::test]
 async fn every_spelling_of_an_id_looks_up_that_id() {
-    house(async |house| {
+    with_app(async |app| {
         for (spelling, id) in SPELLINGS {
             let typed = spelling.replace("ID", ID);
-            let (asked, _) = types(house, &typed).await;
+            let (asked, _) = types(app, &typed).await;
             assert_eq!(asked, [format!("GET /sandbox_sessions/{id}")], "{spelling:?}");
         }
     })
@@ -189,9 +189,9 @@ async fn every_spelling_of_an_id_looks_up_that_id() {
 
 #[tokio::test]
 async fn what_is_no_id_asks_kapso_nothing_and_gets_a_corrected_command() {
-    house(async |house| {
+    with_app(async |app| {
         for (typed, instead) in HOSTILE {
-            let (asked, answer) = types(house, &typed.replace("ID", ID)).await;
+            let (asked, answer) = types(app, &typed.replace("ID", ID)).await;
             assert!(asked.is_empty(), "{typed:?} made us ask {asked:?}");
             let expected = match *instead {
                 "NO ID" => "That holds no session id. An id has letters, digits, `-` and `_`; copy it from Kapso and \
@@ -206,12 +206,12 @@ async fn what_is_no_id_asks_kapso_nothing_and_gets_a_corrected_command() {
 }
 
 /// Types this behind the command's name: what Kapso is asked because of it, and the answer.
-pub async fn types(house: &TestApp, text: &str) -> (Vec<String>, Posted) {
+pub async fn types(app: &TestApp, text: &str) -> (Vec<String>, Posted) {
     // What was remembered and what was used of the limit is over.
-    house.passes(SignedDuration::from_secs(61));
-    let before = house.kapso.requests().len();
-    let answer = house.types(&format!("/sandbox {text}")).await;
-    (house.kapso.requests().split_off(before), answer)
+    app.passes(SignedDuration::from_secs(61));
+    let before = app.kapso.requests().len();
+    let answer = app.types(&format!("/sandbox {text}")).await;
+    (app.kapso.requests().split_off(before), answer)
 }
 
 /// The answer says this to its asker alone, in the blocks and in the text that stands for them.

@@ -16,24 +16,24 @@ use crate::support::program::{Folder, Program, World};
 const UNSURE: &str = "the session may have been created, or not. Look at /sandbox list before you try again.";
 
 /// What the service answers to a request at once.
-async fn reads(house: &TestApp, slip: &RawRequest) -> String {
-    plain::text(&serde_json::from_str(&house.answers(slip).await.body).unwrap())
+async fn reads(app: &TestApp, slip: &RawRequest) -> String {
+    plain::text(&serde_json::from_str(&app.answers(slip).await.body).unwrap())
 }
 
 #[tokio::test]
 async fn the_same_request_twice_creates_one_session_and_shows_it_twice() {
     plan()
         .creating()
-        .house(async |house| {
-            let slip = house.slip("new +12345678901", None);
-            let first = reads(house, &slip).await;
-            assert!(first.contains(&created(house)), "{first}");
-            assert_eq!(reads(house, &slip).await, first);
-            house.passes(SignedDuration::from_mins(5));
-            house.kapso.activate(&created(house));
-            let later = reads(house, &slip).await;
+        .run(async |app| {
+            let slip = app.slip("new +12345678901", None);
+            let first = reads(app, &slip).await;
+            assert!(first.contains(&created(app)), "{first}");
+            assert_eq!(reads(app, &slip).await, first);
+            app.passes(SignedDuration::from_mins(5));
+            app.kapso.activate(&created(app));
+            let later = reads(app, &slip).await;
             assert!(later.contains("🟢 Active"), "as it is by then: {later}");
-            assert_eq!(posts(house), 1);
+            assert_eq!(posts(app), 1);
         })
         .await;
 }
@@ -42,14 +42,14 @@ async fn the_same_request_twice_creates_one_session_and_shows_it_twice() {
 async fn the_same_request_many_times_at_once_creates_one_session() {
     plan()
         .creating()
-        .house(async |house| {
-            house.kapso.fail_next(Fault::Hold);
-            let slip = house.slip("new +12345678901", None);
-            let asking = join_all((0..8).map(|_| reads(house, &slip)));
+        .run(async |app| {
+            app.kapso.fail_next(Fault::Hold);
+            let slip = app.slip("new +12345678901", None);
+            let asking = join_all((0..8).map(|_| reads(app, &slip)));
             let released = async {
-                house.kapso.has_been_asked(1).await;
-                house.gets("/healthz").await;
-                house.kapso.release();
+                app.kapso.has_been_asked(1).await;
+                app.gets("/healthz").await;
+                app.kapso.release();
             };
             let (cards, ()) = tokio::join!(asking, released);
             for card in &cards {
@@ -58,8 +58,8 @@ async fn the_same_request_many_times_at_once_creates_one_session() {
                     "those who come second wait for what comes of the first"
                 );
             }
-            assert!(cards[0].contains(&created(house)), "{}", cards[0]);
-            assert_eq!(posts(house), 1);
+            assert!(cards[0].contains(&created(app)), "{}", cards[0]);
+            assert_eq!(posts(app), 1);
         })
         .await;
 }
@@ -69,7 +69,7 @@ async fn a_request_that_came_to_nothing_or_to_nobody_knows_what_is_not_repeated(
     let nothing = "This very request was here before, and nothing was created then.";
     plan()
         .creating()
-        .house(async |house| {
+        .run(async |app| {
             for (fault, says) in [
                 (Fault::answer(StatusCode::UNAUTHORIZED, "{}"), nothing),
                 (Fault::answer(StatusCode::UNPROCESSABLE_ENTITY, "{}"), nothing),
@@ -77,16 +77,16 @@ async fn a_request_that_came_to_nothing_or_to_nobody_knows_what_is_not_repeated(
                 (Fault::HangUp, UNSURE),
                 (Fault::answer(StatusCode::CREATED, "zebra"), UNSURE),
             ] {
-                house.passes(SignedDuration::from_secs(61));
-                let before = posts(house);
-                let slip = house.slip("new +12345678901", None);
-                house.kapso.fail_next(fault.clone());
-                reads(house, &slip).await;
+                app.passes(SignedDuration::from_secs(61));
+                let before = posts(app);
+                let slip = app.slip("new +12345678901", None);
+                app.kapso.fail_next(fault.clone());
+                reads(app, &slip).await;
                 for _ in 0..2 {
-                    let again = reads(house, &slip).await;
+                    let again = reads(app, &slip).await;
                     assert!(again.contains(says), "{fault:?}: {again}");
                 }
-                assert_eq!(posts(house), before + 1, "{fault:?}");
+                assert_eq!(posts(app), before + 1, "{fault:?}");
             }
         })
         .await;
@@ -96,16 +96,16 @@ async fn a_request_that_came_to_nothing_or_to_nobody_knows_what_is_not_repeated(
 async fn a_request_that_was_answered_with_a_question_creates_nothing_however_late_it_comes_again() {
     plan()
         .creating()
-        .house(async |house| {
-            house.types(NEW).await;
-            let slip = house.slip("new +12345678901", None);
-            let question = reads(house, &slip).await;
+        .run(async |app| {
+            app.types(NEW).await;
+            let slip = app.slip("new +12345678901", None);
+            let question = reads(app, &slip).await;
             assert!(question.contains("Do you want another one?"), "{question}");
-            assert_eq!(reads(house, &slip).await, question);
-            house.passes(SignedDuration::from_secs(200));
-            let again = reads(house, &slip).await;
+            assert_eq!(reads(app, &slip).await, question);
+            app.passes(SignedDuration::from_secs(200));
+            let again = reads(app, &slip).await;
             assert!(again.contains("nothing was created then"), "{again}");
-            assert_eq!(posts(house), 1);
+            assert_eq!(posts(app), 1);
         })
         .await;
 }
@@ -117,13 +117,13 @@ async fn copies_of_the_service_create_one_session_between_them() {
     plan()
         .creating()
         .set(move |settings| settings.database = url)
-        .house(async |house| {
-            let other = house.is_joined().await;
-            let before = posts(house);
-            let slip = house.slip("new +12345678901", None);
+        .run(async |app| {
+            let other = app.is_joined().await;
+            let before = posts(app);
+            let slip = app.slip("new +12345678901", None);
             let bytes = slip.to_bytes();
             let asking = join_all((0..8).map(async |n| {
-                let app = if n % 2 == 0 { &house.app_url } else { &other };
+                let app = if n % 2 == 0 { &app.app_url } else { &other };
                 let message: Value = serde_json::from_str(&answers_at(app, &bytes).await.body).unwrap();
                 plain::text(&message)
             }));
@@ -132,13 +132,13 @@ async fn copies_of_the_service_create_one_session_between_them() {
                 assert_eq!(card, &cards[0]);
             }
             assert!(cards[0].contains("Waiting for activation"), "{}", cards[0]);
-            assert_eq!(posts(house), before + 1);
+            assert_eq!(posts(app), before + 1);
 
             // And another command for the same phone, at the other: it is asked about.
-            let second = house.slip("new +12345678901", None);
+            let second = app.slip("new +12345678901", None);
             let answer = answers_at(&other, &second.to_bytes()).await.body;
             assert!(answer.contains("Do you want another one?"), "{answer}");
-            assert_eq!(posts(house), before + 1);
+            assert_eq!(posts(app), before + 1);
         })
         .await;
 }
@@ -257,15 +257,15 @@ async fn what_nobody_can_be_told_of_any_more_is_not_created() {
                 settings.database = url;
                 settings.response_hosts = vec!["hooks.slack.com".parse().unwrap()];
             })
-            .house(async |house| {
-                let line = house.logs("command").await;
+            .run(async |app| {
+                let line = app.logs("command").await;
                 assert_eq!(
                     (&line["verb"], &line["answer"]),
                     (&json!("new"), &json!("lost")),
                     "{ago}"
                 );
-                assert_eq!(posts(house), 0, "{ago} ago, begun: {was_begun}");
-                house.expects_complaint("answers in the store were too old");
+                assert_eq!(posts(app), 0, "{ago} ago, begun: {was_begun}");
+                app.expects_complaint("answers in the store were too old");
             })
             .await;
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::session_card::{house, looks_up};
+use crate::session_card::{with_app, looks_up};
 use crate::support::inert_text::{letters, stays_words};
 use crate::support::{TestApp, ID};
 
@@ -58,12 +58,12 @@ const FIELDS: &[&str] = &[
 
 #[tokio::test]
 async fn words_in_any_field_stay_words() {
-    house(async |house| {
+    with_app(async |app| {
         for words in WORDS {
             for field in FIELDS {
-                house.kapso.add(ID);
-                hold(house, field, words);
-                stays_words(&looks_up(house).await, &format!("{field}: {words:?}"));
+                app.kapso.add(ID);
+                hold(app, field, words);
+                stays_words(&looks_up(app).await, &format!("{field}: {words:?}"));
             }
         }
     })
@@ -72,20 +72,20 @@ async fn words_in_any_field_stay_words() {
 
 #[tokio::test]
 async fn words_in_all_fields_stay_words_on_every_kind_of_card() {
-    house(async |house| {
+    with_app(async |app| {
         for words in WORDS {
-            house.kapso.add(ID);
+            app.kapso.add(ID);
             for field in FIELDS {
-                hold(house, field, words);
+                hold(app, field, words);
             }
-            stays_words(&looks_up(house).await, words);
-            house.kapso.set(ID, "status", "pending_activation".into());
-            let card = house.types(&format!("/sandbox {ID}")).await;
+            stays_words(&looks_up(app).await, words);
+            app.kapso.set(ID, "status", "pending_activation".into());
+            let card = app.types(&format!("/sandbox {ID}")).await;
             stays_words(&card.message, words);
-            let fresh = house.presses(&card, "refresh").await;
+            let fresh = app.presses(&card, "refresh").await;
             stays_words(&fresh.message, words);
-            let shared = house.slack.shared_earlier(card.message);
-            let fresh = house.presses(&shared, "refresh").await;
+            let shared = app.slack.shared_earlier(card.message);
+            let fresh = app.presses(&shared, "refresh").await;
             stays_words(&fresh.message, words);
         }
     })
@@ -94,7 +94,7 @@ async fn words_in_all_fields_stay_words_on_every_kind_of_card() {
 
 #[tokio::test]
 async fn a_hundred_thousand_characters_are_cut_to_what_slack_takes() {
-    house(async |house| {
+    with_app(async |app| {
         for unit in [
             "MARK ",
             "MARK",
@@ -107,11 +107,11 @@ async fn a_hundred_thousand_characters_are_cut_to_what_slack_takes() {
             "\u{202E}",
         ] {
             for field in FIELDS {
-                house.kapso.add(ID);
+                app.kapso.add(ID);
                 let words: String = unit.chars().cycle().take(100_000).collect();
                 // Kapso's whole answer may have 256 KiB.
-                hold(house, field, &words[..words.floor_char_boundary(250_000)]);
-                let card = looks_up(house).await;
+                hold(app, field, &words[..words.floor_char_boundary(250_000)]);
+                let card = looks_up(app).await;
                 assert_eq!(card["blocks"][0]["type"], "header", "{field}: {card}");
                 stays_words(&card, &format!("{field}: 100,000 of {unit:?}"));
                 let size = card.to_string().len();
@@ -124,9 +124,9 @@ async fn a_hundred_thousand_characters_are_cut_to_what_slack_takes() {
 
 #[tokio::test]
 async fn words_that_are_cut_end_with_an_ellipsis() {
-    house(async |house| {
-        house.kapso.set(ID, "agent", json!({"name": "x".repeat(200)}));
-        let card = looks_up(house).await;
+    with_app(async |app| {
+        app.kapso.set(ID, "agent", json!({"name": "x".repeat(200)}));
+        let card = looks_up(app).await;
         let shown = format!("{}…", "x".repeat(149));
         assert!(letters(&card).contains(&shown.as_str()), "{card}");
         let spoken = format!("with the agent {}… is waiting", "x".repeat(79));
@@ -137,25 +137,25 @@ async fn words_that_are_cut_end_with_an_ellipsis() {
 
 #[tokio::test]
 async fn half_a_character_costs_only_its_field() {
-    house(async |house| {
+    with_app(async |app| {
         for half in [r"\ud83d", r"\udc00", r"\ud83dMARK", r"MARK\udc00\ud83d"] {
             let body = format!(
                 r#"{{"data":{{"id":"{ID}","status":"pending_activation","phone_number":"{half}","activation_code":"{half}",
                     "activation_link":"{half}","agent":{{"name":"{half}"}},"expires_at":"{half}","created_at":"{half}"}}}}"#
             );
-            house.kapso_answers(200, body);
-            let halved = looks_up(house).await;
-            house.kapso.put(ID, json!({"id": ID, "status": "pending_activation"}));
-            assert_eq!(halved, looks_up(house).await, "{half}");
+            app.kapso_answers(200, body);
+            let halved = looks_up(app).await;
+            app.kapso.put(ID, json!({"id": ID, "status": "pending_activation"}));
+            assert_eq!(halved, looks_up(app).await, "{half}");
         }
     })
     .await;
 }
 
-fn hold(house: &TestApp, field: &str, words: &str) {
+fn hold(app: &TestApp, field: &str, words: &str) {
     let value = match field {
         "agent" => json!({"name": words}),
         _ => json!(words),
     };
-    house.kapso.set(ID, field, value);
+    app.kapso.set(ID, field, value);
 }

@@ -6,7 +6,7 @@ use kapso_slack::demo::Fault;
 use serde_json::{Value, json};
 
 use crate::kapso_faults::{nothing_leaked, reads_one_sentence};
-use crate::support::{TestApp, ID, house};
+use crate::support::{TestApp, ID, with_app};
 
 const UNKNOWN: &str = "Kapso answered in an unknown way: ";
 const EOF: &str = "Eof error in its JSON at line ";
@@ -29,16 +29,16 @@ fn session(fields: &Value) -> String {
 }
 
 /// Kapso says 200 and this, and people read one sentence.
-async fn is_unintelligible(house: &TestApp, name: &str, body: impl Into<Vec<u8>>, error: &str) {
-    let before = house.kapso.requests().len();
-    house.kapso.fail(Some(Fault::answer(StatusCode::OK, body.into())));
-    reads_one_sentence(house, name, "unintelligible", &format!("{UNKNOWN}{error}")).await;
-    assert_eq!(house.kapso.requests().len() - before, 1, "{name}");
+async fn is_unintelligible(app: &TestApp, name: &str, body: impl Into<Vec<u8>>, error: &str) {
+    let before = app.kapso.requests().len();
+    app.kapso.fail(Some(Fault::answer(StatusCode::OK, body.into())));
+    reads_one_sentence(app, name, "unintelligible", &format!("{UNKNOWN}{error}")).await;
+    assert_eq!(app.kapso.requests().len() - before, 1, "{name}");
 }
 
 #[tokio::test]
 async fn an_ok_that_is_no_session_becomes_one_sentence() {
-    house(async |house| {
+    with_app(async |app| {
         for (body, error) in [
             ("", EOF),
             ("  ", EOF),
@@ -62,16 +62,16 @@ async fn an_ok_that_is_no_session_becomes_one_sentence() {
             (r#"{"data":{"status":"zebra"}}"#, DATA),
             (r#"{"data":{"id":"zebra","status":"zebra","status":"active"}}"#, DATA),
         ] {
-            is_unintelligible(house, body, body, error).await;
+            is_unintelligible(app, body, body, error).await;
         }
         let whole = session(&json!({}));
         let utf16 = whole.encode_utf16().flat_map(u16::to_le_bytes);
-        is_unintelligible(house, "UTF-16", utf16.collect::<Vec<u8>>(), SYNTAX).await;
-        is_unintelligible(house, "a byte order mark", format!("\u{FEFF}{whole}"), SYNTAX).await;
-        is_unintelligible(house, "more behind it", whole + "zebra", SYNTAX).await;
+        is_unintelligible(app, "UTF-16", utf16.collect::<Vec<u8>>(), SYNTAX).await;
+        is_unintelligible(app, "a byte order mark", format!("\u{FEFF}{whole}"), SYNTAX).await;
+        is_unintelligible(app, "more behind it", whole + "zebra", SYNTAX).await;
         let bad_utf8 = [b"{\"data\":{\"id\":\"zebra\",\"status\":\"\xFF", "\"}}".as_bytes()].concat();
-        is_unintelligible(house, "bad UTF-8", bad_utf8, SYNTAX).await;
-        nothing_leaked(house);
+        is_unintelligible(app, "bad UTF-8", bad_utf8, SYNTAX).await;
+        nothing_leaked(app);
     })
     .await;
 }
@@ -81,7 +81,7 @@ async fn a_session_without_its_id_or_a_status_becomes_one_sentence() {
     const NO_ID: &str = "its id is no text";
     const ANOTHER: &str = "it is about another session";
     const NO_STATUS: &str = "its status is no text";
-    house(async |house| {
+    with_app(async |app| {
         for (field, value, error) in [
             ("id", json!(null), NO_ID),
             ("id", json!(4711), NO_ID),
@@ -99,9 +99,9 @@ async fn a_session_without_its_id_or_a_status_becomes_one_sentence() {
             ("status", json!(" \t"), NO_STATUS),
         ] {
             let name = format!("{field} {value}");
-            is_unintelligible(house, &name, session(&json!({field: value})), error).await;
+            is_unintelligible(app, &name, session(&json!({field: value})), error).await;
         }
-        nothing_leaked(house);
+        nothing_leaked(app);
     })
     .await;
 }
@@ -109,22 +109,22 @@ async fn a_session_without_its_id_or_a_status_becomes_one_sentence() {
 #[tokio::test]
 async fn a_hundred_thousand_levels_do_no_harm() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    house(async |house| {
-        is_unintelligible(house, "all over", deep.clone(), DATA).await;
-        is_unintelligible(house, "never closed", "[".repeat(200_000), EOF).await;
-        is_unintelligible(house, "data", format!(r#"{{"data":{deep}}}"#), DATA).await;
+    with_app(async |app| {
+        is_unintelligible(app, "all over", deep.clone(), DATA).await;
+        is_unintelligible(app, "never closed", "[".repeat(200_000), EOF).await;
+        is_unintelligible(app, "data", format!(r#"{{"data":{deep}}}"#), DATA).await;
         let id = format!(r#"{{"data":{{"id":{deep},"status":"zebra"}}}}"#);
-        is_unintelligible(house, "id", id, "its id is no text").await;
+        is_unintelligible(app, "id", id, "its id is no text").await;
         for (name, fields) in [
             ("an unknown field", format!(r#"}},"zebra":{deep}"#)),
             ("an unknown field of the session", format!(r#","zebra":{deep}}}"#)),
             ("the agent", format!(r#","agent":{deep}}}"#)),
             ("the agent's name", format!(r#","agent":{{"name":{deep}}}}}"#)),
         ] {
-            house.passes(SignedDuration::from_secs(61));
+            app.passes(SignedDuration::from_secs(61));
             let body = format!(r#"{{"data":{{"id":"{ID}","status":"active"{fields}}}"#);
-            house.kapso.fail(Some(Fault::answer(StatusCode::OK, body)));
-            let card = house.reads(&format!("/sandbox {ID}")).await;
+            app.kapso.fail(Some(Fault::answer(StatusCode::OK, body)));
+            let card = app.reads(&format!("/sandbox {ID}")).await;
             assert!(card.contains("🟢 Active"), "{name}: {card}");
         }
     })
@@ -138,11 +138,11 @@ async fn no_more_than_256_kib_are_read() {
         let empty = session(&json!({"zebra": ""})).len();
         session(&json!({"zebra": "z".repeat(length - empty)}))
     };
-    house(async |house| {
-        house.kapso.fail(Some(Fault::answer(StatusCode::OK, body(256 * 1024))));
-        let card = house.reads(&format!("/sandbox {ID}")).await;
+    with_app(async |app| {
+        app.kapso.fail(Some(Fault::answer(StatusCode::OK, body(256 * 1024))));
+        let card = app.reads(&format!("/sandbox {ID}")).await;
         assert!(card.contains("🟢 Active"), "{card}");
-        is_unintelligible(house, "one byte more", body(256 * 1024 + 1), TOO_LARGE).await;
+        is_unintelligible(app, "one byte more", body(256 * 1024 + 1), TOO_LARGE).await;
     })
     .await;
 }
@@ -152,7 +152,7 @@ async fn one_bad_field_costs_only_itself() {
     const NO_PHONE: &str = "Phone: not given";
     const NO_AGENT: &str = "Agent: none assigned";
     const STILL: &str = "Agent: Customer Support Agent\nPhone: +12345678901";
-    house(async |house| {
+    with_app(async |app| {
         for (field, value, shows) in [
             ("phone_number", json!(null), NO_PHONE),
             ("phone_number", json!(4711), NO_PHONE),
@@ -173,26 +173,26 @@ async fn one_bad_field_costs_only_itself() {
             ("zebra", json!({"zebra": [1, null]}), STILL),
             ("", json!(1e300), STILL),
         ] {
-            house.passes(SignedDuration::from_secs(61));
+            app.passes(SignedDuration::from_secs(61));
             let body = session(&json!({field: value}));
-            house.kapso.fail(Some(Fault::answer(StatusCode::OK, body)));
-            let card = house.reads(&format!("/sandbox {ID}")).await;
+            app.kapso.fail(Some(Fault::answer(StatusCode::OK, body)));
+            let card = app.reads(&format!("/sandbox {ID}")).await;
             assert!(card.contains("🟢 Active"), "{field} {value}: {card}");
             assert!(card.contains(shows), "{field} {value}: {card}");
             assert_eq!(
-                house.command_lines().pop().unwrap()["outcome"],
+                app.command_lines().pop().unwrap()["outcome"],
                 "shown",
                 "{field} {value}"
             );
         }
-        nothing_leaked(house);
+        nothing_leaked(app);
     })
     .await;
 }
 
 #[tokio::test]
 async fn an_expiry_that_cannot_be_read_is_left_out() {
-    house(async |house| {
+    with_app(async |app| {
         for expires_at in [
             json!(null),
             json!(1_795_000_000),
@@ -204,10 +204,10 @@ async fn an_expiry_that_cannot_be_read_is_left_out() {
             json!({"at": 1}),
             json!(true),
         ] {
-            house.passes(SignedDuration::from_secs(61));
+            app.passes(SignedDuration::from_secs(61));
             let body = session(&json!({"expires_at": expires_at}));
-            house.kapso.fail(Some(Fault::answer(StatusCode::OK, body)));
-            let card = house.reads(&format!("/sandbox {ID}")).await;
+            app.kapso.fail(Some(Fault::answer(StatusCode::OK, body)));
+            let card = app.reads(&format!("/sandbox {ID}")).await;
             assert!(card.contains("🟢 Active"), "{expires_at}: {card}");
             assert!(!card.contains("Expire"), "{expires_at}: {card}");
         }
@@ -217,10 +217,10 @@ async fn an_expiry_that_cannot_be_read_is_left_out() {
 
 #[tokio::test]
 async fn kapso_may_spell_a_uuid_in_upper_case() {
-    house(async |house| {
+    with_app(async |app| {
         let body = session(&json!({"id": ID.to_uppercase()}));
-        house.kapso.fail(Some(Fault::answer(StatusCode::OK, body)));
-        let card = house.reads(&format!("/sandbox {ID}")).await;
+        app.kapso.fail(Some(Fault::answer(StatusCode::OK, body)));
+        let card = app.reads(&format!("/sandbox {ID}")).await;
         assert!(card.ends_with(&format!("Session {ID}")), "{card}");
     })
     .await;

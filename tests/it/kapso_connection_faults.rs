@@ -39,15 +39,15 @@ async fn a_connection_that_breaks_is_tried_again_and_then_becomes_one_sentence()
     let wire = Wire::start().await;
     plan()
         .with("KAPSO_BASE_URL", wire.url.as_str())
-        .house(async |house| {
+        .run(async |app| {
             for (name, script) in rows {
                 let before = wire.requests().len();
                 wire.says(script);
                 let error = "Kapso did not answer: the request failed: ";
-                reads_one_sentence(house, name, "no_answer", error).await;
+                reads_one_sentence(app, name, "no_answer", error).await;
                 assert_eq!(wire.requests().len() - before, 3, "{name}");
             }
-            nothing_leaked(house);
+            nothing_leaked(app);
         })
         .await;
 }
@@ -79,7 +79,7 @@ async fn a_body_that_is_no_session_is_not_asked_for_again() {
     let wire = Wire::start().await;
     plan()
         .with("KAPSO_BASE_URL", wire.url.as_str())
-        .house(async |house| {
+        .run(async |app| {
             for (name, bytes, error) in rows {
                 let before = wire.requests().len();
                 // What is too large is not waited for.
@@ -90,10 +90,10 @@ async fn a_body_that_is_no_session_is_not_asked_for_again() {
                     script
                 });
                 let error = format!("Kapso answered in an unknown way: {error}");
-                reads_one_sentence(house, name, "unintelligible", &error).await;
+                reads_one_sentence(app, name, "unintelligible", &error).await;
                 assert_eq!(wire.requests().len() - before, 1, "{name}");
             }
-            nothing_leaked(house);
+            nothing_leaked(app);
         })
         .await;
 }
@@ -104,8 +104,8 @@ async fn a_session_whose_length_is_not_said_is_shown() {
     wire.says(Script::bytes(format!("{OK}{}", session())));
     plan()
         .with("KAPSO_BASE_URL", wire.url.as_str())
-        .house(async |house| {
-            let card = house.reads(&format!("/sandbox {ID}")).await;
+        .run(async |app| {
+            let card = app.reads(&format!("/sandbox {ID}")).await;
             assert!(card.contains("🟢 Active"), "{card}");
         })
         .await;

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use kapso_slack::demo::{Fault, plain};
 use serde_json::json;
 
-use crate::support::{TestApp, ID, house, plan};
+use crate::support::{TestApp, ID, with_app, plan};
 use crate::support::wire::{Closed, Script, Wire};
 
 /// A word in Kapso's raw answers.
@@ -34,12 +34,12 @@ fn sentence(outcome: &str) -> String {
 }
 
 /// Types the id and holds the answer to one sentence, and the log to one line with `outcome` and `error`.
-pub async fn reads_one_sentence(house: &TestApp, name: &str, outcome: &str, error: &str) {
+pub async fn reads_one_sentence(app: &TestApp, name: &str, outcome: &str, error: &str) {
     // So that the rate limit has no part in this.
-    house.passes(SignedDuration::from_secs(61));
-    let logged = house.command_lines().len();
-    let message = house.types(&format!("/sandbox {ID}")).await.message;
-    let lines = house.command_lines();
+    app.passes(SignedDuration::from_secs(61));
+    let logged = app.command_lines().len();
+    let message = app.types(&format!("/sandbox {ID}")).await.message;
+    let lines = app.command_lines();
     assert_eq!(lines.len(), logged + 1, "{name}: {lines:?}");
     let line = &lines[logged];
     let request = line["request_id"].as_str().unwrap();
@@ -54,13 +54,13 @@ pub async fn reads_one_sentence(house: &TestApp, name: &str, outcome: &str, erro
 }
 
 /// Kapso's words are nowhere.
-pub fn nothing_leaked(house: &TestApp) {
-    let log = house.log_lines();
+pub fn nothing_leaked(app: &TestApp) {
+    let log = app.log_lines();
     assert!(!log.is_empty());
     for line in log {
         assert!(!line.to_string().contains(MARK), "{line}");
     }
-    let conversation = house.slack.conversation();
+    let conversation = app.slack.conversation();
     assert!(!conversation.is_empty());
     for posted in conversation {
         assert!(!posted.message.to_string().contains(MARK), "{posted:?}");
@@ -68,13 +68,13 @@ pub fn nothing_leaked(house: &TestApp) {
 }
 
 /// Kapso answers with this status and body, and people read one sentence.
-async fn answers(house: &TestApp, status: u16, body: &str, asked: usize, outcome: &str, error: &str) {
+async fn answers(app: &TestApp, status: u16, body: &str, asked: usize, outcome: &str, error: &str) {
     let name = format!("{status} {body}");
-    let before = house.kapso.requests().len();
+    let before = app.kapso.requests().len();
     let status = StatusCode::from_u16(status).unwrap();
-    house.kapso.fail(Some(Fault::answer(status, body.to_owned())));
-    reads_one_sentence(house, &name, outcome, error).await;
-    assert_eq!(house.kapso.requests().len() - before, asked, "{name}");
+    app.kapso.fail(Some(Fault::answer(status, body.to_owned())));
+    reads_one_sentence(app, &name, outcome, error).await;
+    assert_eq!(app.kapso.requests().len() - before, asked, "{name}");
 }
 
 /// What comes instead of an answer, in Kapso's form and in others'.
@@ -87,14 +87,14 @@ const BODIES: [&str; 4] = [
 
 #[tokio::test]
 async fn a_refused_key_becomes_one_sentence() {
-    house(async |house| {
+    with_app(async |app| {
         for status in [401, 403] {
             for body in BODIES {
                 let error = format!("Kapso refused the key with status {status}");
-                answers(house, status, body, 1, "key_refused", &error).await;
+                answers(app, status, body, 1, "key_refused", &error).await;
             }
         }
-        nothing_leaked(house);
+        nothing_leaked(app);
     })
     .await;
 }
@@ -103,7 +103,7 @@ async fn a_refused_key_becomes_one_sentence() {
 async fn a_session_is_missing_only_if_kapso_says_so_in_its_own_form() {
     const MISSING: &str = "Kapso has no session with this id";
     const NOT_KAPSOS: &str = "Kapso answered in an unknown way: a 404 that is not Kapso's";
-    house(async |house| {
+    with_app(async |app| {
         for (body, outcome, error) in [
             (r#"{"error":"zebra"}"#, "not_found", MISSING),
             (r#"{"error":"zebra","message":"zebra"}"#, "not_found", MISSING),
@@ -122,73 +122,73 @@ async fn a_session_is_missing_only_if_kapso_says_so_in_its_own_form() {
             (r#"{"error":"zebra"#, "unintelligible", NOT_KAPSOS),
             (r#"{"error":"zebra"} zebra"#, "unintelligible", NOT_KAPSOS),
         ] {
-            answers(house, 404, body, 1, outcome, error).await;
+            answers(app, 404, body, 1, outcome, error).await;
         }
-        nothing_leaked(house);
+        nothing_leaked(app);
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_status_that_no_session_comes_with_becomes_one_sentence() {
-    house(async |house| {
+    with_app(async |app| {
         for status in [
             201, 202, 203, 206, 300, 305, 400, 402, 405, 406, 408, 409, 410, 418, 422, 423, 425, 451, 600, 999,
         ] {
             for body in BODIES {
                 let error = format!("Kapso answered in an unknown way: status {status}");
-                answers(house, status, body, 1, "unintelligible", &error).await;
+                answers(app, status, body, 1, "unintelligible", &error).await;
             }
         }
         for status in [204, 205, 304] {
             let error = format!("Kapso answered in an unknown way: status {status}");
-            answers(house, status, "", 1, "unintelligible", &error).await;
+            answers(app, status, "", 1, "unintelligible", &error).await;
         }
-        nothing_leaked(house);
+        nothing_leaked(app);
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_fault_of_kapsos_is_tried_three_times_and_then_becomes_one_sentence() {
-    house(async |house| {
+    with_app(async |app| {
         for status in [500, 501, 502, 503, 504, 507, 520, 599] {
             for body in BODIES {
                 let error = format!("Kapso did not answer: status {status}");
-                answers(house, status, body, 3, "no_answer", &error).await;
+                answers(app, status, body, 3, "no_answer", &error).await;
             }
         }
-        nothing_leaked(house);
+        nothing_leaked(app);
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_redirect_is_not_followed_and_the_key_goes_nowhere_else() {
-    house(async |house| {
+    with_app(async |app| {
         let elsewhere = Wire::start().await;
-        let inside = house.kapso.base_url().join("/api/v1/sandbox_sessions/other").unwrap();
+        let inside = app.kapso.base_url().join("/api/v1/sandbox_sessions/other").unwrap();
         let outside = elsewhere.url.join("/zebra").unwrap();
         for status in [301, 302, 303, 307, 308] {
             for location in [outside.as_str(), inside.as_str(), "//zebra.invalid/", "zebra"] {
-                let before = house.kapso.requests().len();
+                let before = app.kapso.requests().len();
                 let redirect = Fault::answer(StatusCode::from_u16(status).unwrap(), "zebra");
-                house.kapso.fail(Some(redirect.with_header(header::LOCATION, location)));
+                app.kapso.fail(Some(redirect.with_header(header::LOCATION, location)));
                 let name = format!("{status} to {location}");
                 let error = format!("Kapso answered in an unknown way: status {status}");
-                reads_one_sentence(house, &name, "unintelligible", &error).await;
-                assert_eq!(house.kapso.requests().len() - before, 1, "{name}");
+                reads_one_sentence(app, &name, "unintelligible", &error).await;
+                assert_eq!(app.kapso.requests().len() - before, 1, "{name}");
             }
         }
         assert_eq!(elsewhere.requests(), Vec::<String>::new());
-        nothing_leaked(house);
+        nothing_leaked(app);
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_fault_of_kapsos_that_passes_costs_one_request_more_and_nobody_sees_it() {
-    house(async |house| {
+    with_app(async |app| {
         for fault in [
             Fault::answer(StatusCode::INTERNAL_SERVER_ERROR, "zebra"),
             Fault::answer(StatusCode::BAD_GATEWAY, "zebra"),
@@ -196,34 +196,34 @@ async fn a_fault_of_kapsos_that_passes_costs_one_request_more_and_nobody_sees_it
             Fault::HangUp,
             Fault::BreakOff,
         ] {
-            house.passes(SignedDuration::from_secs(61));
-            let before = house.kapso.requests().len();
-            house.kapso.fail_next(fault.clone());
-            let card = house.reads(&format!("/sandbox {ID}")).await;
+            app.passes(SignedDuration::from_secs(61));
+            let before = app.kapso.requests().len();
+            app.kapso.fail_next(fault.clone());
+            let card = app.reads(&format!("/sandbox {ID}")).await;
             assert!(card.contains("Waiting for activation"), "{fault:?}: {card}");
-            assert_eq!(house.kapso.requests().len() - before, 2, "{fault:?}");
-            let line = house.command_lines().pop().unwrap();
+            assert_eq!(app.kapso.requests().len() - before, 2, "{fault:?}");
+            let line = app.command_lines().pop().unwrap();
             assert_eq!((&line["outcome"], &line["error"]), (&json!("shown"), &json!(null)));
         }
-        nothing_leaked(house);
+        nothing_leaked(app);
     })
     .await;
 }
 
 #[tokio::test]
 async fn the_third_try_still_counts_and_there_is_no_fourth() {
-    house(async |house| {
-        house.kapso_answers(500, "");
-        house.kapso_answers(502, "");
-        let card = house.reads(&format!("/sandbox {ID}")).await;
+    with_app(async |app| {
+        app.kapso_answers(500, "");
+        app.kapso_answers(502, "");
+        let card = app.reads(&format!("/sandbox {ID}")).await;
         assert!(card.contains("Waiting for activation"), "{card}");
-        assert_eq!(house.kapso.requests().len(), 3);
+        assert_eq!(app.kapso.requests().len(), 3);
 
         for _ in 0..3 {
-            house.kapso_answers(500, "");
+            app.kapso_answers(500, "");
         }
-        reads_one_sentence(house, "three faults", "no_answer", "Kapso did not answer: status 500").await;
-        assert_eq!(house.kapso.requests().len(), 6);
+        reads_one_sentence(app, "three faults", "no_answer", "Kapso did not answer: status 500").await;
+        assert_eq!(app.kapso.requests().len(), 6);
     })
     .await;
 }
@@ -232,9 +232,9 @@ async fn the_third_try_still_counts_and_there_is_no_fourth() {
 async fn a_key_that_kapso_does_not_know_is_refused() {
     plan()
         .with("KAPSO_API_KEY", "kapso-key-of-another-project")
-        .house(async |house| {
+        .run(async |app| {
             let error = "Kapso refused the key with status 401";
-            reads_one_sentence(house, "another key", "key_refused", error).await;
+            reads_one_sentence(app, "another key", "key_refused", error).await;
         })
         .await;
 }
@@ -243,11 +243,11 @@ async fn a_key_that_kapso_does_not_know_is_refused() {
 async fn kapso_that_hangs_is_given_up_after_three_tries() {
     plan()
         .set(|settings| settings.timing.kapso.attempt = Duration::from_millis(200))
-        .house(async |house| {
-            house.kapso.fail(Some(Fault::Hold));
+        .run(async |app| {
+            app.kapso.fail(Some(Fault::Hold));
             let error = "Kapso did not answer: the request failed: error sending request: operation timed out";
-            reads_one_sentence(house, "hang", "no_answer", error).await;
-            assert_eq!(house.kapso.requests().len(), 3);
+            reads_one_sentence(app, "hang", "no_answer", error).await;
+            assert_eq!(app.kapso.requests().len(), 3);
         })
         .await;
 }
@@ -256,10 +256,10 @@ async fn kapso_that_hangs_is_given_up_after_three_tries() {
 async fn all_tries_together_have_a_deadline_too() {
     plan()
         .set(|settings| settings.timing.kapso.total = Duration::from_millis(500))
-        .house(async |house| {
-            house.kapso.fail(Some(Fault::Hold));
-            reads_one_sentence(house, "hang", "no_answer", "Kapso did not answer: no answer within").await;
-            assert_eq!(house.kapso.requests().len(), 1);
+        .run(async |app| {
+            app.kapso.fail(Some(Fault::Hold));
+            reads_one_sentence(app, "hang", "no_answer", "Kapso did not answer: no answer within").await;
+            assert_eq!(app.kapso.requests().len(), 1);
         })
         .await;
 }
@@ -269,9 +269,9 @@ async fn nobody_listens_where_kapso_should_be() {
     let closed = Closed::port().unwrap();
     plan()
         .with("KAPSO_BASE_URL", format!("http://{}/api/v1", closed.address))
-        .house(async |house| {
+        .run(async |app| {
             let error = "Kapso did not answer: the request failed: error sending request: ";
-            reads_one_sentence(house, "refused", "no_answer", error).await;
+            reads_one_sentence(app, "refused", "no_answer", error).await;
         })
         .await;
 }
@@ -283,25 +283,25 @@ async fn kapso_speaks_no_tls_where_it_should() {
     let address = wire.url.as_str().replace("http", "https");
     plan()
         .with("KAPSO_BASE_URL", address)
-        .house(async |house| {
+        .run(async |app| {
             let error = "Kapso did not answer: the request failed: error sending request: client error (Connect): ";
-            reads_one_sentence(house, "no tls", "no_answer", error).await;
-            nothing_leaked(house);
+            reads_one_sentence(app, "no tls", "no_answer", error).await;
+            nothing_leaked(app);
         })
         .await;
 }
 
 #[tokio::test]
 async fn kapsos_headers_do_not_leak_either() {
-    house(async |house| {
+    with_app(async |app| {
         let fault = Fault::answer(StatusCode::BAD_REQUEST, "zebra")
             .with_header(HeaderName::from_static("x-request-id"), "zebra")
             .with_header(header::WWW_AUTHENTICATE, "zebra")
             .with_header(header::SET_COOKIE, "zebra=1");
-        house.kapso.fail(Some(fault));
+        app.kapso.fail(Some(fault));
         let error = "Kapso answered in an unknown way: status 400";
-        reads_one_sentence(house, "headers", "unintelligible", error).await;
-        nothing_leaked(house);
+        reads_one_sentence(app, "headers", "unintelligible", error).await;
+        nothing_leaked(app);
     })
     .await;
 }

@@ -7,7 +7,7 @@ use http::{HeaderName, StatusCode, header};
 use jiff::SignedDuration;
 use kapso_slack::demo::{Fault, plain};
 
-use crate::support::{TestApp, ID, Plan, house, plan};
+use crate::support::{TestApp, ID, Plan, with_app, plan};
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -21,14 +21,14 @@ fn limited(retry_after: Option<&str>) -> Fault {
     }
 }
 
-/// A house in which nobody waits for the limit to open, since its clock stands still.
+/// A app in which nobody waits for the limit to open, since its clock stands still.
 fn impatient() -> Plan {
     plan().set(|settings| settings.timing.kapso.patience = Duration::ZERO)
 }
 
 /// Types the id and reads for how many seconds Kapso is not asked; none if there is a card.
-async fn must_wait(house: &TestApp, id: &str) -> Option<u64> {
-    seconds(&house.reads(&format!("/sandbox {id}")).await)
+async fn must_wait(app: &TestApp, id: &str) -> Option<u64> {
+    seconds(&app.reads(&format!("/sandbox {id}")).await)
 }
 
 /// For how many seconds Kapso is not asked, by what people read; none if that is a card.
@@ -44,11 +44,11 @@ fn seconds(text: &str) -> Option<u64> {
 }
 
 /// Types that many ids that were not typed before, each of which shows a card.
-async fn shows(house: &TestApp, ids: std::ops::Range<usize>) {
+async fn shows(app: &TestApp, ids: std::ops::Range<usize>) {
     for n in ids {
         let id = format!("session-{n}");
-        house.kapso.add(&id);
-        assert_eq!(must_wait(house, &id).await, None, "{id}");
+        app.kapso.add(&id);
+        assert_eq!(must_wait(app, &id).await, None, "{id}");
     }
 }
 
@@ -79,16 +79,16 @@ async fn a_429_shuts_the_door_for_as_long_as_it_says() {
         (Some("Mon, 23 Nov 2099 10:00:00 GMT"), 60),
     ] {
         impatient()
-            .house(async |house| {
-                let asked = || house.kapso.requests().len();
-                house.kapso.fail_next(limited(retry_after));
-                assert_eq!(must_wait(house, ID).await, Some(seconds), "{retry_after:?}");
-                assert_eq!(must_wait(house, ID).await, Some(seconds), "{retry_after:?}, at once");
-                house.passes(SignedDuration::from_millis(i64::try_from(seconds).unwrap() * 1_000 - 1));
-                assert_eq!(must_wait(house, ID).await, Some(1), "{retry_after:?}, just before");
+            .run(async |app| {
+                let asked = || app.kapso.requests().len();
+                app.kapso.fail_next(limited(retry_after));
+                assert_eq!(must_wait(app, ID).await, Some(seconds), "{retry_after:?}");
+                assert_eq!(must_wait(app, ID).await, Some(seconds), "{retry_after:?}, at once");
+                app.passes(SignedDuration::from_millis(i64::try_from(seconds).unwrap() * 1_000 - 1));
+                assert_eq!(must_wait(app, ID).await, Some(1), "{retry_after:?}, just before");
                 assert_eq!(asked(), 1, "{retry_after:?}: asked although it is shut");
-                house.passes(SignedDuration::from_millis(1));
-                assert_eq!(must_wait(house, ID).await, None, "{retry_after:?}, after it");
+                app.passes(SignedDuration::from_millis(1));
+                assert_eq!(must_wait(app, ID).await, None, "{retry_after:?}, after it");
                 assert_eq!(asked(), 2, "{retry_after:?}: not asked although it is open");
             })
             .await;
@@ -97,10 +97,10 @@ async fn a_429_shuts_the_door_for_as_long_as_it_says() {
 
 #[tokio::test]
 async fn a_429_is_told_apart_in_the_log() {
-    house(async |house| {
-        house.kapso.fail_next(limited(Some("42")));
-        assert_eq!(must_wait(house, ID).await, Some(42));
-        let line = house.command_lines().pop().unwrap();
+    with_app(async |app| {
+        app.kapso.fail_next(limited(Some("42")));
+        assert_eq!(must_wait(app, ID).await, Some(42));
+        let line = app.command_lines().pop().unwrap();
         assert_eq!(line["outcome"], "limited");
         assert_eq!(line["error"], "Kapso's rate limit is used up for another 42 s");
     })
@@ -111,10 +111,10 @@ async fn a_429_is_told_apart_in_the_log() {
 async fn a_short_retry_after_is_waited_for() {
     plan()
         .in_real_time()
-        .house(async |house| {
-            house.kapso.fail_next(limited(Some("1")));
-            assert_eq!(must_wait(house, ID).await, None);
-            assert_eq!(house.kapso.requests().len(), 2);
+        .run(async |app| {
+            app.kapso.fail_next(limited(Some("1")));
+            assert_eq!(must_wait(app, ID).await, None);
+            assert_eq!(app.kapso.requests().len(), 2);
         })
         .await;
 }
@@ -123,23 +123,23 @@ async fn a_short_retry_after_is_waited_for() {
 async fn one_longer_than_anybodys_patience_is_not_waited_for() {
     plan()
         .set(|settings| settings.timing.kapso.patience = Duration::from_millis(1_999))
-        .house(async |house| {
-            house.kapso.fail_next(limited(Some("2")));
-            assert_eq!(must_wait(house, ID).await, Some(2));
-            assert_eq!(house.kapso.requests().len(), 1);
+        .run(async |app| {
+            app.kapso.fail_next(limited(Some("2")));
+            assert_eq!(must_wait(app, ID).await, Some(2));
+            assert_eq!(app.kapso.requests().len(), 1);
         })
         .await;
 }
 
 #[tokio::test]
 async fn a_clock_set_back_an_hour_does_not_shut_the_door_for_an_hour() {
-    house(async |house| {
-        house.kapso.fail_next(limited(Some("30")));
-        assert_eq!(must_wait(house, ID).await, Some(30));
-        house.passes(-SignedDuration::from_hours(1));
-        assert_eq!(must_wait(house, ID).await, Some(30));
-        house.passes(SignedDuration::from_secs(30));
-        assert_eq!(must_wait(house, ID).await, None);
+    with_app(async |app| {
+        app.kapso.fail_next(limited(Some("30")));
+        assert_eq!(must_wait(app, ID).await, Some(30));
+        app.passes(-SignedDuration::from_hours(1));
+        assert_eq!(must_wait(app, ID).await, Some(30));
+        app.passes(SignedDuration::from_secs(30));
+        assert_eq!(must_wait(app, ID).await, None);
     })
     .await;
 }
@@ -147,47 +147,47 @@ async fn a_clock_set_back_an_hour_does_not_shut_the_door_for_an_hour() {
 #[tokio::test]
 async fn the_hundred_and_first_in_a_minute_is_not_asked_for() {
     impatient()
-        .house(async |house| {
-            shows(house, 0..60).await;
-            house.passes(SignedDuration::from_secs(25));
-            shows(house, 60..100).await;
-            assert_eq!(must_wait(house, ID).await, Some(35));
-            assert_eq!(must_wait(house, ID).await, Some(35));
-            assert_eq!(house.kapso.requests().len(), 100, "the limit is not burnt");
+        .run(async |app| {
+            shows(app, 0..60).await;
+            app.passes(SignedDuration::from_secs(25));
+            shows(app, 60..100).await;
+            assert_eq!(must_wait(app, ID).await, Some(35));
+            assert_eq!(must_wait(app, ID).await, Some(35));
+            assert_eq!(app.kapso.requests().len(), 100, "the limit is not burnt");
 
-            house.passes(SignedDuration::from_millis(34_999));
-            assert_eq!(must_wait(house, ID).await, Some(1));
-            house.passes(SignedDuration::from_millis(1));
-            shows(house, 100..160).await;
-            assert_eq!(must_wait(house, ID).await, Some(25));
-            assert_eq!(house.kapso.requests().len(), 160);
+            app.passes(SignedDuration::from_millis(34_999));
+            assert_eq!(must_wait(app, ID).await, Some(1));
+            app.passes(SignedDuration::from_millis(1));
+            shows(app, 100..160).await;
+            assert_eq!(must_wait(app, ID).await, Some(25));
+            assert_eq!(app.kapso.requests().len(), 160);
         })
         .await;
 }
 
-/// FakeKapso complains of every request that comes over the limit, and then so does the house.
+/// FakeKapso complains of every request that comes over the limit, and then so does the app.
 #[tokio::test]
 async fn whatever_the_pace_kapso_never_has_to_refuse() {
     impatient()
-        .house(async |house| {
-            house.kapso.set_limit(20);
+        .run(async |app| {
+            app.kapso.set_limit(20);
             let mut pauses = fastrand::Rng::with_seed(60);
             let mut asked = 0;
             let mut refused = 0;
             for n in 0..600 {
                 let id = format!("session-{n}");
-                house.kapso.add(&id);
-                match must_wait(house, &id).await {
+                app.kapso.add(&id);
+                match must_wait(app, &id).await {
                     None => asked += 1,
                     Some(1..=60) => refused += 1,
                     Some(seconds) => panic!("{seconds} s in a window of 60"),
                 }
                 // Bursts, trickles and pauses.
-                house.passes(SignedDuration::from_millis(
+                app.passes(SignedDuration::from_millis(
                     pauses.choice([0, 0, 0, 40, 900, 7_000]).unwrap(),
                 ));
             }
-            assert_eq!(house.kapso.requests().len(), asked);
+            assert_eq!(app.kapso.requests().len(), asked);
             assert!(asked > 100 && refused > 100, "{asked} asked, {refused} refused");
         })
         .await;
@@ -195,22 +195,22 @@ async fn whatever_the_pace_kapso_never_has_to_refuse() {
 
 #[tokio::test]
 async fn a_larger_plan_is_followed() {
-    house(async |house| {
-        house.kapso.set_limit(250);
-        shows(house, 0..250).await;
-        assert_eq!(must_wait(house, ID).await, Some(60));
-        assert_eq!(house.kapso.requests().len(), 250);
+    with_app(async |app| {
+        app.kapso.set_limit(250);
+        shows(app, 0..250).await;
+        assert_eq!(must_wait(app, ID).await, Some(60));
+        assert_eq!(app.kapso.requests().len(), 250);
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_smaller_plan_is_followed() {
-    house(async |house| {
-        house.kapso.set_limit(10);
-        shows(house, 0..10).await;
-        assert_eq!(must_wait(house, ID).await, Some(60));
-        assert_eq!(house.kapso.requests().len(), 10);
+    with_app(async |app| {
+        app.kapso.set_limit(10);
+        shows(app, 0..10).await;
+        assert_eq!(must_wait(app, ID).await, Some(60));
+        assert_eq!(app.kapso.requests().len(), 10);
     })
     .await;
 }
@@ -218,23 +218,23 @@ async fn a_smaller_plan_is_followed() {
 #[tokio::test]
 async fn what_others_use_with_the_same_key_counts() {
     impatient()
-        .house(async |house| {
+        .run(async |app| {
             let others = Fault::answer(StatusCode::NOT_FOUND, r#"{"error":"no"}"#)
                 .with_header(LIMIT, "100")
                 .with_header(REMAINING, "4");
-            house.kapso.fail_next(others);
+            app.kapso.fail_next(others);
             assert!(
-                house
+                app
                     .reads(&format!("/sandbox {ID}"))
                     .await
                     .contains("There is no session")
             );
-            house.passes(SignedDuration::from_secs(10));
-            shows(house, 0..4).await;
-            assert_eq!(must_wait(house, ID).await, Some(50));
-            assert_eq!(house.kapso.requests().len(), 5);
-            house.passes(SignedDuration::from_secs(50));
-            assert_eq!(must_wait(house, ID).await, None);
+            app.passes(SignedDuration::from_secs(10));
+            shows(app, 0..4).await;
+            assert_eq!(must_wait(app, ID).await, Some(50));
+            assert_eq!(app.kapso.requests().len(), 5);
+            app.passes(SignedDuration::from_secs(50));
+            assert_eq!(must_wait(app, ID).await, None);
         })
         .await;
 }
@@ -251,19 +251,19 @@ async fn headers_that_make_no_sense_change_nothing() {
         ("100.5", "99.5"),
         ("100, 100;w=60", "99;w=60"),
     ] {
-        house(async |house| {
+        with_app(async |app| {
             let says = |limit, remaining| {
                 Fault::answer(StatusCode::NOT_FOUND, r#"{"error":"no"}"#)
                     .with_header(LIMIT, limit)
                     .with_header(REMAINING, remaining)
             };
-            house.kapso.fail_next(says("10", "9"));
-            house.kapso.fail(Some(says(limit, remaining)));
+            app.kapso.fail_next(says("10", "9"));
+            app.kapso.fail(Some(says(limit, remaining)));
             for n in 0..10 {
-                let text = house.reads(&format!("/sandbox session-{n}")).await;
+                let text = app.reads(&format!("/sandbox session-{n}")).await;
                 assert!(text.contains("There is no session"), "{limit} {remaining}, {n}: {text}");
             }
-            assert_eq!(must_wait(house, ID).await, Some(60), "{limit} {remaining}");
+            assert_eq!(must_wait(app, ID).await, Some(60), "{limit} {remaining}");
         })
         .await;
     }
@@ -273,17 +273,17 @@ async fn headers_that_make_no_sense_change_nothing() {
 async fn a_crowd_at_the_same_moment_does_not_slip_through() {
     plan()
         .set(|settings| settings.reply_budget = Duration::from_mins(1))
-        .house(async |house| {
+        .run(async |app| {
             let waits = join_all((0..200).map(async |n| {
                 let id = format!("session-{n}");
-                house.kapso.add(&id);
-                let answer = house.answers(&house.slip(&id, None)).await;
+                app.kapso.add(&id);
+                let answer = app.answers(&app.slip(&id, None)).await;
                 seconds(&plain::text(&serde_json::from_str(&answer.body).unwrap()))
             }))
             .await;
             assert_eq!(waits.iter().filter(|wait| wait.is_none()).count(), 100);
             assert_eq!(waits.iter().filter(|wait| **wait == Some(60)).count(), 100);
-            assert_eq!(house.kapso.requests().len(), 100);
+            assert_eq!(app.kapso.requests().len(), 100);
         })
         .await;
 }
@@ -291,12 +291,12 @@ async fn a_crowd_at_the_same_moment_does_not_slip_through() {
 /// "Nothing remains" is what a 429 means; it says itself for how long.
 #[tokio::test]
 async fn a_429_after_which_nothing_remains_is_over_when_it_says() {
-    house(async |house| {
+    with_app(async |app| {
         let fault = limited(Some("5")).with_header(HeaderName::from_static("x-ratelimit-remaining"), "0");
-        house.kapso.fail_next(fault);
-        assert_eq!(must_wait(house, ID).await, Some(5));
-        house.passes(SignedDuration::from_secs(5));
-        assert_eq!(must_wait(house, ID).await, None);
+        app.kapso.fail_next(fault);
+        assert_eq!(must_wait(app, ID).await, Some(5));
+        app.passes(SignedDuration::from_secs(5));
+        assert_eq!(must_wait(app, ID).await, None);
     })
     .await;
 }

@@ -7,17 +7,17 @@ use http::StatusCode;
 use kapso_slack::demo::{Fault, plain};
 use serde_json::json;
 
-use crate::support::{TestApp, ID, house, plan};
+use crate::support::{TestApp, ID, with_app, plan};
 use crate::support::wire::{Line, Script, Wire};
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 
 /// A command whose answer Kapso holds until it is released.
-pub async fn is_owed(house: &TestApp) -> u64 {
-    let asked = house.kapso.requests().len();
-    house.kapso.fail_next(Fault::Hold);
-    let exchange = house.types_in_vain(SHOW).await;
-    house.kapso.has_been_asked(asked + 1).await;
+pub async fn is_owed(app: &TestApp) -> u64 {
+    let asked = app.kapso.requests().len();
+    app.kapso.fail_next(Fault::Hold);
+    let exchange = app.types_in_vain(SHOW).await;
+    app.kapso.has_been_asked(asked + 1).await;
     exchange
 }
 
@@ -25,31 +25,31 @@ pub async fn is_owed(house: &TestApp) -> u64 {
 async fn an_answer_that_is_late_comes_as_one_message() {
     plan()
         .late()
-        .house(async |house| {
-            let exchange = is_owed(house).await;
-            assert_eq!(house.slack.conversation().len(), 0);
-            house.kapso.release();
-            let card = house.later(exchange).await;
+        .run(async |app| {
+            let exchange = is_owed(app).await;
+            assert_eq!(app.slack.conversation().len(), 0);
+            app.kapso.release();
+            let card = app.later(exchange).await;
             assert!(
                 plain::text(&card.message).contains("Waiting for activation"),
                 "{card:?}"
             );
             assert_eq!(card.message["response_type"], "ephemeral");
-            let line = &house.has_noted(1).await[0];
+            let line = &app.has_noted(1).await[0];
             assert_eq!((&line["outcome"], &line["answer"]), (&json!("shown"), &json!("late")));
-            house.has_stopped().await;
-            assert_eq!(house.slack.conversation().len(), 1);
+            app.has_stopped().await;
+            assert_eq!(app.slack.conversation().len(), 1);
         })
         .await;
 }
 
 #[tokio::test]
 async fn an_answer_in_time_is_the_only_one() {
-    house(async |house| {
-        house.types(SHOW).await;
-        house.has_stopped().await;
-        assert_eq!(house.slack.conversation().len(), 1);
-        assert_eq!(house.slack.posts(), 0);
+    with_app(async |app| {
+        app.types(SHOW).await;
+        app.has_stopped().await;
+        assert_eq!(app.slack.conversation().len(), 1);
+        assert_eq!(app.slack.posts(), 0);
     })
     .await;
 }
@@ -58,16 +58,16 @@ async fn an_answer_in_time_is_the_only_one() {
 async fn a_fault_that_is_late_comes_as_one_message_too() {
     plan()
         .late()
-        .house(async |house| {
-            let exchange = is_owed(house).await;
-            house.kapso.delete(ID);
-            house.kapso.release();
-            let card = house.later(exchange).await;
+        .run(async |app| {
+            let exchange = is_owed(app).await;
+            app.kapso.delete(ID);
+            app.kapso.release();
+            let card = app.later(exchange).await;
             assert!(
                 plain::text(&card.message).starts_with("There is no session"),
                 "{card:?}"
             );
-            let line = &house.has_noted(1).await[0];
+            let line = &app.has_noted(1).await[0];
             assert_eq!(
                 (&line["outcome"], &line["answer"]),
                 (&json!("not_found"), &json!("late"))
@@ -81,31 +81,31 @@ async fn a_fault_that_is_late_comes_as_one_message_too() {
 async fn the_race_between_the_answer_and_the_budget_has_one_winner() {
     plan()
         .set(|settings| settings.reply_budget = Duration::from_millis(40))
-        .house(async |house| {
+        .run(async |app| {
             let mut spans = fastrand::Rng::with_seed(40);
             let ids: Vec<String> = (0..98).map(|n| format!("session-{n}")).collect();
             for id in &ids {
-                house.kapso.add(id);
-                house
+                app.kapso.add(id);
+                app
                     .kapso
                     .fail_next(Fault::Slow(Duration::from_millis(spans.u64(20..60))));
             }
             // One that is surely in time, and one that is surely late.
-            let quick = house.sends("/sandbox help").await;
+            let quick = app.sends("/sandbox help").await;
             assert!(quick.message.is_some());
             let asked = join_all(ids.iter().map(async |id| {
-                let sent = house.sends(&format!("/sandbox {id}")).await;
+                let sent = app.sends(&format!("/sandbox {id}")).await;
                 assert_eq!(sent.status, Some(StatusCode::OK));
                 if sent.message.is_none() {
-                    house.later(sent.exchange).await;
+                    app.later(sent.exchange).await;
                 }
                 sent.message.is_some()
             }));
             let in_time = asked.await.into_iter().filter(|in_time| *in_time).count();
-            house.has_stopped().await;
-            assert_eq!(house.slack.conversation().len(), 99);
+            app.has_stopped().await;
+            assert_eq!(app.slack.conversation().len(), 99);
             assert_eq!(
-                house.slack.posts(),
+                app.slack.posts(),
                 98 - in_time,
                 "posts beside {in_time} answers in time"
             );
@@ -119,18 +119,18 @@ async fn slack_hangs_up_and_the_answer_still_comes() {
     letterbox.says(Script::answer("200 OK", "ok"));
     plan()
         .with("SLACK_RESPONSE_HOSTS", letterbox.origin())
-        .house(async |house| {
-            house.kapso.fail_next(Fault::Hold);
+        .run(async |app| {
+            app.kapso.fail_next(Fault::Hold);
             let response_url = letterbox.url.join("/response/1").unwrap();
-            let slip = house.slip(ID, Some(response_url.as_str())).kept_alive();
-            let mut line = Line::to(&house.app_url).await;
+            let slip = app.slip(ID, Some(response_url.as_str())).kept_alive();
+            let mut line = Line::to(&app.app_url).await;
             line.says(slip.to_bytes()).await;
-            house.kapso.has_been_asked(1).await;
+            app.kapso.has_been_asked(1).await;
             line.has_said_all().await;
             assert_eq!(line.ends().await, "", "the service hangs up as well");
-            house.kapso.release();
+            app.kapso.release();
             letterbox.has_been_asked(1).await;
-            let line = &house.has_noted(1).await[0];
+            let line = &app.has_noted(1).await[0];
             assert_eq!((&line["outcome"], &line["answer"]), (&json!("shown"), &json!("late")));
             let posts = letterbox.requests();
             assert_eq!(posts.len(), 1, "{posts:?}");

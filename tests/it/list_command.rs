@@ -10,19 +10,19 @@ use serde_json::{Value, json};
 use crate::refresh_button::{is_told_beside, shared};
 use crate::session_card::{sorted, text};
 use crate::support::inert_text::stays_words;
-use crate::support::{TestApp, ID, house, plan};
+use crate::support::{TestApp, ID, with_app, plan};
 use crate::injection::WORDS;
 use crate::id_spelling::{is_told, types};
 
 /// A project with that many sessions, of which the first was made first.
-fn fill(house: &TestApp, many: i64) {
-    house.kapso.delete(ID);
+fn fill(app: &TestApp, many: i64) {
+    app.kapso.delete(ID);
     for n in 1..=many {
         let id = format!("session-{n}");
-        house.kapso.add(&id);
-        let made = house.now() + SignedDuration::from_secs(n);
-        house.kapso.set(&id, "created_at", made.to_string().into());
-        house.kapso.set(&id, "phone_number", format!("+1202555{n:04}").into());
+        app.kapso.add(&id);
+        let made = app.now() + SignedDuration::from_secs(n);
+        app.kapso.set(&id, "created_at", made.to_string().into());
+        app.kapso.set(&id, "phone_number", format!("+1202555{n:04}").into());
     }
 }
 
@@ -36,24 +36,24 @@ fn shows(message: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_page_has_a_row_for_each_session_in_kapsos_order() {
-    house(async |house| {
-        house.kapso.set(ID, "created_at", "2026-11-23T09:00:00Z".into());
+    with_app(async |app| {
+        app.kapso.set(ID, "created_at", "2026-11-23T09:00:00Z".into());
         for (id, phone, agent) in [
             ("active", "+4915112345678", json!({"name": "Booking Assistant"})),
             ("expired", "+447700900123", Value::Null),
             ("new-state", "+81 3", json!({"name": "Returns & Refunds"})),
         ] {
-            house.kapso.add(id);
-            house.kapso.set(id, "phone_number", phone.into());
-            house.kapso.set(id, "agent", agent);
+            app.kapso.add(id);
+            app.kapso.set(id, "phone_number", phone.into());
+            app.kapso.set(id, "agent", agent);
         }
-        house.kapso.activate("active");
-        house.kapso.expire("expired");
-        house.kapso.set("expired", "expires_at", "2026-11-23T09:30:00Z".into());
-        house.kapso.set("new-state", "status", "paused_by_operator".into());
-        house.kapso.set("new-state", "expires_at", Value::Null);
-        let list = house.types("/sandbox list").await.message;
-        assert_eq!(house.kapso.requests(), ["GET /sandbox_sessions?page=1&per_page=10"]);
+        app.kapso.activate("active");
+        app.kapso.expire("expired");
+        app.kapso.set("expired", "expires_at", "2026-11-23T09:30:00Z".into());
+        app.kapso.set("new-state", "status", "paused_by_operator".into());
+        app.kapso.set("new-state", "expires_at", Value::Null);
+        let list = app.types("/sandbox list").await.message;
+        assert_eq!(app.kapso.requests(), ["GET /sandbox_sessions?page=1&per_page=10"]);
         assert_eq!(list["response_type"], "ephemeral");
         assert_snapshot!(plain::text(&list), @"
         WHATSAPP SANDBOX SESSIONS
@@ -75,31 +75,31 @@ async fn a_page_has_a_row_for_each_session_in_kapsos_order() {
 
 #[tokio::test]
 async fn pages_are_turned_in_the_place_of_the_list() {
-    house(async |house| {
-        fill(house, 23);
-        let first = house.types("/sandbox list").await;
+    with_app(async |app| {
+        fill(app, 23);
+        let first = app.types("/sandbox list").await;
         assert!(plain::text(&first.message).contains("Page 1 of 3, with 23 sessions in all."));
         assert_eq!(turns(&first.message), ["Next page"]);
         assert_eq!(shows(&first.message)[0], "session-23", "the newest");
         assert_eq!(shows(&first.message).len(), 10);
 
-        let second = house.presses(&first, "page").await;
+        let second = app.presses(&first, "page").await;
         assert_eq!(second.id, first.id, "the list is replaced");
         assert_eq!(second.message["replace_original"], true);
         assert_eq!(second.message["response_type"], "ephemeral");
         assert_eq!(turns(&second.message), ["Previous page", "Next page"]);
         assert_eq!(shows(&second.message)[0], "session-13");
 
-        let third = house.presses(&second, "page").await;
+        let third = app.presses(&second, "page").await;
         assert_eq!(turns(&third.message), ["Previous page"]);
         assert_eq!(shows(&third.message), ["session-3", "session-2", "session-1"]);
-        let back = house.presses(&third, "page_back").await;
+        let back = app.presses(&third, "page_back").await;
         assert_eq!(back.id, first.id);
         assert_eq!(back.message, second.message);
 
-        let typed = house.types("/sandbox list 2").await;
+        let typed = app.types("/sandbox list 2").await;
         assert_eq!(plain::text(&typed.message), plain::text(&second.message));
-        let lines = house.has_noted(5).await;
+        let lines = app.has_noted(5).await;
         assert!(
             lines
                 .iter()
@@ -119,30 +119,30 @@ fn turns(message: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn show_puts_the_card_beside_the_list_as_if_its_id_had_been_typed() {
-    house(async |house| {
-        let list = house.types("/sandbox list").await;
-        let card = house.presses(&list, "show").await;
+    with_app(async |app| {
+        let list = app.types("/sandbox list").await;
+        let card = app.presses(&list, "show").await;
         assert_ne!(card.id, list.id, "the list stands");
         assert_eq!(card.message["replace_original"], false);
         assert_eq!(card.message["response_type"], "ephemeral");
-        let typed = house.types(&format!("/sandbox {ID}")).await;
+        let typed = app.types(&format!("/sandbox {ID}")).await;
         assert_eq!(plain::text(&card.message), plain::text(&typed.message));
         assert_eq!(
-            house.kapso.requests().len(),
+            app.kapso.requests().len(),
             1,
             "what the list has shown is remembered for a moment"
         );
-        let line = &house.has_noted(2).await[1];
+        let line = &app.has_noted(2).await[1];
         assert_eq!((&line["verb"], &line["outcome"]), (&json!("show"), &json!("shown")));
         assert_eq!(line["session_id"], ID);
 
-        house.kapso.activate(ID);
-        let fresh = house.presses(&card, "refresh").await;
+        app.kapso.activate(ID);
+        let fresh = app.presses(&card, "refresh").await;
         assert_eq!(fresh.id, card.id, "the card is a card like any other");
-        house.kapso.delete(ID);
-        house.passes(SignedDuration::from_secs(6));
-        let gone = house.presses(&list, "show").await;
-        is_told_beside(house, &list, &gone, &format!("There is no session `{ID}`"));
+        app.kapso.delete(ID);
+        app.passes(SignedDuration::from_secs(6));
+        let gone = app.presses(&list, "show").await;
+        is_told_beside(app, &list, &gone, &format!("There is no session `{ID}`"));
     })
     .await;
 }
@@ -181,9 +181,9 @@ const PAGES: &[(&str, &str)] = &[
 
 #[tokio::test]
 async fn a_page_is_a_number_and_whatever_else_is_typed_gets_a_sentence_that_helps() {
-    house(async |house| {
+    with_app(async |app| {
         for (typed, read) in PAGES {
-            let (asked, answer) = types(house, &typed.replace("ID", ID)).await;
+            let (asked, answer) = types(app, &typed.replace("ID", ID)).await;
             if read.parse::<u32>().is_ok() {
                 assert_eq!(
                     asked,
@@ -207,25 +207,25 @@ async fn a_page_is_a_number_and_whatever_else_is_typed_gets_a_sentence_that_help
 
 #[tokio::test]
 async fn a_page_past_the_end_says_how_many_there_are_and_leads_back() {
-    house(async |house| {
-        fill(house, 23);
-        let beyond = house.types("/sandbox list 999").await;
+    with_app(async |app| {
+        fill(app, 23);
+        let beyond = app.types("/sandbox list 999").await;
         assert_snapshot!(plain::text(&beyond.message), @"
         WHATSAPP SANDBOX SESSIONS
         There is nothing to show on page 999: the list has 3 pages, with 23 sessions in all.
         [ Last page ]
         ");
-        let last = house.presses(&beyond, "page_back").await;
+        let last = app.presses(&beyond, "page_back").await;
         assert_eq!(last.id, beyond.id);
         assert!(plain::text(&last.message).contains("Page 3 of 3"), "{last:?}");
 
         // Sessions may go between two presses.
-        let second = house.types("/sandbox list 2").await;
-        fill(house, 0);
+        let second = app.types("/sandbox list 2").await;
+        fill(app, 0);
         for n in 4..=23 {
-            house.kapso.delete(&format!("session-{n}"));
+            app.kapso.delete(&format!("session-{n}"));
         }
-        let gone = house.presses(&second, "page").await;
+        let gone = app.presses(&second, "page").await;
         assert_snapshot!(plain::text(&gone.message), @"
         WHATSAPP SANDBOX SESSIONS
         There is nothing to show on page 3: the list has one page, with 3 sessions in all.
@@ -241,10 +241,10 @@ async fn an_empty_project_says_how_to_make_the_first_session() {
         let mut read = String::new();
         plan()
             .with("CREATE_USERS", creators)
-            .house(async |house| {
-                house.kapso.delete(ID);
-                read = house.reads("/sandbox list").await;
-                assert_eq!(house.reads("/sandbox list 3").await, read, "a later page is as empty");
+            .run(async |app| {
+                app.kapso.delete(ID);
+                read = app.reads("/sandbox list").await;
+                assert_eq!(app.reads("/sandbox list 3").await, read, "a later page is as empty");
             })
             .await;
         read
@@ -258,7 +258,7 @@ async fn an_empty_project_says_how_to_make_the_first_session() {
 async fn what_kapso_leaves_out_of_a_list_costs_only_itself() {
     let session = |id: &str| json!({"id": id, "status": "active"});
     let ten: Vec<_> = (0..10).map(|n| session(&format!("session-{n}"))).collect();
-    house(async |house| {
+    with_app(async |app| {
         for (name, body, title, turned) in [
             ("no meta", json!({"data": ten}), "Page 1.", &["Next page"][..]),
             (
@@ -298,9 +298,9 @@ async fn what_kapso_leaves_out_of_a_list_costs_only_itself() {
                 &[],
             ),
         ] {
-            house.passes(SignedDuration::from_secs(61));
-            house.kapso_answers(200, body.to_string());
-            let list = house.types("/sandbox list").await.message;
+            app.passes(SignedDuration::from_secs(61));
+            app.kapso_answers(200, body.to_string());
+            let list = app.types("/sandbox list").await.message;
             assert!(plain::text(&list).contains(title), "{name}: {}", plain::text(&list));
             assert_eq!(turns(&list), turned, "{name}");
         }
@@ -310,8 +310,8 @@ async fn what_kapso_leaves_out_of_a_list_costs_only_itself() {
 
 #[tokio::test]
 async fn a_list_that_kapso_does_not_give_becomes_one_sentence() {
-    house(async |house| {
-        let list = house.types("/sandbox list").await;
+    with_app(async |app| {
+        let list = app.types("/sandbox list").await;
         for (status, body, words, outcome) in [
             (401, "{}", "Kapso refused this app's key", "key_refused"),
             (
@@ -343,26 +343,26 @@ async fn a_list_that_kapso_does_not_give_becomes_one_sentence() {
                 "limited",
             ),
         ] {
-            house.passes(SignedDuration::from_secs(61));
-            house
+            app.passes(SignedDuration::from_secs(61));
+            app
                 .kapso
                 .fail(Some(Fault::answer(StatusCode::from_u16(status).unwrap(), body)));
-            let typed = house.reads("/sandbox list").await;
+            let typed = app.reads("/sandbox list").await;
             assert!(typed.contains(words), "{status}: {typed}");
-            assert_eq!(house.command_lines().pop().unwrap()["outcome"], outcome, "{status}");
-            house.passes(SignedDuration::from_secs(61));
-            let pressed = house
+            assert_eq!(app.command_lines().pop().unwrap()["outcome"], outcome, "{status}");
+            app.passes(SignedDuration::from_secs(61));
+            let pressed = app
                 .slack
-                .presses_with(&house.app_url, &house.person, &list, "page", json!("v1:1"))
+                .presses_with(&app.app_url, &app.person, &list, "page", json!("v1:1"))
                 .await;
-            let pressed = house.later(pressed.exchange).await;
+            let pressed = app.later(pressed.exchange).await;
             assert!(
                 pressed.message["text"].as_str().unwrap().contains(words),
                 "{status}: {pressed:?}"
             );
             assert_eq!(pressed.message["replace_original"], false, "{status}: the list stands");
         }
-        house.kapso.fail(None);
+        app.kapso.fail(None);
     })
     .await;
 }
@@ -371,22 +371,22 @@ async fn a_list_that_kapso_does_not_give_becomes_one_sentence() {
 async fn a_list_that_kapso_keeps_waiting_comes_later() {
     plan()
         .late()
-        .house(async |house| {
-            house.kapso.fail_next(Fault::Hold);
-            let exchange = house.types_in_vain("/sandbox list").await;
-            house.kapso.release();
-            let list = house.later(exchange).await;
+        .run(async |app| {
+            app.kapso.fail_next(Fault::Hold);
+            let exchange = app.types_in_vain("/sandbox list").await;
+            app.kapso.release();
+            let list = app.later(exchange).await;
             assert_eq!(shows(&list.message), [ID]);
-            assert_eq!(house.has_noted(1).await[0]["answer"], "late");
+            assert_eq!(app.has_noted(1).await[0]["answer"], "late");
         })
         .await;
 }
 
 #[tokio::test]
 async fn words_in_a_row_stay_words() {
-    house(async |house| {
+    with_app(async |app| {
         for words in WORDS {
-            house.kapso.add(ID);
+            app.kapso.add(ID);
             for field in [
                 "status",
                 "phone_number",
@@ -394,41 +394,41 @@ async fn words_in_a_row_stay_words() {
                 "activation_link",
                 "expires_at",
             ] {
-                house.kapso.set(ID, field, json!(words));
+                app.kapso.set(ID, field, json!(words));
             }
-            house.kapso.set(ID, "agent", json!({"name": words}));
-            house.passes(SignedDuration::from_secs(61));
-            let list = house.types("/sandbox list").await;
+            app.kapso.set(ID, "agent", json!({"name": words}));
+            app.passes(SignedDuration::from_secs(61));
+            let list = app.types("/sandbox list").await;
             stays_words(&list.message, words);
-            let turned = press(house, &list, "page", "v1:1").await;
+            let turned = press(app, &list, "page", "v1:1").await;
             stays_words(&turned.message, words);
         }
         let words: String = "MARK <!channel> 🙂 ".chars().cycle().take(60_000).collect();
-        house.kapso.add(ID);
-        house.kapso.set(ID, "status", json!(words));
-        house.kapso.set(ID, "agent", json!({"name": words}));
-        house.passes(SignedDuration::from_secs(61));
-        let list = house.types("/sandbox list").await.message;
+        app.kapso.add(ID);
+        app.kapso.set(ID, "status", json!(words));
+        app.kapso.set(ID, "agent", json!({"name": words}));
+        app.passes(SignedDuration::from_secs(61));
+        let list = app.types("/sandbox list").await.message;
         stays_words(&list, "60,000 characters");
         assert!(list.to_string().len() < 2_000, "{list}");
     })
     .await;
 }
 
-async fn press(house: &TestApp, on: &Posted, action: &str, value: &str) -> Posted {
-    let sent = house
+async fn press(app: &TestApp, on: &Posted, action: &str, value: &str) -> Posted {
+    let sent = app
         .slack
-        .presses_with(&house.app_url, &house.person, on, action, json!(value))
+        .presses_with(&app.app_url, &app.person, on, action, json!(value))
         .await;
     assert_eq!(sent.status, Some(StatusCode::OK), "{action} {value}");
-    house.later(sent.exchange).await
+    app.later(sent.exchange).await
 }
 
 #[tokio::test]
 async fn a_page_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
-    house(async |house| {
-        let list = house.types("/sandbox list").await;
-        let asked = house.kapso.requests();
+    with_app(async |app| {
+        let list = app.types("/sandbox list").await;
+        let asked = app.kapso.requests();
         for action in ["page", "page_back", "show"] {
             let hostile = [
                 "",
@@ -457,10 +457,10 @@ async fn a_page_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
                 .into_iter()
                 .filter(|value| action != "show" || !ids.contains(value))
             {
-                let answer = press(house, &list, action, value).await;
+                let answer = press(app, &list, action, value).await;
                 let words = "This button is too old, or from another version of the app.";
-                is_told_beside(house, &list, &answer, words);
-                assert_eq!(house.kapso.requests(), asked, "{action} {value:?} made us ask");
+                is_told_beside(app, &list, &answer, words);
+                assert_eq!(app.kapso.requests(), asked, "{action} {value:?} made us ask");
             }
         }
     })
@@ -469,10 +469,10 @@ async fn a_page_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
 
 #[tokio::test]
 async fn no_list_and_no_unmasked_card_goes_to_a_channel() {
-    house(async |house| {
-        let card = shared(house, &format!("v1:{ID}"));
+    with_app(async |app| {
+        let card = shared(app, &format!("v1:{ID}"));
         for (action, value) in [("page", "v1:1".to_owned()), ("show", format!("v1:{ID}"))] {
-            let answer = press(house, &card, action, &value).await;
+            let answer = press(app, &card, action, &value).await;
             assert_eq!(answer.message["response_type"], "ephemeral", "{action}");
             assert_eq!(answer.message["replace_original"], false, "{action}");
         }
@@ -482,13 +482,13 @@ async fn no_list_and_no_unmasked_card_goes_to_a_channel() {
 
 #[tokio::test]
 async fn sessions_that_cannot_be_read_are_not_said_not_to_be_there() {
-    house(async |house| {
-        house.kapso_answers(200, json!({"data": [{"id": "x"}]}).to_string());
-        let read = house.reads("/sandbox list").await;
+    with_app(async |app| {
+        app.kapso_answers(200, json!({"data": [{"id": "x"}]}).to_string());
+        let read = app.reads("/sandbox list").await;
         assert!(!read.contains("There are no sessions yet"), "{read}");
         let unreadable = vec![json!({"id": "x"}); 10];
-        house.kapso_answers(200, json!({ "data": unreadable }).to_string());
-        let list = house.types("/sandbox list").await;
+        app.kapso_answers(200, json!({ "data": unreadable }).to_string());
+        let list = app.types("/sandbox list").await;
         assert_eq!(turns(&list.message), ["Next page"], "{list:?}");
     })
     .await;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 
-use crate::support::{ID, house, plan};
+use crate::support::{ID, with_app, plan};
 use crate::late_reply::is_owed;
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
@@ -30,9 +30,9 @@ fn settled(mut line: Value) -> Value {
 
 #[tokio::test]
 async fn a_command_is_one_line_that_says_who_what_and_how_long() {
-    house(async |house| {
-        house.types(SHOW).await;
-        let lines = house.has_noted(1).await;
+    with_app(async |app| {
+        app.types(SHOW).await;
+        let lines = app.has_noted(1).await;
         assert_eq!(
             settled(lines[0].clone()),
             json!({
@@ -52,17 +52,17 @@ async fn a_command_is_one_line_that_says_who_what_and_how_long() {
                 "total_ms": 0,
             })
         );
-        assert_eq!(house.log_lines().len(), 1, "and nothing else is logged");
+        assert_eq!(app.log_lines().len(), 1, "and nothing else is logged");
     })
     .await;
 }
 
 #[tokio::test]
 async fn every_command_and_press_is_one_line() {
-    house(async |house| {
-        let card = house.types(SHOW).await;
-        house.presses(&card, "refresh").await;
-        house.presses_in_vain(&card, "open").await;
+    with_app(async |app| {
+        let card = app.types(SHOW).await;
+        app.presses(&card, "refresh").await;
+        app.presses_in_vain(&card, "open").await;
         for command in [
             "/sandbox",
             "/sandbox help",
@@ -74,9 +74,9 @@ async fn every_command_and_press_is_one_line() {
             "/sandbox what is this",
             "/sandbox ../../etc",
         ] {
-            house.types(command).await;
+            app.types(command).await;
         }
-        let lines = house.has_noted(11).await;
+        let lines = app.has_noted(11).await;
         let told: Vec<String> = lines
             .iter()
             .map(|line| {
@@ -97,7 +97,7 @@ async fn every_command_and_press_is_one_line() {
         unknown - misread
         unknown - misread
         ");
-        let log = house.log_lines();
+        let log = app.log_lines();
         assert_eq!(log.len(), 11, "{log:?}");
         assert!(
             !format!("{log:?}").contains("12025550123"),
@@ -113,18 +113,18 @@ async fn every_command_and_press_is_one_line() {
 async fn the_line_says_how_long_kapso_took() {
     plan()
         .set(|settings| settings.reply_budget = Duration::from_millis(500))
-        .house(async |house| {
-            let exchange = is_owed(house).await;
-            house.kapso.release();
-            house.later(exchange).await;
-            let line = &house.has_noted(1).await[0];
+        .run(async |app| {
+            let exchange = is_owed(app).await;
+            app.kapso.release();
+            app.later(exchange).await;
+            let line = &app.has_noted(1).await[0];
             let (kapso, total) = (line["kapso_ms"].as_u64().unwrap(), line["total_ms"].as_u64().unwrap());
             assert!((400..10_000).contains(&kapso), "{line}");
             assert!(total >= kapso, "{line}");
             // A remembered answer took no time of Kapso's.
-            let exchange = house.sends(SHOW).await;
+            let exchange = app.sends(SHOW).await;
             assert!(exchange.message.is_some());
-            let line = &house.has_noted(2).await[1];
+            let line = &app.has_noted(2).await[1];
             assert!(line["kapso_ms"].as_u64().unwrap() < 400, "{line}");
         })
         .await;
@@ -132,12 +132,12 @@ async fn the_line_says_how_long_kapso_took() {
 
 #[tokio::test]
 async fn the_request_id_that_people_read_finds_the_line() {
-    house(async |house| {
+    with_app(async |app| {
         let mut seen = Vec::new();
         for command in ["/sandbox unknown-1", "/sandbox unknown-2", "/sandbox unknown-3"] {
-            let text = house.reads(command).await;
+            let text = app.reads(command).await;
             let (_, read) = text.rsplit_once("Request ").unwrap();
-            let line = house.command_lines().pop().unwrap();
+            let line = app.command_lines().pop().unwrap();
             assert_eq!(line["request_id"], read, "{text}");
             assert_eq!(read.len(), 8, "short enough to be read out");
             seen.push(read.to_owned());
@@ -150,34 +150,34 @@ async fn the_request_id_that_people_read_finds_the_line() {
 
 #[tokio::test]
 async fn ids_in_the_log_are_slacks_and_not_what_somebody_made_of_them() {
-    house(async |house| {
-        house.person = Person {
+    with_app(async |app| {
+        app.person = Person {
             team: "T1\nlevel=ERROR".to_owned(),
             channel: "C1\u{1b}[31m".to_owned(),
             user: "U1\"}{".to_owned(),
             ..Person::default()
         };
-        house.types(SHOW).await;
+        app.types(SHOW).await;
         // Every line is still one JSON object, or this would fail.
-        let lines = house.has_noted(1).await;
+        let lines = app.has_noted(1).await;
         assert_eq!(lines[0]["team"], "T1\nlevel=ERROR");
-        assert_eq!(house.log_lines().len(), 1);
+        assert_eq!(app.log_lines().len(), 1);
     })
     .await;
 }
 
 #[tokio::test]
 async fn trace_shows_no_line_of_a_library_above_a_warning() {
-    house(async |house| {
-        house.types(SHOW).await;
-        house.kapso.fail_next(Fault::HangUp);
-        house.types("/sandbox unknown-id").await;
+    with_app(async |app| {
+        app.types(SHOW).await;
+        app.kapso.fail_next(Fault::HangUp);
+        app.types("/sandbox unknown-id").await;
         tracing::info!(target: "hyper_util::client", "zebra");
         tracing::debug!(target: "reqwest", "zebra");
         tracing::trace!(target: "rustls::client", "zebra");
         tracing::trace!(target: "kapso_slack", "ours");
         tracing::warn!(target: "rustls", "a library's warning");
-        let log = house.log_lines();
+        let log = app.log_lines();
         for line in &log {
             let ours = line["target"].as_str().unwrap().split("::").next() == Some("kapso_slack");
             assert!(ours || line["level"] == "WARN" || line["level"] == "ERROR", "{line}");

@@ -7,12 +7,12 @@ use insta::assert_snapshot;
 use jiff::SignedDuration;
 use kapso_slack::demo::Fault;
 
-use crate::support::{TestApp, ID, house, plan};
+use crate::support::{TestApp, ID, with_app, plan};
 use crate::late_reply::is_owed;
 
 /// The lines of the page that count something, in order, without those about how long it took.
-async fn counts(house: &TestApp) -> String {
-    let page = house.metrics().await;
+async fn counts(app: &TestApp) -> String {
+    let page = app.metrics().await;
     let mut lines: Vec<&str> = page
         .lines()
         .filter(|line| !line.starts_with('#') && !line.contains("_bucket") && !line.contains("_sum"))
@@ -23,8 +23,8 @@ async fn counts(house: &TestApp) -> String {
 
 #[tokio::test]
 async fn before_anything_happens_they_stand_at_nought() {
-    house(async |house| {
-        assert_snapshot!(counts(house).await, @"
+    with_app(async |app| {
+        assert_snapshot!(counts(app).await, @"
         kapso_slack_answer_seconds_count 0
         kapso_slack_kapso_rate_limit_left 100
         kapso_slack_kapso_request_seconds_count 0
@@ -39,21 +39,21 @@ async fn before_anything_happens_they_stand_at_nought() {
 async fn they_count_what_happened() {
     plan()
         .set(|settings| settings.reply_budget = Duration::from_millis(500))
-        .house(async |house| {
-            let exchange = is_owed(house).await;
-            house.kapso.release();
-            let card = house.later(exchange).await;
-            house.presses(&card, "refresh").await;
-            house.types("/sandbox help").await;
-            house.types("/sandbox unknown-id").await;
-            house.kapso_answers(500, "");
-            house.types("/sandbox unknown-id").await;
-            house.kapso.fail_next(Fault::HangUp);
-            house.types("/sandbox unknown-id").await;
-            house.kapso_answers(401, "");
-            house.types("/sandbox unknown-id").await;
-            house.has_noted(7).await;
-            assert_snapshot!(counts(house).await, @r#"
+        .run(async |app| {
+            let exchange = is_owed(app).await;
+            app.kapso.release();
+            let card = app.later(exchange).await;
+            app.presses(&card, "refresh").await;
+            app.types("/sandbox help").await;
+            app.types("/sandbox unknown-id").await;
+            app.kapso_answers(500, "");
+            app.types("/sandbox unknown-id").await;
+            app.kapso.fail_next(Fault::HangUp);
+            app.types("/sandbox unknown-id").await;
+            app.kapso_answers(401, "");
+            app.types("/sandbox unknown-id").await;
+            app.has_noted(7).await;
+            assert_snapshot!(counts(app).await, @r#"
             kapso_slack_answer_seconds_count 7
             kapso_slack_answers_total{answer="in_time"} 5
             kapso_slack_answers_total{answer="late"} 2
@@ -79,12 +79,12 @@ async fn they_count_what_happened() {
 async fn they_count_what_is_lost() {
     plan()
         .late()
-        .house(async |house| {
-            is_owed(house).await;
-            house.slack.refuse_next(StatusCode::NOT_FOUND, None);
-            house.kapso.release();
-            house.has_noted(1).await;
-            let counts = counts(house).await;
+        .run(async |app| {
+            is_owed(app).await;
+            app.slack.refuse_next(StatusCode::NOT_FOUND, None);
+            app.kapso.release();
+            app.has_noted(1).await;
+            let counts = counts(app).await;
             assert!(
                 counts.contains("kapso_slack_answers_total{answer=\"lost\"} 1"),
                 "{counts}"
@@ -95,11 +95,11 @@ async fn they_count_what_is_lost() {
 
 #[tokio::test]
 async fn they_say_what_they_count() {
-    house(async |house| {
-        house.types(&format!("/sandbox {ID}")).await;
-        let url = house.app_url.join("/slack/commands").unwrap();
-        assert_eq!(house.http.post(url).send().await.unwrap().status(), 415);
-        let page = house.metrics().await;
+    with_app(async |app| {
+        app.types(&format!("/sandbox {ID}")).await;
+        let url = app.app_url.join("/slack/commands").unwrap();
+        assert_eq!(app.http.post(url).send().await.unwrap().status(), 415);
+        let page = app.metrics().await;
         let about: Vec<&str> = page.lines().filter(|line| line.starts_with("# HELP")).collect();
         assert_snapshot!(about.join("\n"), @"
         # HELP kapso_slack_commands Commands and presses by what came of them.
@@ -114,7 +114,7 @@ async fn they_say_what_they_count() {
         ");
         assert_eq!(page.matches("# TYPE").count(), about.len());
         assert!(page.ends_with("# EOF\n"), "{page}");
-        let answer = house.http.get(house.metrics_url.clone().unwrap()).send().await.unwrap();
+        let answer = app.http.get(app.metrics_url.clone().unwrap()).send().await.unwrap();
         let kind = &answer.headers()["content-type"];
         assert_eq!(kind, "application/openmetrics-text; version=1.0.0; charset=utf-8");
     })
@@ -124,10 +124,10 @@ async fn they_say_what_they_count() {
 #[tokio::test]
 async fn requests_that_are_not_slacks_are_counted_apart_and_logged() {
     const FORM: &str = "application/x-www-form-urlencoded";
-    house(async |house| {
+    with_app(async |app| {
         let post = async |kind: &str, body: String| {
-            let url = house.app_url.join("/slack/commands").unwrap();
-            let answer = house
+            let url = app.app_url.join("/slack/commands").unwrap();
+            let answer = app
                 .http
                 .post(url)
                 .header("content-type", kind)
@@ -139,13 +139,13 @@ async fn requests_that_are_not_slacks_are_counted_apart_and_logged() {
         assert_eq!(post(FORM, "command=%2Fsandbox".to_owned()).await, 401);
         assert_eq!(post("application/json", "{}".to_owned()).await, 415);
         assert_eq!(post(FORM, "x".repeat(65 * 1024)).await, 413);
-        let slip = house.slip(ID, None);
-        house.passes(SignedDuration::from_secs(301));
-        assert_eq!(house.answers(&slip).await.status, 401);
+        let slip = app.slip(ID, None);
+        app.passes(SignedDuration::from_secs(301));
+        assert_eq!(app.answers(&slip).await.status, 401);
         // Slack checks the certificate: nothing is turned away.
         assert_eq!(post(FORM, "ssl_check=1".to_owned()).await, 200);
 
-        assert_snapshot!(counts(house).await, @r#"
+        assert_snapshot!(counts(app).await, @r#"
         kapso_slack_answer_seconds_count 0
         kapso_slack_kapso_rate_limit_left 100
         kapso_slack_kapso_request_seconds_count 0
@@ -155,7 +155,7 @@ async fn requests_that_are_not_slacks_are_counted_apart_and_logged() {
         kapso_slack_store_failures_total 0
         kapso_slack_watches 0
         "#);
-        let reasons: Vec<String> = house
+        let reasons: Vec<String> = app
             .log_lines()
             .iter()
             .filter(|line| line["level"] == "WARN")
@@ -173,21 +173,21 @@ async fn requests_that_are_not_slacks_are_counted_apart_and_logged() {
 
 #[tokio::test]
 async fn metrics_are_on_their_own_address_alone() {
-    house(async |house| {
-        assert_eq!(house.gets("/metrics").await.0, 404);
-        assert_eq!(house.gets("/metrics/").await.0, 404);
-        let metrics = house.metrics_url.clone().unwrap();
+    with_app(async |app| {
+        assert_eq!(app.gets("/metrics").await.0, 404);
+        assert_eq!(app.gets("/metrics/").await.0, 404);
+        let metrics = app.metrics_url.clone().unwrap();
         for path in ["/", "/healthz", "/readyz", "/slack/commands", "/metrics/"] {
-            let answer = house.http.get(metrics.join(path).unwrap()).send().await.unwrap();
+            let answer = app.http.get(metrics.join(path).unwrap()).send().await.unwrap();
             assert_eq!(answer.status(), 404, "{path}");
         }
     })
     .await;
     plan()
         .with("METRICS_ADDR", "")
-        .house(async |house| {
-            assert_eq!(house.metrics_url, None);
-            assert_eq!(house.gets("/metrics").await.0, 404);
+        .run(async |app| {
+            assert_eq!(app.metrics_url, None);
+            assert_eq!(app.gets("/metrics").await.0, 404);
         })
         .await;
 }

@@ -8,21 +8,21 @@ use kapso_slack::demo::{Fault, Person, Posted, plain};
 use serde_json::{Value, json};
 
 use crate::session_card::text;
-use crate::support::{TestApp, ID, Plan, house, plan};
+use crate::support::{TestApp, ID, Plan, with_app, plan};
 use crate::support::raw_request::{COMMANDS, RawRequest};
 
 pub const NEW: &str = "/sandbox new +1 (234) 567-8901";
 
 /// The id of the one session that was created, beside the documented one.
-pub fn created(house: &TestApp) -> String {
-    let mut ids: Vec<_> = house.kapso.sessions().into_keys().filter(|id| id != ID).collect();
+pub fn created(app: &TestApp) -> String {
+    let mut ids: Vec<_> = app.kapso.sessions().into_keys().filter(|id| id != ID).collect();
     assert_eq!(ids.len(), 1, "one was created: {ids:?}");
     ids.remove(0)
 }
 
 /// How often Kapso was asked to create something.
-pub fn posts(house: &TestApp) -> usize {
-    let requests = house.kapso.requests();
+pub fn posts(app: &TestApp) -> usize {
+    let requests = app.kapso.requests();
     requests.iter().filter(|line| line.starts_with("POST")).count()
 }
 
@@ -30,13 +30,13 @@ pub fn posts(house: &TestApp) -> usize {
 async fn a_new_session_is_answered_with_its_card() {
     plan()
         .creating()
-        .house(async |house| {
-            let card = house.types(&format!("{NEW} agent-123abc")).await.message;
-            let id = created(house);
-            assert_eq!(house.kapso.requests(), ["POST /sandbox_sessions"]);
+        .run(async |app| {
+            let card = app.types(&format!("{NEW} agent-123abc")).await.message;
+            let id = created(app);
+            assert_eq!(app.kapso.requests(), ["POST /sandbox_sessions"]);
             let wanted = json!({"phone_number": "+12345678901", "agent_id": "agent-123abc"});
-            assert_eq!(house.kapso.posted(), [json!({"whatsapp_sandbox_session": wanted})]);
-            let code = house.kapso.sessions()[&id]["activation_code"]
+            assert_eq!(app.kapso.posted(), [json!({"whatsapp_sandbox_session": wanted})]);
+            let code = app.kapso.sessions()[&id]["activation_code"]
                 .as_str()
                 .unwrap()
                 .to_owned();
@@ -55,10 +55,10 @@ async fn a_new_session_is_answered_with_its_card() {
             assert_eq!(card["response_type"], "ephemeral");
             assert!(text(&card).contains("is waiting for activation"), "{card}");
 
-            let typed = house.types(&format!("/sandbox {id}")).await.message;
+            let typed = app.types(&format!("/sandbox {id}")).await.message;
             assert_eq!(card, typed, "it is the card that everybody gets for it");
-            assert_eq!(house.kapso.requests().len(), 1, "and it is remembered for a moment");
-            let line = &house.has_noted(2).await[0];
+            assert_eq!(app.kapso.requests().len(), 1, "and it is remembered for a moment");
+            let line = &app.has_noted(2).await[0];
             assert_eq!(
                 (&line["verb"], &line["outcome"], &line["session_id"]),
                 (&json!("new"), &json!("created"), &json!(id))
@@ -71,10 +71,10 @@ async fn a_new_session_is_answered_with_its_card() {
 async fn without_an_agent_kapso_is_told_of_none() {
     plan()
         .creating()
-        .house(async |house| {
-            house.types(NEW).await;
+        .run(async |app| {
+            app.types(NEW).await;
             let wanted = json!({"phone_number": "+12345678901"});
-            assert_eq!(house.kapso.posted(), [json!({"whatsapp_sandbox_session": wanted})]);
+            assert_eq!(app.kapso.posted(), [json!({"whatsapp_sandbox_session": wanted})]);
         })
         .await;
 }
@@ -84,21 +84,21 @@ async fn a_session_that_kapso_keeps_waiting_is_created_once_and_its_card_comes_l
     plan()
         .creating()
         .late()
-        .house(async |house| {
-            house.kapso.fail_next(Fault::Hold);
-            let exchange = house.types_in_vain(NEW).await;
-            house.kapso.has_been_asked(1).await;
-            house.kapso.release();
-            let card = house.later(exchange).await;
+        .run(async |app| {
+            app.kapso.fail_next(Fault::Hold);
+            let exchange = app.types_in_vain(NEW).await;
+            app.kapso.has_been_asked(1).await;
+            app.kapso.release();
+            let card = app.later(exchange).await;
             assert!(
                 plain::text(&card.message).contains("Waiting for activation"),
                 "{card:?}"
             );
-            assert_eq!(posts(house), 1);
-            let line = &house.has_noted(1).await[0];
+            assert_eq!(posts(app), 1);
+            let line = &app.has_noted(1).await[0];
             assert_eq!(
                 (&line["outcome"], &line["answer"], &line["session_id"]),
-                (&json!("created"), &json!("late"), &json!(created(house)))
+                (&json!("created"), &json!("late"), &json!(created(app)))
             );
         })
         .await;
@@ -127,17 +127,17 @@ async fn who_may_not_create_reads_who_may_and_nothing_is_created() {
         plan()
             .creating()
             .with("CREATE_USERS", *creators)
-            .house(async |house| {
-                house.person.user = (*user).to_owned();
-                let read = house.reads(NEW).await;
+            .run(async |app| {
+                app.person.user = (*user).to_owned();
+                let read = app.reads(NEW).await;
                 assert_eq!(read.contains("Waiting for activation"), *may, "{what}: {read}");
                 assert_eq!(
                     read.starts_with("You cannot create sessions here."),
                     !may,
                     "{what}: {read}"
                 );
-                assert_eq!(posts(house), usize::from(*may), "{what}");
-                let help = house.reads("/sandbox help").await;
+                assert_eq!(posts(app), usize::from(*may), "{what}");
+                let help = app.reads("/sandbox help").await;
                 assert_eq!(
                     help.contains("/sandbox new <+phone> [agent id]"),
                     *may,
@@ -145,10 +145,10 @@ async fn who_may_not_create_reads_who_may_and_nothing_is_created() {
                 );
                 // What is mistyped needs no correction by who may not.
                 for mistyped in ["/sandbox new", "/sandbox new 12345678901", "/sandbox nwe +12345678901"] {
-                    let read = house.reads(mistyped).await;
+                    let read = app.reads(mistyped).await;
                     assert_eq!(read.starts_with("You cannot create"), !may, "{what}: {read}");
                 }
-                let list = house.reads("/sandbox list").await;
+                let list = app.reads("/sandbox list").await;
                 assert!(list.contains("Page 1 of 1"), "{what}: everybody lists: {list}");
             })
             .await;
@@ -162,7 +162,7 @@ async fn the_refusal_names_those_who_may() {
         plan()
             .creating()
             .with("CREATE_USERS", creators)
-            .house(async |house| read = house.types(NEW).await.message["text"].clone())
+            .run(async |app| read = app.types(NEW).await.message["text"].clone())
             .await;
         read.as_str().unwrap().to_owned()
     };
@@ -175,16 +175,16 @@ async fn who_may_not_use_the_app_creates_nothing_either() {
     plan()
         .creating()
         .with("ALLOWED_USERS", "U0OTHER")
-        .house(async |house| {
-            let read = house.reads(NEW).await;
+        .run(async |app| {
+            let read = app.reads(NEW).await;
             assert!(read.starts_with("You cannot use this here."), "{read}");
-            assert_eq!(posts(house), 0);
-            house.person = Person {
+            assert_eq!(posts(app), 0);
+            app.person = Person {
                 user: "U0OTHER".to_owned(),
                 ..Person::default()
             };
-            house.types(NEW).await;
-            assert_eq!(posts(house), 1, "everyone who may use it");
+            app.types(NEW).await;
+            assert_eq!(posts(app), 1, "everyone who may use it");
         })
         .await;
 }
@@ -193,17 +193,17 @@ async fn who_may_not_use_the_app_creates_nothing_either() {
 async fn what_slack_did_not_sign_creates_nothing() {
     plan()
         .creating()
-        .house(async |house| {
-            let slip = house.slip("new +12345678901", None);
+        .run(async |app| {
+            let slip = app.slip("new +12345678901", None);
             let unsigned = RawRequest::unsigned(COMMANDS, slip.body.clone());
             let mut bent = slip.clone();
             bent.replace("2345678901", "2345678902");
             let old = RawRequest::unsigned(COMMANDS, slip.body.clone())
-                .signed(crate::support::SECRET, house.now().as_second() - 301);
+                .signed(crate::support::SECRET, app.now().as_second() - 301);
             for knock in [unsigned, bent, old] {
-                assert_eq!(house.answers(&knock).await.status, 401);
+                assert_eq!(app.answers(&knock).await.status, 401);
             }
-            assert_eq!(posts(house), 0);
+            assert_eq!(posts(app), 0);
         })
         .await;
 }
@@ -212,13 +212,13 @@ async fn what_slack_did_not_sign_creates_nothing() {
 async fn a_command_that_slack_gave_no_trigger_id_creates_nothing() {
     plan()
         .creating()
-        .house(async |house| {
+        .run(async |app| {
             for trigger in ["", "&trigger_id="] {
                 let form = format!("command=%2Fsandbox&user_id=U2147483697&text=new+%2B12345678901{trigger}");
-                let reply = house.answers(&house.slack_sends(COMMANDS, form)).await;
+                let reply = app.answers(&app.slack_sends(COMMANDS, form)).await;
                 assert!(reply.body.contains("cannot remember anything"), "{}", reply.body);
             }
-            assert_eq!(posts(house), 0);
+            assert_eq!(posts(app), 0);
         })
         .await;
 }
@@ -228,21 +228,21 @@ async fn a_limit_that_is_used_up_creates_nothing_and_whoever_waits_is_not_asked_
     plan()
         .creating()
         .set(|settings| settings.timing.kapso.patience = Duration::ZERO)
-        .house(async |house| {
+        .run(async |app| {
             for page in 1..=100 {
-                house.types(&format!("/sandbox list {page}")).await;
+                app.types(&format!("/sandbox list {page}")).await;
             }
-            let read = house.reads(NEW).await;
+            let read = app.reads(NEW).await;
             assert!(read.starts_with("Kapso is limiting this app's requests."), "{read}");
-            assert_eq!(posts(house), 0);
-            house.passes(SignedDuration::from_secs(60));
-            let card = house.reads(NEW).await;
+            assert_eq!(posts(app), 0);
+            app.passes(SignedDuration::from_secs(60));
+            let card = app.reads(NEW).await;
             assert!(card.contains("Waiting for activation"), "{card}");
         })
         .await;
 }
 
-/// A house without a store that works.
+/// A app without a store that works.
 fn broken() -> Plan {
     plan()
         .with("CREATE_USERS", "*")
@@ -252,12 +252,12 @@ fn broken() -> Plan {
 #[tokio::test]
 async fn without_a_store_nothing_is_created_and_everything_else_goes_on() {
     broken()
-        .house(async |house| {
-            assert_snapshot!(without_request(&house.types(NEW).await), @"This app cannot remember anything just now, so it did not even begin: it keeps no watch, and creates no session of which it cannot make sure that there will be only one. Try again in a minute; if it happens again, please tell whoever runs this app.");
-            assert_eq!(posts(house), 0);
-            assert_eq!(house.command_lines()[0]["outcome"], "no_store");
-            house.types("/sandbox list").await;
-            house.types(&format!("/sandbox {ID}")).await;
+        .run(async |app| {
+            assert_snapshot!(without_request(&app.types(NEW).await), @"This app cannot remember anything just now, so it did not even begin: it keeps no watch, and creates no session of which it cannot make sure that there will be only one. Try again in a minute; if it happens again, please tell whoever runs this app.");
+            assert_eq!(posts(app), 0);
+            assert_eq!(app.command_lines()[0]["outcome"], "no_store");
+            app.types("/sandbox list").await;
+            app.types(&format!("/sandbox {ID}")).await;
         })
         .await;
 }
@@ -269,21 +269,21 @@ async fn a_store_that_breaks_while_the_service_runs_creates_nothing_either() {
     plan()
         .creating()
         .with("DATABASE_URL", format!("sqlite:{}", file.display()))
-        .house(async |house| {
-            house.types(NEW).await;
-            assert_eq!(posts(house), 1);
+        .run(async |app| {
+            app.types(NEW).await;
+            assert_eq!(posts(app), 1);
             std::fs::remove_file(&file).unwrap();
-            let read = house.reads("/sandbox new +1 (234) 567-8902").await;
+            let read = app.reads("/sandbox new +1 (234) 567-8902").await;
             assert!(read.contains("cannot remember anything"), "{read}");
-            assert_eq!(posts(house), 1);
+            assert_eq!(posts(app), 1);
         })
         .await;
 }
 
 #[tokio::test]
 async fn help_without_the_right_to_create_does_not_speak_of_it() {
-    house(async |house| {
-        let help = house.reads("/sandbox help").await;
+    with_app(async |app| {
+        let help = app.reads("/sandbox help").await;
         assert!(!help.contains("/sandbox new"), "{help}");
         assert!(help.contains("/sandbox list [page]"), "{help}");
     })

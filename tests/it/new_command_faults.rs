@@ -24,15 +24,15 @@ fn answer(status: u16, body: &'static str) -> Fault {
 }
 
 /// What somebody reads and the log says, when the next request meets this.
-async fn reads(house: &TestApp, fault: Fault, words: &str, outcome: &str) {
+async fn reads(app: &TestApp, fault: Fault, words: &str, outcome: &str) {
     let name = format!("{fault:?}");
-    house.passes(SignedDuration::from_secs(61));
-    let before = posts(house);
-    house.kapso.fail_next(fault);
-    let read = without_request(&house.types(NEW).await);
+    app.passes(SignedDuration::from_secs(61));
+    let before = posts(app);
+    app.kapso.fail_next(fault);
+    let read = without_request(&app.types(NEW).await);
     assert_eq!(read, words, "{name}");
-    assert_eq!(posts(house), before + 1, "{name}: asked once");
-    let line = house.command_lines().pop().unwrap();
+    assert_eq!(posts(app), before + 1, "{name}: asked once");
+    let line = app.command_lines().pop().unwrap();
     assert_eq!(line["outcome"], outcome, "{name}");
     assert!(line["error"].is_string(), "{name}: {line}");
 }
@@ -42,7 +42,7 @@ async fn each_fault_becomes_one_sentence_and_no_second_request() {
     plan()
         .creating()
         .set(|settings| settings.timing.kapso.patience = Duration::ZERO)
-        .house(async |house| {
+        .run(async |app| {
             for (fault, words, outcome) in [
                 (answer(401, r#"{"error":"zebra"}"#), KEY, "key_refused"),
                 (answer(403, "zebra"), KEY, "key_refused"),
@@ -82,9 +82,9 @@ async fn each_fault_becomes_one_sentence_and_no_second_request() {
                     "limited",
                 ),
             ] {
-                reads(house, fault, words, outcome).await;
+                reads(app, fault, words, outcome).await;
             }
-            nothing_leaked(house);
+            nothing_leaked(app);
         })
         .await;
 }
@@ -93,9 +93,9 @@ async fn each_fault_becomes_one_sentence_and_no_second_request() {
 async fn kapso_that_refuses_the_agent_is_explained() {
     plan()
         .creating()
-        .house(async |house| {
+        .run(async |app| {
             // FakeKapso's own judgement.
-            let read = house.types(&format!("{NEW} agent-of-another-project")).await;
+            let read = app.types(&format!("{NEW} agent-of-another-project")).await;
             assert_eq!(
                 without_request(&read),
                 "Kapso does not create a session for +12345678901 with the agent agent-of-another-project. Check the \
@@ -110,7 +110,7 @@ async fn kapso_that_hangs_is_asked_once() {
     plan()
         .creating()
         .set(|settings| settings.timing.kapso.attempt = Duration::from_millis(200))
-        .house(async |house| reads(house, Fault::Hold, UNSURE, "unsure").await)
+        .run(async |app| reads(app, Fault::Hold, UNSURE, "unsure").await)
         .await;
 }
 
@@ -120,9 +120,9 @@ async fn nobody_listens_where_kapso_should_be_so_nothing_was_created() {
     plan()
         .creating()
         .with("KAPSO_BASE_URL", format!("http://{}/api/v1", closed.address))
-        .house(async |house| {
-            assert_eq!(without_request(&house.types(NEW).await), NO_ANSWER);
-            let again = house.types(NEW).await;
+        .run(async |app| {
+            assert_eq!(without_request(&app.types(NEW).await), NO_ANSWER);
+            let again = app.types(NEW).await;
             assert_eq!(
                 without_request(&again),
                 NO_ANSWER,
@@ -138,13 +138,13 @@ async fn where_no_late_answer_is_possible_the_answer_in_time_does_not_promise_to
     plan()
         .creating()
         .late()
-        .house(async |house| {
-            house.kapso.fail_next(Fault::Hold);
-            let reply = house.answers(&house.slip("new +12345678901", None)).await;
+        .run(async |app| {
+            app.kapso.fail_next(Fault::Hold);
+            let reply = app.answers(&app.slip("new +12345678901", None)).await;
             let message = serde_json::from_str(&reply.body).unwrap();
             assert!(plain::text(&message).starts_with(UNSURE), "{}", reply.body);
-            assert_eq!(house.command_lines()[0]["outcome"], "unsure");
-            house.kapso.release();
+            assert_eq!(app.command_lines()[0]["outcome"], "unsure");
+            app.kapso.release();
         })
         .await;
 }
@@ -155,12 +155,12 @@ async fn a_service_that_stops_before_kapso_answers_does_not_promise_too_much_eit
         .creating()
         .late()
         .set(|settings| settings.timing.drain.kapso = Duration::from_millis(50))
-        .house(async |house| {
-            house.kapso.fail_next(Fault::Hold);
-            let exchange = house.types_in_vain(NEW).await;
-            house.kapso.has_been_asked(1).await;
-            house.is_asked_to_stop();
-            assert_eq!(without_request(&house.later(exchange).await), UNSURE);
+        .run(async |app| {
+            app.kapso.fail_next(Fault::Hold);
+            let exchange = app.types_in_vain(NEW).await;
+            app.kapso.has_been_asked(1).await;
+            app.is_asked_to_stop();
+            assert_eq!(without_request(&app.later(exchange).await), UNSURE);
         })
         .await;
 }
@@ -172,8 +172,8 @@ async fn an_answer_in_the_middle_of_which_kapso_goes_is_not_asked_for_again() {
     plan()
         .creating()
         .with("KAPSO_BASE_URL", wire.url.join("/api/v1").unwrap())
-        .house(async |house| {
-            assert_eq!(without_request(&house.types(NEW).await), UNSURE);
+        .run(async |app| {
+            assert_eq!(without_request(&app.types(NEW).await), UNSURE);
             assert_eq!(wire.requests().len(), 1);
             let asked = &wire.requests()[0];
             assert!(

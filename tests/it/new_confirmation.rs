@@ -26,32 +26,32 @@ fn is_asked(posted: &Posted) -> bool {
 async fn a_second_session_for_the_same_phone_is_asked_about_first() {
     plan()
         .creating()
-        .house(async |house| {
-            house.types(NEW).await;
-            let first = created(house);
-            house.passes(SignedDuration::from_secs(20));
-            let question = house.types("/sandbox new +12345678901 agent-123abc").await;
+        .run(async |app| {
+            app.types(NEW).await;
+            let first = created(app);
+            app.passes(SignedDuration::from_secs(20));
+            let question = app.types("/sandbox new +12345678901 agent-123abc").await;
             assert_snapshot!(plain::text(&question.message), @"
             You asked for a session for +12345678901 less than a minute ago, and got one. Do you want another one?
             [ Yes, another one ]  [ Show that one ]
             ");
             assert_eq!(question.message["response_type"], "ephemeral");
-            assert_eq!(posts(house), 1);
+            assert_eq!(posts(app), 1);
 
-            let shown = house.presses(&question, "show").await;
+            let shown = app.presses(&question, "show").await;
             assert_ne!(shown.id, question.id, "the question stands");
             assert!(plain::text(&shown.message).contains(&first), "{shown:?}");
 
-            let second = house.presses(&question, "again").await;
+            let second = app.presses(&question, "again").await;
             assert_eq!(second.id, question.id, "the card takes the question's place");
             assert!(
                 plain::text(&second.message).contains("Waiting for activation"),
                 "{second:?}"
             );
-            assert_eq!(posts(house), 2);
+            assert_eq!(posts(app), 2);
             let wanted = json!({"phone_number": "+12345678901", "agent_id": "agent-123abc"});
-            assert_eq!(house.kapso.posted()[1], json!({"whatsapp_sandbox_session": wanted}));
-            let lines = house.has_noted(4).await;
+            assert_eq!(app.kapso.posted()[1], json!({"whatsapp_sandbox_session": wanted}));
+            let lines = app.has_noted(4).await;
             let told: Vec<_> = lines
                 .iter()
                 .map(|line| format!("{} {}", line["verb"], line["outcome"]))
@@ -68,21 +68,21 @@ async fn a_second_session_for_the_same_phone_is_asked_about_first() {
 async fn a_yes_is_one_session_however_often_it_is_pressed() {
     plan()
         .creating()
-        .house(async |house| {
-            house.types(NEW).await;
-            let question = house.types(NEW).await;
-            house.kapso.fail_next(Fault::Hold);
+        .run(async |app| {
+            app.types(NEW).await;
+            let question = app.types(NEW).await;
+            app.kapso.fail_next(Fault::Hold);
             let released = async {
-                house.kapso.has_been_asked(2).await;
-                house.kapso.release();
+                app.kapso.has_been_asked(2).await;
+                app.kapso.release();
             };
             // Somebody's finger slips; the second press waits for what comes of the first.
-            let pressing = async { tokio::join!(house.presses(&question, "again"), house.presses(&question, "again")) };
+            let pressing = async { tokio::join!(app.presses(&question, "again"), app.presses(&question, "again")) };
             let ((first, second), ()) = tokio::join!(pressing, released);
             assert_eq!(plain::text(&first.message), plain::text(&second.message));
-            house.presses(&question, "again").await;
-            assert_eq!(posts(house), 2);
-            assert_eq!(house.kapso.sessions().len(), 3, "with the documented one");
+            app.presses(&question, "again").await;
+            assert_eq!(posts(app), 2);
+            assert_eq!(app.kapso.sessions().len(), 3, "with the documented one");
         })
         .await;
 }
@@ -92,17 +92,17 @@ async fn a_yes_is_one_session_however_often_it_is_pressed() {
 async fn a_yes_of_an_organisations_member_counts() {
     plan()
         .creating()
-        .house(async |house| {
-            house.person.enterprise = Some("E0001".to_owned());
-            house.types(NEW).await;
-            let question = house.types(NEW).await;
-            house.person.team = String::new();
-            let answer = house.presses(&question, "again").await;
+        .run(async |app| {
+            app.person.enterprise = Some("E0001".to_owned());
+            app.types(NEW).await;
+            let question = app.types(NEW).await;
+            app.person.team = String::new();
+            let answer = app.presses(&question, "again").await;
             assert!(
                 plain::text(&answer.message).contains("Waiting for activation"),
                 "{answer:?}"
             );
-            assert_eq!(posts(house), 2);
+            assert_eq!(posts(app), 2);
         })
         .await;
 }
@@ -111,23 +111,23 @@ async fn a_yes_of_an_organisations_member_counts() {
 async fn another_phone_another_person_and_another_minute_are_not_asked_about() {
     plan()
         .creating()
-        .house(async |house| {
-            let other = house.types(NEW).await;
+        .run(async |app| {
+            let other = app.types(NEW).await;
             assert!(!is_asked(&other));
             assert!(
-                !is_asked(&house.types("/sandbox new +1 234 567 8902").await),
+                !is_asked(&app.types("/sandbox new +1 234 567 8902").await),
                 "another phone"
             );
-            let own = std::mem::take(&mut house.person.user);
-            house.person.user = "U0OTHER".to_owned();
-            assert!(!is_asked(&house.types(NEW).await), "another person");
-            house.person.user = own;
-            house.passes(SignedDuration::from_secs(60));
-            let question = house.types(NEW).await;
+            let own = std::mem::take(&mut app.person.user);
+            app.person.user = "U0OTHER".to_owned();
+            assert!(!is_asked(&app.types(NEW).await), "another person");
+            app.person.user = own;
+            app.passes(SignedDuration::from_secs(60));
+            let question = app.types(NEW).await;
             assert!(is_asked(&question), "up to 60 s");
-            house.passes(SignedDuration::from_millis(1));
-            assert!(!is_asked(&house.types(NEW).await), "after 60 s");
-            assert_eq!(posts(house), 4);
+            app.passes(SignedDuration::from_millis(1));
+            assert!(!is_asked(&app.types(NEW).await), "after 60 s");
+            assert_eq!(posts(app), 4);
         })
         .await;
 }
@@ -136,26 +136,26 @@ async fn another_phone_another_person_and_another_minute_are_not_asked_about() {
 async fn what_came_to_nothing_is_not_asked_about_and_what_may_have_is() {
     plan()
         .creating()
-        .house(async |house| {
+        .run(async |app| {
             let refused = StatusCode::UNAUTHORIZED;
-            house.kapso.fail_next(Fault::answer(refused, "{}"));
-            house.types(NEW).await;
-            house.kapso.fail_next(Fault::HangUp);
-            let unsure = house.types(NEW).await;
+            app.kapso.fail_next(Fault::answer(refused, "{}"));
+            app.types(NEW).await;
+            app.kapso.fail_next(Fault::HangUp);
+            let unsure = app.types(NEW).await;
             assert!(!is_asked(&unsure), "the key was refused, so there is none");
-            let question = house.types(NEW).await;
+            let question = app.types(NEW).await;
             assert!(is_asked(&question));
             assert!(plain::text(&question.message).contains(UNSURE), "{question:?}");
             assert_snapshot!(plain::text(&question.message), @"
             You asked for a session for +12345678901 less than a minute ago, and there may be one: look at /sandbox list first. Do you want another one?
             [ Yes, another one ]
             ");
-            let card = house.presses(&question, "again").await;
+            let card = app.presses(&question, "again").await;
             assert!(
                 plain::text(&card.message).contains("Waiting for activation"),
                 "{card:?}"
             );
-            assert_eq!(posts(house), 3);
+            assert_eq!(posts(app), 3);
         })
         .await;
 }
@@ -164,27 +164,27 @@ async fn what_came_to_nothing_is_not_asked_about_and_what_may_have_is() {
 async fn a_yes_that_fails_leaves_the_question_and_is_not_repeated() {
     plan()
         .creating()
-        .house(async |house| {
-            house.types(NEW).await;
-            let question = house.types(NEW).await;
-            house
+        .run(async |app| {
+            app.types(NEW).await;
+            let question = app.types(NEW).await;
+            app
                 .kapso
                 .fail_next(Fault::answer(StatusCode::UNPROCESSABLE_ENTITY, "{}"));
-            let answer = house.presses(&question, "again").await;
+            let answer = app.presses(&question, "again").await;
             is_told_beside(
-                house,
+                app,
                 &question,
                 &answer,
                 "Kapso does not create a session for `+12345678901`.",
             );
-            let answer = house.presses(&question, "again").await;
+            let answer = app.presses(&question, "again").await;
             is_told_beside(
-                house,
+                app,
                 &question,
                 &answer,
                 "nothing was created then. Type the command once more",
             );
-            assert_eq!(posts(house), 2);
+            assert_eq!(posts(app), 2);
         })
         .await;
 }
@@ -194,13 +194,13 @@ async fn who_presses_yes_is_judged_again() {
     plan()
         .creating()
         .with("CREATE_USERS", "U2147483697")
-        .house(async |house| {
-            house.types(NEW).await;
-            let question = house.types(NEW).await;
-            house.person.user = "U0OTHER".to_owned();
-            let answer = house.presses(&question, "again").await;
-            is_told_beside(house, &question, &answer, "You cannot create sessions here.");
-            assert_eq!(posts(house), 1);
+        .run(async |app| {
+            app.types(NEW).await;
+            let question = app.types(NEW).await;
+            app.person.user = "U0OTHER".to_owned();
+            let answer = app.presses(&question, "again").await;
+            is_told_beside(app, &question, &answer, "You cannot create sessions here.");
+            assert_eq!(posts(app), 1);
         })
         .await;
 }
@@ -209,9 +209,9 @@ async fn who_presses_yes_is_judged_again() {
 async fn a_yes_with_a_value_we_never_wrote_creates_nothing() {
     plan()
         .creating()
-        .house(async |house| {
-            house.types(NEW).await;
-            let question = house.types(NEW).await;
+        .run(async |app| {
+            app.types(NEW).await;
+            let question = app.types(NEW).await;
             let genuine = value(&question);
             let (head, phone) = genuine.rsplit_once(':').unwrap();
             let hostile = [
@@ -243,14 +243,14 @@ async fn a_yes_with_a_value_we_never_wrote_creates_nothing() {
             ]
             .map(str::to_owned);
             for value in hostile.into_iter().chain(WORDS.iter().map(|words| (*words).to_owned())) {
-                let answer = presses(house, &question, &value).await;
+                let answer = presses(app, &question, &value).await;
                 is_told_beside(
-                    house,
+                    app,
                     &question,
                     &answer,
                     "This button is too old, or from another version of the app.",
                 );
-                assert_eq!(posts(house), 1, "{value:?}");
+                assert_eq!(posts(app), 1, "{value:?}");
             }
         })
         .await;
@@ -261,11 +261,11 @@ fn value(question: &Posted) -> String {
     again.unwrap()["value"].as_str().unwrap().to_owned()
 }
 
-async fn presses(house: &TestApp, on: &Posted, value: &str) -> Posted {
+async fn presses(app: &TestApp, on: &Posted, value: &str) -> Posted {
     let value = Value::from(value);
-    let sent = house
+    let sent = app
         .slack
-        .presses_with(&house.app_url, &house.person, on, "again", value)
+        .presses_with(&app.app_url, &app.person, on, "again", value)
         .await;
-    house.later(sent.exchange).await
+    app.later(sent.exchange).await
 }

@@ -117,20 +117,20 @@ const UNCLEAR: &[(&str, &str)] = &[
 async fn every_spelling_of_a_phone_number_creates_a_session_for_it() {
     plan()
         .creating()
-        .house(async |house| {
-            house
+        .run(async |app| {
+            app
                 .kapso
                 .set(ID, "agent", json!({"id": "agent-123abc", "name": "One"}));
-            house.kapso.add("another");
+            app.kapso.add("another");
             let uuid = "12345678-1234-1234-1234-123456789012";
-            house.kapso.set("another", "agent", json!({"id": uuid, "name": "Two"}));
+            app.kapso.set("another", "agent", json!({"id": uuid, "name": "Two"}));
             for (spelling, phone, agent) in SPELLINGS {
                 // What was created before and what was used of the limit is over.
-                house.passes(jiff::SignedDuration::from_secs(61));
-                let before = house.kapso.posted().len();
+                app.passes(jiff::SignedDuration::from_secs(61));
+                let before = app.kapso.posted().len();
                 let typed = format!("/sandbox new {}", spelling.replace("UUID", uuid));
-                let card = house.types(&typed).await.message;
-                let created = house.kapso.posted().split_off(before);
+                let card = app.types(&typed).await.message;
+                let created = app.kapso.posted().split_off(before);
                 assert_eq!(created, [body(phone, *agent)], "{spelling:?}: {card}");
                 let text = card["text"].as_str().unwrap();
                 assert!(text.contains(&format!("of {phone} with")), "{spelling:?}: {text}");
@@ -143,10 +143,10 @@ async fn every_spelling_of_a_phone_number_creates_a_session_for_it() {
 async fn what_is_unclear_creates_nothing_and_gets_a_corrected_command() {
     plan()
         .creating()
-        .house(async |house| {
+        .run(async |app| {
             for (typed, instead) in UNCLEAR {
-                let answer = house.types(&format!("/sandbox {}", typed.replace("ID", ID))).await;
-                asked_nothing(house, typed);
+                let answer = app.types(&format!("/sandbox {}", typed.replace("ID", ID))).await;
+                asked_nothing(app, typed);
                 let expected = match *instead {
                     "NO PHONE" => "That holds no phone number this app can read. Begin it with `+` and the country's \
                                    code, and type for example `/sandbox new +12025550123`. Behind it there may be the \
@@ -160,8 +160,8 @@ async fn what_is_unclear_creates_nothing_and_gets_a_corrected_command() {
         .await;
 }
 
-fn asked_nothing(house: &TestApp, typed: &str) {
-    assert_eq!(house.kapso.requests(), Vec::<String>::new(), "{typed:?} made us ask");
+fn asked_nothing(app: &TestApp, typed: &str) {
+    assert_eq!(app.kapso.requests(), Vec::<String>::new(), "{typed:?} made us ask");
 }
 
 /// What Kapso is asked to create.

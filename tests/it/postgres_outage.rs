@@ -71,20 +71,20 @@ async fn a_server_that_is_away_delays_what_it_keeps_and_nothing_else() {
     let mut cable = Cable::to(&database).await;
     cable
         .service(&database)
-        .house(async |house| {
-            is_whole(house, 1).await;
-            let kept = is_owed(house).await;
+        .run(async |app| {
+            is_whole(app, 1).await;
+            let kept = is_owed(app).await;
             cable.is_cut().await;
             // Kapso answers both, and the one that is kept waits.
-            is_broken(house, "cannot be reached").await;
-            house.has_logged("\"handed_over\"", 1).await;
+            is_broken(app, "cannot be reached").await;
+            app.has_logged("\"handed_over\"", 1).await;
             cable.is_mended().await;
-            is_whole(house, 2).await;
-            assert_eq!(house.slack.posts(), 1, "the one from memory");
-            house.passes(LEASE_IS_OVER);
-            house.later(kept).await;
-            house.has_stopped().await;
-            assert_eq!(house.slack.posts(), 2, "one post each");
+            is_whole(app, 2).await;
+            assert_eq!(app.slack.posts(), 1, "the one from memory");
+            app.passes(LEASE_IS_OVER);
+            app.later(kept).await;
+            app.has_stopped().await;
+            assert_eq!(app.slack.posts(), 2, "one post each");
         })
         .await;
     assert_eq!(database.number("SELECT count(*) FROM kapso_slack_jobs").await, 0);
@@ -97,20 +97,20 @@ async fn an_answer_that_was_taken_while_the_server_was_away_is_not_posted_again(
     let mut cable = Cable::to(&database).await;
     cable
         .service(&database)
-        .house(async |house| {
-            is_whole(house, 1).await;
-            let exchange = is_owed(house).await;
-            house.slack.keeps_waiting(true);
-            house.kapso.release();
-            house.later(exchange).await;
+        .run(async |app| {
+            is_whole(app, 1).await;
+            let exchange = is_owed(app).await;
+            app.slack.keeps_waiting(true);
+            app.kapso.release();
+            app.later(exchange).await;
             cable.is_cut().await;
-            house.slack.keeps_waiting(false);
-            house.has_noted(1).await;
-            house.has_logged("the store does not work", 1).await;
+            app.slack.keeps_waiting(false);
+            app.has_noted(1).await;
+            app.has_logged("the store does not work", 1).await;
             cable.is_mended().await;
-            is_whole(house, 2).await;
-            house.has_stopped().await;
-            assert_eq!(house.slack.posts(), 1);
+            is_whole(app, 2).await;
+            app.has_stopped().await;
+            assert_eq!(app.slack.posts(), 1);
         })
         .await;
     let left = database.number("SELECT count(*) FROM kapso_slack_jobs").await;
@@ -122,20 +122,20 @@ async fn an_answer_that_was_taken_while_the_server_was_away_is_not_posted_again(
 async fn connections_that_are_killed_cost_nothing() {
     let database = Database::postgres().await;
     let plan = plan().late().with("DATABASE_URL", &database.address);
-    plan.house(async |house| {
-        is_whole(house, 1).await;
-        let exchange = is_owed(house).await;
+    plan.run(async |app| {
+        is_whole(app, 1).await;
+        let exchange = is_owed(app).await;
         database
             .run(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                  WHERE pid <> pg_backend_pid() AND application_name = current_schema()",
             )
             .await;
-        house.kapso.release();
-        house.later(exchange).await;
-        assert_eq!(house.has_noted(1).await[0]["answer"], "late");
-        house.has_stopped().await;
-        assert_eq!(house.slack.posts(), 1);
+        app.kapso.release();
+        app.later(exchange).await;
+        assert_eq!(app.has_noted(1).await[0]["answer"], "late");
+        app.has_stopped().await;
+        assert_eq!(app.slack.posts(), 1);
     })
     .await;
     assert_eq!(database.number("SELECT count(*) FROM kapso_slack_jobs").await, 0);
@@ -162,12 +162,12 @@ async fn a_server_that_becomes_read_only_may_be_written_to_later() {
         .late()
         .forgetful()
         .with("DATABASE_URL", address)
-        .house(async |house| {
-            is_whole(house, 1).await;
+        .run(async |app| {
+            is_whole(app, 1).await;
             becomes("on").await;
-            is_broken(house, "is read-only").await;
+            is_broken(app, "is read-only").await;
             becomes("off").await;
-            is_whole(house, 2).await;
+            is_whole(app, 2).await;
         })
         .await;
     database.run(format!("DROP OWNED BY {name}; DROP ROLE {name}")).await;

@@ -17,7 +17,7 @@ use crate::support::wire::{Script, Wire};
 const LINK: &str = "https://wa.me/12345678901?text=ABC123";
 const MISSING: &str = "A picture is missing here, because Slack could not fetch it";
 
-/// A house that Slack reaches, in which every look-up sees the session as it is now.
+/// A app that Slack reaches, in which every look-up sees the session as it is now.
 pub fn reachable() -> Plan {
     plan().reachable().forgetful()
 }
@@ -30,9 +30,9 @@ pub fn picture(message: &Value) -> Option<Url> {
 }
 
 /// Looks the documented session up and presses "Show QR code".
-pub async fn shows_qr_code(house: &TestApp) -> Posted {
-    let card = house.types(&format!("/sandbox {ID}")).await;
-    house.presses(&card, "qr").await
+pub async fn shows_qr_code(app: &TestApp) -> Posted {
+    let card = app.types(&format!("/sandbox {ID}")).await;
+    app.presses(&card, "qr").await
 }
 
 fn has_button(card: &Value) -> bool {
@@ -42,8 +42,8 @@ fn has_button(card: &Value) -> bool {
 #[tokio::test]
 async fn the_message_has_the_code_and_the_link_as_text_and_the_card_stands() {
     reachable()
-        .house(async |house| {
-            let card = house.types(&format!("/sandbox {ID}")).await;
+        .run(async |app| {
+            let card = app.types(&format!("/sandbox {ID}")).await;
             let labels: Vec<_> = buttons(&card.message).map(|button| &button["text"]["text"]).collect();
             let all = [
                 "Activate in WhatsApp",
@@ -53,8 +53,8 @@ async fn the_message_has_the_code_and_the_link_as_text_and_the_card_stands() {
                 "Share in channel",
             ];
             assert_eq!(labels, all);
-            let answer = house.presses(&card, "qr").await;
-            is_told_beside(house, &card, &answer, LINK);
+            let answer = app.presses(&card, "qr").await;
+            is_told_beside(app, &card, &answer, LINK);
             assert_snapshot!(plain::text(&answer.message), @"
             Open this link on the tester's phone and send the message it holds: https://wa.me/12345678901?text=ABC123
             Or scan this code with the phone's camera.
@@ -64,11 +64,11 @@ async fn the_message_has_the_code_and_the_link_as_text_and_the_card_stands() {
             assert_snapshot!(answer.message["text"].as_str().unwrap(), @"The sandbox session of +12345678901 with the agent Customer Support Agent is waiting for activation. It expires at 2026-11-24 10:00 UTC, in 24 hours. Activate it: <https://wa.me/12345678901?text=ABC123>");
 
             let address = picture(&answer.message).expect("there is a picture");
-            assert_eq!(address.origin(), house.app_url.origin());
+            assert_eq!(address.origin(), app.app_url.origin());
             assert!(!address.as_str().contains("ABC123"), "{address}");
-            let png = house.http.get(address).send().await.unwrap().bytes().await.unwrap();
+            let png = app.http.get(address).send().await.unwrap().bytes().await.unwrap();
             assert_eq!(Picture::of(&png).scan(), [LINK]);
-            let line = &house.has_noted(2).await[1];
+            let line = &app.has_noted(2).await[1];
             assert_eq!((&line["verb"], &line["outcome"]), (&json!("qr"), &json!("qr")));
         })
         .await;
@@ -77,15 +77,15 @@ async fn the_message_has_the_code_and_the_link_as_text_and_the_card_stands() {
 #[tokio::test]
 async fn the_code_of_a_shared_card_is_for_the_presser_alone_and_keeps_the_phone_masked() {
     reachable()
-        .house(async |house| {
-            let earlier = shared(house, &format!("v1:{ID}:U0SHARER00"));
-            let card = house.presses(&earlier, "refresh").await;
+        .run(async |app| {
+            let earlier = shared(app, &format!("v1:{ID}:U0SHARER00"));
+            let card = app.presses(&earlier, "refresh").await;
             let value = buttons(&card.message)
                 .find(|button| button["action_id"] == "qr")
                 .map(|button| button["value"].clone());
             assert_eq!(value, Some(format!("v1:{ID}:U0SHARER00").into()));
-            let answer = house.presses(&card, "qr").await;
-            is_told_beside(house, &card, &answer, LINK);
+            let answer = app.presses(&card, "qr").await;
+            is_told_beside(app, &card, &answer, LINK);
             let text = answer.message["text"].as_str().unwrap();
             assert!(text.starts_with("The sandbox session of •••• 8901 with"), "{text}");
         })
@@ -112,11 +112,11 @@ async fn only_a_card_with_something_to_scan_has_the_button() {
         ("with a link too long", "activation_link", json!(long(501)), false),
     ];
     reachable()
-        .house(async |house| {
+        .run(async |app| {
             for (what, field, value, has) in rows {
-                house.kapso.add(ID);
-                house.kapso.set(ID, field, value);
-                let card = house.types(&format!("/sandbox {ID}")).await;
+                app.kapso.add(ID);
+                app.kapso.set(ID, field, value);
+                let card = app.types(&format!("/sandbox {ID}")).await;
                 assert_eq!(has_button(&card.message), has, "a session {what}");
             }
         })
@@ -126,13 +126,13 @@ async fn only_a_card_with_something_to_scan_has_the_button() {
 #[tokio::test]
 async fn a_card_that_is_out_of_date_becomes_what_the_session_is_now() {
     reachable()
-        .house(async |house| {
-            let own = house.types(&format!("/sandbox {ID}")).await;
-            let earlier = shared(house, &format!("v1:{ID}:U0SHARER00"));
-            let shared = house.presses(&earlier, "refresh").await;
-            house.kapso.activate(ID);
+        .run(async |app| {
+            let own = app.types(&format!("/sandbox {ID}")).await;
+            let earlier = shared(app, &format!("v1:{ID}:U0SHARER00"));
+            let shared = app.presses(&earlier, "refresh").await;
+            app.kapso.activate(ID);
             for card in [own, shared] {
-                let now = house.presses(&card, "qr").await;
+                let now = app.presses(&card, "qr").await;
                 assert_eq!(now.id, card.id, "the card is replaced");
                 assert_eq!(now.message["response_type"], card.message["response_type"]);
                 assert!(plain::text(&now.message).contains("🟢 Active"), "{now:?}");
@@ -145,16 +145,16 @@ async fn a_card_that_is_out_of_date_becomes_what_the_session_is_now() {
 #[tokio::test]
 async fn a_session_that_cannot_be_looked_up_is_told_beside_the_card() {
     reachable()
-        .house(async |house| {
-            let card = house.types(&format!("/sandbox {ID}")).await;
+        .run(async |app| {
+            let card = app.types(&format!("/sandbox {ID}")).await;
             for (status, words) in [
                 (401, "Kapso refused this app's key"),
                 (404, "Kapso answered in a way this app does not know"),
                 (429, "Kapso is limiting this app's requests"),
             ] {
-                house.kapso_answers(status, "{}");
-                let answer = house.presses(&card, "qr").await;
-                is_told_beside(house, &card, &answer, words);
+                app.kapso_answers(status, "{}");
+                let answer = app.presses(&card, "qr").await;
+                is_told_beside(app, &card, &answer, words);
             }
         })
         .await;
@@ -164,13 +164,13 @@ async fn a_session_that_cannot_be_looked_up_is_told_beside_the_card() {
 async fn who_may_not_use_the_app_gets_no_code() {
     reachable()
         .with("ALLOWED_USERS", "U2147483697")
-        .house(async |house| {
-            let card = house.types(&format!("/sandbox {ID}")).await;
-            let asked = house.kapso.requests();
-            house.person.user = "U0OTHER".to_owned();
-            let answer = house.presses(&card, "qr").await;
-            is_told_beside(house, &card, &answer, "You cannot use this here.");
-            assert_eq!(house.kapso.requests(), asked);
+        .run(async |app| {
+            let card = app.types(&format!("/sandbox {ID}")).await;
+            let asked = app.kapso.requests();
+            app.person.user = "U0OTHER".to_owned();
+            let answer = app.presses(&card, "qr").await;
+            is_told_beside(app, &card, &answer, "You cannot use this here.");
+            assert_eq!(app.kapso.requests(), asked);
         })
         .await;
 }
@@ -179,24 +179,24 @@ async fn who_may_not_use_the_app_gets_no_code() {
 async fn without_a_public_address_there_is_no_button_and_help_says_why() {
     const WHY: &str = "There are no QR codes here";
     plan()
-        .house(async |house| {
-            let card = house.types(&format!("/sandbox {ID}")).await;
+        .run(async |app| {
+            let card = app.types(&format!("/sandbox {ID}")).await;
             assert!(!has_button(&card.message), "{card:?}");
-            let help = house.reads("/sandbox help").await;
+            let help = app.reads("/sandbox help").await;
             assert!(help.contains(WHY) && help.contains("PUBLIC_URL"), "{help}");
             // A card of before, when there was an address.
-            let old = house
+            let old = app
                 .slack
-                .presses_with(&house.app_url, &house.person, &card, "qr", format!("v1:{ID}").into());
+                .presses_with(&app.app_url, &app.person, &card, "qr", format!("v1:{ID}").into());
             let sent = old.await;
-            let answer = house.later(sent.exchange).await;
-            is_told_beside(house, &card, &answer, LINK);
+            let answer = app.later(sent.exchange).await;
+            is_told_beside(app, &card, &answer, LINK);
             assert_eq!(picture(&answer.message), None);
         })
         .await;
     reachable()
-        .house(async |house| {
-            let help = house.reads("/sandbox help").await;
+        .run(async |app| {
+            let help = app.reads("/sandbox help").await;
             assert!(!help.contains(WHY), "{help}");
         })
         .await;
@@ -216,20 +216,20 @@ async fn a_picture_that_slack_cannot_fetch_costs_nothing_but_itself() {
     ] {
         plan()
             .with("PUBLIC_URL", public_url.as_str())
-            .house(async |house| {
-                let card = house.types(&format!("/sandbox {ID}")).await;
-                let answer = house.presses(&card, "qr").await;
-                is_told_beside(house, &card, &answer, LINK);
+            .run(async |app| {
+                let card = app.types(&format!("/sandbox {ID}")).await;
+                let answer = app.presses(&card, "qr").await;
+                is_told_beside(app, &card, &answer, LINK);
                 assert_eq!(picture(&answer.message), None);
                 texts.push(plain::text(&answer.message));
-                assert_eq!(house.slack.posts(), 2, "{public_url}");
-                let line = &house.has_noted(2).await[1];
+                assert_eq!(app.slack.posts(), 2, "{public_url}");
+                let line = &app.has_noted(2).await[1];
                 assert_eq!((&line["answer"], &line["lost"]), (&json!("late"), &Value::Null));
-                let refused = house.slack.exchange(answer.exchange).unwrap().answers[1].clone();
+                let refused = app.slack.exchange(answer.exchange).unwrap().answers[1].clone();
                 let address = picture(&refused.body).unwrap();
                 assert!(address.as_str().starts_with(&public_url), "{address}");
                 assert!(address.path().starts_with(path), "{address}");
-                let warned = house.log_lines();
+                let warned = app.log_lines();
                 let warned = warned.iter().find(|line| line["level"] == "WARN").unwrap();
                 assert_eq!(warned["request_id"], line["request_id"]);
                 assert!(warned["lost"].as_str().unwrap().contains("400"), "{warned}");
@@ -248,11 +248,11 @@ async fn a_picture_that_slack_cannot_fetch_costs_nothing_but_itself() {
 async fn an_address_longer_than_slack_takes_is_not_sent() {
     plan()
         .with("PUBLIC_URL", format!("http://127.0.0.1/{}", "x".repeat(2_900)))
-        .house(async |house| {
-            let answer = shows_qr_code(house).await.message;
+        .run(async |app| {
+            let answer = shows_qr_code(app).await.message;
             assert_eq!(picture(&answer), None);
             assert!(plain::text(&answer).contains(LINK), "{answer}");
-            assert_eq!(house.slack.posts(), 1, "nothing was refused");
+            assert_eq!(app.slack.posts(), 1, "nothing was refused");
         })
         .await;
 }
@@ -273,23 +273,23 @@ async fn a_refusal_is_answered_without_the_picture_as_long_as_slack_takes_posts(
     ];
     for (refusals, has_picture) in rows {
         reachable()
-            .house(async |house| {
-                let card = house.types(&format!("/sandbox {ID}")).await;
+            .run(async |app| {
+                let card = app.types(&format!("/sandbox {ID}")).await;
                 for status in refusals {
-                    house.slack.refuse_next(StatusCode::from_u16(*status).unwrap(), None);
+                    app.slack.refuse_next(StatusCode::from_u16(*status).unwrap(), None);
                 }
-                let press = house.slack.presses(&house.app_url, &house.person, &card, "qr");
+                let press = app.slack.presses(&app.app_url, &app.person, &card, "qr");
                 let sent = press.await;
-                let line = &house.has_noted(2).await[1];
+                let line = &app.has_noted(2).await[1];
                 if let Some(has) = has_picture {
-                    let answer = house.later(sent.exchange).await.message;
+                    let answer = app.later(sent.exchange).await.message;
                     assert_eq!(picture(&answer).is_some(), has, "{refusals:?}");
                     assert_eq!(answer.to_string().contains(MISSING), !has, "{refusals:?}");
                     assert_eq!(line["answer"], "late", "{refusals:?}");
-                    assert_eq!(house.slack.posts(), refusals.len() + 1, "{refusals:?}");
+                    assert_eq!(app.slack.posts(), refusals.len() + 1, "{refusals:?}");
                 } else {
                     assert_eq!(line["answer"], "lost", "{refusals:?}");
-                    assert_eq!(house.slack.posts(), refusals.len(), "{refusals:?}");
+                    assert_eq!(app.slack.posts(), refusals.len(), "{refusals:?}");
                 }
             })
             .await;
@@ -304,7 +304,7 @@ async fn slack_can_refuse_a_picture_with_a_200() {
     letterbox.says(Script::answer("200 OK", "ok"));
     reachable()
         .with("SLACK_RESPONSE_HOSTS", letterbox.origin())
-        .house(async |house| {
+        .run(async |app| {
             let payload = json!({
                 "type": "block_actions",
                 "response_url": letterbox.url.join("/actions/1").unwrap().as_str(),
@@ -313,9 +313,9 @@ async fn slack_can_refuse_a_picture_with_a_200() {
             let form = form_urlencoded::Serializer::new(String::new())
                 .append_pair("payload", &payload.to_string())
                 .finish();
-            let Reply { status, .. } = house.answers(&house.slack_sends("/slack/interactions", form)).await;
+            let Reply { status, .. } = app.answers(&app.slack_sends("/slack/interactions", form)).await;
             assert_eq!(status, 200);
-            let line = house.has_noted(1).await.remove(0);
+            let line = app.has_noted(1).await.remove(0);
             assert_eq!(line["answer"], "late");
             let posts = letterbox.requests();
             let has_picture: Vec<_> = posts.iter().map(|post| post.contains("image_url")).collect();
@@ -329,12 +329,12 @@ async fn slack_can_refuse_a_picture_with_a_200() {
 #[tokio::test]
 async fn no_address_of_a_picture_is_in_the_log() {
     reachable()
-        .house(async |house| {
-            let answer = shows_qr_code(house).await;
+        .run(async |app| {
+            let answer = shows_qr_code(app).await;
             let address = picture(&answer.message).unwrap();
             let (_, signature) = address.as_str().rsplit_once('=').unwrap();
-            house.has_noted(2).await;
-            let log = format!("{:?}", house.log_lines());
+            app.has_noted(2).await;
+            let log = format!("{:?}", app.log_lines());
             assert!(!log.contains(signature), "{log}");
             assert!(!format!("{:?}", kapso_slack::qr::Addresses::new(address, &[SECRET.into()])).contains(SECRET));
         })

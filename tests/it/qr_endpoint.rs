@@ -21,20 +21,20 @@ const NOT_OURS: &str = "There is no QR code here: its address was not made by th
 const OVER: &str = "There is no QR code here: its address was good for 10 minutes, and they are over.\n";
 
 /// The address of a session's picture, as the app with this secret makes it now.
-fn address(house: &TestApp, secret: &str, id: &str) -> Url {
-    let addresses = Addresses::new(house.app_url.clone(), &[secret.into()]);
-    addresses.address(&SessionId::parse(id).unwrap(), house.now()).unwrap()
+fn address(app: &TestApp, secret: &str, id: &str) -> Url {
+    let addresses = Addresses::new(app.app_url.clone(), &[secret.into()]);
+    addresses.address(&SessionId::parse(id).unwrap(), app.now()).unwrap()
 }
 
-async fn fetched(house: &TestApp, address: Url) -> Response {
-    house.http.get(address).send().await.unwrap()
+async fn fetched(app: &TestApp, address: Url) -> Response {
+    app.http.get(address).send().await.unwrap()
 }
 
 /// Asks for a path and query as they stand, which no URL library would let through.
-async fn answered(house: &TestApp, path: &str) -> (u16, String) {
+async fn answered(app: &TestApp, path: &str) -> (u16, String) {
     let mut knock = RawRequest::unsigned(path, "");
     knock.method = "GET";
-    let reply = house.answers(&knock).await;
+    let reply = app.answers(&knock).await;
     (reply.status, reply.body)
 }
 
@@ -116,30 +116,30 @@ fn later(address: &str, seconds: i64) -> String {
 #[tokio::test]
 async fn a_forged_address_is_refused_in_the_same_words_whatever_is_wrong_with_it() {
     reachable()
-        .house(async |house| {
-            house.kapso.add("other");
-            let genuine = address(house, SECRET, ID);
+        .run(async |app| {
+            app.kapso.add("other");
+            let genuine = address(app, SECRET, ID);
             let genuine = format!("{}?{}", genuine.path(), genuine.query().unwrap());
             for (what, forge) in FORGERIES {
                 let forged = forge(&genuine);
                 assert_ne!(forged, genuine, "{what}: nothing was forged");
                 assert_eq!(
-                    answered(house, &forged).await,
+                    answered(app, &forged).await,
                     (403, NOT_OURS.to_owned()),
                     "{what}: {forged}"
                 );
             }
-            let other_secret = address(house, SECOND, ID);
-            let answer = fetched(house, other_secret).await;
+            let other_secret = address(app, SECOND, ID);
+            let answer = fetched(app, other_secret).await;
             assert_eq!(answer.status(), StatusCode::FORBIDDEN, "another secret");
-            assert!(house.kapso.requests().is_empty(), "Kapso was asked");
-            let metrics = house.metrics().await;
+            assert!(app.kapso.requests().is_empty(), "Kapso was asked");
+            let metrics = app.metrics().await;
             let refused = FORGERIES.len() + 1;
             let line = format!("kapso_slack_refused_requests_total{{status=\"403\"}} {refused}\n");
             assert!(metrics.contains(&line), "{metrics}");
-            let png = house
+            let png = app
                 .http
-                .get(house.app_url.join(&genuine).unwrap())
+                .get(app.app_url.join(&genuine).unwrap())
                 .send()
                 .await
                 .unwrap();
@@ -151,10 +151,10 @@ async fn a_forged_address_is_refused_in_the_same_words_whatever_is_wrong_with_it
 #[tokio::test]
 async fn without_a_public_address_no_address_is_ours() {
     plan()
-        .house(async |house| {
-            let answer = fetched(house, address(house, SECRET, ID)).await;
+        .run(async |app| {
+            let answer = fetched(app, address(app, SECRET, ID)).await;
             assert_eq!(answer.status(), StatusCode::FORBIDDEN);
-            assert!(house.kapso.requests().is_empty());
+            assert!(app.kapso.requests().is_empty());
         })
         .await;
 }
@@ -162,26 +162,26 @@ async fn without_a_public_address_no_address_is_ours() {
 #[tokio::test]
 async fn an_address_is_good_for_ten_minutes() {
     reachable()
-        .house(async |house| {
-            let address = address(house, SECRET, ID);
+        .run(async |app| {
+            let address = address(app, SECRET, ID);
             for (passes, left) in [(0, 600), (1, 599), (598, 1)] {
-                house.passes(SignedDuration::from_secs(passes));
-                let answer = fetched(house, address.clone()).await;
+                app.passes(SignedDuration::from_secs(passes));
+                let answer = fetched(app, address.clone()).await;
                 assert_eq!(answer.status(), StatusCode::OK, "{left} s before the end");
                 assert_eq!(answer.headers()["cache-control"], format!("private, max-age={left}"));
             }
-            let asked = house.kapso.requests();
+            let asked = app.kapso.requests();
             for passes in [1, 1, 86_400] {
-                house.passes(SignedDuration::from_secs(passes));
-                let answer = fetched(house, address.clone()).await;
+                app.passes(SignedDuration::from_secs(passes));
+                let answer = fetched(app, address.clone()).await;
                 assert_eq!(answer.status(), StatusCode::GONE);
                 assert_eq!(answer.headers()["cache-control"], "no-store");
                 assert_eq!(answer.text().await.unwrap(), OVER);
             }
-            assert_eq!(house.kapso.requests(), asked, "nobody asks for what is over");
+            assert_eq!(app.kapso.requests(), asked, "nobody asks for what is over");
             // A clock that went back makes it no better than new.
-            house.passes(SignedDuration::from_hours(-48));
-            let answer = fetched(house, address).await;
+            app.passes(SignedDuration::from_hours(-48));
+            let answer = fetched(app, address).await;
             assert_eq!(answer.headers()["cache-control"], "private, max-age=600");
         })
         .await;
@@ -195,13 +195,13 @@ async fn while_the_secret_rotates_the_addresses_of_both_are_good() {
     ] {
         reachable()
             .with("SLACK_SIGNING_SECRET", secrets.as_str())
-            .house(async |house| {
+            .run(async |app| {
                 for (secret, status) in [(SECRET, old), (SECOND, new)] {
-                    let answer = fetched(house, address(house, secret, ID)).await;
+                    let answer = fetched(app, address(app, secret, ID)).await;
                     assert_eq!(answer.status(), status, "{secret} under {secrets}");
                 }
-                let made = picture(&shows_qr_code(house).await.message).unwrap();
-                assert_eq!(made, address(house, SECRET, ID), "the first signs");
+                let made = picture(&shows_qr_code(app).await.message).unwrap();
+                assert_eq!(made, address(app, SECRET, ID), "the first signs");
             })
             .await;
     }
@@ -210,9 +210,9 @@ async fn while_the_secret_rotates_the_addresses_of_both_are_good() {
 #[tokio::test]
 async fn the_picture_is_a_png_that_nothing_takes_for_anything_else() {
     reachable()
-        .house(async |house| {
-            let address = address(house, SECRET, ID);
-            let answer = fetched(house, address.clone()).await;
+        .run(async |app| {
+            let address = address(app, SECRET, ID);
+            let answer = fetched(app, address.clone()).await;
             let head = answer.headers().clone();
             assert_eq!(head["content-type"], "image/png");
             assert_eq!(head["x-content-type-options"], "nosniff");
@@ -221,13 +221,13 @@ async fn the_picture_is_a_png_that_nothing_takes_for_anything_else() {
             assert_eq!(picture.scan(), ["https://wa.me/12345678901?text=ABC123"]);
             assert!(png.len() < 1_000, "{} bytes", png.len());
 
-            let answer = house.http.head(address.clone()).send().await.unwrap();
+            let answer = app.http.head(address.clone()).send().await.unwrap();
             assert_eq!(answer.status(), StatusCode::OK);
             assert_eq!(answer.headers()["content-length"], png.len().to_string());
             assert_eq!(answer.headers()["content-type"], "image/png");
             assert_eq!(answer.bytes().await.unwrap().len(), 0);
             for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
-                let answer = house
+                let answer = app
                     .http
                     .request(method.clone(), address.clone())
                     .send()
@@ -242,7 +242,7 @@ async fn the_picture_is_a_png_that_nothing_takes_for_anything_else() {
 #[tokio::test]
 async fn a_session_without_a_code_has_no_picture() {
     reachable()
-        .house(async |house| {
+        .run(async |app| {
             let long = format!("https://wa.me/{}", "1".repeat(487));
             for (field, value) in [
                 ("status", "active".into()),
@@ -253,9 +253,9 @@ async fn a_session_without_a_code_has_no_picture() {
                 ("activation_link", "https://evil.example/".into()),
                 ("activation_link", long.into()),
             ] {
-                house.kapso.add(ID);
-                house.kapso.set(ID, field, value.clone());
-                let answer = fetched(house, address(house, SECRET, ID)).await;
+                app.kapso.add(ID);
+                app.kapso.set(ID, field, value.clone());
+                let answer = fetched(app, address(app, SECRET, ID)).await;
                 assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{field} {value}");
                 let words = answer.text().await.unwrap();
                 assert!(
@@ -270,9 +270,9 @@ async fn a_session_without_a_code_has_no_picture() {
 #[tokio::test]
 async fn a_session_that_is_gone_has_no_picture() {
     reachable()
-        .house(async |house| {
-            house.kapso.delete(ID);
-            let answer = fetched(house, address(house, SECRET, ID)).await;
+        .run(async |app| {
+            app.kapso.delete(ID);
+            let answer = fetched(app, address(app, SECRET, ID)).await;
             assert_eq!(answer.status(), StatusCode::NOT_FOUND);
             let words = answer.text().await.unwrap();
             assert!(words.contains("does not wait for its activation"), "{words}");
@@ -284,17 +284,17 @@ async fn a_session_that_is_gone_has_no_picture() {
 async fn what_is_kept_for_people_is_not_spent_on_pictures() {
     plan()
         .reachable()
-        .house(async |house| {
-            house.kapso.set_limit(100);
+        .run(async |app| {
+            app.kapso.set_limit(100);
             for number in 0..80 {
-                house.kapso.add(&format!("session-{number}"));
-                house.types(&format!("/sandbox session-{number}")).await;
+                app.kapso.add(&format!("session-{number}"));
+                app.types(&format!("/sandbox session-{number}")).await;
             }
-            let answer = fetched(house, address(house, SECRET, ID)).await;
+            let answer = fetched(app, address(app, SECRET, ID)).await;
             assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
-            let card = house.reads(&format!("/sandbox {ID}")).await;
+            let card = app.reads(&format!("/sandbox {ID}")).await;
             assert!(card.contains("Waiting for activation"), "{card}");
-            let answer = fetched(house, address(house, SECRET, ID)).await;
+            let answer = fetched(app, address(app, SECRET, ID)).await;
             assert_eq!(answer.status(), StatusCode::OK, "what was just looked up costs nothing");
         })
         .await;
@@ -303,7 +303,7 @@ async fn what_is_kept_for_people_is_not_spent_on_pictures() {
 #[tokio::test]
 async fn a_fault_of_kapsos_is_a_status_without_kapsos_words() {
     let plan = reachable().set(|settings| settings.timing.kapso.total = Duration::from_secs(5));
-    plan.house(async |house| {
+    plan.run(async |app| {
         for (fault, status) in [
             ("404 zebra", 502),
             ("401 zebra", 502),
@@ -314,14 +314,14 @@ async fn a_fault_of_kapsos_is_a_status_without_kapsos_words() {
         ] {
             let (code, body) = fault.split_once(' ').unwrap();
             let code = StatusCode::from_u16(code.parse().unwrap()).unwrap();
-            house.kapso.fail(Some(Fault::answer(code, body)));
-            let answer = fetched(house, address(house, SECRET, ID)).await;
+            app.kapso.fail(Some(Fault::answer(code, body)));
+            let answer = fetched(app, address(app, SECRET, ID)).await;
             assert_eq!(answer.status().as_u16(), status, "{fault}");
             assert_eq!(answer.headers()["cache-control"], "no-store", "{fault}");
             let words = answer.text().await.unwrap();
             assert!(words.contains("the session cannot be looked up"), "{fault}: {words}");
             assert!(!words.contains("zebra"), "{fault}: {words}");
-            let lines = house.log_lines();
+            let lines = app.log_lines();
             let line = lines.iter().rfind(|line| line["message"] == "could not show a QR code");
             assert_eq!(line.unwrap()["status"], status, "{fault}");
         }
@@ -333,21 +333,21 @@ async fn a_fault_of_kapsos_is_a_status_without_kapsos_words() {
 async fn pictures_cost_kapso_no_more_than_look_ups() {
     plan()
         .reachable()
-        .house(async |house| {
-            let answer = shows_qr_code(house).await;
+        .run(async |app| {
+            let answer = shows_qr_code(app).await;
             let address = picture(&answer.message).unwrap();
-            assert_eq!(fetched(house, address.clone()).await.status(), StatusCode::OK);
-            assert_eq!(house.kapso.requests().len(), 1, "the look-up is remembered");
-            house.passes(SignedDuration::from_secs(6));
-            house.kapso.fail_next(Fault::Hold);
-            let fetching = join_all((0..50).map(|_| fetched(house, address.clone())));
+            assert_eq!(fetched(app, address.clone()).await.status(), StatusCode::OK);
+            assert_eq!(app.kapso.requests().len(), 1, "the look-up is remembered");
+            app.passes(SignedDuration::from_secs(6));
+            app.kapso.fail_next(Fault::Hold);
+            let fetching = join_all((0..50).map(|_| fetched(app, address.clone())));
             let released = async {
-                house.kapso.has_been_asked(2).await;
-                house.kapso.release();
+                app.kapso.has_been_asked(2).await;
+                app.kapso.release();
             };
             let (answers, ()) = tokio::join!(fetching, released);
             assert!(answers.iter().all(|answer| answer.status() == StatusCode::OK));
-            assert_eq!(house.kapso.requests().len(), 2, "those who ask at once share a request");
+            assert_eq!(app.kapso.requests().len(), 2, "those who ask at once share a request");
         })
         .await;
 }

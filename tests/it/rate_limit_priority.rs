@@ -25,37 +25,37 @@ struct Minute {
     watches: usize,
 }
 
-/// Lends a house in which 60 sessions of 500 are watched by three people.
+/// Lends a app in which 60 sessions of 500 are watched by three people.
 async fn watched(limit: u32, test: impl AsyncFnOnce(&mut TestApp)) {
     plan()
         // Nobody waits for the limit to open: the clock stands still.
         .set(|settings| settings.timing.kapso.patience = Duration::ZERO)
-        .house(async |house| {
-            house.has_a_store().await;
-            house.kapso.set_limit(limit);
+        .run(async |app| {
+            app.has_a_store().await;
+            app.kapso.set_limit(limit);
             for number in 0..500 {
-                house.kapso.add(&id(number));
+                app.kapso.add(&id(number));
             }
             for number in 0..60 {
-                house.person.user = format!("U{}", number / 20);
-                let confirmed = house.reads(&format!("/sandbox watch {}", id(number))).await;
+                app.person.user = format!("U{}", number / 20);
+                let confirmed = app.reads(&format!("/sandbox watch {}", id(number))).await;
                 assert!(confirmed.contains("you will hear here"), "{confirmed}");
             }
             // What that took is no matter of this minute.
-            house.passes(SignedDuration::from_secs(61));
-            test(house).await;
+            app.passes(SignedDuration::from_secs(61));
+            test(app).await;
         })
         .await;
 }
 
 /// A minute passes, with so many look-ups in each tenth of a second.
-async fn minute(house: &TestApp, typed: usize) -> Minute {
-    let before = house.kapso.requests().len();
+async fn minute(app: &TestApp, typed: usize) -> Minute {
+    let before = app.kapso.requests().len();
     let mut minute = Minute::default();
     for step in 0..MINUTE {
         let commands = (0..typed).map(|number| format!("/sandbox {}", id((step * typed + number) % 500)));
         let commands: Vec<_> = commands.collect();
-        for answer in join_all(commands.iter().map(|command| house.types(command))).await {
+        for answer in join_all(commands.iter().map(|command| app.types(command))).await {
             let text = plain::text(&answer.message);
             if text.contains("Waiting for activation") {
                 minute.shown += 1;
@@ -64,13 +64,13 @@ async fn minute(house: &TestApp, typed: usize) -> Minute {
                 minute.limited += 1;
             }
         }
-        house.passes(STEP);
+        app.passes(STEP);
         if typed == 0 {
             // Lets the service have its turn.
-            house.gets("/healthz").await;
+            app.gets("/healthz").await;
         }
     }
-    for request in &house.kapso.requests()[before..] {
+    for request in &app.kapso.requests()[before..] {
         if request.contains("?page=") {
             minute.watches += 1;
         } else {
@@ -80,19 +80,19 @@ async fn minute(house: &TestApp, typed: usize) -> Minute {
     minute
 }
 
-/// That Kapso never had to refuse anything is what FakeKapso would complain of when the house closes.
+/// That Kapso never had to refuse anything is what FakeKapso would complain of when the app closes.
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "the figures are for the documents")]
 async fn ten_thousand_look_ups_and_sixty_watches_share_100_requests_a_minute() {
-    watched(100, async |house| {
-        let quiet = minute(house, 0).await;
+    watched(100, async |app| {
+        let quiet = minute(app, 0).await;
         println!("60 watches and nobody else: {quiet:?}");
         assert!(
             quiet.watches > 0 && quiet.watches <= 80,
             "a fifth stays free: {quiet:?}"
         );
 
-        let busy = minute(house, 17).await;
+        let busy = minute(app, 17).await;
         println!("60 watches and 10,200 look-ups of 500 ids: {busy:?}");
         assert!(busy.people >= 20, "at least a fifth is for people: {busy:?}");
         assert!(
@@ -107,8 +107,8 @@ async fn ten_thousand_look_ups_and_sixty_watches_share_100_requests_a_minute() {
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "the figures are for the documents")]
 async fn a_larger_plan_is_followed_by_kapsos_own_word() {
-    watched(500, async |house| {
-        let minute = minute(house, 2).await;
+    watched(500, async |app| {
+        let minute = minute(app, 2).await;
         println!("60 watches and 1,200 look-ups of 500 ids at 500 a minute: {minute:?}");
         assert!(minute.people > 100, "more than the smallest plan allows: {minute:?}");
         assert!(minute.people + minute.watches <= 500, "{minute:?}");

@@ -6,16 +6,16 @@ use kapso_slack::demo::rules::buttons;
 use kapso_slack::demo::{Fault, Posted, plain};
 use serde_json::json;
 
-use crate::support::{TestApp, ID, house};
+use crate::support::{TestApp, ID, with_app};
 
 const SHARER: &str = "U0SHARER00";
 
 #[tokio::test]
 async fn refresh_replaces_the_card_and_goes_past_what_is_remembered() {
-    house(async |house| {
-        let card = house.types(&format!("/sandbox {ID}")).await;
-        house.kapso.activate(ID);
-        let fresh = house.presses(&card, "refresh").await;
+    with_app(async |app| {
+        let card = app.types(&format!("/sandbox {ID}")).await;
+        app.kapso.activate(ID);
+        let fresh = app.presses(&card, "refresh").await;
         assert_eq!(fresh.id, card.id, "the card is replaced");
         assert_eq!(fresh.message["response_type"], "ephemeral");
         assert_eq!(fresh.message["replace_original"], true);
@@ -24,49 +24,49 @@ async fn refresh_replaces_the_card_and_goes_past_what_is_remembered() {
             "{fresh:?}"
         );
 
-        house.kapso.expire(ID);
-        let fresher = house.presses(&fresh, "refresh").await;
+        app.kapso.expire(ID);
+        let fresher = app.presses(&fresh, "refresh").await;
         assert_eq!(fresher.id, card.id, "the fresh card is replaced as well");
         assert!(
             fresher.message["text"].as_str().unwrap().contains("has expired"),
             "{fresher:?}"
         );
-        assert_eq!(house.kapso.requests().len(), 3);
+        assert_eq!(app.kapso.requests().len(), 3);
 
-        let typed = house.reads(&format!("/sandbox {ID}")).await;
+        let typed = app.reads(&format!("/sandbox {ID}")).await;
         assert!(
             typed.contains("Expired"),
             "what a press has brought is remembered: {typed}"
         );
-        assert_eq!(house.kapso.requests().len(), 3);
+        assert_eq!(app.kapso.requests().len(), 3);
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_press_is_acknowledged_at_once_however_long_kapso_takes() {
-    house(async |house| {
-        let card = house.types(&format!("/sandbox {ID}")).await;
-        house.kapso.fail_next(Fault::Hold);
-        let sent = house
+    with_app(async |app| {
+        let card = app.types(&format!("/sandbox {ID}")).await;
+        app.kapso.fail_next(Fault::Hold);
+        let sent = app
             .slack
-            .presses(&house.app_url, &house.person, &card, "refresh")
+            .presses(&app.app_url, &app.person, &card, "refresh")
             .await;
         assert_eq!(sent.status, Some(StatusCode::OK));
-        house.kapso.has_been_asked(2).await;
-        assert_eq!(house.slack.conversation().len(), 1, "nothing is said meanwhile");
-        house.kapso.release();
-        assert_eq!(house.later(sent.exchange).await.id, card.id);
+        app.kapso.has_been_asked(2).await;
+        assert_eq!(app.slack.conversation().len(), 1, "nothing is said meanwhile");
+        app.kapso.release();
+        assert_eq!(app.later(sent.exchange).await.id, card.id);
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_shared_card_is_redrawn_for_everybody_masked_and_with_its_sharer() {
-    house(async |house| {
-        let shared = shared(house, &format!("v1:{ID}:{SHARER}"));
-        house.kapso.activate(ID);
-        let fresh = house.presses(&shared, "refresh").await;
+    with_app(async |app| {
+        let shared = shared(app, &format!("v1:{ID}:{SHARER}"));
+        app.kapso.activate(ID);
+        let fresh = app.presses(&shared, "refresh").await;
         assert_eq!(fresh.id, shared.id, "the card is replaced");
         assert!(fresh.in_channel);
         assert_eq!(fresh.message["response_type"], "in_channel");
@@ -92,7 +92,7 @@ async fn a_shared_card_is_redrawn_for_everybody_masked_and_with_its_sharer() {
             format!("Session `{ID}` · shared by <@{SHARER}>")
         );
 
-        let again = house.presses(&fresh, "refresh").await;
+        let again = app.presses(&fresh, "refresh").await;
         assert_eq!(again.message, fresh.message, "the card keeps who shared it");
     })
     .await;
@@ -100,9 +100,9 @@ async fn a_shared_card_is_redrawn_for_everybody_masked_and_with_its_sharer() {
 
 #[tokio::test]
 async fn a_shared_card_without_a_sharer_names_nobody() {
-    house(async |house| {
-        let shared = shared(house, &format!("v1:{ID}"));
-        let fresh = house.presses(&shared, "refresh").await;
+    with_app(async |app| {
+        let shared = shared(app, &format!("v1:{ID}"));
+        let fresh = app.presses(&shared, "refresh").await;
         assert_eq!(fresh.id, shared.id);
         let card = plain::text(&fresh.message);
         assert!(card.contains("Phone: •••• 8901"), "{card}");
@@ -113,11 +113,11 @@ async fn a_shared_card_without_a_sharer_names_nobody() {
 
 #[tokio::test]
 async fn a_phone_number_too_short_to_mask_is_hidden_whole() {
-    house(async |house| {
+    with_app(async |app| {
         for phone in ["1234567", "+1 234", "1", "no number", "１２３４５６７８９"] {
-            house.kapso.set(ID, "phone_number", phone.into());
-            let shared = shared(house, &format!("v1:{ID}"));
-            let fresh = house.presses(&shared, "refresh").await.message;
+            app.kapso.set(ID, "phone_number", phone.into());
+            let shared = shared(app, &format!("v1:{ID}"));
+            let fresh = app.presses(&shared, "refresh").await.message;
             let card = plain::text(&fresh);
             assert!(card.contains("Phone: ••••\n"), "{phone}: {card}");
             let text = fresh["text"].as_str().unwrap();
@@ -129,9 +129,9 @@ async fn a_phone_number_too_short_to_mask_is_hidden_whole() {
 
 #[tokio::test]
 async fn a_failed_refresh_says_so_to_the_presser_and_leaves_the_card() {
-    house(async |house| {
-        let own = house.types(&format!("/sandbox {ID}")).await;
-        let shared = shared(house, &format!("v1:{ID}:{SHARER}"));
+    with_app(async |app| {
+        let own = app.types(&format!("/sandbox {ID}")).await;
+        let shared = shared(app, &format!("v1:{ID}:{SHARER}"));
         let faults = [
             (401, "{}", "refused this app's key"),
             (404, r#"{"error":"Sandbox session not found"}"#, "There is no session"),
@@ -142,20 +142,20 @@ async fn a_failed_refresh_says_so_to_the_presser_and_leaves_the_card() {
         for (status, body, words) in faults {
             for card in [&own, &shared] {
                 let status = StatusCode::from_u16(status).unwrap();
-                house.kapso.fail(Some(Fault::answer(status, body)));
-                let answer = house.presses(card, "refresh").await;
-                is_told_beside(house, card, &answer, words);
+                app.kapso.fail(Some(Fault::answer(status, body)));
+                let answer = app.presses(card, "refresh").await;
+                is_told_beside(app, card, &answer, words);
             }
         }
-        house.kapso.fail(None);
+        app.kapso.fail(None);
     })
     .await;
 }
 
 /// A card that somebody shared earlier, whose Refresh button says this.
-pub fn shared(house: &TestApp, value: &str) -> Posted {
+pub fn shared(app: &TestApp, value: &str) -> Posted {
     let label = |text: &str| json!({"type": "plain_text", "text": text});
-    house.slack.shared_earlier(json!({
+    app.slack.shared_earlier(json!({
         "response_type": "in_channel",
         "text": "A session that somebody shared.",
         "blocks": [{"type": "actions", "elements": [
@@ -166,13 +166,13 @@ pub fn shared(house: &TestApp, value: &str) -> Posted {
 }
 
 /// The presser alone reads these words, and the card stands as it stood.
-pub fn is_told_beside(house: &TestApp, card: &Posted, answer: &Posted, words: &str) {
+pub fn is_told_beside(app: &TestApp, card: &Posted, answer: &Posted, words: &str) {
     assert!(answer.message["text"].as_str().unwrap().contains(words), "{answer:?}");
     assert_eq!(answer.message["response_type"], "ephemeral", "{words}");
     assert_eq!(answer.message["replace_original"], false, "{words}");
     assert!(!answer.in_channel, "{words}");
     assert_eq!(buttons(&answer.message).count(), 0, "{words}");
-    let stands = house
+    let stands = app
         .slack
         .conversation()
         .into_iter()

@@ -2,33 +2,33 @@
 
 use std::time::Duration;
 
-use crate::support::{ID, SECRET, house, plan};
+use crate::support::{ID, SECRET, with_app, plan};
 use crate::support::raw_request::{COMMANDS, INTERACTIONS, RawRequest, Reply, pressed, typed};
 
 const MAX: usize = 64 * 1024;
 
 #[tokio::test]
 async fn both_doors_serve_with_a_trailing_slash_as_well() {
-    house(async |house| {
-        let help = house.slack_sends("/slack/commands/", "command=%2Fsandbox&text=help");
-        let reply = house.answers(&help).await;
+    with_app(async |app| {
+        let help = app.slack_sends("/slack/commands/", "command=%2Fsandbox&text=help");
+        let reply = app.answers(&help).await;
         assert_eq!(reply.status, 200);
         assert!(reply.body.contains("What you can type"), "{}", reply.body);
-        let press = house.slack_sends("/slack/interactions/", pressed());
-        is_empty(&house.answers(&press).await, 200, "a press");
-        house.kapso.has_been_asked(1).await;
+        let press = app.slack_sends("/slack/interactions/", pressed());
+        is_empty(&app.answers(&press).await, 200, "a press");
+        app.kapso.has_been_asked(1).await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn only_posts_are_taken() {
-    house(async |house| {
+    with_app(async |app| {
         for door in [COMMANDS, INTERACTIONS, "/slack/commands/", "/slack/interactions/"] {
             for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"] {
-                let mut knock = house.slack_sends(door, typed());
+                let mut knock = app.slack_sends(door, typed());
                 knock.method = method;
-                is_empty(&house.answers(&knock).await, 405, &format!("{method} {door}"));
+                is_empty(&app.answers(&knock).await, 405, &format!("{method} {door}"));
             }
         }
     })
@@ -37,8 +37,8 @@ async fn only_posts_are_taken() {
 
 #[tokio::test]
 async fn only_forms_are_taken() {
-    house(async |house| {
-        let genuine = house.slack_sends(COMMANDS, "command=%2Fsandbox&text=help");
+    with_app(async |app| {
+        let genuine = app.slack_sends(COMMANDS, "command=%2Fsandbox&text=help");
         for (kind, status) in [
             ("application/x-www-form-urlencoded", 200),
             ("application/x-www-form-urlencoded; charset=utf-8", 200),
@@ -52,12 +52,12 @@ async fn only_forms_are_taken() {
         ] {
             let mut knock = genuine.clone();
             knock.set("Content-Type", kind);
-            assert_eq!(house.answers(&knock).await.status, status, "{kind:?}");
+            assert_eq!(app.answers(&knock).await.status, status, "{kind:?}");
         }
         for door in [COMMANDS, INTERACTIONS] {
-            let mut knock = house.slack_sends(door, typed());
+            let mut knock = app.slack_sends(door, typed());
             knock.remove("Content-Type");
-            is_empty(&house.answers(&knock).await, 415, "no type at all");
+            is_empty(&app.answers(&knock).await, 415, "no type at all");
         }
     })
     .await;
@@ -65,23 +65,23 @@ async fn only_forms_are_taken() {
 
 #[tokio::test]
 async fn a_body_may_have_64_kib_and_not_a_byte_more() {
-    house(async |house| {
+    with_app(async |app| {
         for door in [COMMANDS, INTERACTIONS] {
             for chunks in [None, Some(1_000), Some(MAX)] {
                 let sent = |length| {
-                    let mut knock = house.slack_sends(door, padded(length));
+                    let mut knock = app.slack_sends(door, padded(length));
                     knock.chunks = chunks;
                     knock
                 };
-                let full = house.answers(&sent(MAX)).await;
+                let full = app.answers(&sent(MAX)).await;
                 assert_eq!(full.status, 200, "64 KiB at {door} in chunks of {chunks:?}");
-                let over = house.answers(&sent(MAX + 1)).await;
+                let over = app.answers(&sent(MAX + 1)).await;
                 is_empty(&over, 413, &format!("a byte more at {door} in chunks of {chunks:?}"));
             }
             let mut unsigned = RawRequest::unsigned(door, padded(MAX));
-            is_empty(&house.answers(&unsigned).await, 401, "64 KiB that nobody signed");
+            is_empty(&app.answers(&unsigned).await, 401, "64 KiB that nobody signed");
             unsigned.body = padded(10 * MAX);
-            is_empty(&house.answers(&unsigned).await, 413, "640 KiB that nobody signed");
+            is_empty(&app.answers(&unsigned).await, 413, "640 KiB that nobody signed");
         }
     })
     .await;
@@ -91,24 +91,24 @@ async fn a_body_may_have_64_kib_and_not_a_byte_more() {
 async fn a_body_that_does_not_arrive_in_time_is_not_waited_for() {
     let hasty = plan().set(|settings| settings.timing.body = Duration::from_millis(50));
     hasty
-        .house(async |house| {
+        .run(async |app| {
             for door in [COMMANDS, INTERACTIONS] {
                 for chunks in [None, Some(16)] {
-                    let mut knock = house.slack_sends(door, typed());
+                    let mut knock = app.slack_sends(door, typed());
                     knock.chunks = chunks;
                     let bytes = knock.to_bytes();
                     let half = &bytes[..bytes.len() - 40];
-                    is_empty(&house.answers_bytes(half).await, 408, "half a body");
+                    is_empty(&app.answers_bytes(half).await, 408, "half a body");
                 }
             }
-            assert!(house.kapso.requests().is_empty(), "half a body is no command");
+            assert!(app.kapso.requests().is_empty(), "half a body is no command");
         })
         .await;
 }
 
 #[tokio::test]
 async fn a_signed_form_of_another_kind_is_a_bad_request() {
-    house(async |house| {
+    with_app(async |app| {
         for (door, body) in [
             (COMMANDS, ""),
             (COMMANDS, "text=help"),
@@ -119,8 +119,8 @@ async fn a_signed_form_of_another_kind_is_a_bad_request() {
             (INTERACTIONS, "command=%2Fsandbox&text=help"),
             (INTERACTIONS, "{\"type\":\"block_actions\"}"),
         ] {
-            let knock = house.slack_sends(door, body);
-            is_empty(&house.answers(&knock).await, 400, &format!("{body} at {door}"));
+            let knock = app.slack_sends(door, body);
+            is_empty(&app.answers(&knock).await, 400, &format!("{body} at {door}"));
         }
     })
     .await;
@@ -128,7 +128,7 @@ async fn a_signed_form_of_another_kind_is_a_bad_request() {
 
 #[tokio::test]
 async fn slacks_certificate_check_is_answered_signed_or_not_and_reaches_no_command() {
-    house(async |house| {
+    with_app(async |app| {
         for door in [COMMANDS, INTERACTIONS] {
             let genuine = if door == COMMANDS { typed() } else { pressed() };
             for body in [
@@ -139,23 +139,23 @@ async fn slacks_certificate_check_is_answered_signed_or_not_and_reaches_no_comma
                 format!("{genuine}&ssl%5Fcheck=%31"),
             ] {
                 let unsigned = RawRequest::unsigned(door, body.clone());
-                let signed = house.slack_sends(door, body.clone());
+                let signed = app.slack_sends(door, body.clone());
                 let stale = unsigned.clone().signed(SECRET, 0);
                 for (how, knock) in [("unsigned", unsigned), ("signed", signed), ("stale", stale)] {
-                    is_empty(&house.answers(&knock).await, 200, &format!("{body}, {how}, at {door}"));
+                    is_empty(&app.answers(&knock).await, 200, &format!("{body}, {how}, at {door}"));
                 }
             }
         }
-        house.has_stopped().await;
-        assert!(house.command_lines().is_empty(), "{:?}", house.command_lines());
-        assert!(house.kapso.requests().is_empty(), "{:?}", house.kapso.requests());
+        app.has_stopped().await;
+        assert!(app.command_lines().is_empty(), "{:?}", app.command_lines());
+        assert!(app.kapso.requests().is_empty(), "{:?}", app.kapso.requests());
     })
     .await;
 }
 
 #[tokio::test]
 async fn words_like_the_certificate_check_in_another_place_open_no_door() {
-    house(async |house| {
+    with_app(async |app| {
         for door in [COMMANDS, INTERACTIONS] {
             for body in [
                 "command=%2Fsandbox&text=ssl_check%3D1",
@@ -172,15 +172,15 @@ async fn words_like_the_certificate_check_in_another_place_open_no_door() {
                 "ssl_check[]=1",
             ] {
                 let unsigned = RawRequest::unsigned(door, body);
-                is_empty(&house.answers(&unsigned).await, 401, &format!("{body} at {door}"));
+                is_empty(&app.answers(&unsigned).await, 401, &format!("{body} at {door}"));
             }
             let mut in_address = RawRequest::unsigned(door, typed());
             in_address.path = format!("{door}?ssl_check=1");
-            is_empty(&house.answers(&in_address).await, 401, "in the address");
+            is_empty(&app.answers(&in_address).await, 401, "in the address");
         }
-        let typed = house.reads("/sandbox ssl_check=1").await;
+        let typed = app.reads("/sandbox ssl_check=1").await;
         assert!(typed.contains("no session id"), "{typed}");
-        let typed = house.reads(&format!("/sandbox {ID}&ssl_check=1")).await;
+        let typed = app.reads(&format!("/sandbox {ID}&ssl_check=1")).await;
         assert!(typed.contains(&format!("/sandbox show {ID}")), "{typed}");
     })
     .await;

@@ -19,20 +19,20 @@ async fn meets(refusals: &[(u16, Option<u64>)]) -> (Value, usize) {
     let mut noted = None;
     plan()
         .late()
-        .house(async |house| {
-            let exchange = is_owed(house).await;
+        .run(async |app| {
+            let exchange = is_owed(app).await;
             for (status, retry_after) in refusals {
                 let status = StatusCode::from_u16(*status).unwrap();
-                house.slack.refuse_next(status, *retry_after);
+                app.slack.refuse_next(status, *retry_after);
             }
-            house.kapso.release();
-            let line = house.has_noted(1).await.remove(0);
+            app.kapso.release();
+            let line = app.has_noted(1).await.remove(0);
             if line["answer"] == "late" {
-                house.later(exchange).await;
+                app.later(exchange).await;
             } else {
-                assert_eq!(house.slack.conversation().len(), 0);
+                assert_eq!(app.slack.conversation().len(), 0);
             }
-            noted = Some((line, house.slack.posts()));
+            noted = Some((line, app.slack.posts()));
         })
         .await;
     noted.unwrap()
@@ -106,15 +106,15 @@ async fn nothing_is_posted_after_29_minutes() {
     for (minutes, posts, answer) in [(28, 1, "late"), (29, 0, "lost"), (31, 0, "lost"), (-60, 1, "late")] {
         plan()
             .late()
-            .house(async |house| {
-                let exchange = is_owed(house).await;
-                house.passes(SignedDuration::from_mins(minutes));
-                house.kapso.release();
-                let line = house.has_noted(1).await.remove(0);
+            .run(async |app| {
+                let exchange = is_owed(app).await;
+                app.passes(SignedDuration::from_mins(minutes));
+                app.kapso.release();
+                let line = app.has_noted(1).await.remove(0);
                 assert_eq!(line["answer"], answer, "after {minutes} minutes");
-                assert_eq!(house.slack.posts(), posts, "after {minutes} minutes");
+                assert_eq!(app.slack.posts(), posts, "after {minutes} minutes");
                 if posts > 0 {
-                    house.later(exchange).await;
+                    app.later(exchange).await;
                 }
             })
             .await;
@@ -125,15 +125,15 @@ async fn nothing_is_posted_after_29_minutes() {
 async fn nor_when_the_29_minutes_end_while_slack_has_us_wait() {
     plan()
         .late()
-        .house(async |house| {
-            is_owed(house).await;
-            house.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(1));
-            house.kapso.release();
-            house.slack.has_been_posted_to(1).await;
-            house.passes(SignedDuration::from_mins(29));
-            let line = house.has_noted(1).await.remove(0);
+        .run(async |app| {
+            is_owed(app).await;
+            app.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(1));
+            app.kapso.release();
+            app.slack.has_been_posted_to(1).await;
+            app.passes(SignedDuration::from_mins(29));
+            let line = app.has_noted(1).await.remove(0);
             assert_eq!(line["lost"], "the response_url is used up");
-            assert_eq!(house.slack.posts(), 1);
+            assert_eq!(app.slack.posts(), 1);
         })
         .await;
 }
@@ -148,14 +148,14 @@ async fn posts_to(letterbox: &Wire) -> (Value, Vec<String>) {
         .late()
         .with("SLACK_RESPONSE_HOSTS", letterbox.origin())
         .set(|settings| settings.timing.post.attempt = ATTEMPT)
-        .house(async |house: &mut TestApp| {
-            house.kapso.fail_next(Fault::Hold);
+        .run(async |app: &mut TestApp| {
+            app.kapso.fail_next(Fault::Hold);
             let response_url = letterbox.url.join("/response/1").unwrap();
-            let slip = house.slip(ID, Some(response_url.as_str()));
-            let Reply { status, body, .. } = house.answers(&slip).await;
+            let slip = app.slip(ID, Some(response_url.as_str()));
+            let Reply { status, body, .. } = app.answers(&slip).await;
             assert_eq!((status, body.as_str()), (200, ""));
-            house.kapso.release();
-            let line = house.has_noted(1).await.remove(0);
+            app.kapso.release();
+            let line = app.has_noted(1).await.remove(0);
             noted = Some((line, letterbox.requests()));
         })
         .await;
@@ -259,15 +259,15 @@ async fn a_retry_after_that_makes_no_sense_is_a_second() {
     plan()
         .late()
         .with("SLACK_RESPONSE_HOSTS", origins.join(","))
-        .house(async |house| {
-            house.kapso.fail_next(Fault::Hold);
+        .run(async |app| {
+            app.kapso.fail_next(Fault::Hold);
             for letterbox in &letterboxes {
-                let slip = house.slip(ID, Some(letterbox.url.as_str()));
-                assert_eq!(house.answers(&slip).await.body, "");
+                let slip = app.slip(ID, Some(letterbox.url.as_str()));
+                assert_eq!(app.answers(&slip).await.body, "");
             }
             let began = Instant::now();
-            house.kapso.release();
-            let lines = house.has_noted(letterboxes.len()).await;
+            app.kapso.release();
+            let lines = app.has_noted(letterboxes.len()).await;
             assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
             assert!(lines.iter().all(|line| line["answer"] == "late"), "{lines:?}");
             for letterbox in &letterboxes {
@@ -302,17 +302,17 @@ async fn a_network_that_is_down_for_a_while_loses_nothing() {
     plan()
         .late()
         .with("SLACK_RESPONSE_HOSTS", format!("http://{address}"))
-        .house(async |house| {
-            house.kapso.fail_next(Fault::Hold);
-            let slip = house.slip(ID, Some(&format!("http://{address}/commands/T1/1/x")));
-            assert_eq!(house.answers(&slip).await.status, 200);
-            house.kapso.release();
+        .run(async |app| {
+            app.kapso.fail_next(Fault::Hold);
+            let slip = app.slip(ID, Some(&format!("http://{address}/commands/T1/1/x")));
+            assert_eq!(app.answers(&slip).await.status, 200);
+            app.kapso.release();
             // More than enough for the four posts that there are.
             let began = Instant::now();
             while began.elapsed() < Duration::from_millis(500) {
-                house.gets("/healthz").await;
+                app.gets("/healthz").await;
             }
-            assert_eq!(house.command_lines().len(), 0, "it has not given up");
+            assert_eq!(app.command_lines().len(), 0, "it has not given up");
             let listener = tokio::net::TcpListener::bind(address).await.unwrap();
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = [0; 4];
@@ -323,7 +323,7 @@ async fn a_network_that_is_down_for_a_while_loses_nothing() {
             tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
                 .await
                 .unwrap();
-            let line = house.has_noted(1).await.remove(0);
+            let line = app.has_noted(1).await.remove(0);
             assert_eq!(line["answer"], "late");
         })
         .await;

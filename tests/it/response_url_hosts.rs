@@ -9,7 +9,7 @@ use kapso_slack::demo::{Fault, plain};
 use kapso_slack::slack::response_url::ResponseUrlClient;
 use serde_json::{Value, json};
 
-use crate::support::{ID, KEY, SECRET, house, plan};
+use crate::support::{ID, KEY, SECRET, with_app, plan};
 use crate::support::raw_request::Reply;
 use crate::support::wire::Wire;
 
@@ -146,9 +146,9 @@ async fn where_no_late_answer_is_possible_the_end_of_the_budget_answers() {
     let trap = Wire::start().await;
     plan()
         .late()
-        .house(async |house| {
+        .run(async |app| {
             let trapped = trap.url.authority();
-            let slack = house.slack.origin().replace("http://", "");
+            let slack = app.slack.origin().replace("http://", "");
             let traps = [
                 format!("http://{trapped}/"),
                 format!("http://{slack}@{trapped}/"),
@@ -162,10 +162,10 @@ async fn where_no_late_answer_is_possible_the_end_of_the_budget_answers() {
                 format!("https://{slack}/response/1"),
                 format!("http://localhost:{}/", trap.url.port().unwrap()),
             ];
-            house.kapso.fail(Some(Fault::Hold));
+            app.kapso.fail(Some(Fault::Hold));
             let addresses = HOSTILE.into_iter().chain(traps.iter().map(String::as_str)).map(Some);
             let answers = join_all(addresses.chain([None]).map(async |address| {
-                let Reply { status, body, .. } = house.answers(&house.slip(ID, address)).await;
+                let Reply { status, body, .. } = app.answers(&app.slip(ID, address)).await;
                 assert_eq!(status, 200, "{address:?}");
                 let message: Value = serde_json::from_str(&body).unwrap_or_else(|_| panic!("{address:?}: {body:?}"));
                 let text = plain::text(&message);
@@ -174,7 +174,7 @@ async fn where_no_late_answer_is_possible_the_end_of_the_budget_answers() {
             }))
             .await;
 
-            let lines = house.has_noted(answers.len()).await;
+            let lines = app.has_noted(answers.len()).await;
             assert_eq!(lines.len(), HOSTILE.len() + traps.len() + 1);
             for line in lines {
                 assert_eq!(
@@ -182,24 +182,24 @@ async fn where_no_late_answer_is_possible_the_end_of_the_budget_answers() {
                     (&json!("no_answer"), &json!("in_time"))
                 );
             }
-            house.kapso.release();
-            house.has_stopped().await;
+            app.kapso.release();
+            app.has_stopped().await;
             assert_eq!(trap.requests(), Vec::<String>::new());
-            assert_eq!(house.slack.posts(), 0);
+            assert_eq!(app.slack.posts(), 0);
         })
         .await;
 }
 
 #[tokio::test]
 async fn an_answer_in_time_needs_no_letterbox() {
-    house(async |house| {
-        let Reply { status, body, .. } = house.answers(&house.slip(ID, None)).await;
+    with_app(async |app| {
+        let Reply { status, body, .. } = app.answers(&app.slip(ID, None)).await;
         assert_eq!(status, 200);
         assert!(
             plain::text(&serde_json::from_str(&body).unwrap()).contains("Waiting for activation"),
             "{body}"
         );
-        assert_eq!(house.has_noted(1).await[0]["answer"], "in_time");
+        assert_eq!(app.has_noted(1).await[0]["answer"], "in_time");
     })
     .await;
 }

@@ -10,8 +10,8 @@ use crate::support::{TestApp, ID, plan};
 
 #[tokio::test]
 async fn a_pending_session_shows_its_status_expiry_code_and_link() {
-    house(async |house| {
-            let card = looks_up(house).await;
+    with_app(async |app| {
+            let card = looks_up(app).await;
             assert_snapshot!(plain::text(&card), @"
             WHATSAPP SANDBOX SESSION
             🟡 Waiting for activation
@@ -31,15 +31,15 @@ async fn a_pending_session_shows_its_status_expiry_code_and_link() {
 
 #[tokio::test]
 async fn a_pending_session_of_fifteen_minutes_ago_may_have_lost_its_code() {
-    house(async |house| {
-            house.passes(SignedDuration::from_secs(15 * 60 - 1));
-            let card = plain::text(&looks_up(house).await);
+    with_app(async |app| {
+            app.passes(SignedDuration::from_secs(15 * 60 - 1));
+            let card = plain::text(&looks_up(app).await);
             assert!(!card.contains("lapsed"), "{card}");
-            house.passes(SignedDuration::from_secs(1));
-        let card = plain::text(&looks_up(house).await);
+            app.passes(SignedDuration::from_secs(1));
+        let card = plain::text(&looks_up(app).await);
         assert!(card.contains("created 15 minutes ago"), "{card}");
-        house.passes(SignedDuration::from_mins(5));
-            assert_snapshot!(plain::text(&looks_up(house).await), @"
+        app.passes(SignedDuration::from_mins(5));
+            assert_snapshot!(plain::text(&looks_up(app).await), @"
             WHATSAPP SANDBOX SESSION
             🟡 Waiting for activation
             Open the link on the tester's phone and send the message it holds.
@@ -51,9 +51,9 @@ async fn a_pending_session_of_fifteen_minutes_ago_may_have_lost_its_code() {
             [ Activate in WhatsApp → https://wa.me/12345678901?text=ABC123 ]  [ Refresh ]  [ Tell me when it is active ]  [ Share in channel ]
             Session 123e4567-e89b-12d3-a456-426614174000
             ");
-            house.kapso.activate(ID);
-            house.passes(SignedDuration::from_mins(5));
-            let card = plain::text(&looks_up(house).await);
+            app.kapso.activate(ID);
+            app.passes(SignedDuration::from_mins(5));
+            let card = plain::text(&looks_up(app).await);
             assert!(!card.contains("lapsed"), "an active session needs no code: {card}");
         })
         .await;
@@ -61,9 +61,9 @@ async fn a_pending_session_of_fifteen_minutes_ago_may_have_lost_its_code() {
 
 #[tokio::test]
 async fn an_active_session_says_what_works_now() {
-    house(async |house| {
-            house.kapso.activate(ID);
-            let card = looks_up(house).await;
+    with_app(async |app| {
+            app.kapso.activate(ID);
+            let card = looks_up(app).await;
             assert_snapshot!(plain::text(&card), @"
             WHATSAPP SANDBOX SESSION
             🟢 Active
@@ -81,10 +81,10 @@ async fn an_active_session_says_what_works_now() {
 
 #[tokio::test]
 async fn an_expired_session_says_how_to_go_on() {
-    house(async |house| {
-            house.kapso.expire(ID);
-            house.passes(SignedDuration::from_hours(25));
-            let card = looks_up(house).await;
+    with_app(async |app| {
+            app.kapso.expire(ID);
+            app.passes(SignedDuration::from_hours(25));
+            let card = looks_up(app).await;
             assert_snapshot!(plain::text(&card), @"
             WHATSAPP SANDBOX SESSION
             ⚫ Expired
@@ -102,9 +102,9 @@ async fn an_expired_session_says_how_to_go_on() {
 
 #[tokio::test]
 async fn a_superseded_session_says_who_has_the_phone_now() {
-    house(async |house| {
-            house.kapso.supersede(ID);
-            let card = looks_up(house).await;
+    with_app(async |app| {
+            app.kapso.supersede(ID);
+            let card = looks_up(app).await;
             assert_snapshot!(plain::text(&card), @"
             WHATSAPP SANDBOX SESSION
             🔵 Superseded
@@ -122,9 +122,9 @@ async fn a_superseded_session_says_who_has_the_phone_now() {
 
 #[tokio::test]
 async fn a_status_of_kapsos_future_is_shown_as_it_comes() {
-    house(async |house| {
-            house.kapso.set(ID, "status", "paused_by_operator".into());
-            let card = looks_up(house).await;
+    with_app(async |app| {
+            app.kapso.set(ID, "status", "paused_by_operator".into());
+            let card = looks_up(app).await;
             assert_snapshot!(plain::text(&card), @"
             WHATSAPP SANDBOX SESSION
             ⚪ Status: paused_by_operator
@@ -144,9 +144,9 @@ async fn a_status_of_kapsos_future_is_shown_as_it_comes() {
 
 #[tokio::test]
 async fn a_session_of_nothing_but_id_and_status_still_makes_a_card() {
-    house(async |house| {
-        house.kapso.put(ID, json!({"id": ID, "status": "pending_activation"}));
-        let card = looks_up(house).await;
+    with_app(async |app| {
+        app.kapso.put(ID, json!({"id": ID, "status": "pending_activation"}));
+        let card = looks_up(app).await;
         assert_snapshot!(plain::text(&card), @"
         WHATSAPP SANDBOX SESSION
         🟡 Waiting for activation
@@ -163,9 +163,9 @@ async fn a_session_of_nothing_but_id_and_status_still_makes_a_card() {
 
 #[tokio::test]
 async fn fields_that_are_null_or_of_another_kind_cost_only_themselves() {
-    house(async |house| {
-        house.kapso.put(ID, json!({"id": ID, "status": "pending_activation"}));
-        let bare = looks_up(house).await;
+    with_app(async |app| {
+        app.kapso.put(ID, json!({"id": ID, "status": "pending_activation"}));
+        let bare = looks_up(app).await;
         let kinds = [
             Value::Null,
             json!(true),
@@ -180,7 +180,7 @@ async fn fields_that_are_null_or_of_another_kind_cost_only_themselves() {
             json!({"name": ["ABC123"]}),
         ];
         for kind in kinds {
-            house.kapso.add(ID);
+            app.kapso.add(ID);
             for field in [
                 "phone_number",
                 "activation_code",
@@ -192,23 +192,23 @@ async fn fields_that_are_null_or_of_another_kind_cost_only_themselves() {
                 "updated_at",
                 "agent",
             ] {
-                house.kapso.set(ID, field, kind.clone());
+                app.kapso.set(ID, field, kind.clone());
             }
-            assert_eq!(looks_up(house).await, bare, "every field is {kind}");
+            assert_eq!(looks_up(app).await, bare, "every field is {kind}");
         }
-        house.kapso.add(ID);
-        let whole = looks_up(house).await;
-        house
+        app.kapso.add(ID);
+        let whole = looks_up(app).await;
+        app
             .kapso
             .set(ID, "a_field_of_the_future", json!({"status": "expired", "id": 7}));
-        assert_eq!(looks_up(house).await, whole, "a new field changes nothing");
+        assert_eq!(looks_up(app).await, whole, "a new field changes nothing");
     })
     .await;
 }
 
 #[tokio::test]
 async fn only_a_pending_session_has_a_primary_button_and_that_one_activates_it() {
-    house(async |house| {
+    with_app(async |app| {
         for (status, primaries) in [
             ("pending_activation", 1),
             ("active", 0),
@@ -217,8 +217,8 @@ async fn only_a_pending_session_has_a_primary_button_and_that_one_activates_it()
             ("paused_by_operator", 0),
             ("PENDING_ACTIVATION", 0),
         ] {
-            house.kapso.set(ID, "status", status.into());
-            let card = looks_up(house).await;
+            app.kapso.set(ID, "status", status.into());
+            let card = looks_up(app).await;
             let links: Vec<_> = buttons(&card).filter(|button| !button["url"].is_null()).collect();
             let primary: Vec<_> = buttons(&card).filter(|button| button["style"] == "primary").collect();
             assert_eq!(links, primary, "{status}");
@@ -246,27 +246,27 @@ async fn only_a_pending_session_has_a_primary_button_and_that_one_activates_it()
 
 #[tokio::test]
 async fn sentences_are_drawn_as_one_paragraph_and_never_unfurled() {
-    house(async |house| {
-        assert_json_snapshot!("help", sorted(house.types("/sandbox help").await.message));
-        assert_json_snapshot!("misread", sorted(house.types("/sandbox hlep").await.message));
-        let problem = house.types("/sandbox no-such-session").await.message;
+    with_app(async |app| {
+        assert_json_snapshot!("help", sorted(app.types("/sandbox help").await.message));
+        assert_json_snapshot!("misread", sorted(app.types("/sandbox hlep").await.message));
+        let problem = app.types("/sandbox no-such-session").await.message;
         assert_json_snapshot!("problem", sorted(without_request_id(problem)));
     })
     .await;
 }
 
-/// Lends a house in which every look-up sees the session as it is now, however many there are.
-pub async fn house(test: impl AsyncFnOnce(&mut TestApp)) {
-    let test = async |house: &mut TestApp| {
-        house.kapso.set_limit(10_000);
-        test(house).await;
+/// Lends a app in which every look-up sees the session as it is now, however many there are.
+pub async fn with_app(test: impl AsyncFnOnce(&mut TestApp)) {
+    let test = async |app: &mut TestApp| {
+        app.kapso.set_limit(10_000);
+        test(app).await;
     };
-    plan().forgetful().house(test).await;
+    plan().forgetful().run(test).await;
 }
 
 /// Looks the documented session up.
-pub async fn looks_up(house: &TestApp) -> Value {
-    let card = house.types(&format!("/sandbox {ID}")).await.message;
+pub async fn looks_up(app: &TestApp) -> Value {
+    let card = app.types(&format!("/sandbox {ID}")).await.message;
     assert_eq!(card["response_type"], "ephemeral");
     card
 }

@@ -7,15 +7,15 @@ use kapso_slack::demo::{Fault, plain};
 use serde_json::json;
 
 use crate::refresh_button::is_told_beside;
-use crate::session_card::house;
+use crate::session_card::with_app;
 use crate::support::plan;
 use crate::share_in_channel::{SHOW, for_all, shares};
 use crate::support::raw_request::{INTERACTIONS, RawRequest, SIGNATURE, STAMP};
 
 #[tokio::test]
 async fn where_kapso_says_nothing_to_share_the_presser_reads_why() {
-    house(async |house| {
-        let card = house.types(SHOW).await;
+    with_app(async |app| {
+        let card = app.types(SHOW).await;
         for (status, body, words) in [
             (401, "{}", "refused this app's key"),
             (404, r#"{"error":"Sandbox session not found"}"#, "There is no session"),
@@ -24,29 +24,29 @@ async fn where_kapso_says_nothing_to_share_the_presser_reads_why() {
             (429, "", "Kapso is limiting this app's requests"),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            house.kapso.fail(Some(Fault::answer(status, body)));
-            let answer = house.presses(&card, "share").await;
-            is_told_beside(house, &card, &answer, words);
+            app.kapso.fail(Some(Fault::answer(status, body)));
+            let answer = app.presses(&card, "share").await;
+            is_told_beside(app, &card, &answer, words);
         }
-        house.kapso.fail(None);
-        house.has_stopped().await;
-        assert!(for_all(house).is_empty());
+        app.kapso.fail(None);
+        app.has_stopped().await;
+        assert!(for_all(app).is_empty());
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_kapso_that_is_slow_delays_the_card_and_costs_nothing() {
-    house(async |house| {
-        let card = house.types(SHOW).await;
-        house.kapso.fail_next(Fault::Hold);
-        let sent = house.slack.presses(&house.app_url, &house.person, &card, "share").await;
+    with_app(async |app| {
+        let card = app.types(SHOW).await;
+        app.kapso.fail_next(Fault::Hold);
+        let sent = app.slack.presses(&app.app_url, &app.person, &card, "share").await;
         assert_eq!(sent.status, Some(StatusCode::OK));
-        house.kapso.has_been_asked(2).await;
-        assert_eq!(house.slack.posts(), 0, "nothing is said meanwhile");
-        house.kapso.release();
-        assert!(house.later(sent.exchange).await.in_channel);
-        house.slack.replaced(&card).await;
+        app.kapso.has_been_asked(2).await;
+        assert_eq!(app.slack.posts(), 0, "nothing is said meanwhile");
+        app.kapso.release();
+        assert!(app.later(sent.exchange).await.in_channel);
+        app.slack.replaced(&card).await;
     })
     .await;
 }
@@ -70,26 +70,26 @@ async fn what_slack_does_not_take_is_told_and_never_shared_twice() {
         (&[0, 500, 500, 500], 1, NOTHING, "late", 4),
     ];
     for (answers, cards, reads, answer, posts) in rows {
-        house(async |house| {
-            let card = house.types(SHOW).await;
+        with_app(async |app| {
+            let card = app.types(SHOW).await;
             for status in answers {
                 match StatusCode::from_u16(*status) {
-                    Ok(status) => house.slack.refuse_next(status, None),
-                    Err(_) => house.slack.take_next(),
+                    Ok(status) => app.slack.refuse_next(status, None),
+                    Err(_) => app.slack.take_next(),
                 }
             }
-            let sent = house.slack.presses(&house.app_url, &house.person, &card, "share").await;
-            let line = house.has_noted(2).await.remove(1);
+            let sent = app.slack.presses(&app.app_url, &app.person, &card, "share").await;
+            let line = app.has_noted(2).await.remove(1);
             assert_eq!((&line["outcome"], &line["answer"]), (&json!("shared"), &json!(answer)));
             // The end waits for what follows, too.
-            house.has_stopped().await;
-            assert_eq!(house.slack.posts(), posts, "{answers:?}");
-            assert_eq!(for_all(house).len(), cards, "{answers:?}");
-            let read = house.slack.conversation();
+            app.has_stopped().await;
+            assert_eq!(app.slack.posts(), posts, "{answers:?}");
+            assert_eq!(for_all(app).len(), cards, "{answers:?}");
+            let read = app.slack.conversation();
             let read = read
                 .iter()
                 .find(|posted| posted.exchange == sent.exchange && !posted.in_channel);
-            let warned = house.log_lines();
+            let warned = app.log_lines();
             let warned = warned.iter().filter(|line| line["level"] == "WARN").count();
             if let Some(own) = read {
                 assert!(plain::text(&own.message).contains(reads), "{answers:?}: {own:?}");
@@ -104,9 +104,9 @@ async fn what_slack_does_not_take_is_told_and_never_shared_twice() {
                 assert_eq!(warned, 1, "{answers:?}: the operator can know");
             }
             if cards > 0 {
-                house.later(sent.exchange).await;
+                app.later(sent.exchange).await;
             } else {
-                let own = house.later(sent.exchange).await;
+                let own = app.later(sent.exchange).await;
                 let id = line["request_id"].as_str().unwrap();
                 assert!(plain::text(&own.message).ends_with(&format!("Request {id}")), "{own:?}");
             }
@@ -118,27 +118,27 @@ async fn what_slack_does_not_take_is_told_and_never_shared_twice() {
 /// Slack numbers presses by nothing that we keep, so the same request again is another press. FakeSlack knows better.
 #[tokio::test]
 async fn a_replayed_press_shares_again_in_the_name_of_who_pressed_it() {
-    house(async |house| {
-        house.expects_complaint("was answered too often");
-        let card = house.types(SHOW).await;
-        let (first, own) = shares(house, &card).await;
-        let request = house.slack.exchange(first.exchange).unwrap().request.unwrap();
+    with_app(async |app| {
+        app.expects_complaint("was answered too often");
+        let card = app.types(SHOW).await;
+        let (first, own) = shares(app, &card).await;
+        let request = app.slack.exchange(first.exchange).unwrap().request.unwrap();
         let body = request.base_string.splitn(3, ':').nth(2).unwrap();
         let mut replayed = RawRequest::unsigned(INTERACTIONS, body);
         replayed.set(STAMP, request.stamp.as_str());
         replayed.set(SIGNATURE, request.signature.as_str());
-        assert_eq!(house.answers(&replayed).await.status, 200);
-        let second = house.hears_after(&first).await;
+        assert_eq!(app.answers(&replayed).await.status, 200);
+        let second = app.hears_after(&first).await;
         assert!(second.in_channel, "{second:?}");
         assert_eq!(second.message, first.message);
-        let complaints = house.slack.broken_rules();
+        let complaints = app.slack.broken_rules();
         assert!(
             complaints.iter().any(|rule| rule.contains("answered too often")),
             "{complaints:?}"
         );
-        house.slack.has_been_posted_to(4).await;
-        house.has_stopped().await;
-        let ids: Vec<_> = house.slack.conversation().iter().map(|posted| posted.id).collect();
+        app.slack.has_been_posted_to(4).await;
+        app.has_stopped().await;
+        let ids: Vec<_> = app.slack.conversation().iter().map(|posted| posted.id).collect();
         assert_eq!(ids, [own.id, first.id, second.id], "nothing else came of it");
     })
     .await;
@@ -146,19 +146,19 @@ async fn a_replayed_press_shares_again_in_the_name_of_who_pressed_it() {
 
 #[tokio::test]
 async fn the_end_waits_for_both_messages() {
-    house(async |house| {
-        let card = house.types(SHOW).await;
-        house.kapso.fail_next(Fault::Hold);
-        let press = house.slack.presses(&house.app_url, &house.person, &card, "share");
+    with_app(async |app| {
+        let card = app.types(SHOW).await;
+        app.kapso.fail_next(Fault::Hold);
+        let press = app.slack.presses(&app.app_url, &app.person, &card, "share");
         let sent = press.await;
-        house.kapso.has_been_asked(2).await;
-        house.is_asked_to_stop();
-        house.kapso.release();
-        house.has_stopped().await;
-        assert!(house.later(sent.exchange).await.in_channel);
-        let own = house.slack.replaced(&card).await;
+        app.kapso.has_been_asked(2).await;
+        app.is_asked_to_stop();
+        app.kapso.release();
+        app.has_stopped().await;
+        assert!(app.later(sent.exchange).await.in_channel);
+        let own = app.slack.replaced(&card).await;
         assert!(plain::text(&own.message).contains("📣 Shared"), "{own:?}");
-        assert_eq!(house.log_lines().pop().unwrap()["message"], "stopped; nothing is owed");
+        assert_eq!(app.log_lines().pop().unwrap()["message"], "stopped; nothing is owed");
     })
     .await;
 }
@@ -168,15 +168,15 @@ async fn the_end_waits_for_both_messages() {
 async fn the_end_does_not_wait_for_a_slack_that_wants_the_second_message_later() {
     plan()
         .set(|settings| settings.timing.drain.kapso = Duration::from_millis(50))
-        .house(async |house| {
-            let card = house.types(SHOW).await;
-            house.slack.take_next();
-            house.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(60));
-            assert!(house.presses(&card, "share").await.in_channel);
-            house.slack.has_been_posted_to(2).await;
-            house.has_stopped().await;
-            assert_eq!(house.log_lines().pop().unwrap()["message"], "stopped; nothing is owed");
-            assert_eq!(house.slack.posts(), 2);
+        .run(async |app| {
+            let card = app.types(SHOW).await;
+            app.slack.take_next();
+            app.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(60));
+            assert!(app.presses(&card, "share").await.in_channel);
+            app.slack.has_been_posted_to(2).await;
+            app.has_stopped().await;
+            assert_eq!(app.log_lines().pop().unwrap()["message"], "stopped; nothing is owed");
+            assert_eq!(app.slack.posts(), 2);
         })
         .await;
 }

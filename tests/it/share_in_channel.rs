@@ -6,7 +6,7 @@ use kapso_slack::demo::{Posted, plain};
 use serde_json::{Value, json};
 
 use crate::refresh_button::{is_told_beside, shared};
-use crate::session_card::{house, sorted};
+use crate::session_card::{with_app, sorted};
 use crate::support::inert_text::stays_words;
 use crate::support::{TestApp, ID, plan};
 
@@ -15,15 +15,15 @@ pub const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 const USER: &str = "U2147483697";
 
 /// Shares a card: what everybody sees, and what has become of the card.
-pub async fn shares(house: &TestApp, card: &Posted) -> (Posted, Posted) {
-    let for_all = house.presses(card, "share").await;
+pub async fn shares(app: &TestApp, card: &Posted) -> (Posted, Posted) {
+    let for_all = app.presses(card, "share").await;
     assert!(for_all.in_channel, "{for_all:?}");
-    (for_all, house.slack.replaced(card).await)
+    (for_all, app.slack.replaced(card).await)
 }
 
 /// The channel's cards.
-pub fn for_all(house: &TestApp) -> Vec<Posted> {
-    let mut posted = house.slack.conversation();
+pub fn for_all(app: &TestApp) -> Vec<Posted> {
+    let mut posted = app.slack.conversation();
     posted.retain(|posted| posted.in_channel);
     posted
 }
@@ -36,9 +36,9 @@ fn labels(message: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn everybody_sees_a_masked_card_and_the_sharer_that_it_is_there() {
-    house(async |house| {
-        let card = house.types(SHOW).await;
-        let (for_all, own) = shares(house, &card).await;
+    with_app(async |app| {
+        let card = app.types(SHOW).await;
+        let (for_all, own) = shares(app, &card).await;
         assert_snapshot!(plain::text(&for_all.message), @"
         WHATSAPP SANDBOX SESSION
         🟡 Waiting for activation
@@ -65,8 +65,8 @@ async fn everybody_sees_a_masked_card_and_the_sharer_that_it_is_there() {
         assert!(!for_all.message.to_string().contains("+1234"), "{for_all:?}");
         assert_json_snapshot!("shared", sorted(for_all.message));
         assert_json_snapshot!("was_shared", sorted(own.message));
-        assert_eq!(house.slack.posts(), 2);
-        let line = &house.has_noted(2).await[1];
+        assert_eq!(app.slack.posts(), 2);
+        let line = &app.has_noted(2).await[1];
         assert_eq!(
             (&line["verb"], &line["outcome"], &line["answer"], &line["session_id"]),
             (&json!("share"), &json!("shared"), &json!("late"), &json!(ID))
@@ -77,8 +77,8 @@ async fn everybody_sees_a_masked_card_and_the_sharer_that_it_is_there() {
 
 #[tokio::test]
 async fn slack_asks_first_and_says_who_will_see_it() {
-    house(async |house| {
-        let card = house.types(SHOW).await;
+    with_app(async |app| {
+        let card = app.types(SHOW).await;
         let share = buttons(&card.message)
             .find(|button| button["action_id"] == "share")
             .unwrap();
@@ -116,30 +116,30 @@ async fn only_an_own_card_with_something_to_hand_on_can_be_shared() {
         ("superseded", json!({"status": "superseded"}), false),
         ("of a new status", json!({"status": "paused_by_operator"}), false),
     ];
-    house(async |house| {
+    with_app(async |app| {
         for (what, fields, can) in rows {
-            house.kapso.add(ID);
+            app.kapso.add(ID);
             for (field, value) in fields.as_object().unwrap() {
-                house.kapso.set(ID, field, value.clone());
+                app.kapso.set(ID, field, value.clone());
             }
-            let card = house.types(SHOW).await.message;
+            let card = app.types(SHOW).await.message;
             assert_eq!(
                 labels(&card).contains(&"Share in channel"),
                 can,
                 "a session {what}: {card}"
             );
         }
-        house.kapso.add(ID);
-        let card = house.types(SHOW).await;
-        let (for_all, own) = shares(house, &card).await;
+        app.kapso.add(ID);
+        let card = app.types(SHOW).await;
+        let (for_all, own) = shares(app, &card).await;
         assert!(!labels(&for_all.message).contains(&"Share in channel"), "{for_all:?}");
         assert!(!labels(&own.message).contains(&"Share in channel"), "{own:?}");
-        let refreshed = house.presses(&for_all, "refresh").await;
+        let refreshed = app.presses(&for_all, "refresh").await;
         assert!(
             !labels(&refreshed.message).contains(&"Share in channel"),
             "{refreshed:?}"
         );
-        let again = house.presses(&own, "refresh").await;
+        let again = app.presses(&own, "refresh").await;
         assert!(labels(&again.message).contains(&"Share in channel"), "{again:?}");
     })
     .await;
@@ -147,12 +147,12 @@ async fn only_an_own_card_with_something_to_hand_on_can_be_shared() {
 
 #[tokio::test]
 async fn anybody_refreshes_the_shared_card_for_all_and_it_keeps_its_sharer() {
-    house(async |house| {
-        let card = house.types(SHOW).await;
-        let (for_all, own) = shares(house, &card).await;
-        house.person.user = "U0OTHER".to_owned();
-        house.kapso.activate(ID);
-        let fresh = house.presses(&for_all, "refresh").await;
+    with_app(async |app| {
+        let card = app.types(SHOW).await;
+        let (for_all, own) = shares(app, &card).await;
+        app.person.user = "U0OTHER".to_owned();
+        app.kapso.activate(ID);
+        let fresh = app.presses(&for_all, "refresh").await;
         assert_eq!(fresh.id, for_all.id, "the card is replaced");
         assert!(fresh.in_channel);
         let text = plain::text(&fresh.message);
@@ -161,7 +161,7 @@ async fn anybody_refreshes_the_shared_card_for_all_and_it_keeps_its_sharer() {
             "{text}"
         );
         assert!(text.ends_with("shared by @U2147483697"), "{text}");
-        let stands = house
+        let stands = app
             .slack
             .conversation()
             .into_iter()
@@ -175,10 +175,10 @@ async fn anybody_refreshes_the_shared_card_for_all_and_it_keeps_its_sharer() {
 async fn the_sharer_goes_on_watching() {
     plan()
         .forgetful()
-        .house(async |house| {
-            house.has_a_store().await;
-            let card = house.types(&format!("/sandbox watch {ID}")).await;
-            let (for_all, own) = shares(house, &card).await;
+        .run(async |app| {
+            app.has_a_store().await;
+            let card = app.types(&format!("/sandbox watch {ID}")).await;
+            let (for_all, own) = shares(app, &card).await;
             let text = plain::text(&own.message);
             assert!(text.contains("👀 Watching until"), "{text}");
             assert!(labels(&own.message).contains(&"Stop watching"), "{text}");
@@ -198,15 +198,15 @@ async fn what_cannot_be_activated_any_more_is_shown_and_not_shared() {
     ] {
         // With what is remembered, too: what a channel sees is looked up for it.
         plan()
-            .house(async |house| {
-                let card = house.types(SHOW).await;
-                house.kapso.set(ID, "status", end.into());
-                let instead = house.presses(&card, "share").await;
+            .run(async |app| {
+                let card = app.types(SHOW).await;
+                app.kapso.set(ID, "status", end.into());
+                let instead = app.presses(&card, "share").await;
                 assert_eq!(instead.id, card.id, "{end}: the card is redrawn");
                 assert!(plain::text(&instead.message).contains(words), "{end}: {instead:?}");
-                house.has_stopped().await;
-                assert!(for_all(house).is_empty(), "{end}");
-                assert_eq!(house.slack.posts(), 1, "{end}");
+                app.has_stopped().await;
+                assert!(for_all(app).is_empty(), "{end}");
+                assert_eq!(app.slack.posts(), 1, "{end}");
             })
             .await;
     }
@@ -214,14 +214,14 @@ async fn what_cannot_be_activated_any_more_is_shown_and_not_shared() {
 
 #[tokio::test]
 async fn nobody_shares_in_anothers_name() {
-    house(async |house| {
-        let card = house.types(SHOW).await;
+    with_app(async |app| {
+        let card = app.types(SHOW).await;
         for value in [format!("v1:{ID}:U0BOSS"), format!("v1:{ID}:{USER}"), format!("v1:{ID}")] {
-            house.person.user = "U0PRESSER".to_owned();
-            let press = house
+            app.person.user = "U0PRESSER".to_owned();
+            let press = app
                 .slack
-                .presses_with(&house.app_url, &house.person, &card, "share", value.as_str().into());
-            let for_all = house.later(press.await.exchange).await;
+                .presses_with(&app.app_url, &app.person, &card, "share", value.as_str().into());
+            let for_all = app.later(press.await.exchange).await;
             let text = plain::text(&for_all.message);
             assert!(text.ends_with("shared by @U0PRESSER"), "{value}: {text}");
             assert!(!for_all.message.to_string().contains("U0BOSS"), "{value}: {for_all:?}");
@@ -233,20 +233,20 @@ async fn nobody_shares_in_anothers_name() {
 /// Slack always says who pressed. Where it does not, nothing goes to a channel in nobody's name.
 #[tokio::test]
 async fn nobody_shares_without_a_name() {
-    house(async |house| {
-        let card = house.types(SHOW).await;
+    with_app(async |app| {
+        let card = app.types(SHOW).await;
         for user in ["", "steve", "U1><!channel>", "u2147483697"] {
-            house.person.user = user.to_owned();
-            let answer = house.presses(&card, "share").await;
+            app.person.user = user.to_owned();
+            let answer = app.presses(&card, "share").await;
             is_told_beside(
-                house,
+                app,
                 &card,
                 &answer,
                 "This button is too old, or from another version of the app.",
             );
         }
-        house.has_stopped().await;
-        assert!(for_all(house).is_empty());
+        app.has_stopped().await;
+        assert!(for_all(app).is_empty());
     })
     .await;
 }
@@ -254,19 +254,19 @@ async fn nobody_shares_without_a_name() {
 /// No shared card of ours has the button. Slack may leave out that only the presser sees a card, though.
 #[tokio::test]
 async fn a_card_that_others_may_see_stands_while_it_is_shared() {
-    house(async |house| {
-        let earlier = shared(house, &format!("v1:{ID}:U0SHARER00"));
-        let press = house.slack.presses_with(
-            &house.app_url,
-            &house.person,
+    with_app(async |app| {
+        let earlier = shared(app, &format!("v1:{ID}:U0SHARER00"));
+        let press = app.slack.presses_with(
+            &app.app_url,
+            &app.person,
             &earlier,
             "share",
             format!("v1:{ID}").into(),
         );
         let exchange = press.await.exchange;
-        let first = house.later(exchange).await;
+        let first = app.later(exchange).await;
         assert!(first.in_channel && first.id != earlier.id, "{first:?}");
-        let own = house.hears_after(&first).await;
+        let own = app.hears_after(&first).await;
         assert_eq!(
             (&own.message["replace_original"], own.in_channel),
             (&json!(false), false)
@@ -285,32 +285,32 @@ async fn who_may_not_use_the_app_presses_no_button_of_a_shared_card() {
     plan()
         .reachable()
         .with("ALLOWED_USERS", USER)
-        .house(async |house| {
-            house.has_a_store().await;
-            let card = house.types(SHOW).await;
-            let (for_all, own) = shares(house, &card).await;
-            let asked = house.kapso.requests();
-            house.person.user = "U0OTHER".to_owned();
+        .run(async |app| {
+            app.has_a_store().await;
+            let card = app.types(SHOW).await;
+            let (for_all, own) = shares(app, &card).await;
+            let asked = app.kapso.requests();
+            app.person.user = "U0OTHER".to_owned();
             for button in ["refresh", "watch", "unwatch", "qr", "share"] {
                 for on in [&for_all, &own] {
                     let press =
-                        house
+                        app
                             .slack
-                            .presses_with(&house.app_url, &house.person, on, button, format!("v1:{ID}").into());
-                    let answer = house.later(press.await.exchange).await;
-                    is_told_beside(house, on, &answer, "You cannot use this here.");
+                            .presses_with(&app.app_url, &app.person, on, button, format!("v1:{ID}").into());
+                    let answer = app.later(press.await.exchange).await;
+                    is_told_beside(app, on, &answer, "You cannot use this here.");
                 }
             }
-            assert_eq!(house.kapso.requests(), asked, "Kapso is asked nothing");
-            house.has_stopped().await;
-            assert_eq!(self::for_all(house).len(), 1);
+            assert_eq!(app.kapso.requests(), asked, "Kapso is asked nothing");
+            app.has_stopped().await;
+            assert_eq!(self::for_all(app).len(), 1);
         })
         .await;
 }
 
 #[tokio::test]
 async fn words_of_kapsos_stay_words_where_everybody_reads_them() {
-    house(async |house| {
+    with_app(async |app| {
         for words in [
             "MARK<!channel>",
             "MARK <@U1> <#C1|general> <!subteam^S1>",
@@ -318,10 +318,10 @@ async fn words_of_kapsos_stay_words_where_everybody_reads_them() {
             "*MARK* shared by <@U0BOSS>",
             "MARK\n\n> quoted",
         ] {
-            house.kapso.set(ID, "agent", json!({"name": words}));
-            house.kapso.set(ID, "activation_code", words.into());
-            let card = house.types(SHOW).await;
-            let (for_all, own) = shares(house, &card).await;
+            app.kapso.set(ID, "agent", json!({"name": words}));
+            app.kapso.set(ID, "activation_code", words.into());
+            let card = app.types(SHOW).await;
+            let (for_all, own) = shares(app, &card).await;
             stays_words(&for_all.message, words);
             stays_words(&own.message, words);
         }

@@ -8,8 +8,8 @@ use crate::support::{TestApp, ID, plan};
 use crate::share_in_channel::{SHOW, shares};
 
 /// Somebody else presses a button of the shared card, or of what came of it: the number stays masked.
-async fn presses(house: &TestApp, on: &Posted, button: &str) -> Posted {
-    let answer = house.presses(on, button).await;
+async fn presses(app: &TestApp, on: &Posted, button: &str) -> Posted {
+    let answer = app.presses(on, button).await;
     is_masked(&answer, button);
     answer
 }
@@ -25,24 +25,24 @@ async fn no_press_on_a_shared_card_or_on_what_came_of_it_shows_the_number() {
     plan()
         .reachable()
         .forgetful()
-        .house(async |house| {
-            house.has_a_store().await;
-            let card = house.types(SHOW).await;
-            let (for_all, _) = shares(house, &card).await;
-            house.person.user = "U0OTHER".to_owned();
-            presses(house, &for_all, "refresh").await;
-            let code = house.presses(&for_all, "qr").await;
+        .run(async |app| {
+            app.has_a_store().await;
+            let card = app.types(SHOW).await;
+            let (for_all, _) = shares(app, &card).await;
+            app.person.user = "U0OTHER".to_owned();
+            presses(app, &for_all, "refresh").await;
+            let code = app.presses(&for_all, "qr").await;
             assert!(!code.message.to_string().contains("+1234"), "{code:?}");
-            let watched = presses(house, &for_all, "watch").await;
+            let watched = presses(app, &for_all, "watch").await;
             assert!(!watched.in_channel, "{watched:?}");
-            let refreshed = presses(house, &watched, "refresh").await;
+            let refreshed = presses(app, &watched, "refresh").await;
             assert_eq!(refreshed.id, watched.id);
             let text = plain::text(&refreshed.message);
             assert!(text.contains("[ Stop watching ]"), "they still watch: {text}");
             assert!(!text.contains("[ Share in channel ]"), "it is shared: {text}");
-            let unwatched = presses(house, &refreshed, "unwatch").await;
-            presses(house, &unwatched, "watch").await;
-            let code = house.presses(&unwatched, "qr").await;
+            let unwatched = presses(app, &refreshed, "unwatch").await;
+            presses(app, &unwatched, "watch").await;
+            let code = app.presses(&unwatched, "qr").await;
             assert!(!code.message.to_string().contains("+1234"), "{code:?}");
             assert!(code.message["text"].as_str().unwrap().contains("8901"), "{code:?}");
         })
@@ -53,21 +53,21 @@ async fn no_press_on_a_shared_card_or_on_what_came_of_it_shows_the_number() {
 async fn nor_do_the_news_that_were_asked_for_there() {
     plan()
         .forgetful()
-        .house(async |house| {
-            house.has_a_store().await;
-            let card = house.types(SHOW).await;
-            let (for_all, _) = shares(house, &card).await;
-            house.person.user = "U0OTHER".to_owned();
-            let watched = presses(house, &for_all, "watch").await;
-            house.passes(SignedDuration::from_mins(28));
-            let goodbye = house.hears_after(&watched).await;
+        .run(async |app| {
+            app.has_a_store().await;
+            let card = app.types(SHOW).await;
+            let (for_all, _) = shares(app, &card).await;
+            app.person.user = "U0OTHER".to_owned();
+            let watched = presses(app, &for_all, "watch").await;
+            app.passes(SignedDuration::from_mins(28));
+            let goodbye = app.hears_after(&watched).await;
             is_masked(&goodbye, "goodbye");
-            let again = presses(house, &goodbye, "watch").await;
-            house.kapso.activate(ID);
-            house.passes(SignedDuration::from_secs(25));
-            let news = house.hears_after(&again).await;
+            let again = presses(app, &goodbye, "watch").await;
+            app.kapso.activate(ID);
+            app.passes(SignedDuration::from_secs(25));
+            let news = app.hears_after(&again).await;
             is_masked(&news, "news");
-            presses(house, &news, "refresh").await;
+            presses(app, &news, "refresh").await;
         })
         .await;
 }
@@ -77,16 +77,16 @@ async fn nor_do_the_news_that_were_asked_for_there() {
 async fn the_sharer_reads_the_number_on_their_own_card() {
     plan()
         .forgetful()
-        .house(async |house| {
-            house.has_a_store().await;
-            let card = house.types(SHOW).await;
-            let (_, own) = shares(house, &card).await;
+        .run(async |app| {
+            app.has_a_store().await;
+            let card = app.types(SHOW).await;
+            let (_, own) = shares(app, &card).await;
             for button in ["refresh", "watch", "unwatch"] {
                 let sent =
-                    house
+                    app
                         .slack
-                        .presses_with(&house.app_url, &house.person, &own, button, format!("v1:{ID}").into());
-                let own = house.later(sent.await.exchange).await;
+                        .presses_with(&app.app_url, &app.person, &own, button, format!("v1:{ID}").into());
+                let own = app.later(sent.await.exchange).await;
                 assert!(plain::text(&own.message).contains("+12345678901"), "{button}: {own:?}");
             }
         })

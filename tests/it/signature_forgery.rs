@@ -217,14 +217,14 @@ async fn a_signature_in_another_place_is_refused() {
 pub async fn are_refused(forgeries: &Forgeries) {
     let rotating = plan().with("SLACK_SIGNING_SECRET", format!("{SECRET},{SECOND}"));
     rotating
-        .house(async |house| {
+        .run(async |app| {
             for (door, body) in [(COMMANDS, typed()), (INTERACTIONS, pressed())] {
-                let genuine = house.slack_sends(door, body);
+                let genuine = app.slack_sends(door, body);
                 for (name, bend) in forgeries {
                     let mut forged = genuine.clone();
                     bend(&mut forged);
                     assert_ne!(forged.to_bytes(), genuine.to_bytes(), "{name}: nothing was bent");
-                    is_refused(house, &forged, &format!("{name}, at {door}")).await;
+                    is_refused(app, &forged, &format!("{name}, at {door}")).await;
                 }
             }
         })
@@ -232,10 +232,10 @@ pub async fn are_refused(forgeries: &Forgeries) {
 }
 
 /// Knocks with something that is not Slack's: 401 without a word, and the signature it should have had is nowhere.
-pub async fn is_refused(house: &TestApp, forged: &RawRequest, what: &str) {
-    let reply = house.answers(forged).await;
+pub async fn is_refused(app: &TestApp, forged: &RawRequest, what: &str) {
+    let reply = app.answers(forged).await;
     assert_eq!((reply.status, reply.body.as_str()), (401, ""), "{what}");
-    let log = format!("{:?}", house.log_lines());
+    let log = format!("{:?}", app.log_lines());
     for secret in [SECRET, SECOND] {
         let right = signature(
             secret.as_bytes(),
@@ -245,8 +245,8 @@ pub async fn is_refused(house: &TestApp, forged: &RawRequest, what: &str) {
         assert!(!reply.head.contains(digits), "{what}: the reply says what was right");
         assert!(!log.contains(digits), "{what}: the log says what was right");
     }
-    assert!(house.command_lines().is_empty(), "{what}: a command was carried out");
-    assert!(house.kapso.requests().is_empty(), "{what}: Kapso was asked");
+    assert!(app.command_lines().is_empty(), "{what}: a command was carried out");
+    assert!(app.kapso.requests().is_empty(), "{what}: Kapso was asked");
 }
 
 /// A signature of something else.

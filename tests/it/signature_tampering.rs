@@ -1,7 +1,7 @@
 //! What Slack signed is what is read: whoever changes it on the way is refused.
 
 use crate::signature_forgery::{Forgeries, are_refused, is_refused};
-use crate::support::house;
+use crate::support::with_app;
 use crate::support::raw_request::{COMMANDS, INTERACTIONS, RawRequest, SIGNATURE, STAMP, pressed, typed};
 
 const BODIES: &Forgeries = &[
@@ -43,13 +43,13 @@ const BODIES: &Forgeries = &[
 
 #[tokio::test]
 async fn a_request_is_answered_when_slack_signed_it_and_nothing_bent_it() {
-    house(async |house| {
-        let reply = house.answers(&house.slack_sends(COMMANDS, typed())).await;
+    with_app(async |app| {
+        let reply = app.answers(&app.slack_sends(COMMANDS, typed())).await;
         assert_eq!(reply.status, 200);
         assert!(reply.body.contains("The sandbox session"), "{}", reply.body);
-        let reply = house.answers(&house.slack_sends(INTERACTIONS, pressed())).await;
+        let reply = app.answers(&app.slack_sends(INTERACTIONS, pressed())).await;
         assert_eq!((reply.status, reply.body.as_str()), (200, ""));
-        house.kapso.has_been_asked(2).await;
+        app.kapso.has_been_asked(2).await;
     })
     .await;
 }
@@ -61,17 +61,17 @@ async fn a_body_that_changed_on_its_way_is_refused() {
 
 #[tokio::test]
 async fn whatever_byte_changes_the_request_is_refused() {
-    house(async |house| {
+    with_app(async |app| {
         for seed in 0..300 {
             let mut random = fastrand::Rng::with_seed(seed);
             let genuine = if random.bool() {
-                house.slack_sends(COMMANDS, typed())
+                app.slack_sends(COMMANDS, typed())
             } else {
-                house.slack_sends(INTERACTIONS, pressed())
+                app.slack_sends(INTERACTIONS, pressed())
             };
             let forged = mutated(&genuine, &mut random);
             let sent = String::from_utf8_lossy(&forged.to_bytes()).into_owned();
-            is_refused(house, &forged, &format!("seed {seed}: {sent}")).await;
+            is_refused(app, &forged, &format!("seed {seed}: {sent}")).await;
         }
     })
     .await;

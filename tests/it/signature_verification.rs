@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use secrecy::SecretString;
 
 use crate::signature_forgery::{SECOND, is_refused};
-use crate::support::{SECRET, house, plan};
+use crate::support::{SECRET, with_app, plan};
 use crate::support::raw_request::{COMMANDS, INTERACTIONS, RawRequest, pressed, typed};
 
 const STAMP: &str = "1531420618";
@@ -92,12 +92,12 @@ fn a_body_of_bytes_that_are_no_text_is_verified_as_it_stands() {
 
 #[tokio::test]
 async fn a_stamp_is_good_for_five_minutes_on_either_side() {
-    house(async |house| {
-        let now = house.now().as_second();
+    with_app(async |app| {
+        let now = app.now().as_second();
         for (door, body) in [(COMMANDS, typed()), (INTERACTIONS, pressed())] {
             for skew in [301, -301, 3_600, -3_600, 86_400 * 365 * 30] {
                 let knock = RawRequest::unsigned(door, body.clone()).signed(SECRET, now - skew);
-                is_refused(house, &knock, &format!("{skew} s old")).await;
+                is_refused(app, &knock, &format!("{skew} s old")).await;
             }
         }
         for door in [COMMANDS, INTERACTIONS] {
@@ -108,7 +108,7 @@ async fn a_stamp_is_good_for_five_minutes_on_either_side() {
                     "payload=%7B%7D"
                 };
                 let knock = RawRequest::unsigned(door, body).signed(SECRET, now - skew);
-                assert_eq!(house.answers(&knock).await.status, 200, "{skew} s old, at {door}");
+                assert_eq!(app.answers(&knock).await.status, 200, "{skew} s old, at {door}");
             }
         }
     })
@@ -117,10 +117,10 @@ async fn a_stamp_is_good_for_five_minutes_on_either_side() {
 
 #[tokio::test]
 async fn a_request_recorded_once_is_refused_when_played_again_later() {
-    house(async |house| {
-        let knock = house.slack_sends(COMMANDS, typed());
-        house.passes(SignedDuration::from_secs(301));
-        is_refused(house, &knock, "a replay").await;
+    with_app(async |app| {
+        let knock = app.slack_sends(COMMANDS, typed());
+        app.passes(SignedDuration::from_secs(301));
+        is_refused(app, &knock, "a replay").await;
     })
     .await;
 }
@@ -129,15 +129,15 @@ async fn a_request_recorded_once_is_refused_when_played_again_later() {
 async fn while_secrets_rotate_both_are_good_and_no_third_is() {
     let rotating = plan().with("SLACK_SIGNING_SECRET", format!("{SECRET}, {SECOND}"));
     rotating
-        .house(async |house| {
-            let now = house.now().as_second();
+        .run(async |app| {
+            let now = app.now().as_second();
             let knock = RawRequest::unsigned(COMMANDS, "command=%2Fsandbox&text=help");
             for secret in [SECRET, SECOND] {
-                let reply = house.answers(&knock.clone().signed(secret, now)).await;
+                let reply = app.answers(&knock.clone().signed(secret, now)).await;
                 assert_eq!(reply.status, 200, "{}", reply.head);
             }
             let third = knock.signed("00000000000000000000000000000000", now);
-            assert_eq!(house.answers(&third).await.status, 401);
+            assert_eq!(app.answers(&third).await.status, 401);
         })
         .await;
 }

@@ -33,37 +33,37 @@ fn with_store(path: &Path) -> Plan {
 }
 
 /// The store has just broken for the reason that has these words: it is said, once, and in nobody's way.
-pub async fn is_broken(house: &TestApp, why: &str) {
-    house.has_logged(why, 1).await;
-    let (status, said) = house.readiness().await;
+pub async fn is_broken(app: &TestApp, why: &str) {
+    app.has_logged(why, 1).await;
+    let (status, said) = app.readiness().await;
     assert_eq!(status, "degraded");
     assert!(said.contains(why), "{said}");
-    assert!(house.reads("/sandbox help").await.contains("/sandbox"));
-    let exchange = is_owed(house).await;
-    house.kapso.release();
-    let card = house.later(exchange).await;
+    assert!(app.reads("/sandbox help").await.contains("/sandbox"));
+    let exchange = is_owed(app).await;
+    app.kapso.release();
+    let card = app.later(exchange).await;
     assert!(plain::text(&card.message).contains("Waiting for activation"));
-    let failures = house.metrics().await;
+    let failures = app.metrics().await;
     assert!(failures.contains("kapso_slack_store_failures_total"));
     assert!(!failures.contains("kapso_slack_store_failures_total 0"), "{failures}");
-    let told = house.has_logged(BROKEN, 1).await;
+    let told = app.has_logged(BROKEN, 1).await;
     let reasons: HashSet<_> = told.iter().map(|line| line["error"].to_string()).collect();
     assert_eq!(reasons.len(), told.len(), "the log says each reason once: {told:?}");
 }
 
 /// The store works now, for the `times`th time, and keeps what is owed.
-pub async fn is_whole(house: &TestApp, times: usize) {
-    house.has_logged(WORKS, times).await;
-    assert_eq!(house.readiness().await, ("ready".to_owned(), String::new()));
+pub async fn is_whole(app: &TestApp, times: usize) {
+    app.has_logged(WORKS, times).await;
+    assert_eq!(app.readiness().await, ("ready".to_owned(), String::new()));
 }
 
 /// An answer is written into the file before it is acknowledged, if not every time on a machine that is too busy.
-async fn keeps_answers(house: &TestApp, path: &Path) {
+async fn keeps_answers(app: &TestApp, path: &Path) {
     for _ in 0..TRIES {
-        let exchange = is_owed(house).await;
+        let exchange = is_owed(app).await;
         let is_stored = holds(path, "/response/");
-        house.kapso.release();
-        house.later(exchange).await;
+        app.kapso.release();
+        app.later(exchange).await;
         if is_stored {
             return;
         }
@@ -85,8 +85,8 @@ fn holds(path: &Path, words: &str) -> bool {
 }
 
 /// How the last of the commands was delivered.
-async fn delivered(house: &TestApp, count: usize) -> Value {
-    house.has_noted(count).await[count - 1]["answer"].clone()
+async fn delivered(app: &TestApp, count: usize) -> Value {
+    app.has_noted(count).await[count - 1]["answer"].clone()
 }
 
 #[tokio::test]
@@ -94,11 +94,11 @@ async fn a_folder_that_is_missing_may_come_later() {
     let folder = Folder::new();
     let path = folder.join("missing/jobs.db");
     with_store(&path)
-        .house(async |house| {
-            is_broken(house, "cannot be opened").await;
+        .run(async |app| {
+            is_broken(app, "cannot be opened").await;
             fs::create_dir(folder.join("missing")).unwrap();
-            is_whole(house, 1).await;
-            keeps_answers(house, &path).await;
+            is_whole(app, 1).await;
+            keeps_answers(app, &path).await;
         })
         .await;
 }
@@ -109,11 +109,11 @@ async fn a_file_that_is_no_database_makes_room_for_one() {
     let path = folder.join("jobs.db");
     fs::write(&path, "these are my notes, and no database".repeat(200)).unwrap();
     with_store(&path)
-        .house(async |house| {
-            is_broken(house, "is damaged").await;
+        .run(async |app| {
+            is_broken(app, "is damaged").await;
             fs::rename(&path, folder.join("notes")).unwrap();
-            is_whole(house, 1).await;
-            keeps_answers(house, &path).await;
+            is_whole(app, 1).await;
+            keeps_answers(app, &path).await;
         })
         .await;
 }
@@ -129,8 +129,8 @@ async fn a_file_that_is_damaged_while_it_is_used_makes_room_for_another() {
     }
     store.close().await;
     with_store(&path)
-        .house(async |house| {
-            is_whole(house, 1).await;
+        .run(async |app| {
+            is_whole(app, 1).await;
             // By another process, as above.
             let damage = Command::new("dd")
                 .args([
@@ -144,14 +144,14 @@ async fn a_file_that_is_damaged_while_it_is_used_makes_room_for_another() {
                 .arg(format!("of={}", path.display()))
                 .status();
             assert!(damage.unwrap().success());
-            let exchange = is_owed(house).await;
-            house.kapso.release();
-            house.later(exchange).await;
-            assert_eq!(delivered(house, 1).await, "late");
-            is_broken(house, "is damaged").await;
+            let exchange = is_owed(app).await;
+            app.kapso.release();
+            app.later(exchange).await;
+            assert_eq!(delivered(app, 1).await, "late");
+            is_broken(app, "is damaged").await;
             fs::rename(&path, folder.join("damaged")).unwrap();
-            is_whole(house, 2).await;
-            keeps_answers(house, &path).await;
+            is_whole(app, 2).await;
+            keeps_answers(app, &path).await;
         })
         .await;
 }
@@ -163,11 +163,11 @@ async fn a_file_that_another_process_has_is_waited_for() {
     let another = Another::opens(&path, &[]);
     assert_eq!(another.said, "Ok(())");
     with_store(&path)
-        .house(async |house| {
-            is_broken(house, "another process uses the database file").await;
+        .run(async |app| {
+            is_broken(app, "another process uses the database file").await;
             another.dies();
-            is_whole(house, 1).await;
-            keeps_answers(house, &path).await;
+            is_whole(app, 1).await;
+            keeps_answers(app, &path).await;
         })
         .await;
 }
@@ -178,21 +178,21 @@ async fn a_file_that_is_deleted_is_made_anew_and_no_answer_goes_with_it() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     with_store(&path)
-        .house(async |house| {
-            is_whole(house, 1).await;
-            let owed = [is_owed(house).await, is_owed(house).await];
+        .run(async |app| {
+            is_whole(app, 1).await;
+            let owed = [is_owed(app).await, is_owed(app).await];
             fs::remove_file(&path).unwrap();
-            is_whole(house, 2).await;
-            house.has_logged("was deleted or replaced", 1).await;
-            assert_eq!(house.has_logged(BROKEN, 1).await.len(), 1, "the log says it once");
-            house.kapso.release();
+            is_whole(app, 2).await;
+            app.has_logged("was deleted or replaced", 1).await;
+            assert_eq!(app.has_logged(BROKEN, 1).await.len(), 1, "the log says it once");
+            app.kapso.release();
             for exchange in owed {
-                house.later(exchange).await;
+                app.later(exchange).await;
             }
-            assert_eq!(delivered(house, 2).await, "late");
-            keeps_answers(house, &path).await;
-            house.has_stopped().await;
-            let mut answered: Vec<_> = house
+            assert_eq!(delivered(app, 2).await, "late");
+            keeps_answers(app, &path).await;
+            app.has_stopped().await;
+            let mut answered: Vec<_> = app
                 .slack
                 .conversation()
                 .iter()
@@ -211,18 +211,18 @@ async fn an_answer_outlives_its_file_for_longer_than_a_renewal() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     with_store(&path)
-        .house(async |house| {
-            is_whole(house, 1).await;
-            house.kapso.fail_next(Fault::Slow(Duration::from_millis(6_500)));
-            let exchange = house.types_in_vain(SHOW).await;
+        .run(async |app| {
+            is_whole(app, 1).await;
+            app.kapso.fail_next(Fault::Slow(Duration::from_millis(6_500)));
+            let exchange = app.types_in_vain(SHOW).await;
             // Another file in its place, such as a backup that was put back.
             let other = folder.join("other.db");
             let store = Store::open(&DatabaseUrl::file(&other)).await.unwrap();
             store.close().await;
             fs::rename(&other, &path).unwrap();
-            is_whole(house, 2).await;
-            house.later(exchange).await;
-            assert_eq!(delivered(house, 1).await, "late");
+            is_whole(app, 2).await;
+            app.later(exchange).await;
+            assert_eq!(delivered(app, 1).await, "late");
         })
         .await;
 }
@@ -234,17 +234,17 @@ async fn an_answer_whose_file_is_deleted_is_not_handed_over() {
     let path = folder.join("jobs.db");
     with_store(&path)
         .set(|settings| settings.timing.drain.kapso = Duration::ZERO)
-        .house(async |house| {
-            is_whole(house, 1).await;
-            let exchange = is_owed(house).await;
+        .run(async |app| {
+            is_whole(app, 1).await;
+            let exchange = is_owed(app).await;
             fs::remove_file(&path).unwrap();
-            house.is_asked_to_stop();
-            let card = house.later(exchange).await;
+            app.is_asked_to_stop();
+            let card = app.later(exchange).await;
             assert!(
                 plain::text(&card.message).starts_with("Kapso did not answer"),
                 "{card:?}"
             );
-            let line = &house.has_noted(1).await[0];
+            let line = &app.has_noted(1).await[0];
             assert_eq!(
                 (&line["outcome"], &line["answer"]),
                 (&json!("no_answer"), &json!("late"))
@@ -257,7 +257,7 @@ async fn an_answer_whose_file_is_deleted_is_not_handed_over() {
 async fn a_full_file_has_room_again_once_what_is_in_it_is_done() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
-    let house = with_store(&path);
+    let app = with_store(&path);
     let soon: Timestamp = "2026-11-23T10:05:00Z".parse().unwrap();
     let store = Store::open(&DatabaseUrl::file(&path)).await.unwrap();
     let mut small = sized(late(0), 3_000);
@@ -270,12 +270,12 @@ async fn a_full_file_has_room_again_once_what_is_in_it_is_done() {
         while add_another(&store, &job).await {}
     }
     store.close().await;
-    house
-        .house(async |house| {
-            is_broken(house, "is full").await;
-            house.passes(SignedDuration::from_mins(6));
-            is_whole(house, 1).await;
-            keeps_answers(house, &path).await;
+    app
+        .run(async |app| {
+            is_broken(app, "is full").await;
+            app.passes(SignedDuration::from_mins(6));
+            is_whole(app, 1).await;
+            keeps_answers(app, &path).await;
         })
         .await;
 }

@@ -6,15 +6,15 @@ use kapso_slack::slack::request::Form;
 use serde_json::{Value, json};
 
 use crate::refresh_button::{is_told_beside, shared};
-use crate::support::{TestApp, ID, house};
+use crate::support::{TestApp, ID, with_app};
 use crate::support::raw_request::INTERACTIONS;
 
 #[tokio::test]
 async fn a_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
-    house(async |house| {
-        let own = house.types(&format!("/sandbox {ID}")).await;
-        let shared = shared(house, &format!("v1:{ID}"));
-        let asked = house.kapso.requests();
+    with_app(async |app| {
+        let own = app.types(&format!("/sandbox {ID}")).await;
+        let shared = shared(app, &format!("v1:{ID}"));
+        let asked = app.kapso.requests();
         let hostile = [
             "",
             " ",
@@ -71,19 +71,19 @@ async fn a_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
                 .into_iter()
                 .flat_map(|button| [(&own, button), (&shared, button)]);
             for (card, button) in presses {
-                let press = house
+                let press = app
                     .slack
-                    .presses_with(&house.app_url, &house.person, card, button, value.clone());
+                    .presses_with(&app.app_url, &app.person, card, button, value.clone());
                 let sent = press.await;
                 assert_eq!(sent.status, Some(StatusCode::OK), "{value}");
-                let answer = house.later(sent.exchange).await;
+                let answer = app.later(sent.exchange).await;
                 is_told_beside(
-                    house,
+                    app,
                     card,
                     &answer,
                     "This button is too old, or from another version of the app.",
                 );
-                assert_eq!(house.kapso.requests(), asked, "{value} made us ask");
+                assert_eq!(app.kapso.requests(), asked, "{value} made us ask");
             }
         }
     })
@@ -92,31 +92,31 @@ async fn a_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
 
 #[tokio::test]
 async fn presses_that_are_nothing_to_us_are_acknowledged_and_lead_to_nothing() {
-    house(async |house| {
-        let own = house.types(&format!("/sandbox {ID}")).await;
-        let shared = shared(house, &format!("v1:{ID}"));
-        let before = done(house);
-        house.presses_in_vain(&own, "open").await;
-        house.presses_in_vain(&shared, "open").await;
+    with_app(async |app| {
+        let own = app.types(&format!("/sandbox {ID}")).await;
+        let shared = shared(app, &format!("v1:{ID}"));
+        let before = done(app);
+        app.presses_in_vain(&own, "open").await;
+        app.presses_in_vain(&shared, "open").await;
         for action_id in ["Refresh", "refresh ", "refresh/../open", "", "🙂"] {
-            let press = house.slack.presses_with(
-                &house.app_url,
-                &house.person,
+            let press = app.slack.presses_with(
+                &app.app_url,
+                &app.person,
                 &own,
                 action_id,
                 json!(format!("v1:{ID}")),
             );
             assert_eq!(press.await.status, Some(StatusCode::OK), "{action_id:?}");
         }
-        nothing_more_was_done(house, before).await;
+        nothing_more_was_done(app, before).await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn payloads_of_another_shape_are_acknowledged_and_lead_to_nothing() {
-    house(async |house| {
-        let before = done(house);
+    with_app(async |app| {
+        let before = done(app);
         let press = json!({"action_id": "refresh", "value": format!("v1:{ID}")});
         let payloads = [
             json!(null),
@@ -160,25 +160,25 @@ async fn payloads_of_another_shape_are_acknowledged_and_lead_to_nothing() {
             let form = form_urlencoded::Serializer::new(String::new())
                 .append_pair("payload", &payload)
                 .finish();
-            let reply = house.answers(&house.slack_sends(INTERACTIONS, form)).await;
+            let reply = app.answers(&app.slack_sends(INTERACTIONS, form)).await;
             assert_eq!((reply.status, reply.body.as_str()), (200, ""), "{payload:.200}");
         }
-        nothing_more_was_done(house, before).await;
+        nothing_more_was_done(app, before).await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_press_of_which_slack_says_little_is_answered_all_the_same() {
-    house(async |house| {
-        let card = house.types(&format!("/sandbox {ID}")).await;
+    with_app(async |app| {
+        let card = app.types(&format!("/sandbox {ID}")).await;
         // An app installed for a whole organisation gets no team.
-        house.person.team = String::new();
-        assert_eq!(house.presses(&card, "refresh").await.id, card.id, "no team");
-        house.person.channel = String::new();
-        assert_eq!(house.presses(&card, "refresh").await.id, card.id, "no channel");
-        house.person.user = String::new();
-        assert_eq!(house.presses(&card, "refresh").await.id, card.id, "no user");
+        app.person.team = String::new();
+        assert_eq!(app.presses(&card, "refresh").await.id, card.id, "no team");
+        app.person.channel = String::new();
+        assert_eq!(app.presses(&card, "refresh").await.id, card.id, "no channel");
+        app.person.user = String::new();
+        assert_eq!(app.presses(&card, "refresh").await.id, card.id, "no user");
     })
     .await;
 }
@@ -203,16 +203,16 @@ fn a_card_is_taken_for_shared_unless_slack_says_that_only_the_presser_sees_it() 
 }
 
 /// What was done so far: how many commands were carried out, requests made and messages posted.
-fn done(house: &TestApp) -> [usize; 3] {
+fn done(app: &TestApp) -> [usize; 3] {
     [
-        house.command_lines().len(),
-        house.kapso.requests().len(),
-        house.slack.conversation().len(),
+        app.command_lines().len(),
+        app.kapso.requests().len(),
+        app.slack.conversation().len(),
     ]
 }
 
 /// Ends the service, and with it all that presses could still lead to.
-async fn nothing_more_was_done(house: &mut TestApp, before: [usize; 3]) {
-    house.has_stopped().await;
-    assert_eq!(done(house), before, "commands, requests, messages");
+async fn nothing_more_was_done(app: &mut TestApp, before: [usize; 3]) {
+    app.has_stopped().await;
+    assert_eq!(done(app), before, "commands, requests, messages");
 }

@@ -14,11 +14,11 @@ fn id(number: usize) -> String {
 }
 
 /// The clock moves on, and the service has its turn.
-async fn seconds(house: &TestApp, many: usize) {
+async fn seconds(app: &TestApp, many: usize) {
     for _ in 0..many * 2 {
-        house.passes(SECOND / 2);
+        app.passes(SECOND / 2);
         for _ in 0..4 {
-            house.gets("/healthz").await;
+            app.gets("/healthz").await;
         }
     }
 }
@@ -26,23 +26,23 @@ async fn seconds(house: &TestApp, many: usize) {
 #[tokio::test]
 async fn a_list_that_cannot_be_read_leaves_no_watch_unseen_for_a_minute() {
     plan()
-        .house(async |house| {
-            house.has_a_store().await;
+        .run(async |app| {
+            app.has_a_store().await;
             // A page of a hundred is over 256 KiB.
             let words = "an agent with much to say ".repeat(120);
             let agent = json!({"id": "agent-123abc", "name": "Agent", "description": words});
             for number in 0..100 {
-                house.kapso.add(&id(number));
-                house.kapso.set(&id(number), "agent", agent.clone());
+                app.kapso.add(&id(number));
+                app.kapso.set(&id(number), "agent", agent.clone());
             }
             for number in 0..WATCHES {
-                house.reads(&format!("/sandbox watch {}", id(number))).await;
+                app.reads(&format!("/sandbox watch {}", id(number))).await;
             }
             // The first look is due 15 s after that.
-            seconds(house, 16).await;
-            let before = house.kapso.requests().len();
-            seconds(house, 60).await;
-            let requests = house.kapso.requests().split_off(before);
+            seconds(app, 16).await;
+            let before = app.kapso.requests().len();
+            seconds(app, 60).await;
+            let requests = app.kapso.requests().split_off(before);
             let unseen: Vec<_> = (0..WATCHES)
                 .map(id)
                 .filter(|id| !requests.iter().any(|request| request.ends_with(id)))
@@ -59,31 +59,31 @@ async fn a_list_that_cannot_be_read_leaves_no_watch_unseen_for_a_minute() {
 async fn many_who_watch_one_session_cost_one_request() {
     plan()
         .forgetful()
-        .house(async |house| {
-            house.has_a_store().await;
+        .run(async |app| {
+            app.has_a_store().await;
             for number in 0..250 {
-                house.kapso.add(&id(number));
+                app.kapso.add(&id(number));
             }
             let watched = id(249);
             let mut confirmed = Vec::new();
             for number in 0..5 {
-                house.person = Person {
+                app.person = Person {
                     user: format!("U{number}"),
                     ..Person::default()
                 };
-                confirmed.push(house.types(&format!("/sandbox watch {watched}")).await);
+                confirmed.push(app.types(&format!("/sandbox watch {watched}")).await);
             }
             for looks in 1..4 {
-                house.passes(SignedDuration::from_secs(25));
-                house.kapso.has_been_asked(5 + looks).await;
+                app.passes(SignedDuration::from_secs(25));
+                app.kapso.has_been_asked(5 + looks).await;
             }
-            house.kapso.activate(&watched);
-            house.passes(SignedDuration::from_secs(25));
+            app.kapso.activate(&watched);
+            app.passes(SignedDuration::from_secs(25));
             for confirmed in &confirmed {
-                let notice = house.hears_after(confirmed).await;
+                let notice = app.hears_after(confirmed).await;
                 assert!(plain::text(&notice.message).contains("is active now"));
             }
-            let requests = house.kapso.requests();
+            let requests = app.kapso.requests();
             let pages = requests.iter().filter(|request| request.contains("?page=")).count();
             assert_eq!(pages, 0, "one request looks at it for all five: {requests:?}");
         })

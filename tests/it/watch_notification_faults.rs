@@ -16,31 +16,31 @@ const NOTICES: usize = 32;
 #[tokio::test]
 async fn who_slack_asks_to_come_back_later_holds_up_nobody_else() {
     plan()
-        .house(async |house| {
-            house.has_a_store().await;
+        .run(async |app| {
+            app.has_a_store().await;
             for number in 0..=NOTICES {
-                house.person = Person {
+                app.person = Person {
                     user: format!("U{}", number / 20),
                     channel: format!("C{number}"),
                     ..Person::default()
                 };
-                house.kapso.add(&format!("session-{number}"));
-                house.reads(&format!("/sandbox watch session-{number}")).await;
+                app.kapso.add(&format!("session-{number}"));
+                app.reads(&format!("/sandbox watch session-{number}")).await;
             }
             for _ in 0..NOTICES {
-                house.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(600));
+                app.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(600));
             }
             for number in 0..=NOTICES {
-                house.kapso.activate(&format!("session-{number}"));
+                app.kapso.activate(&format!("session-{number}"));
             }
-            house.passes(LOOK);
+            app.passes(LOOK);
             // The next look is a page of the list.
-            house.slack.has_been_posted_to(1).await;
-            house.passes(SignedDuration::from_secs(1));
-            house.slack.has_been_posted_to(NOTICES).await;
-            let all = house.slack.has_been_posted_to(NOTICES + 1);
+            app.slack.has_been_posted_to(1).await;
+            app.passes(SignedDuration::from_secs(1));
+            app.slack.has_been_posted_to(NOTICES).await;
+            let all = app.slack.has_been_posted_to(NOTICES + 1);
             let heard = tokio::time::timeout(Duration::from_secs(3), all).await;
-            assert!(heard.is_ok(), "the last waits behind {} others", house.slack.posts());
+            assert!(heard.is_ok(), "the last waits behind {} others", app.slack.posts());
         })
         .await;
 }
@@ -55,15 +55,15 @@ async fn news_that_wait_for_slack_at_a_stop_are_handed_over_and_not_called_lost(
             settings.timing.drain.kapso = Duration::from_millis(50);
             settings.timing.drain.delivery = Duration::from_millis(300);
         })
-        .house(async |house| {
-            house.has_a_store().await;
-            house.reads(&format!("/sandbox watch {ID}")).await;
-            house.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(300));
-            house.kapso.activate(ID);
-            house.passes(LOOK);
-            house.slack.has_been_posted_to(1).await;
-            house.has_stopped().await;
-            let lines = house.log_lines();
+        .run(async |app| {
+            app.has_a_store().await;
+            app.reads(&format!("/sandbox watch {ID}")).await;
+            app.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(300));
+            app.kapso.activate(ID);
+            app.passes(LOOK);
+            app.slack.has_been_posted_to(1).await;
+            app.has_stopped().await;
+            let lines = app.log_lines();
             let last = lines.last().unwrap();
             assert_eq!(last["message"], "stopped; nothing is owed", "{last}");
         })
@@ -78,9 +78,9 @@ async fn news_that_wait_for_slack_at_a_stop_are_handed_over_and_not_called_lost(
 async fn where_no_news_can_be_sent_none_are_promised() {
     plan()
         .with("SLACK_RESPONSE_HOSTS", "hooks.slack.com")
-        .house(async |house| {
-            house.has_a_store().await;
-            let text = house.reads(&format!("/sandbox watch {ID}")).await;
+        .run(async |app| {
+            app.has_a_store().await;
+            let text = app.reads(&format!("/sandbox watch {ID}")).await;
             assert!(!text.contains("you will hear here"), "{text}");
         })
         .await;

@@ -13,30 +13,30 @@ const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 /// The longest pause between two looks at a session.
 const LOOK: SignedDuration = SignedDuration::from_secs(25);
 
-/// A house whose store is open.
-async fn house(test: impl AsyncFnOnce(&mut TestApp)) {
+/// A app whose store is open.
+async fn with_app(test: impl AsyncFnOnce(&mut TestApp)) {
     with_a_store(plan(), test).await;
 }
 
 async fn with_a_store(plan: Plan, test: impl AsyncFnOnce(&mut TestApp)) {
-    plan.house(async |house| {
-        house.has_a_store().await;
-        test(house).await;
+    plan.run(async |app| {
+        app.has_a_store().await;
+        test(app).await;
     })
     .await;
 }
 
 /// What a watcher reads next.
-pub async fn hears(house: &TestApp, asked: &Posted) -> String {
-    let notice = house.hears_after(asked).await;
+pub async fn hears(app: &TestApp, asked: &Posted) -> String {
+    let notice = app.hears_after(asked).await;
     assert_eq!(notice.message["response_type"], "ephemeral", "to the watcher alone");
     plain::text(&notice.message)
 }
 
 #[tokio::test]
 async fn who_types_watch_hears_when_the_tester_has_activated_the_session() {
-    house(async |house| {
-        let confirmed = house.types(WATCH).await;
+    with_app(async |app| {
+        let confirmed = app.types(WATCH).await;
         assert_snapshot!(plain::text(&confirmed.message), @"
         WHATSAPP SANDBOX SESSION
         🟡 Waiting for activation
@@ -49,9 +49,9 @@ async fn who_types_watch_hears_when_the_tester_has_activated_the_session() {
         [ Activate in WhatsApp → https://wa.me/12345678901?text=ABC123 ]  [ Refresh ]  [ Stop watching ]  [ Share in channel ]
         Session 123e4567-e89b-12d3-a456-426614174000
         ");
-        house.passes(SignedDuration::from_mins(3));
-        house.kapso.activate(ID);
-        assert_snapshot!(hears(house, &confirmed).await, @"
+        app.passes(SignedDuration::from_mins(3));
+        app.kapso.activate(ID);
+        assert_snapshot!(hears(app, &confirmed).await, @"
         🟢 The sandbox session of •••• 8901 with the agent Customer Support Agent is active now, 3 minutes after it was created. Messages from this phone to the sandbox number reach the agent.
         [ Show the session ]
         Session 123e4567-e89b-12d3-a456-426614174000
@@ -62,18 +62,18 @@ async fn who_types_watch_hears_when_the_tester_has_activated_the_session() {
 
 #[tokio::test]
 async fn who_presses_tell_me_hears_it_too_and_sees_it_on_the_card() {
-    house(async |house| {
-        let card = house.types(SHOW).await;
-        let watched = house.presses(&card, "watch").await;
+    with_app(async |app| {
+        let card = app.types(SHOW).await;
+        let watched = app.presses(&card, "watch").await;
         assert_eq!(watched.id, card.id, "the card is redrawn");
         let text = plain::text(&watched.message);
         assert!(text.contains("[ Stop watching ]"), "{text}");
         assert!(!text.contains("Tell me"), "{text}");
-        house.kapso.activate(ID);
-        house.passes(LOOK);
-        let notice = house.hears_after(&watched).await;
+        app.kapso.activate(ID);
+        app.passes(LOOK);
+        let notice = app.hears_after(&watched).await;
         assert_ne!(notice.id, card.id, "the news stand beside the card");
-        let shown = house.presses(&notice, "refresh").await;
+        let shown = app.presses(&notice, "refresh").await;
         assert_eq!(shown.id, notice.id, "the card takes the place of the news");
         assert!(plain::text(&shown.message).contains("🟢 Active"));
     })
@@ -92,11 +92,11 @@ async fn each_end_is_told_in_its_own_words() {
             "🔵 The sandbox session of •••• 8901 with the agent Customer Support Agent was superseded",
         ),
     ] {
-        house(async |house| {
-            let confirmed = house.types(WATCH).await;
-            house.kapso.set(ID, "status", end.into());
-            house.passes(LOOK);
-            let news = hears(house, &confirmed).await;
+        with_app(async |app| {
+            let confirmed = app.types(WATCH).await;
+            app.kapso.set(ID, "status", end.into());
+            app.passes(LOOK);
+            let news = hears(app, &confirmed).await;
             assert!(news.starts_with(says), "{end}: {news}");
         })
         .await;
@@ -105,44 +105,44 @@ async fn each_end_is_told_in_its_own_words() {
 
 #[tokio::test]
 async fn a_session_is_gone_only_when_kapso_has_said_so_twice() {
-    house(async |house| {
-        let confirmed = house.types(WATCH).await;
-        house.kapso.delete(ID);
-        house.passes(LOOK);
-        house.kapso.has_been_asked(2).await;
-        house.passes(LOOK);
-        let news = hears(house, &confirmed).await;
+    with_app(async |app| {
+        let confirmed = app.types(WATCH).await;
+        app.kapso.delete(ID);
+        app.passes(LOOK);
+        app.kapso.has_been_asked(2).await;
+        app.passes(LOOK);
+        let news = hears(app, &confirmed).await;
         assert!(news.starts_with("Kapso has no such sandbox session any more"), "{news}");
-        assert_eq!(house.kapso.requests().len(), 3);
+        assert_eq!(app.kapso.requests().len(), 3);
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_session_that_lists_leave_out_is_asked_for_by_itself() {
-    house(async |house| {
+    with_app(async |app| {
         for id in ["one", "two", "left-out"] {
-            house.kapso.add(id);
+            app.kapso.add(id);
         }
-        house.kapso.unlist("left-out");
-        house.types("/sandbox watch one").await;
-        house.types("/sandbox watch two").await;
-        house.passes(SignedDuration::from_secs(1));
-        let confirmed = house.types("/sandbox watch left-out").await;
-        house.kapso.activate("left-out");
-        let heard = hears(house, &confirmed);
+        app.kapso.unlist("left-out");
+        app.types("/sandbox watch one").await;
+        app.types("/sandbox watch two").await;
+        app.passes(SignedDuration::from_secs(1));
+        let confirmed = app.types("/sandbox watch left-out").await;
+        app.kapso.activate("left-out");
+        let heard = hears(app, &confirmed);
         tokio::pin!(heard);
-        let mut asked = house.kapso.requests().len();
+        let mut asked = app.kapso.requests().len();
         let news = loop {
-            house.passes(LOOK);
+            app.passes(LOOK);
             asked += 1;
             tokio::select! {
                 news = &mut heard => break news,
-                () = house.kapso.has_been_asked(asked) => {}
+                () = app.kapso.has_been_asked(asked) => {}
             }
         };
         assert!(news.contains("is active now"), "{news}");
-        let requests = house.kapso.requests();
+        let requests = app.kapso.requests();
         let pages = requests.iter().filter(|request| request.contains("?page=")).count();
         assert!(pages > 0, "the others are seen in lists: {requests:?}");
     })
@@ -151,20 +151,20 @@ async fn a_session_that_lists_leave_out_is_asked_for_by_itself() {
 
 #[tokio::test]
 async fn who_hears_nothing_for_28_minutes_is_told_so_and_can_go_on() {
-    house(async |house| {
-        let confirmed = house.types(WATCH).await;
-        house.passes(SignedDuration::from_mins(28));
-        let goodbye = house.hears_after(&confirmed).await;
+    with_app(async |app| {
+        let confirmed = app.types(WATCH).await;
+        app.passes(SignedDuration::from_mins(28));
+        let goodbye = app.hears_after(&confirmed).await;
         assert_snapshot!(plain::text(&goodbye.message), @"
         ⏳ The sandbox session of •••• 8901 with the agent Customer Support Agent is not active yet, and I stop watching now: Slack lets an app answer for half an hour. Press to go on.
         [ Go on watching ]  [ Show the session ]
         Session 123e4567-e89b-12d3-a456-426614174000
         ");
-        let again = house.presses(&goodbye, "watch").await;
+        let again = app.presses(&goodbye, "watch").await;
         assert!(plain::text(&again.message).contains("[ Stop watching ]"));
-        house.kapso.activate(ID);
-        house.passes(LOOK);
-        let news = hears(house, &again).await;
+        app.kapso.activate(ID);
+        app.passes(LOOK);
+        let news = hears(app, &again).await;
         assert!(
             news.contains("is active now, 28 minutes after it was created"),
             "{news}"
@@ -175,15 +175,15 @@ async fn who_hears_nothing_for_28_minutes_is_told_so_and_can_go_on() {
 
 #[tokio::test]
 async fn watching_twice_is_one_watch() {
-    house(async |house| {
-        let first = house.types(WATCH).await;
-        house.passes(SignedDuration::from_mins(10));
-        let second = house.types(WATCH).await;
-        house.kapso.activate(ID);
-        house.passes(LOOK);
-        hears(house, &second).await;
-        house.has_stopped().await;
-        let of_the_first = house
+    with_app(async |app| {
+        let first = app.types(WATCH).await;
+        app.passes(SignedDuration::from_mins(10));
+        let second = app.types(WATCH).await;
+        app.kapso.activate(ID);
+        app.passes(LOOK);
+        hears(app, &second).await;
+        app.has_stopped().await;
+        let of_the_first = app
             .slack
             .conversation()
             .into_iter()
@@ -195,21 +195,21 @@ async fn watching_twice_is_one_watch() {
 
 #[tokio::test]
 async fn who_stops_watching_hears_nothing_more() {
-    house(async |house| {
-        let card = house.types(WATCH).await;
-        let stopped = house.presses(&card, "unwatch").await;
+    with_app(async |app| {
+        let card = app.types(WATCH).await;
+        let stopped = app.presses(&card, "unwatch").await;
         let text = plain::text(&stopped.message);
         assert!(text.contains("You will not hear of this session any more."), "{text}");
         assert!(text.contains("[ Tell me when it is active ]"), "{text}");
         // Somebody else's watch shows that looks were taken.
-        house.kapso.add("other");
-        let other = house.types("/sandbox watch other").await;
-        house.kapso.activate(ID);
-        house.kapso.activate("other");
-        house.passes(LOOK);
-        hears(house, &other).await;
-        house.has_stopped().await;
-        let about_the_first = house
+        app.kapso.add("other");
+        let other = app.types("/sandbox watch other").await;
+        app.kapso.activate(ID);
+        app.kapso.activate("other");
+        app.passes(LOOK);
+        hears(app, &other).await;
+        app.has_stopped().await;
+        let about_the_first = app
             .slack
             .conversation()
             .into_iter()
@@ -219,7 +219,7 @@ async fn who_stops_watching_hears_nothing_more() {
             0,
             "nothing but its card, which was redrawn since"
         );
-        let stopped_again = house
+        let stopped_again = app
             .slack
             .conversation()
             .into_iter()
@@ -232,14 +232,14 @@ async fn who_stops_watching_hears_nothing_more() {
 /// Where the app is installed for a whole organisation, a press names no workspace, though a command does.
 #[tokio::test]
 async fn who_typed_in_one_of_an_organisations_workspaces_stops_it_by_a_press() {
-    house(async |house| {
-        house.person.enterprise = Some("E0001".to_owned());
-        let card = house.types(WATCH).await;
-        house.person.team = String::new();
-        let refreshed = house.presses(&card, "refresh").await;
+    with_app(async |app| {
+        app.person.enterprise = Some("E0001".to_owned());
+        let card = app.types(WATCH).await;
+        app.person.team = String::new();
+        let refreshed = app.presses(&card, "refresh").await;
         assert!(plain::text(&refreshed.message).contains("[ Stop watching ]"));
-        house.presses(&refreshed, "unwatch").await;
-        let refreshed = house.presses(&refreshed, "refresh").await;
+        app.presses(&refreshed, "unwatch").await;
+        let refreshed = app.presses(&refreshed, "refresh").await;
         assert!(plain::text(&refreshed.message).contains("[ Tell me when it is active ]"));
     })
     .await;
@@ -247,13 +247,13 @@ async fn who_typed_in_one_of_an_organisations_workspaces_stops_it_by_a_press() {
 
 #[tokio::test]
 async fn stopping_works_though_kapso_does_not() {
-    with_a_store(plan().forgetful(), async |house| {
-        let card = house.types(WATCH).await;
-        house.kapso.fail(Some(kapso_slack::demo::Fault::answer(
+    with_a_store(plan().forgetful(), async |app| {
+        let card = app.types(WATCH).await;
+        app.kapso.fail(Some(kapso_slack::demo::Fault::answer(
             http::StatusCode::UNAUTHORIZED,
             "",
         )));
-        let stopped = house.presses(&card, "unwatch").await;
+        let stopped = app.presses(&card, "unwatch").await;
         assert_ne!(stopped.id, card.id, "the card stays");
         let text = plain::text(&stopped.message);
         assert_eq!(
@@ -266,12 +266,12 @@ async fn stopping_works_though_kapso_does_not() {
 
 #[tokio::test]
 async fn refresh_keeps_the_way_to_stop() {
-    house(async |house| {
-        let card = house.types(WATCH).await;
-        let refreshed = house.presses(&card, "refresh").await;
+    with_app(async |app| {
+        let card = app.types(WATCH).await;
+        let refreshed = app.presses(&card, "refresh").await;
         assert!(plain::text(&refreshed.message).contains("[ Stop watching ]"));
-        let stopped = house.presses(&refreshed, "unwatch").await;
-        let refreshed = house.presses(&stopped, "refresh").await;
+        let stopped = app.presses(&refreshed, "unwatch").await;
+        let refreshed = app.presses(&stopped, "refresh").await;
         assert!(plain::text(&refreshed.message).contains("[ Tell me when it is active ]"));
     })
     .await;
@@ -280,9 +280,9 @@ async fn refresh_keeps_the_way_to_stop() {
 #[tokio::test]
 async fn what_cannot_change_any_more_is_shown_instead() {
     for end in ["active", "expired", "superseded"] {
-        house(async |house| {
-            house.kapso.set(ID, "status", end.into());
-            let card = house.reads(WATCH).await;
+        with_app(async |app| {
+            app.kapso.set(ID, "status", end.into());
+            let card = app.reads(WATCH).await;
             assert!(!card.contains("you will hear here"), "{end}: {card}");
             assert!(card.contains("WHATSAPP SANDBOX SESSION"), "{end}: {card}");
         })
@@ -292,12 +292,12 @@ async fn what_cannot_change_any_more_is_shown_instead() {
 
 #[tokio::test]
 async fn a_press_on_a_shared_card_is_answered_to_the_presser_alone() {
-    house(async |house| {
-        let card = house.types(SHOW).await;
+    with_app(async |app| {
+        let card = app.types(SHOW).await;
         let mut shared = card.message.clone();
         shared["response_type"] = json!("in_channel");
-        let shared = house.slack.shared_earlier(shared);
-        let watched = house.presses(&shared, "watch").await;
+        let shared = app.slack.shared_earlier(shared);
+        let watched = app.presses(&shared, "watch").await;
         assert_eq!(watched.message["replace_original"], false);
         assert_eq!(watched.message["response_type"], "ephemeral");
         let text = plain::text(&watched.message);
@@ -306,25 +306,25 @@ async fn a_press_on_a_shared_card_is_answered_to_the_presser_alone() {
             text.contains("•••• 8901") && !text.contains("+12345678901"),
             "as on the card that was pressed: {text}"
         );
-        let refreshed = house.presses(&shared, "refresh").await;
+        let refreshed = app.presses(&shared, "refresh").await;
         assert!(
             !plain::text(&refreshed.message).contains("you will hear here"),
             "others see this one"
         );
-        house.kapso.activate(ID);
-        house.passes(LOOK);
-        hears(house, &watched).await;
+        app.kapso.activate(ID);
+        app.passes(LOOK);
+        hears(app, &watched).await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn one_person_watches_twenty_sessions_at_most() {
-    house(async |house| {
+    with_app(async |app| {
         for n in 0..21 {
             let id = format!("session-{n}");
-            house.kapso.add(&id);
-            let text = house.reads(&format!("/sandbox watch {id}")).await;
+            app.kapso.add(&id);
+            let text = app.reads(&format!("/sandbox watch {id}")).await;
             if n < 20 {
                 assert!(text.contains("you will hear here"), "{n}: {text}");
             } else {
@@ -339,16 +339,16 @@ async fn one_person_watches_twenty_sessions_at_most() {
 async fn without_a_store_nothing_is_promised() {
     plan()
         .with("DATABASE_URL", "sqlite:/proc/no-folder-for-this/jobs.db")
-        .house(async |house| {
-            let text = house.reads(WATCH).await;
+        .run(async |app| {
+            let text = app.reads(WATCH).await;
             assert!(text.starts_with("This app cannot remember anything just now"), "{text}");
-            let card = house.types(SHOW).await;
+            let card = app.types(SHOW).await;
             let value = "v1:123e4567-e89b-12d3-a456-426614174000";
-            let sent = house
+            let sent = app
                 .slack
-                .presses_with(&house.app_url, &house.person, &card, "unwatch", value.into())
+                .presses_with(&app.app_url, &app.person, &card, "unwatch", value.into())
                 .await;
-            let pressed = house.later(sent.exchange).await;
+            let pressed = app.later(sent.exchange).await;
             assert_ne!(pressed.id, card.id, "the card stays");
             assert!(plain::text(&pressed.message).starts_with("This app cannot remember anything just now"));
         })
@@ -357,17 +357,17 @@ async fn without_a_store_nothing_is_promised() {
 
 #[tokio::test]
 async fn the_log_and_the_metrics_tell_of_the_news() {
-    house(async |house| {
-        let confirmed = house.types(WATCH).await;
-        let command = house.has_noted(1).await.remove(0);
+    with_app(async |app| {
+        let confirmed = app.types(WATCH).await;
+        let command = app.has_noted(1).await.remove(0);
         assert_eq!(
             (&command["verb"], &command["outcome"]),
             (&json!("watch"), &json!("watching"))
         );
-        house.kapso.activate(ID);
-        house.passes(LOOK);
-        hears(house, &confirmed).await;
-        let notice = house.logs("notice").await;
+        app.kapso.activate(ID);
+        app.passes(LOOK);
+        hears(app, &confirmed).await;
+        let notice = app.logs("notice").await;
         assert_eq!(
             notice["request_id"], command["request_id"],
             "found by what the watcher can read out"
@@ -376,7 +376,7 @@ async fn the_log_and_the_metrics_tell_of_the_news() {
             (&notice["news"], &notice["answer"]),
             (&json!("activated"), &json!("late"))
         );
-        let metrics = house.metrics().await;
+        let metrics = app.metrics().await;
         assert!(
             metrics.contains(r#"kapso_slack_notices_total{news="activated",answer="late"} 1"#),
             "{metrics}"
@@ -388,18 +388,18 @@ async fn the_log_and_the_metrics_tell_of_the_news() {
 #[tokio::test]
 async fn news_that_slack_does_not_take_at_first_come_all_the_same_and_are_counted_if_they_never_do() {
     for (faults, answer) in [(1, "late"), (2, "lost")] {
-        house(async |house| {
-            let confirmed = house.types(WATCH).await;
+        with_app(async |app| {
+            let confirmed = app.types(WATCH).await;
             for _ in 0..faults {
-                house.slack.refuse_next(http::StatusCode::BAD_GATEWAY, None);
+                app.slack.refuse_next(http::StatusCode::BAD_GATEWAY, None);
             }
-            house.kapso.activate(ID);
-            house.passes(LOOK);
-            let notice = house.logs("notice").await;
+            app.kapso.activate(ID);
+            app.passes(LOOK);
+            let notice = app.logs("notice").await;
             assert_eq!(notice["answer"], answer, "after {faults} faults: {notice}");
-            assert_eq!(house.slack.posts(), 2, "two posts are kept for the news");
+            assert_eq!(app.slack.posts(), 2, "two posts are kept for the news");
             if answer == "late" {
-                hears(house, &confirmed).await;
+                hears(app, &confirmed).await;
             }
         })
         .await;
@@ -408,34 +408,34 @@ async fn news_that_slack_does_not_take_at_first_come_all_the_same_and_are_counte
 
 #[tokio::test]
 async fn an_answer_that_is_late_leaves_two_posts_for_the_news() {
-    with_a_store(plan().late(), async |house| {
-        house.kapso.fail_next(kapso_slack::demo::Fault::Hold);
-        let exchange = house.types_in_vain(WATCH).await;
-        house.kapso.has_been_asked(1).await;
-        house.slack.refuse_next(http::StatusCode::BAD_GATEWAY, None);
-        house.kapso.release();
-        let confirmed = house.later(exchange).await;
-        house.slack.refuse_next(http::StatusCode::BAD_GATEWAY, None);
-        house.kapso.activate(ID);
-        house.passes(LOOK);
-        hears(house, &confirmed).await;
-        assert_eq!(house.slack.posts(), 4);
+    with_a_store(plan().late(), async |app| {
+        app.kapso.fail_next(kapso_slack::demo::Fault::Hold);
+        let exchange = app.types_in_vain(WATCH).await;
+        app.kapso.has_been_asked(1).await;
+        app.slack.refuse_next(http::StatusCode::BAD_GATEWAY, None);
+        app.kapso.release();
+        let confirmed = app.later(exchange).await;
+        app.slack.refuse_next(http::StatusCode::BAD_GATEWAY, None);
+        app.kapso.activate(ID);
+        app.passes(LOOK);
+        hears(app, &confirmed).await;
+        assert_eq!(app.slack.posts(), 4);
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_replayed_command_lives_no_longer_than_the_first() {
-    house(async |house| {
-        let response_url = format!("{}/response/first", house.slack.origin());
-        let slip = house.slip("watch 123e4567-e89b-12d3-a456-426614174000", Some(&response_url));
+    with_app(async |app| {
+        let response_url = format!("{}/response/first", app.slack.origin());
+        let slip = app.slip("watch 123e4567-e89b-12d3-a456-426614174000", Some(&response_url));
         let until = |body: &str| {
             let (_, until) = body.split_once("Watching until <!date^").unwrap();
             until.split_once('^').unwrap().0.to_owned()
         };
-        let first = until(&house.answers(&slip).await.body);
-        house.passes(SignedDuration::from_mins(4));
-        let replayed = until(&house.answers(&slip).await.body);
+        let first = until(&app.answers(&slip).await.body);
+        app.passes(SignedDuration::from_mins(4));
+        let replayed = until(&app.answers(&slip).await.body);
         assert_eq!(replayed, first);
     })
     .await;

@@ -17,21 +17,21 @@ async fn a_kapso_that_takes_its_time_does_not_slow_the_looks_down() {
         .in_real_time()
         // As in production.
         .set(|settings| settings.timing.nap = Duration::from_secs(1))
-        .house(async |house| {
-            house.has_a_store().await;
-            house.kapso.set_limit(LIMIT);
+        .run(async |app| {
+            app.has_a_store().await;
+            app.kapso.set_limit(LIMIT);
             // Six pages of a list: six watches are asked for one by one.
             for number in 0..WATCHES * 100 {
-                house.kapso.add(&format!("session-{number:04}"));
+                app.kapso.add(&format!("session-{number:04}"));
             }
             for number in 0..WATCHES {
-                house.reads(&format!("/sandbox watch session-{number:04}")).await;
+                app.reads(&format!("/sandbox watch session-{number:04}")).await;
             }
-            house.kapso.fail(Some(Fault::Slow(Duration::from_millis(190))));
-            let before = house.kapso.requests().len();
-            house.passes(SignedDuration::from_secs(25));
-            house.kapso.has_been_asked(before + WATCHES).await;
-            let asked = house.kapso.last_requests(WATCHES);
+            app.kapso.fail(Some(Fault::Slow(Duration::from_millis(190))));
+            let before = app.kapso.requests().len();
+            app.passes(SignedDuration::from_secs(25));
+            app.kapso.has_been_asked(before + WATCHES).await;
+            let asked = app.kapso.last_requests(WATCHES);
             let between: Vec<i64> = asked
                 .windows(2)
                 .map(|two| (two[1].at_ms - two[0].at_ms).abs())

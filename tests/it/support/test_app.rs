@@ -60,7 +60,7 @@ pub struct TestApp {
     expected: Mutex<Vec<&'static str>>,
 }
 
-/// How a house differs from the usual one.
+/// How a app differs from the usual one.
 pub struct Plan {
     variables: Vec<(String, String)>,
     settings: Vec<Change>,
@@ -71,7 +71,7 @@ pub struct Plan {
 
 type Change = Box<dyn FnOnce(&mut Settings) + Send>;
 
-/// The usual house: documented defaults, a stopped clock, quick retries.
+/// The usual app: documented defaults, a stopped clock, quick retries.
 pub fn plan() -> Plan {
     Plan {
         variables: Vec::new(),
@@ -82,9 +82,9 @@ pub fn plan() -> Plan {
     }
 }
 
-/// Lends the usual house to `test`.
-pub async fn house(test: impl AsyncFnOnce(&mut TestApp)) {
-    plan().house(test).await;
+/// Lends the usual app to `test`.
+pub async fn with_app(test: impl AsyncFnOnce(&mut TestApp)) {
+    plan().run(test).await;
 }
 
 impl Plan {
@@ -134,22 +134,22 @@ impl Plan {
         }
     }
 
-    /// Lends such a house to `test`.
-    pub async fn house(self, test: impl AsyncFnOnce(&mut TestApp)) {
+    /// Lends such a app to `test`.
+    pub async fn run(self, test: impl AsyncFnOnce(&mut TestApp)) {
         let log = Log::default();
         let everything = Targets::new().with_default(tracing::Level::TRACE);
         let _log = tracing::subscriber::set_default(telemetry::subscriber(LogFormat::Json, &everything, log.clone()));
         let with_its_store_open = self.with_its_store_open;
-        let mut house = self.open(log.clone()).await;
+        let mut app = self.open(log.clone()).await;
         if with_its_store_open {
-            house.has_a_store().await;
+            app.has_a_store().await;
         }
-        tokio::time::timeout(PATIENCE, test(&mut house))
+        tokio::time::timeout(PATIENCE, test(&mut app))
             .await
             .unwrap_or_else(|_| panic!("the test does not end in time; the log: {}", log.text()));
-        tokio::time::timeout(PATIENCE, house.close())
+        tokio::time::timeout(PATIENCE, app.close())
             .await
-            .expect("the house closes in time");
+            .expect("the app closes in time");
     }
 
     async fn open(self, log: Log) -> TestApp {
@@ -263,7 +263,7 @@ impl TestApp {
         self.clock.advance(span);
     }
 
-    /// The time in this house.
+    /// The time in this app.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
