@@ -1,275 +1,265 @@
-//! Answers that are owed beyond their request: kept in the store, finished by this process or by the next.
+//! Late replies: stored before the acknowledgement, finished by this process or by the next.
 
-use std::sync::Arc;
+use std::fmt;
+use std::pin::pin;
+use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, interval};
-use tokio_util::sync::CancellationToken;
 
-use super::{Asked, Bot, Invocation, Work};
-use crate::cards;
-use crate::commands::{self, ButtonValue, Outcome, Problem, Reply, RequestContext};
-use crate::jobs::{Late, Lease, LeasedJob, Payload, Persistence, RENEWAL, Trigger};
+use super::delivery::{Attempt, Deliverable, Outgoing, StoredMessage};
+use super::{Delivered, Dispatcher, Invocation, LogEntry, request_context};
+use crate::cards::{Problem, ReplyTarget};
+use crate::commands::{self, ButtonValue, FollowUp, Outcome, RequestContext, Response};
+use crate::kapso::SessionId;
+use crate::queue::{LeasedJob, Payload, RENEWAL};
+use crate::slack::Who;
 use crate::slack::message::Message;
-use crate::slack::response_url::{BLIND_TRIES, DeliveryError, ResponseUrl, RetryPolicy};
+use crate::slack::response_url::DeliveryError;
 use crate::telemetry::Delivery;
 
-impl Bot {
-    /// Stores an answer before it is acknowledged by an empty 200.
-    pub(super) async fn keep(&self, order: &Invocation, letterbox: &ResponseUrl, kept: &mut Persistence) {
-        self.ledger.keep(late(order, letterbox.uses_left()), kept).await;
-    }
+/// A reply that was not ready when its command was acknowledged.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LateReply {
+    /// What Slack sent: run again by a process that did not see the request.
+    pub trigger: Trigger,
+    /// Who sent it.
+    pub who: Who,
+    /// What the reply answers.
+    pub target: ReplyTarget,
+    /// Finds the command in the log.
+    pub request_id: String,
+    /// The idempotency key of a command that creates something, so that it is not created twice.
+    pub idempotency_key: Option<String>,
+    /// The delivery.
+    pub outgoing: Outgoing,
+    /// What is known once the message is rendered, for the log and for what follows.
+    pub rendered: Option<Rendered>,
+}
 
-    /// Counts an answer as lost that was in the store and cannot be read.
-    pub(crate) async fn has_lost_unreadable(&self, lease: Lease) {
-        self.metrics.lost(1);
-        tracing::error!(lost = 1, "something that is owed cannot be read in the store");
-        self.ledger.settle(&Persistence::Stored(lease)).await;
-    }
+/// What log, metrics and follow-up need of a response.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Rendered {
+    outcome: Outcome,
+    session: Option<SessionId>,
+    kapso_ms: u64,
+    error: Option<String>,
+    if_delivered: Option<StoredMessage>,
+    if_undelivered: Option<StoredMessage>,
+}
 
-    /// Counts answers as lost that nobody delivered while their `response_url` lived.
-    pub(crate) fn has_lost_old(&self, count: u64) {
-        if count > 0 {
-            self.metrics.lost(count);
-            tracing::error!(lost = count, "what was owed in the store was too old to be delivered");
+/// What Slack sent.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// The text behind the slash command.
+    Typed(String),
+    /// A pressed button.
+    Pressed {
+        /// Its action id.
+        action: String,
+        /// Its value.
+        value: String,
+    },
+}
+
+impl fmt::Debug for Trigger {
+    /// Without the text and the value, which may contain a phone number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Typed(_) => f.debug_tuple("Typed").finish_non_exhaustive(),
+            Self::Pressed { action, .. } => f
+                .debug_struct("Pressed")
+                .field("action", action)
+                .finish_non_exhaustive(),
         }
     }
+}
 
-    /// Finishes the work for as long as this process has the right to it, and takes its message to the letterbox.
-    pub(super) async fn finish_late(
-        self: Arc<Self>,
-        order: Arc<Invocation>,
-        work: Work,
-        kept: Persistence,
-        mut letterbox: Option<ResponseUrl>,
-    ) {
-        let (outcome, message) = tokio::select! {
-            biased;
-            done = work => done,
-            () = self.lease_is_lost(&kept) => return self.handed_over(&order),
-            () = self.give_up.cancelled() => {
-                let uses_left = letterbox.as_ref().map_or(0, ResponseUrl::uses_left);
-                if self.ledger.hand_over(&kept, &Payload::Late(late(&order, uses_left))).await {
-                    return self.handed_over(&order);
-                }
-                self.instead(Problem::NoAnswer, &order)
-            }
-        };
-        let delivery = match &mut letterbox {
-            Some(letterbox) => {
-                let payload = |uses_left| Payload::Late(late(&order, uses_left));
-                let request_id = &order.asked.asker.request_id;
-                let delivering = self.deliver(request_id, letterbox, None, &kept, &message, payload);
-                self.while_it_holds(&kept, delivering).await
-            }
-            None => Err(DeliveryError::Forbidden),
-        };
-        if delivery == Err(DeliveryError::HandedOver) {
-            return self.handed_over(&order);
-        }
-        self.note(&order, &outcome, delivery.map(|()| Delivery::Late));
-        // First of all nobody must do it again.
-        self.ledger.settle(&kept).await;
-        let uses_left = letterbox.map_or(0, |letterbox| letterbox.uses_left());
-        self.follow_up(&order, &outcome.reply, delivery.is_ok(), uses_left)
-            .await;
+impl Payload for LateReply {
+    const KIND: &'static str = "late_reply";
+    const VERSION: i64 = 1;
+}
+
+impl Deliverable for LateReply {
+    fn outgoing(&mut self) -> &mut Outgoing {
+        &mut self.outgoing
     }
 
-    /// Posts what follows an answer, if anything does, with what the answer has left of the `response_url` and what was
-    /// kept back for this. It is a courtesy: nobody does it again, and the end does not wait for it.
-    async fn follow_up(&self, order: &Invocation, reply: &Reply, taken: bool, uses_left: u32) {
-        let RequestContext {
-            request_id,
-            response_url,
-            arrived_at,
-            ..
-        } = &order.asked.asker;
-        let letterbox = self.postman.letterbox(response_url, *arrived_at);
-        let Some((message, letterbox)) = cards::follow_up(reply, taken, &self.look(order)).zip(letterbox) else {
-            return;
-        };
-        let mut letterbox = letterbox.with_uses_left(uses_left + order.kept_back);
-        let payload = |uses_left| Payload::Late(late(order, uses_left));
-        let terms = RetryPolicy {
-            line: None,
-            blind_tries: BLIND_TRIES,
-            give_up: &self.give_up,
-        };
-        let kept = Persistence::InMemory;
-        let posted = self
-            .try_to_deliver(request_id, &mut letterbox, terms, &kept, &message, payload)
-            .await;
-        if let Err(lost) = posted {
-            tracing::warn!(
-                request_id,
-                lost = lost.to_string(),
-                "what follows an answer did not reach Slack"
-            );
-        }
+    fn request_id(&self) -> &str {
+        &self.request_id
     }
+}
 
-    /// Goes on with an answer whose process has ended, or has lost its lease.
-    pub fn resume(self: &Arc<Self>, held: LeasedJob) {
-        let Payload::Late(late) = held.job.payload else {
-            return;
+impl Dispatcher {
+    /// Stores the reply to a command as a job that this process runs.
+    pub(super) async fn store(&self, invocation: &Invocation) -> LeasedJob<LateReply> {
+        let request = &invocation.request;
+        let outgoing = Outgoing::new(request.response_url.clone(), request.arrived_at);
+        let reply = LateReply {
+            trigger: invocation.trigger.clone(),
+            who: request.who.clone(),
+            target: request.target,
+            request_id: request.request_id.clone(),
+            idempotency_key: request.idempotency_key.clone(),
+            outgoing: outgoing.with_posts_left(invocation.posts()),
+            rendered: None,
         };
-        let (command, sharer) = match &late.ask {
-            Trigger::Typed(text) => (commands::parse(text), None),
-            Trigger::Pressed { action, value } => match commands::press(action, value) {
-                Some(command) => (command, ButtonValue::sharer(value)),
-                None => return,
-            },
-        };
-        let letterbox = self
-            .postman
-            .letterbox(&late.response_url, late.arrived_at)
-            .map(|letterbox| letterbox.with_uses_left(late.uses_left));
-        let asked = Asked {
-            asker: RequestContext {
-                who: late.who,
-                response_url: late.response_url,
-                arrived_at: late.arrived_at,
-                request_id: late.request_id,
-                sharer,
-                trigger: late.trigger,
-            },
-            ask: late.ask,
-            place: late.place,
-            received: Instant::now(),
-        };
-        // Whatever was done for it before: that nothing was can be said of new commands alone. Should this process be
-        // about to stop, it hands the answer over like others.
-        let (order, work) = self.begin(asked, command, true);
-        let (bot, kept) = (Arc::clone(self), Persistence::Stored(held.lease));
-        if letterbox
-            .as_ref()
-            .is_some_and(|letterbox| self.postman.is_over(letterbox))
-        {
-            // Nobody would hear of it any more, so it is not done: least of all if it creates something.
-            self.tasks.spawn(async move { bot.is_over(&order, &kept).await });
+        if self.response_urls.allows(&request.response_url) {
+            self.queue.enqueue(reply, request.arrived_at).await
         } else {
-            self.tasks.spawn(bot.finish_late(order, work, kept, letterbox));
+            // It cannot be delivered: nobody needs to try that again.
+            self.queue.enqueue_in_memory(reply, request.arrived_at).await
         }
     }
 
-    /// Posts a message; if it has pictures and Slack does not take it, then without them. Slack fetches a picture when it
-    /// takes the message, and takes none whose picture it cannot get. `payload` says what is kept of the work when the
-    /// `response_url` takes so many posts more: at the end of a stop, what has to wait for Slack is handed over.
+    /// Waits for the response for as long as this process has the job, and makes the first attempt to deliver it.
+    pub(super) async fn finish(
+        &self,
+        invocation: &Invocation,
+        job: LeasedJob<LateReply>,
+        work: impl Future<Output = Response>,
+    ) {
+        let work = pin!(work);
+        let response = tokio::select! {
+            biased;
+            response = work => response,
+            () = self.lease_lost(&job) => return self.log_handed_over(invocation),
+            () = self.give_up.cancelled() => match self.queue.release_for_retry(job).await {
+                Ok(()) => return self.log_handed_over(invocation),
+                Err(job) => {
+                    let response = self.problem(Problem::NoAnswer, invocation);
+                    let entry = LogEntry::from(&response);
+                    return self.deliver(invocation, job, &entry, &response.message, None).await;
+                }
+            },
+        };
+        let entry = LogEntry::from(&response);
+        self.deliver(invocation, job, &entry, &response.message, response.follow_up)
+            .await;
+    }
+
+    /// Makes the first attempt to deliver a message.
     pub(super) async fn deliver(
         &self,
-        request_id: &str,
-        letterbox: &mut ResponseUrl,
-        line: Option<&Semaphore>,
-        kept: &Persistence,
+        invocation: &Invocation,
+        mut job: LeasedJob<LateReply>,
+        entry: &LogEntry,
         message: &Message,
-        payload: impl Fn(u32) -> Payload,
-    ) -> Result<(), DeliveryError> {
-        // What is in memory alone nobody else would go on with, so it is never given up.
-        let never = CancellationToken::new();
-        let terms = RetryPolicy {
-            line,
-            blind_tries: BLIND_TRIES,
-            give_up: if matches!(kept, Persistence::Stored(_)) {
-                &self.give_up
-            } else {
-                &never
-            },
-        };
-        let posted = self
-            .try_to_deliver(request_id, letterbox, terms, kept, message, &payload)
-            .await;
-        let given_up = posted == Err(DeliveryError::GivenUp);
-        if given_up && self.ledger.hand_over(kept, &payload(letterbox.uses_left())).await {
-            return Err(DeliveryError::HandedOver);
-        }
-        posted
+        follow_up: Option<FollowUp>,
+    ) {
+        let follow_up = follow_up.as_ref();
+        job.payload.outgoing.message = Some(message.into());
+        job.payload.rendered = Some(Rendered {
+            outcome: entry.outcome,
+            session: entry.session.clone(),
+            kapso_ms: super::milliseconds(entry.kapso),
+            error: entry.error.clone(),
+            if_delivered: follow_up.map(|follow_up| (&follow_up.delivered).into()),
+            if_undelivered: follow_up.map(|follow_up| (&follow_up.undelivered).into()),
+        });
+        self.attempt_reply(invocation, job).await;
     }
 
-    async fn try_to_deliver(
-        &self,
-        request_id: &str,
-        letterbox: &mut ResponseUrl,
-        terms: RetryPolicy<'_>,
-        kept: &Persistence,
-        message: &Message,
-        payload: impl Fn(u32) -> Payload,
-    ) -> Result<(), DeliveryError> {
-        let may_post = |uses_left| {
-            let payload = payload(uses_left);
-            async move { self.ledger.may_post(kept, &payload).await }
+    /// Makes the next attempt to deliver a reply that is rendered.
+    async fn attempt_reply(&self, invocation: &Invocation, mut job: LeasedJob<LateReply>) {
+        let attempt = self.attempt(&mut job).await;
+        let Some(rendered) = job.payload.rendered.clone() else {
+            return;
         };
-        let bare = message.without_images();
-        let first = RetryPolicy {
-            // Slack may be waiting for the picture, which is no reason to have it wait again.
-            blind_tries: if bare.is_some() { 1 } else { terms.blind_tries },
-            ..terms
+        let entry = LogEntry {
+            outcome: rendered.outcome,
+            session: rendered.session,
+            kapso: Duration::from_millis(rendered.kapso_ms),
+            error: rendered.error,
         };
-        let posted = self.postman.post(letterbox, message, first, &may_post).await;
-        let (Err(lost @ (DeliveryError::Refused(_) | DeliveryError::Unreachable)), Some(bare)) = (posted, bare) else {
-            return posted;
+        let delivered = match attempt {
+            Attempt::Delivered => Delivered::By(Delivery::Late),
+            Attempt::LeaseLost => return self.log_handed_over(invocation),
+            Attempt::Dead(error) => Delivered::Not(error),
+            Attempt::RetryAt(due_at) => {
+                let payload = job.payload.clone();
+                if self.queue.reschedule(job, payload, due_at).await {
+                    return;
+                }
+                return self.log_reply(invocation, &entry, Delivered::Not(DeliveryError::NotStored));
+            }
         };
-        tracing::warn!(
-            request_id,
-            lost = lost.to_string(),
-            "Slack did not take a message with a picture; is PUBLIC_URL right?"
-        );
-        self.postman.post(letterbox, &bare, terms, &may_post).await
-    }
-
-    /// Renews a lease while something is delivered: Slack may ask for a longer wait than it lasts. Should it be lost
-    /// meanwhile, [`JobStore::may_post`] says so; a post that is under way is not cut off.
-    ///
-    /// [`JobStore::may_post`]: crate::jobs::JobStore::may_post
-    pub(super) async fn while_it_holds<T>(&self, kept: &Persistence, delivering: impl Future<Output = T>) -> T {
-        let holding = async {
-            self.lease_is_lost(kept).await;
-            std::future::pending().await
+        self.log_reply(invocation, &entry, delivered);
+        let posts_left = job.payload.outgoing.posts_left + invocation.posts_reserved;
+        // Deleted first: nobody must deliver it again.
+        self.queue.complete(job).await;
+        let follow_up = match delivered {
+            Delivered::By(_) => rendered.if_delivered,
+            Delivered::Not(_) => rendered.if_undelivered,
         };
-        tokio::select! {
-            biased;
-            done = delivering => done,
-            never = holding => never,
+        if let Some(message) = follow_up {
+            self.follow_up(&invocation.request, message, posts_left).await;
         }
     }
 
-    async fn lease_is_lost(&self, kept: &Persistence) {
+    /// Continues with a job that waited for its next attempt, or whose process has ended.
+    pub(super) async fn resume(&self, job: LeasedJob<LateReply>) {
+        let reply = &job.payload;
+        let (command, shared_by) = match &reply.trigger {
+            Trigger::Typed(text) => (Some(commands::parse(text)), None),
+            Trigger::Pressed { action, value } => (commands::press(action, value), ButtonValue::shared_by(value)),
+        };
+        let Some(command) = command else {
+            // The version that stored it knew a button that this one does not know.
+            self.count_unreadable(1);
+            return self.queue.complete(job).await;
+        };
+        let request = RequestContext {
+            request_id: reply.request_id.clone(),
+            shared_by,
+            idempotency_key: reply.idempotency_key.clone(),
+            ..request_context(
+                reply.who.clone(),
+                reply.outgoing.response_url.clone(),
+                reply.outgoing.received_at,
+                reply.target,
+            )
+        };
+        let invocation = Invocation::new(request, reply.trigger.clone(), Instant::now(), &command);
+        if reply.rendered.is_some() {
+            return self.attempt_reply(&invocation, job).await;
+        }
+        if self.response_urls.time_left(reply.outgoing.received_at).is_positive() {
+            // The command may already have had effects in another process: never report that nothing was done because
+            // the service is stopping.
+            let work = self.execute(command, &invocation, true);
+            return self.finish(&invocation, job, work).await;
+        }
+        // Nobody would see the reply, so the command is not run: least of all if it creates something.
+        let entry = self.entry_without_response();
+        self.log_reply(&invocation, &entry, Delivered::Not(DeliveryError::UsedUp));
+        self.queue.complete(job).await;
+    }
+
+    /// Resolves when another process has the job.
+    async fn lease_lost(&self, job: &LeasedJob<LateReply>) {
         let mut renewals = interval(RENEWAL);
         renewals.tick().await;
         loop {
             renewals.tick().await;
-            if !self.ledger.holds(kept).await {
+            if !self.queue.renew_lease(job).await {
                 return;
             }
         }
     }
 
-    /// Counts an answer as lost whose `response_url` takes nothing any more.
-    async fn is_over(&self, order: &Invocation, kept: &Persistence) {
-        self.note_unanswered(order, Err(DeliveryError::UsedUp));
-        self.ledger.settle(kept).await;
+    fn log_handed_over(&self, invocation: &Invocation) {
+        let entry = self.entry_without_response();
+        self.log_reply(invocation, &entry, Delivered::By(Delivery::HandedOver));
     }
 
-    fn handed_over(&self, order: &Invocation) {
-        self.note_unanswered(order, Ok(Delivery::HandedOver));
-    }
-
-    fn note_unanswered(&self, order: &Invocation, delivery: Result<Delivery, DeliveryError>) {
-        let outcome = Outcome::from(Reply::Problem(Problem::NoAnswer));
-        self.note(order, &outcome, delivery);
-    }
-}
-
-fn late(order: &Invocation, uses_left: u32) -> Late {
-    let Asked { asker, ask, place, .. } = &order.asked;
-    Late {
-        ask: ask.clone(),
-        session: order.session_id.clone(),
-        trigger: asker.trigger.clone(),
-        who: asker.who.clone(),
-        place: *place,
-        request_id: asker.request_id.clone(),
-        response_url: asker.response_url.clone(),
-        arrived_at: asker.arrived_at,
-        uses_left,
+    fn entry_without_response(&self) -> LogEntry {
+        LogEntry {
+            outcome: Outcome::NoAnswer,
+            session: None,
+            kapso: Duration::ZERO,
+            error: None,
+        }
     }
 }

@@ -1,112 +1,123 @@
-//! Answers in time: in the HTTP response while the budget lasts, else with one message to the `response_url`.
+//! A verified command comes in, exactly one reply goes out: in the HTTP response while the budget lasts, else as one
+//! message to the `response_url`.
 //!
-//! The work begins inside the HTTP handler, which costs nothing more than awaiting it. Where the handler ends before
-//! the work does, because the budget is over or Slack has hung up, the work moves into a task of its own and its
-//! message goes to the other letterbox. It has one owner at any time, which is what makes the answer exactly one.
+//! Each command runs in a task of its own, which owns the reply from beginning to end. The HTTP handler only waits for
+//! what the task acknowledges with: the reply, or nothing. When the budget ends first, the task stores a job before it
+//! acknowledges, so that another process can finish the work if this one dies.
 
+mod delivery;
+mod follow_up;
 mod late_reply;
 mod notification;
 
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use secrecy::ExposeSecret;
-use tokio::sync::Semaphore;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::cards::{self, RenderContext, ReplyTarget};
+use crate::cards::{Problem, ReplyTarget};
 use crate::clock::Clock;
-use crate::commands::{self, ButtonValue, Command, Commands, Outcome, Problem, Reply, RequestContext};
-use crate::jobs::{JobStore, Persistence, Trigger, fingerprint, watch};
-use crate::kapso::{Client, SessionId};
-use crate::qr;
+use crate::commands::{self, ButtonValue, Command, Commands, Outcome, RequestContext, Response};
+use crate::idempotency::{IdempotencyKeys, fingerprint};
+use crate::kapso::SessionId;
+use crate::queue::worker::{self, Claimer, Round};
+use crate::queue::JobStore;
+use crate::slack::Who;
 use crate::slack::command::SlashCommand;
 use crate::slack::interaction::Interaction;
 use crate::slack::message::Message;
 use crate::slack::request::Signed;
-use crate::slack::response_url::{DeliveryError, ResponseUrl, ResponseUrlClient};
+use crate::slack::response_url::{DeliveryError, POSTS, ResponseUrlClient};
 use crate::telemetry::{Delivery, Metrics, chain};
 
-/// Takes what Slack sends and sees to it that each command gets its one answer.
-pub struct Bot {
-    /// Decides.
+pub use self::delivery::{Outgoing, StoredMessage};
+pub use self::late_reply::{LateReply, Trigger};
+pub use self::notification::PendingNotification;
+
+/// Late replies run at once: as many as a busy process leaves when it dies, so that the last of them is finished within
+/// 20 s, too.
+const LATE_REPLIES_AT_ONCE: usize = 256;
+/// Notifications posted at once.
+const NOTIFICATIONS_AT_ONCE: usize = 32;
+/// Rounds of the worker, at least 2 s apart when idle, between two deletions of expired rows.
+const ROUNDS_PER_CLEANUP: u32 = 30;
+
+/// Runs commands and delivers their replies.
+pub struct Dispatcher {
+    /// Runs the commands.
     pub commands: Commands,
-    /// Where QR codes are shown; none where Slack could not fetch them.
-    pub qr: Option<qr::Addresses>,
-    /// Takes late answers to Slack.
-    pub postman: ResponseUrlClient,
-    /// Asks Kapso for those who watch.
-    pub kapso: Arc<Client>,
-    /// Lets so many notices be posted at once.
-    pub notices: Semaphore,
-    /// Tells the time to the cards.
+    /// Posts late replies.
+    pub response_urls: ResponseUrlClient,
+    /// Judges due times.
     pub clock: Clock,
-    /// The slash command's name in help and hints.
-    pub command_name: String,
-    /// How long the HTTP response waits for the answer.
+    /// How long an HTTP response waits for the reply.
     pub budget: Duration,
-    /// Every answer that is owed is on it, as a task or as a token.
+    /// Every reply that is under way is a task on it.
     pub tasks: TaskTracker,
-    /// Ends the wait for Kapso: what is still owed is answered with what is known.
+    /// Ends the wait for Kapso at the end of a shutdown: what is not finished is left to the next process.
     pub give_up: CancellationToken,
-    /// Cancelled once no new work is taken.
+    /// Cancelled when no new work is begun.
     pub stopping: CancellationToken,
-    /// Keeps what is owed.
-    pub ledger: Arc<JobStore>,
-    /// Counts.
+    /// Ends the worker.
+    pub stopped: CancellationToken,
+    /// Pending replies.
+    pub queue: Arc<JobStore>,
+    /// Expired keys are deleted with expired jobs.
+    pub idempotency: IdempotencyKeys,
+    /// Counts replies.
     pub metrics: Arc<Metrics>,
 }
 
-/// Who asked for what, and since when they wait.
-struct Asked {
-    asker: RequestContext,
-    ask: Trigger,
-    place: ReplyTarget,
-    received: Instant,
-}
-
-/// What there is to know of a command while it is on its way to an answer.
+/// A command, and what is known about it before it runs.
 struct Invocation {
-    asked: Asked,
-    verb: &'static str,
+    request: RequestContext,
+    trigger: Trigger,
+    received: Instant,
+    name: &'static str,
     session_id: Option<SessionId>,
-    /// Posts of the `response_url` that are for what may come after the answer.
-    kept_back: u32,
-    /// Whether something may have been created where nobody knows how it ended.
+    /// Posts of the `response_url` that are reserved for what comes after the reply.
+    posts_reserved: u32,
+    /// Whether something may have been created if it ends in an unknown way.
     creates: bool,
 }
 
-type Work = Pin<Box<dyn Future<Output = (Outcome, Message)> + Send>>;
-
-/// A command being carried out. Dropped unfinished, it goes on as a task.
-struct PendingReply {
-    bot: Arc<Bot>,
-    /// None once it is finished or has become a task.
-    unfinished: Option<(Arc<Invocation>, Work)>,
-    kept: Persistence,
-    _owed: TaskTrackerToken,
+/// What log and metrics say about a response.
+struct LogEntry {
+    outcome: Outcome,
+    session: Option<SessionId>,
+    kapso: Duration,
+    error: Option<String>,
 }
 
-impl Drop for PendingReply {
-    fn drop(&mut self) {
-        if let Some((order, work)) = self.unfinished.take() {
-            let letterbox = self.bot.letterbox(&order);
-            let kept = std::mem::replace(&mut self.kept, Persistence::InMemory);
-            let late = Arc::clone(&self.bot).finish_late(order, work, kept, letterbox);
-            self.bot.tasks.spawn(late);
+impl From<&Response> for LogEntry {
+    fn from(response: &Response) -> Self {
+        Self {
+            outcome: response.outcome,
+            session: response.session.clone(),
+            kapso: response.kapso,
+            error: response.error.as_deref().map(|error| chain(error)),
         }
     }
 }
 
-impl Bot {
-    /// Answers a slash command: with a message, or with `None`, the empty acknowledgement of a command whose
-    /// message will come to its `response_url`.
+/// How a reply ended.
+#[derive(Clone, Copy, Debug)]
+enum Delivered {
+    By(Delivery),
+    Not(DeliveryError),
+}
+
+impl Dispatcher {
+    /// Replies to a slash command: with a message, or with `None`, the empty acknowledgement of a command whose reply
+    /// will come to its `response_url`.
     pub async fn command(self: &Arc<Self>, signed: Signed<SlashCommand>) -> Option<Message> {
         let Signed {
             form,
@@ -114,37 +125,50 @@ impl Bot {
             sent_at,
         } = signed;
         let command = commands::parse(&form.text);
-        let trigger = match command {
-            Command::New(_) => trigger(&form),
-            _ => None,
+        let request = RequestContext {
+            idempotency_key: command.creates().then(|| idempotency_key(&form)).flatten(),
+            ..request_context(form.who, form.response_url, sent_at, ReplyTarget::Command)
         };
-        let asked = Asked {
-            asker: RequestContext {
-                trigger,
-                ..RequestContext::new(form.who, form.response_url, sent_at, request_id())
-            },
-            ask: Trigger::Typed(form.text),
-            place: ReplyTarget::Command,
-            received,
-        };
-        let mut carried = self.carry(asked, command);
-        let (order, work) = carried.unfinished.as_mut()?;
-        let (outcome, message) = match timeout_at(received + self.budget, work).await {
-            Ok(done) => done,
-            Err(_) => match self.letterbox(order) {
-                Some(letterbox) => {
-                    self.keep(order, &letterbox, &mut carried.kept).await;
-                    return None;
-                }
-                None => self.instead(Problem::NoAnswer, order),
-            },
-        };
-        self.note(order, &outcome, Ok(Delivery::InTime));
-        carried.unfinished = None;
-        Some(message)
+        let invocation = Invocation::new(request, Trigger::Typed(form.text), received, &command);
+        let (acknowledge, acknowledged) = oneshot::channel();
+        self.tasks
+            .spawn(Arc::clone(self).reply(invocation, command, acknowledge));
+        acknowledged.await.unwrap_or(None)
     }
 
-    /// Takes a press on a button, which the caller then acknowledges. What comes of it goes to its `response_url`.
+    /// Runs a command within its budget, and then for as long as it takes.
+    async fn reply(
+        self: Arc<Self>,
+        invocation: Invocation,
+        command: Command,
+        acknowledge: oneshot::Sender<Option<Message>>,
+    ) {
+        let mut work = pin!(self.execute(command, &invocation, !self.stopping.is_cancelled()));
+        let in_time = timeout_at(invocation.received + self.budget, &mut work).await;
+        let response = match in_time {
+            Ok(response) => response,
+            Err(_) if self.response_urls.allows(&invocation.request.response_url) => {
+                let job = self.store(&invocation).await;
+                // If Slack has hung up, the reply comes later all the same.
+                let _ = acknowledge.send(None);
+                return self.finish(&invocation, job, work).await;
+            }
+            Err(_) => self.problem(Problem::NoAnswer, &invocation),
+        };
+        let entry = LogEntry::from(&response);
+        let follow_up = response.follow_up;
+        match acknowledge.send(Some(response.message)) {
+            Ok(()) => self.log_reply(&invocation, &entry, Delivered::By(Delivery::InTime)),
+            // Slack has hung up.
+            Err(Some(message)) => {
+                let job = self.store(&invocation).await;
+                self.deliver(&invocation, job, &entry, &message, follow_up).await;
+            }
+            Err(None) => {}
+        }
+    }
+
+    /// Runs the command of a pressed button, which the caller then acknowledges. The reply goes to its `response_url`.
     pub async fn interaction(self: &Arc<Self>, signed: Signed<Interaction>) {
         let Signed {
             form,
@@ -154,157 +178,238 @@ impl Bot {
         let press = match form {
             Interaction::Press(press) => press,
             Interaction::Other(kind) => {
-                tracing::warn!(kind, "Slack sent an interaction this app has no part in");
+                tracing::warn!(kind, "Slack sent an interaction that this app does not handle");
                 return;
             }
         };
         let Some(command) = commands::press(&press.action_id, &press.value) else {
             return;
         };
-        let asked = Asked {
-            asker: RequestContext {
-                sharer: ButtonValue::sharer(&press.value),
-                ..RequestContext::new(press.who, press.response_url, sent_at, request_id())
-            },
-            ask: Trigger::Pressed {
-                action: press.action_id,
-                value: press.value,
-            },
-            place: match command {
-                Command::Show(_) => ReplyTarget::Beside,
-                _ if press.shared => ReplyTarget::SharedCard,
-                _ => ReplyTarget::OwnCard,
-            },
-            received,
+        let target = commands::reply_target(&press.action_id, press.shared);
+        let request = RequestContext {
+            shared_by: ButtonValue::shared_by(&press.value),
+            ..request_context(press.who, press.response_url, sent_at, target)
         };
-        // Dropped at the end of this, it goes on as a task.
-        let mut carried = self.carry(asked, command);
-        if let Some((order, _)) = &carried.unfinished
-            && let Some(letterbox) = self.letterbox(order)
-        {
-            self.keep(order, &letterbox, &mut carried.kept).await;
-        }
-    }
-
-    fn carry(self: &Arc<Self>, asked: Asked, command: Command) -> PendingReply {
-        let is_taken = !self.stopping.is_cancelled();
-        PendingReply {
-            bot: Arc::clone(self),
-            unfinished: Some(self.begin(asked, command, is_taken)),
-            kept: Persistence::InMemory,
-            _owed: self.tasks.token(),
-        }
-    }
-
-    fn begin(self: &Arc<Self>, asked: Asked, command: Command, is_taken: bool) -> (Arc<Invocation>, Work) {
-        let order = Arc::new(Invocation {
-            asked,
-            verb: command.name(),
-            session_id: command.session_id().cloned(),
-            kept_back: match command {
-                Command::Watch(_) => watch::POSTS,
-                // Their own card says so.
-                Command::Share(_) => 1,
-                _ => 0,
-            },
-            creates: matches!(command, Command::New(_)),
+        let trigger = Trigger::Pressed {
+            action: press.action_id,
+            value: press.value,
+        };
+        let invocation = Invocation::new(request, trigger, received, &command);
+        let (acknowledge, acknowledged) = oneshot::channel::<()>();
+        let dispatcher = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let job = dispatcher.store(&invocation).await;
+            let _ = acknowledge.send(());
+            let work = dispatcher.execute(command, &invocation, !dispatcher.stopping.is_cancelled());
+            dispatcher.finish(&invocation, job, work).await;
         });
-        let (bot, ordered) = (Arc::clone(self), Arc::clone(&order));
-        let work = async move {
-            let working = AssertUnwindSafe(bot.carry_out(command, &ordered, is_taken)).catch_unwind();
-            working.await.unwrap_or_else(|_panic| {
-                tracing::error!(request_id = ordered.asked.asker.request_id, "a command panicked");
-                bot.instead(Problem::Broken, &ordered)
-            })
-        };
-        (order, Box::pin(work))
+        let _ = acknowledged.await;
     }
 
-    async fn carry_out(&self, command: Command, order: &Invocation, is_taken: bool) -> (Outcome, Message) {
-        let can_tell = order.kept_back == 0 || self.letterbox(order).is_some();
-        let outcome = match (is_taken, can_tell) {
-            (true, true) => self.commands.run(command, &order.asked.asker).await,
-            (true, false) => Reply::Problem(Problem::NoLetterbox).into(),
-            (false, _) => Reply::Problem(Problem::Stopping).into(),
-        };
-        let message = self.draw(&outcome.reply, order);
-        (outcome, message)
+    /// Runs the command, unless the service is stopping (`is_accepted`). A panic becomes a response, too.
+    async fn execute(&self, command: Command, invocation: &Invocation, is_accepted: bool) -> Response {
+        let can_follow_up =
+            invocation.posts_reserved == 0 || self.response_urls.allows(&invocation.request.response_url);
+        if !is_accepted {
+            return self.commands.problem(&Problem::Stopping, &invocation.request);
+        }
+        if !can_follow_up {
+            return self.commands.problem(&Problem::ResponseUrlNotAllowed, &invocation.request);
+        }
+        let running = AssertUnwindSafe(self.commands.run(command, &invocation.request)).catch_unwind();
+        running.await.unwrap_or_else(|_panic| {
+            tracing::error!(request_id = invocation.request.request_id, "a command panicked");
+            self.problem(Problem::Broken, invocation)
+        })
     }
 
-    /// Where the answer may still go once the HTTP response is gone.
-    fn letterbox(&self, order: &Invocation) -> Option<ResponseUrl> {
-        let asker = &order.asked.asker;
-        let letterbox = self.postman.letterbox(&asker.response_url, asker.arrived_at)?;
-        let uses = letterbox.uses_left().saturating_sub(order.kept_back);
-        Some(letterbox.with_uses_left(uses))
+    /// The response to a command that ended without one of its own.
+    fn problem(&self, problem: Problem, invocation: &Invocation) -> Response {
+        let problem = if invocation.creates { Problem::Unsure } else { problem };
+        self.commands.problem(&problem, &invocation.request)
     }
 
-    fn instead(&self, problem: Problem, order: &Invocation) -> (Outcome, Message) {
-        let reply = Reply::Problem(if order.creates { Problem::Unsure } else { problem });
-        let message = self.draw(&reply, order);
-        (reply.into(), message)
+    /// Runs jobs until the service has stopped.
+    pub async fn run_jobs(self: &Arc<Self>) {
+        let late_replies = Claimer::new(Arc::clone(&self.queue), LATE_REPLIES_AT_ONCE);
+        let notifications = Claimer::new(Arc::clone(&self.queue), NOTIFICATIONS_AT_ONCE);
+        let follow_ups = Claimer::new(Arc::clone(&self.queue), NOTIFICATIONS_AT_ONCE);
+        let mut rounds = 0_u32;
+        worker::run(&self.queue, &self.clock, &self.stopped, async |now| {
+            if rounds.is_multiple_of(ROUNDS_PER_CLEANUP) {
+                self.count_expired(self.queue.delete_expired(now).await);
+                self.idempotency.delete_expired(now).await;
+            }
+            rounds = rounds.wrapping_add(1);
+            self.run_due_jobs(now, &late_replies, &notifications, &follow_ups).await
+        })
+        .await;
     }
 
-    fn draw(&self, reply: &Reply, order: &Invocation) -> Message {
-        cards::draw(reply, &self.look(order))
-    }
-
-    fn look<'a>(&'a self, order: &'a Invocation) -> RenderContext<'a> {
-        RenderContext {
-            now: self.clock.now(),
-            command: &self.command_name,
-            request_id: &order.asked.asker.request_id,
-            place: order.asked.place,
-            sharer: order.asked.asker.sharer.as_ref(),
-            qr: self.qr.as_ref(),
+    async fn run_due_jobs(
+        self: &Arc<Self>,
+        now: Timestamp,
+        late_replies: &Claimer,
+        notifications: &Claimer,
+        follow_ups: &Claimer,
+    ) -> Round {
+        // In the last seconds of a shutdown, jobs in the database are left to the next process.
+        let memory_only = self.give_up.is_cancelled();
+        let rounds = [
+            late_replies
+                .claim(now, memory_only, |job, slot| {
+                    let dispatcher = Arc::clone(self);
+                    self.tasks.spawn(async move {
+                        dispatcher.resume(job).await;
+                        drop(slot);
+                    });
+                })
+                .await,
+            notifications
+                .claim(now, memory_only, |job, slot| {
+                    let dispatcher = Arc::clone(self);
+                    self.tasks.spawn(async move {
+                        dispatcher.deliver_notification(job).await;
+                        drop(slot);
+                    });
+                })
+                .await,
+            follow_ups
+                .claim(now, true, |job, slot| {
+                    let dispatcher = Arc::clone(self);
+                    self.tasks.spawn(async move {
+                        dispatcher.deliver_follow_up(job).await;
+                        drop(slot);
+                    });
+                })
+                .await,
+        ];
+        for round in rounds {
+            self.count_unreadable(round.unreadable);
+        }
+        Round {
+            unreadable: 0,
+            is_full: rounds.iter().any(|round| round.is_full),
         }
     }
 
-    /// The one line that the log has about a command.
-    fn note(&self, order: &Invocation, outcome: &Outcome, delivery: Result<Delivery, DeliveryError>) {
-        let total = order.asked.received.elapsed();
-        let word = outcome.reply.outcome();
-        // What was created has an id that nobody knew when it was ordered.
-        let shown = outcome.reply.session().map(|session| &session.id);
-        let delivered = *delivery.as_ref().unwrap_or(&Delivery::Lost);
-        self.metrics.answered(word, delivered, total);
+    /// Counts jobs as lost that were stored and could not be read.
+    pub fn count_unreadable(&self, count: u64) {
+        if count > 0 {
+            self.metrics.lost(count);
+            tracing::error!(lost = count, "pending jobs could not be read from the database");
+        }
+    }
+
+    fn count_expired(&self, count: u64) {
+        if count > 0 {
+            self.metrics.lost(count);
+            tracing::error!(lost = count, "pending jobs were too old to be delivered");
+        }
+    }
+
+    /// How many replies are under way: as tasks, or waiting in memory for their next attempt.
+    pub async fn pending(&self) -> u64 {
+        let tasks = u64::try_from(self.tasks.len()).unwrap_or(u64::MAX);
+        tasks
+            + self.queue.count_in_memory::<LateReply>().await
+            + self.queue.count_in_memory::<PendingNotification>().await
+    }
+
+    /// Waits until no reply is under way: as a task, or in memory. Follow-ups in memory count until the shutdown gives
+    /// up on what is not finished.
+    pub async fn wait_until_idle(&self) {
+        loop {
+            let finished = self.queue.finished_one();
+            tokio::pin!(finished);
+            finished.as_mut().enable();
+            self.tasks.wait().await;
+            let follow_ups = match self.give_up.is_cancelled() {
+                true => 0,
+                false => self.queue.count_in_memory::<follow_up::FollowUpJob>().await,
+            };
+            if self.pending().await + follow_ups == 0 {
+                return;
+            }
+            if self.tasks.is_empty() {
+                finished.await;
+            }
+        }
+    }
+
+    /// The one log line about a command.
+    fn log_reply(&self, invocation: &Invocation, entry: &LogEntry, delivered: Delivered) {
+        let request = &invocation.request;
+        let total = invocation.received.elapsed();
+        let (delivery, error) = match delivered {
+            Delivered::By(delivery) => (delivery, None),
+            Delivered::Not(error) => (Delivery::Lost, Some(error)),
+        };
+        self.metrics.answered(entry.outcome.word(), delivery, total);
+        // A session that was created has an id that was not known before.
+        let known = entry.session.as_ref();
+        // Any other word may be something that was typed by mistake, such as a code or a phone number.
+        let session_id = known.or_else(|| invocation.session_id.as_ref().filter(|id| id.is_uuid()));
         tracing::info!(
-            request_id = order.asked.asker.request_id,
-            team = order.asked.asker.who.team,
-            channel = order.asked.asker.who.channel,
-            user = order.asked.asker.who.user,
-            verb = order.verb,
-            session_id = shown
-                .or(order.session_id.as_ref())
-                .and_then(|id| loggable(id, &outcome.reply)),
-            outcome = word,
-            answer = delivered.name(),
-            kapso_ms = milliseconds(outcome.kapso),
+            request_id = request.request_id,
+            team = request.who.team,
+            channel = request.who.channel,
+            user = request.who.user,
+            verb = invocation.name,
+            session_id = session_id.map(SessionId::as_str),
+            outcome = entry.outcome.word(),
+            answer = delivery.name(),
+            kapso_ms = milliseconds(entry.kapso),
             total_ms = milliseconds(total),
-            error = outcome.error.as_deref().map(|error| chain(error)),
-            lost = delivery.err().map(|lost| lost.to_string()),
+            error = entry.error,
+            lost = error.map(|error| error.to_string()),
             "command"
         );
     }
 }
 
-/// An id, unless it may be something else that was typed by mistake, such as a code or a phone number.
-fn loggable<'id>(id: &'id SessionId, reply: &Reply) -> Option<&'id str> {
-    let known = id.is_uuid() || reply.session().is_some();
-    known.then_some(id.as_str())
+impl Invocation {
+    fn new(request: RequestContext, trigger: Trigger, received: Instant, command: &Command) -> Self {
+        Self {
+            request,
+            trigger,
+            received,
+            name: command.name(),
+            session_id: command.session_id().cloned(),
+            posts_reserved: command.posts_reserved(),
+            creates: command.creates(),
+        }
+    }
+
+    /// Posts that the reply may use.
+    fn posts(&self) -> u32 {
+        POSTS - self.posts_reserved
+    }
 }
 
-/// What a command is known by if it comes again. Neither is what Slack sent kept anywhere, nor can it be told from this.
-fn trigger(form: &SlashCommand) -> Option<String> {
+fn request_context(
+    who: Who,
+    response_url: SecretString,
+    arrived_at: Timestamp,
+    target: ReplyTarget,
+) -> RequestContext {
+    RequestContext {
+        who,
+        response_url,
+        arrived_at,
+        request_id: format!("{:08x}", fastrand::u32(..)),
+        target,
+        shared_by: None,
+        idempotency_key: None,
+    }
+}
+
+/// Recognizes a command that comes again. What Slack sent is not stored and cannot be derived from it.
+fn idempotency_key(form: &SlashCommand) -> Option<String> {
     let trigger_id = form.trigger_id.expose_secret();
     (!trigger_id.is_empty()).then(|| fingerprint(&[&form.who.team, &form.who.user, trigger_id]))
 }
 
 fn milliseconds(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Eight hex digits: enough to find one line among a week's, short enough to be read out.
-fn request_id() -> String {
-    format!("{:08x}", fastrand::u32(..))
 }

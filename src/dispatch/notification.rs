@@ -1,98 +1,127 @@
-//! What a watch says at its end, to whoever waits for it.
+//! Notifications: what ends a watch is rendered, stored in the place of the watch, and delivered like a late reply.
 
 use std::sync::Arc;
 
-use super::Bot;
-use crate::cards::{self, Notice, RenderContext, ReplyTarget};
-use crate::jobs::watch::News;
-use crate::jobs::{Lease, LeasedJob, Payload, Persistence, Watch};
-use crate::kapso::Session;
+use serde::{Deserialize, Serialize};
+
+use super::Dispatcher;
+use super::delivery::{Attempt, Deliverable, Outgoing};
+use crate::cards::{self, RenderContext, ReplyTarget};
+use crate::kapso::{Session, SessionId};
+use crate::queue::{LeasedJob, Payload};
+use crate::slack::Who;
 use crate::slack::response_url::DeliveryError;
 use crate::telemetry::Delivery;
+use crate::watches::Watch;
+use crate::watches::policy::Ending;
 
-/// The word for the end of a watch that has no news to tell.
-const GOODBYE: &str = "goodbye";
+/// A notification that is rendered and not delivered yet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PendingNotification {
+    /// Who is notified.
+    who: Who,
+    /// The watched session.
+    session: SessionId,
+    /// Finds the command that began the watch in the log.
+    request_id: String,
+    /// What ended the watch.
+    ending: Ending,
+    /// The delivery.
+    outgoing: Outgoing,
+}
 
-impl Bot {
-    /// Tells a watcher the news, or that there was none, and ends the watch. Goes on as a task.
-    pub(crate) fn tell(self: &Arc<Self>, held: LeasedJob, news: Option<News>, session: Option<Arc<Session>>) {
-        let Payload::Watch(watch) = held.job.payload else {
-            return;
-        };
-        let bot = Arc::clone(self);
-        let kept = Persistence::Stored(held.lease);
-        self.tasks
-            .spawn(async move { bot.end(watch, kept, news, session).await });
+impl Payload for PendingNotification {
+    const KIND: &'static str = "notification";
+    const VERSION: i64 = 1;
+}
+
+impl Deliverable for PendingNotification {
+    fn outgoing(&mut self) -> &mut Outgoing {
+        &mut self.outgoing
     }
 
-    /// Counts a watch as lost whose `response_url` takes nothing any more.
-    pub(crate) async fn has_lost_watch(&self, lease: &Lease, watch: &Watch) {
-        self.note_notice(watch, None, Err(DeliveryError::UsedUp));
-        self.ledger.settle(&Persistence::Stored(lease.clone())).await;
+    fn request_id(&self) -> &str {
+        &self.request_id
     }
+}
 
-    async fn end(&self, watch: Watch, kept: Persistence, news: Option<News>, session: Option<Arc<Session>>) {
-        let look = RenderContext {
-            now: self.clock.now(),
-            command: &self.command_name,
-            request_id: &watch.request_id,
-            // Beside whatever is there.
-            place: ReplyTarget::Command,
-            sharer: watch.sharer.as_ref(),
-            qr: self.qr.as_ref(),
+impl Dispatcher {
+    /// Ends a watch: its job becomes the notification, to be delivered at once. Without an [`Ending`], the watch's
+    /// `response_url` no longer works, and the notification is lost.
+    pub async fn end_watch(
+        self: Arc<Self>,
+        job: LeasedJob<Watch>,
+        ending: Option<Ending>,
+        session: Option<Arc<Session>>,
+    ) {
+        let watch = &job.payload;
+        let notification = PendingNotification {
+            who: watch.who.clone(),
+            session: watch.session.clone(),
+            request_id: watch.request_id.clone(),
+            ending: ending.unwrap_or(Ending::TimeUp),
+            outgoing: Outgoing::new(watch.response_url.clone(), watch.arrived_at).with_posts_left(watch.posts_left),
         };
-        let notice = Notice {
-            news,
-            id: &watch.session,
-            session: session.as_deref(),
-            created_at: watch.session_created_at,
+        let Some(ending) = ending else {
+            self.log_notification(&notification, Err(DeliveryError::UsedUp));
+            return self.queue.complete(job).await;
         };
-        let message = cards::notice(&notice, &look);
-        let letterbox = self.postman.letterbox(&watch.response_url, watch.arrived_at);
-        let delivery = match letterbox {
-            Some(letterbox) => {
-                let mut letterbox = letterbox.with_uses_left(watch.uses_left);
-                let payload = |uses_left| {
-                    Payload::Watch(Watch {
-                        uses_left,
-                        ..watch.clone()
-                    })
-                };
-                // In a line: a thousand may hear the same news at once.
-                let line = Some(&self.notices);
-                let delivering = self.deliver(&watch.request_id, &mut letterbox, line, &kept, &message, payload);
-                self.while_it_holds(&kept, delivering).await
-            }
-            None => Err(DeliveryError::Forbidden),
+        let context = RenderContext {
+            // A message of its own, beside whatever there is.
+            target: ReplyTarget::Command,
+            ..self.commands.notification_context(&watch.request_id, watch.shared_by.as_ref())
         };
-        let delivery = delivery.map(|()| Delivery::Late);
-        self.note_notice(&watch, news, delivery);
-        if delivery != Err(DeliveryError::HandedOver) {
-            self.ledger.settle(&kept).await;
+        let message = cards::notification::render(
+            &cards::Notification {
+                ending,
+                id: &watch.session,
+                session: session.as_deref(),
+                created_at: watch.session_created_at,
+            },
+            &context,
+        );
+        let notification = PendingNotification {
+            outgoing: notification.outgoing.with_message((&message).into()),
+            ..notification
+        };
+        let lost = notification.clone();
+        if !self.queue.reschedule(job, notification, self.clock.now()).await {
+            self.log_notification(&lost, Err(DeliveryError::NotStored));
         }
     }
 
-    /// The one line that the log has about a notice.
-    fn note_notice(&self, watch: &Watch, news: Option<News>, delivery: Result<Delivery, DeliveryError>) {
-        let word = news.map_or(GOODBYE, News::name);
-        let delivered = match delivery {
-            Ok(delivered) => delivered,
-            Err(DeliveryError::HandedOver) => Delivery::HandedOver,
-            Err(_) => Delivery::Lost,
+    /// Makes the next attempt to deliver a notification.
+    pub(super) async fn deliver_notification(&self, mut job: LeasedJob<PendingNotification>) {
+        let result = match self.attempt(&mut job).await {
+            Attempt::Delivered => Ok(Delivery::Late),
+            Attempt::LeaseLost => return self.log_notification(&job.payload, Ok(Delivery::HandedOver)),
+            Attempt::Dead(error) => Err(error),
+            Attempt::RetryAt(due_at) => {
+                let payload = job.payload.clone();
+                let lost = payload.clone();
+                if !self.queue.reschedule(job, payload, due_at).await {
+                    self.log_notification(&lost, Err(DeliveryError::NotStored));
+                }
+                return;
+            }
         };
-        self.metrics.told(word, delivered);
+        self.log_notification(&job.payload, result);
+        self.queue.complete(job).await;
+    }
+
+    /// The one log line about a notification.
+    fn log_notification(&self, notification: &PendingNotification, result: Result<Delivery, DeliveryError>) {
+        let delivery = result.unwrap_or(Delivery::Lost);
+        self.metrics.told(notification.ending.name(), delivery);
         tracing::info!(
-            request_id = watch.request_id,
-            team = watch.who.team,
-            channel = watch.who.channel,
-            user = watch.who.user,
-            session_id = watch.session.as_str(),
-            news = word,
-            answer = delivered.name(),
-            lost = delivery
-                .err()
-                .filter(|lost| *lost != DeliveryError::HandedOver)
-                .map(|lost| lost.to_string()),
+            request_id = notification.request_id,
+            team = notification.who.team,
+            channel = notification.who.channel,
+            user = notification.who.user,
+            session_id = notification.session.as_str(),
+            news = notification.ending.name(),
+            answer = delivery.name(),
+            lost = result.err().map(|error| error.to_string()),
             "notice"
         );
     }

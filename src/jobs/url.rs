@@ -10,11 +10,11 @@ use thiserror::Error;
 
 /// The address of a database: `sqlite:<path>`, `sqlite::memory:` or `postgres://…`. Printed, it shows no password.
 #[derive(Clone)]
-pub struct DatabaseUrl(pub(super) Home);
+pub struct DatabaseUrl(pub(crate) Home);
 
 /// Where a store lives.
 #[derive(Clone)]
-pub(super) enum Home {
+pub(crate) enum Home {
     /// Gone with the process.
     Memory,
     /// One file for one process.

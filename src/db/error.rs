@@ -1,12 +1,12 @@
-//! What can go wrong with the store, as far as an operator can mend it.
+//! What can go wrong with the database, as far as an operator can repair it.
 
 use std::io;
 
 use thiserror::Error;
 
-/// Why the store did not do what it was asked to. Holds no value that was to be stored, and no password.
+/// Why a query failed. Contains no stored value and no password.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum StoreError {
+pub enum DatabaseError {
     /// Not yet, or not any more.
     #[error("the store is not open")]
     NotOpen,
@@ -50,7 +50,7 @@ pub enum StoreError {
     Other(String),
 }
 
-impl From<sqlx::Error> for StoreError {
+impl From<sqlx::Error> for DatabaseError {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(error) => {
@@ -77,9 +77,9 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-impl StoreError {
-    /// Whether the store may work again as it is, and need not be opened anew.
-    pub(super) fn may_pass(&self) -> bool {
+impl DatabaseError {
+    /// Whether the database may work again without being opened anew.
+    pub(super) fn is_temporary(&self) -> bool {
         matches!(self, Self::Slow | Self::Full | Self::Unreachable(_))
     }
 
@@ -93,29 +93,29 @@ impl StoreError {
 }
 
 /// Source: <https://www.sqlite.org/rescode.html>.
-fn of_sqlite(code: u32, said: &str) -> StoreError {
+fn of_sqlite(code: u32, said: &str) -> DatabaseError {
     // The low byte is the code, what is above says more.
     match code & 0xff {
-        5 | 6 => StoreError::InUse,
-        8 => StoreError::ReadOnly,
-        11 | 26 => StoreError::Corrupt,
-        13 => StoreError::Full,
-        3 | 14 | 23 => StoreError::Unopenable(said.to_owned()),
-        _ => StoreError::Other(said.to_owned()),
+        5 | 6 => DatabaseError::InUse,
+        8 => DatabaseError::ReadOnly,
+        11 | 26 => DatabaseError::Corrupt,
+        13 => DatabaseError::Full,
+        3 | 14 | 23 => DatabaseError::Unopenable(said.to_owned()),
+        _ => DatabaseError::Other(said.to_owned()),
     }
 }
 
 /// Source: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
-fn of_postgres(state: &str, said: &str) -> StoreError {
+fn of_postgres(state: &str, said: &str) -> DatabaseError {
     match state {
-        "25006" => StoreError::ReadOnly,
-        "53100" | "53200" => StoreError::Full,
-        _ if state.starts_with("XX") => StoreError::Corrupt,
+        "25006" => DatabaseError::ReadOnly,
+        "53100" | "53200" => DatabaseError::Full,
+        _ if state.starts_with("XX") => DatabaseError::Corrupt,
         _ if state.starts_with("08") || state.starts_with("53") || state.starts_with("57") => {
-            StoreError::Unreachable(said.to_owned())
+            DatabaseError::Unreachable(said.to_owned())
         }
-        "3D000" | "3F000" | "42501" => StoreError::Refused(said.to_owned()),
-        _ if state.starts_with("28") => StoreError::Refused(said.to_owned()),
-        _ => StoreError::Other(said.to_owned()),
+        "3D000" | "3F000" | "42501" => DatabaseError::Refused(said.to_owned()),
+        _ if state.starts_with("28") => DatabaseError::Refused(said.to_owned()),
+        _ => DatabaseError::Other(said.to_owned()),
     }
 }

@@ -1,0 +1,160 @@
+//! The process's one database: opened in the background, and opened again whenever it was lost.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::{Database, DatabaseError};
+use crate::jobs::url::DatabaseUrl;
+
+/// The pause before a database that does not work is tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
+/// How long opening may take. A server that does not answer at all is given up on.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a query may take, unless its caller has a shorter deadline.
+pub const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A database that was opened.
+#[derive(Clone)]
+pub struct Opened {
+    /// The database. It may be broken by now: every query says so.
+    pub database: Database,
+    /// Changes whenever another file took the place of the one before: what was stored there is not here.
+    pub generation: u64,
+}
+
+/// Opens the database, says whether it works, and opens it again when it does not.
+pub struct StoreConnection {
+    state: watch::Sender<State>,
+    on_failure: Box<dyn Fn() + Send + Sync>,
+}
+
+struct State {
+    /// `None` until it was open for the first time.
+    opened: Option<Opened>,
+    /// Why it does not work; `None` while it does.
+    trouble: Option<DatabaseError>,
+}
+
+impl StoreConnection {
+    /// A connection that is not open yet. `on_failure` is called for each failed query.
+    pub fn new(on_failure: impl Fn() + Send + Sync + 'static) -> Self {
+        Self {
+            state: watch::Sender::new(State {
+                opened: None,
+                trouble: Some(DatabaseError::NotOpen),
+            }),
+            on_failure: Box::new(on_failure),
+        }
+    }
+
+    /// The database, if it was ever open.
+    #[must_use]
+    pub fn opened(&self) -> Option<Opened> {
+        self.state.borrow().opened.clone()
+    }
+
+    /// Waits until the database is open for the first time.
+    pub async fn wait_until_opened(&self) {
+        // The sender lives as long as `self`.
+        drop(self.state.subscribe().wait_for(|state| state.opened.is_some()).await);
+    }
+
+    /// Why the database does not work; `None` while it does.
+    #[must_use]
+    pub fn trouble(&self) -> Option<DatabaseError> {
+        self.state.borrow().trouble.clone()
+    }
+
+    /// Runs a query within `deadline`, and records its failure.
+    ///
+    /// # Errors
+    /// The query's own, or [`DatabaseError::Slow`].
+    pub async fn run<T>(
+        &self,
+        deadline: Duration,
+        query: impl Future<Output = Result<T, DatabaseError>>,
+    ) -> Result<T, DatabaseError> {
+        let result = timeout(deadline, query).await.unwrap_or(Err(DatabaseError::Slow));
+        if let Err(error) = &result {
+            // If there is trouble already, this failure is probably a consequence of it.
+            self.record_failure(error, |known| known.is_none());
+        }
+        result
+    }
+
+    /// Opens the database, and repairs the connection for ever.
+    pub async fn keep_open(&self, url: &DatabaseUrl) -> Infallible {
+        loop {
+            drop(self.state.subscribe().wait_for(|state| state.trouble.is_some()).await);
+            match timeout(OPEN_TIMEOUT, self.repair(url)).await.unwrap_or(Err(DatabaseError::Slow)) {
+                Ok(()) => {
+                    if self.trouble() == Some(DatabaseError::Slow) {
+                        // One fast query does not prove that the database is fast again.
+                        sleep(RETRY_PAUSE).await;
+                    }
+                    self.state.send_modify(|state| state.trouble = None);
+                    tracing::info!("the store works");
+                }
+                Err(error) => {
+                    self.record_failure(&error, |known| known != Some(&error));
+                    sleep(RETRY_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Only a write proves that a database works: a full or deleted one can still be read.
+    async fn repair(&self, url: &DatabaseUrl) -> Result<(), DatabaseError> {
+        let is_temporary = self.trouble().is_none_or(|trouble| trouble.is_temporary());
+        let database = match self.opened() {
+            // As it is: it may contain jobs, and a full one gets free space when they are done.
+            Some(Opened { database, .. }) if is_temporary && !database.is_closed() => database,
+            before => self.open(url, before).await?,
+        };
+        timeout(QUERY_TIMEOUT, database.check())
+            .await
+            .unwrap_or(Err(DatabaseError::Slow))
+    }
+
+    async fn open(&self, url: &DatabaseUrl, before: Option<Opened>) -> Result<Database, DatabaseError> {
+        if let Some(Opened { database, .. }) = before {
+            // Compared while the lost file is still open: afterwards the next file may get its inode number.
+            if database.check_file().await.is_err() {
+                self.state.send_modify(|state| {
+                    if let Some(opened) = &mut state.opened {
+                        opened.generation += 1;
+                    }
+                });
+            }
+            database.close().await;
+        }
+        let database = Database::open(url).await?;
+        let generation = self.opened().map_or(0, |before| before.generation);
+        let opened = Opened {
+            database: database.clone(),
+            generation,
+        };
+        self.state.send_modify(|state| state.opened = Some(opened));
+        Ok(database)
+    }
+
+    /// Counts a failure. If it `is_news`, it becomes the reported trouble, and the log gets a line: one per kind of
+    /// trouble, not one per query.
+    fn record_failure(&self, error: &DatabaseError, is_news: impl FnOnce(Option<&DatabaseError>) -> bool) {
+        (self.on_failure)();
+        let is_news = self.state.send_if_modified(|state| {
+            let is_news = is_news(state.trouble.as_ref());
+            if is_news {
+                state.trouble = Some(error.clone());
+            }
+            is_news
+        });
+        if is_news {
+            let error = error.to_string();
+            tracing::warn!(error, "the store does not work; replies are kept in memory only");
+        }
+    }
+}

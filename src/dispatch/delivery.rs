@@ -1,0 +1,173 @@
+//! Delivers messages to `response_url`s: one attempt at a time, with the message in the queue between attempts.
+
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use super::Dispatcher;
+use crate::queue::{LeasedJob, Payload};
+use crate::slack::message::Message;
+use crate::slack::response_url::{DeliveryError, POSTS, PostOutcome};
+
+/// Attempts that end without a clear answer. Slack may have taken the message in each.
+const UNCLEAR_ATTEMPTS: u32 = 3;
+
+/// A message for a `response_url`, and how far its delivery has come.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// Where it goes.
+    #[serde(with = "crate::queue::secret")]
+    pub response_url: SecretString,
+    /// When the `response_url` was received: its 29 minutes count from here.
+    pub received_at: Timestamp,
+    /// How many posts the `response_url` still takes.
+    pub posts_left: u32,
+    /// Attempts so far that ended without a clear answer.
+    pub unclear_attempts: u32,
+    /// Attempts so far that did not reach Slack.
+    pub unsent_attempts: u32,
+    /// The message; `None` while it is not rendered.
+    pub message: Option<StoredMessage>,
+}
+
+/// A message as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredMessage {
+    json: String,
+    /// The message without its images, if it has any: Slack fetches an image when it takes a message, and refuses the
+    /// message if it cannot.
+    without_images: Option<String>,
+}
+
+impl From<&Message> for StoredMessage {
+    fn from(message: &Message) -> Self {
+        let json = |message: &Message| String::from_utf8(message.to_json()).unwrap_or_default();
+        Self {
+            json: json(message),
+            without_images: message.without_images().as_ref().map(json),
+        }
+    }
+}
+
+impl Outgoing {
+    /// A message that is not rendered yet, for a `response_url` that has not been used.
+    #[must_use]
+    pub fn new(response_url: SecretString, received_at: Timestamp) -> Self {
+        Self {
+            response_url,
+            received_at,
+            posts_left: POSTS,
+            unclear_attempts: 0,
+            unsent_attempts: 0,
+            message: None,
+        }
+    }
+
+    /// The same, with fewer posts.
+    #[must_use]
+    pub fn with_posts_left(self, posts_left: u32) -> Self {
+        Self { posts_left, ..self }
+    }
+
+    /// The same, with the message.
+    #[must_use]
+    pub fn with_message(self, message: StoredMessage) -> Self {
+        Self {
+            message: Some(message),
+            ..self
+        }
+    }
+}
+
+/// A job that ends with the delivery of a message.
+pub(super) trait Deliverable: Payload {
+    fn outgoing(&mut self) -> &mut Outgoing;
+    fn request_id(&self) -> &str;
+}
+
+/// What comes after an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    Delivered,
+    RetryAt(Timestamp),
+    /// Another process has the job now.
+    LeaseLost,
+    Dead(DeliveryError),
+}
+
+impl Dispatcher {
+    /// Makes one attempt to deliver the message of a job, which must be rendered.
+    pub(super) async fn attempt<P: Deliverable>(&self, job: &mut LeasedJob<P>) -> Attempt {
+        let time_left = self.response_urls.time_left(job.payload.outgoing().received_at);
+        let outgoing = job.payload.outgoing();
+        if !self.response_urls.allows(&outgoing.response_url) {
+            return Attempt::Dead(DeliveryError::Forbidden);
+        }
+        let Some(message) = outgoing.message.clone() else {
+            return Attempt::Dead(DeliveryError::UsedUp);
+        };
+        if outgoing.posts_left == 0 || time_left <= SignedDuration::ZERO {
+            return Attempt::Dead(DeliveryError::UsedUp);
+        }
+        // Stored before the post: after a crash, the post counts as made.
+        outgoing.posts_left -= 1;
+        if !self.queue.record_attempt(job).await {
+            return Attempt::LeaseLost;
+        }
+        let outgoing = job.payload.outgoing();
+        let body = Bytes::from(message.json);
+        let outcome = match self.response_urls.post(&outgoing.response_url, body).await {
+            Ok(outcome) => outcome,
+            Err(error) => return Attempt::Dead(error),
+        };
+        let pause = match outcome {
+            PostOutcome::Accepted => return Attempt::Delivered,
+            PostOutcome::Refused(status) => match message.without_images {
+                Some(json) => return self.retry_without_images(job, json, DeliveryError::Refused(status)),
+                None => return Attempt::Dead(DeliveryError::Refused(status)),
+            },
+            PostOutcome::RateLimited(retry_after) => retry_after,
+            PostOutcome::NotSent => {
+                outgoing.posts_left += 1;
+                outgoing.unsent_attempts += 1;
+                self.response_urls.pause_after(outgoing.unsent_attempts)
+            }
+            PostOutcome::Unknown => {
+                outgoing.unclear_attempts += 1;
+                match message.without_images {
+                    // Slack may be waiting for an image, which is no reason to make it wait again.
+                    Some(json) => return self.retry_without_images(job, json, DeliveryError::Unreachable),
+                    None if outgoing.unclear_attempts >= UNCLEAR_ATTEMPTS => {
+                        return Attempt::Dead(DeliveryError::Unreachable);
+                    }
+                    None => self.response_urls.pause_after(outgoing.unclear_attempts),
+                }
+            }
+        };
+        // A pause too long for its type is longer than what is left, too.
+        let in_time = SignedDuration::try_from(pause).is_ok_and(|pause| pause < time_left);
+        match SignedDuration::try_from(pause) {
+            Ok(pause) if in_time && outgoing.posts_left > 0 => Attempt::RetryAt(self.clock.now() + pause),
+            _ => Attempt::Dead(DeliveryError::UsedUp),
+        }
+    }
+
+    fn retry_without_images<P: Deliverable>(&self, job: &mut LeasedJob<P>, json: String, error: DeliveryError) -> Attempt {
+        tracing::warn!(
+            request_id = job.payload.request_id(),
+            lost = error.to_string(),
+            "Slack did not take a message with an image; is PUBLIC_URL right?"
+        );
+        let outgoing = job.payload.outgoing();
+        outgoing.unclear_attempts = 0;
+        outgoing.message = Some(StoredMessage {
+            json,
+            without_images: None,
+        });
+        if outgoing.posts_left == 0 {
+            return Attempt::Dead(DeliveryError::UsedUp);
+        }
+        Attempt::RetryAt(self.clock.now())
+    }
+}

@@ -1,0 +1,281 @@
+//! One command creates one session.
+//!
+//! Before Kapso is asked, the command's idempotency key is stored. A command with the same key, be it a replay, a
+//! resumed job or another process, gets the outcome of the first and asks for nothing. A second command for the same
+//! subject, such as one person and one phone, within a minute has to be confirmed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+use sqlx::any::AnyRow;
+use sqlx::{Row, query};
+use tokio::time::{Instant, sleep};
+
+use crate::clock::Clock;
+use crate::db::{AdvisoryLock, Database, DatabaseError, QUERY_TIMEOUT, StoreConnection, affected_one};
+use crate::kapso::SessionId;
+
+/// A second command for the same subject within this needs a confirmation.
+const CONFIRM_WITHIN: SignedDuration = SignedDuration::from_secs(60);
+/// How long a creation with an unknown outcome counts as running: as long as the database and Kapso may take together.
+const RUNNING_FOR: SignedDuration = SignedDuration::from_secs(10);
+/// How often a repeated command checks for the outcome of the first.
+const OUTCOME_POLL: Duration = Duration::from_millis(250);
+/// How long keys are kept. A command can be replayed for the five minutes that its signature is valid, and a stored
+/// job for 30 minutes; a confirmation is valid for as long as its key is stored.
+const RETENTION: SignedDuration = SignedDuration::from_hours(24);
+
+/// Whether a command may ask Kapso to create a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BeginOutcome {
+    /// It is the first with this key, and must ask.
+    First,
+    /// Another command created something for the same subject a moment ago. This one must not ask before its person
+    /// has confirmed it.
+    NeedsConfirmation(Creation),
+    /// A command with this key was here before. This one must not ask.
+    Repeated(Creation),
+    /// It confirms a question that was never asked, or that is forgotten. It must not ask.
+    NotAsked,
+}
+
+/// Why a command may create something for a subject for which something was just created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmation<'a> {
+    /// It may not, if that was after this time.
+    NeededSince(Timestamp),
+    /// Its person confirmed the question that was asked about the command with this key. Keys are deleted in the order
+    /// of their age, the question's before the confirmation's, so that a confirmation is valid once.
+    Of(&'a str),
+}
+
+/// A creation that began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Creation {
+    /// When.
+    pub began_at: Timestamp,
+    /// Its outcome; `None` while unknown, because it is running or its process has ended.
+    pub outcome: Option<CreationOutcome>,
+}
+
+/// The outcome of a creation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CreationOutcome {
+    /// This session was created.
+    Created(SessionId),
+    /// Nothing was created.
+    NotCreated,
+    /// Unknown, and will stay so: the answer was lost.
+    Unknown,
+    /// Nothing was created: a confirmation was asked for.
+    AskedToConfirm,
+}
+
+impl CreationOutcome {
+    /// As stored. No session id is one of these words.
+    fn to_text(&self) -> String {
+        match self {
+            Self::Created(id) => id.to_string(),
+            Self::NotCreated => "!nothing".to_owned(),
+            Self::Unknown => "!unsure".to_owned(),
+            Self::AskedToConfirm => "!asked".to_owned(),
+        }
+    }
+
+    /// Reads what is stored. What a later version may have written counts as unknown.
+    fn parse(text: &str) -> Self {
+        match text {
+            "!nothing" => Self::NotCreated,
+            "!asked" => Self::AskedToConfirm,
+            id => SessionId::parse(id).map_or(Self::Unknown, Self::Created),
+        }
+    }
+}
+
+/// A hash that stands for `parts` where they only need to be recognized. No two lists of parts share one.
+#[must_use]
+pub fn fingerprint(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    hex::encode(hash.finalize())
+}
+
+/// Queries over the table of idempotency keys.
+#[derive(Clone, Debug)]
+pub struct KeyRows {
+    database: Database,
+}
+
+impl KeyRows {
+    /// The keys in this database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Stores, before the request is made, that the command with this key asks Kapso to create something for
+    /// `subject`. Not without `confirmation`, unless nothing was created before.
+    ///
+    /// # Errors
+    /// Whether the key is stored is unknown, and the request must not be made.
+    pub async fn begin(
+        &self,
+        key: &str,
+        subject: &str,
+        now: Timestamp,
+        confirmation: Confirmation<'_>,
+    ) -> Result<BeginOutcome, DatabaseError> {
+        self.database.check_file().await?;
+        let mut transaction = self.database.begin_exclusive(AdvisoryLock::IdempotencyKeys).await?;
+        let known = query("SELECT created_at, outcome FROM kapso_slack_idempotency_keys WHERE key_hash = $1")
+            .bind(key.to_owned())
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let known = known.as_ref().map(creation).transpose()?;
+        let recent = match confirmation {
+            Confirmation::NeededSince(since) => {
+                let recent = query(
+                    "SELECT created_at, outcome FROM kapso_slack_idempotency_keys
+                     WHERE subject_hash = $1 AND created_at >= $2
+                         AND (outcome IS NULL OR outcome NOT IN ('!nothing', '!asked'))
+                     ORDER BY created_at DESC, key_hash LIMIT 1",
+                );
+                let recent = recent.bind(subject.to_owned()).bind(since.as_millisecond());
+                recent.fetch_optional(&mut *transaction).await?
+            }
+            Confirmation::Of(question) if known.is_none() => {
+                let asked = query(
+                    "SELECT key_hash FROM kapso_slack_idempotency_keys
+                     WHERE key_hash = $1 AND subject_hash = $2 AND outcome = '!asked'",
+                );
+                let asked = asked.bind(question.to_owned()).bind(subject.to_owned());
+                if asked.fetch_optional(&mut *transaction).await?.is_none() {
+                    return Ok(BeginOutcome::NotAsked);
+                }
+                None
+            }
+            Confirmation::Of(_) => None,
+        };
+        let recent = recent.as_ref().map(creation).transpose()?;
+        match (known, recent.clone()) {
+            (Some(known), Some(recent)) if known.outcome == Some(CreationOutcome::AskedToConfirm) => {
+                return Ok(BeginOutcome::NeedsConfirmation(recent));
+            }
+            (Some(known), _) => return Ok(BeginOutcome::Repeated(known)),
+            (None, _) => {}
+        }
+        query(
+            "INSERT INTO kapso_slack_idempotency_keys (key_hash, subject_hash, created_at, outcome)
+             VALUES ($1, $2, $3, $4)",
+        )
+        .bind(key.to_owned())
+        .bind(subject.to_owned())
+        .bind(now.as_millisecond())
+        .bind(recent.is_some().then(|| CreationOutcome::AskedToConfirm.to_text()))
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(recent.map_or(BeginOutcome::First, BeginOutcome::NeedsConfirmation))
+    }
+
+    /// Stores the outcome. False if the key is not stored.
+    ///
+    /// # Errors
+    /// The outcome stays unknown.
+    pub async fn finish(&self, key: &str, outcome: &CreationOutcome) -> Result<bool, DatabaseError> {
+        let finish = query("UPDATE kapso_slack_idempotency_keys SET outcome = $2 WHERE key_hash = $1");
+        let finish = finish.bind(key.to_owned()).bind(outcome.to_text());
+        affected_one(finish.execute(self.database.pool()).await)
+    }
+
+    /// Deletes keys from before then, and returns how many there were.
+    ///
+    /// # Errors
+    /// Call it again later.
+    pub async fn delete_created_before(&self, before: Timestamp) -> Result<u64, DatabaseError> {
+        let delete =
+            query("DELETE FROM kapso_slack_idempotency_keys WHERE created_at < $1").bind(before.as_millisecond());
+        Ok(delete.execute(self.database.pool()).await?.rows_affected())
+    }
+}
+
+fn creation(row: &AnyRow) -> Result<Creation, DatabaseError> {
+    let outcome: Option<String> = row.try_get("outcome")?;
+    let began_at = Timestamp::from_millisecond(row.try_get("created_at")?)
+        .map_err(|_| DatabaseError::Other("column created_at contains no time".to_owned()))?;
+    Ok(Creation {
+        began_at,
+        outcome: outcome.as_deref().map(CreationOutcome::parse),
+    })
+}
+
+/// The idempotency keys as commands use them.
+#[derive(Clone)]
+pub struct IdempotencyKeys {
+    connection: Arc<StoreConnection>,
+    clock: Clock,
+}
+
+impl IdempotencyKeys {
+    /// The keys in the database of this connection.
+    #[must_use]
+    pub fn new(connection: Arc<StoreConnection>, clock: Clock) -> Self {
+        Self { connection, clock }
+    }
+
+    /// Stores, before the request is made, that the command with this key asks Kapso to create something for
+    /// `subject`; unless it `confirms` a question, not if something was created for the subject within a minute. A
+    /// repeated command waits for the outcome of the first.
+    ///
+    /// # Errors
+    /// The database does not work, and the request must not be made.
+    pub async fn begin(
+        &self,
+        key: &str,
+        subject: &str,
+        confirms: Option<&str>,
+    ) -> Result<BeginOutcome, DatabaseError> {
+        let rows = self.rows()?;
+        let now = self.clock.now();
+        let confirmation = confirms.map_or(Confirmation::NeededSince(now - CONFIRM_WITHIN), Confirmation::Of);
+        let give_up = Instant::now() + RUNNING_FOR.unsigned_abs();
+        loop {
+            let beginning = rows.begin(key, subject, now, confirmation);
+            let begun = self.connection.run(QUERY_TIMEOUT, beginning).await?;
+            match &begun {
+                BeginOutcome::Repeated(Creation {
+                    began_at,
+                    outcome: None,
+                }) if self.clock.now().duration_since(*began_at) < RUNNING_FOR && Instant::now() < give_up => {
+                    sleep(OUTCOME_POLL).await;
+                }
+                _ => return Ok(begun),
+            }
+        }
+    }
+
+    /// Stores the outcome. If that fails, it stays unknown.
+    pub async fn finish(&self, key: &str, outcome: &CreationOutcome) {
+        if let Ok(rows) = self.rows() {
+            let _ = self.connection.run(QUERY_TIMEOUT, rows.finish(key, outcome)).await;
+        }
+    }
+
+    /// Deletes keys that are no longer needed.
+    pub async fn delete_expired(&self, now: Timestamp) {
+        if let Ok(rows) = self.rows() {
+            let deleting = rows.delete_created_before(now - RETENTION);
+            let _ = self.connection.run(QUERY_TIMEOUT, deleting).await;
+        }
+    }
+
+    fn rows(&self) -> Result<KeyRows, DatabaseError> {
+        let opened = self.connection.opened().ok_or(DatabaseError::NotOpen)?;
+        Ok(KeyRows::new(opened.database))
+    }
+}

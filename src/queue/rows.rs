@@ -1,0 +1,418 @@
+//! The table of jobs. A lease is given to one worker at a time.
+//!
+//! Every time comes from the caller's clock, never from the database's. Every query may be slow: callers bound it. A
+//! query whose caller gave up may still take effect: after an `insert` that did not answer in time, the job may be
+//! stored, under the id its caller knows (see [`JobRows::delete_by_id`]).
+
+use jiff::{SignedDuration, Timestamp};
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, Row, query, query_scalar};
+
+use super::job::{ClaimFilter, Claimed, ClaimedJob, Job, JobId, JobKeys, Lease, Payload, QueueStats, WorkerId};
+use crate::db::{AdvisoryLock, Database, DatabaseError, affected_one};
+
+/// The claim, in two dialects.
+///
+/// The lease is tested twice, when rows are chosen and when they are taken, so that a row that somebody else took in
+/// between is left alone. Without a lock, all PostgreSQL workers that claim together choose the same rows, and all but
+/// one get nothing; `SKIP LOCKED` gives each rows of its own. SQLite has one writer and no such clause.
+macro_rules! claim {
+    ($topics:literal, $lock:literal) => {
+        concat!(
+            "WITH due AS MATERIALIZED (
+                 SELECT id FROM kapso_slack_jobs
+                 WHERE kind = $1 AND version <= $2 AND due_at <= $3 AND leased_until <= $4
+                     AND created_at <= $8 AND ($9 IS NULL OR topic IN (",
+            $topics,
+            "))
+                 ORDER BY due_at, id LIMIT $5 ",
+            $lock,
+            ")
+             UPDATE kapso_slack_jobs SET leased_by = $6, leased_until = $7, attempts = attempts + 1
+             WHERE id IN (SELECT id FROM due) AND leased_until <= $4
+             RETURNING id, due_at, created_at, attempts, payload"
+        )
+    };
+}
+
+const CLAIM_SQLITE: &str = claim!("SELECT value FROM json_each($9)", "");
+const CLAIM_POSTGRES: &str = claim!(
+    "SELECT jsonb_array_elements_text($9::jsonb)",
+    "FOR UPDATE SKIP LOCKED"
+);
+
+/// How many jobs with keys there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Quota {
+    /// Of one owner.
+    pub per_owner: u32,
+    /// Of one kind.
+    pub total: u32,
+}
+
+/// What became of a job that has a unique key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upserted {
+    /// It was inserted.
+    Inserted,
+    /// A job with this key exists. It has the newer payload now, and whoever was running it has lost the lease.
+    Replaced,
+    /// A newer job with this key exists, and is as it was.
+    Older,
+    /// Its owner has as many jobs as allowed.
+    OwnerQuotaReached,
+    /// There are as many jobs of this kind as allowed.
+    TotalQuotaReached,
+}
+
+/// Queries over the table of jobs.
+#[derive(Clone, Debug)]
+pub struct JobRows {
+    database: Database,
+}
+
+impl JobRows {
+    /// The jobs in this database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Checks that the rows are where a restart would find them.
+    ///
+    /// # Errors
+    /// The file was deleted or replaced.
+    pub async fn check_file(&self) -> Result<(), DatabaseError> {
+        self.database.check_file().await
+    }
+
+    /// Stores a job, leased to `lease.0` until `lease.1` if that is given.
+    ///
+    /// # Errors
+    /// The job may be stored all the same if the connection broke before the answer.
+    pub async fn insert<P: Payload>(
+        &self,
+        job: &Job<P>,
+        lease: Option<(&WorkerId, Timestamp)>,
+    ) -> Result<Option<Lease>, DatabaseError> {
+        self.database.check_file().await?;
+        let (leased_by, leased_until, attempts) = match lease {
+            Some((worker, until)) => (worker.0.clone(), until.as_millisecond(), 1),
+            None => (String::new(), 0, i64::from(job.attempts)),
+        };
+        query(
+            "INSERT INTO kapso_slack_jobs
+                 (id, kind, version, due_at, created_at, leased_by, leased_until, attempts, payload)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        )
+        .bind(job.id.0.clone())
+        .bind(P::KIND)
+        .bind(P::VERSION)
+        .bind(job.due_at.as_millisecond())
+        .bind(job.created_at.as_millisecond())
+        .bind(leased_by)
+        .bind(leased_until)
+        .bind(attempts)
+        .bind(to_json(&job.payload)?)
+        .execute(self.database.pool())
+        .await?;
+        Ok(lease.map(|(worker, _)| Lease {
+            job: job.id.clone(),
+            worker: worker.clone(),
+            attempt: attempts,
+        }))
+    }
+
+    /// Stores a job, or gives the job with the same unique key the newer payload, unless the quota is reached.
+    ///
+    /// # Errors
+    /// The job may be stored all the same if the connection broke before the answer.
+    pub async fn upsert<P: Payload>(
+        &self,
+        job: &Job<P>,
+        keys: &JobKeys,
+        quota: Quota,
+    ) -> Result<Upserted, DatabaseError> {
+        self.database.check_file().await?;
+        let payload = to_json(&job.payload)?;
+        let mut transaction = self.database.begin_exclusive(AdvisoryLock::Watches).await?;
+        let replaced = query(
+            "UPDATE kapso_slack_jobs SET kind = $6, version = $2, due_at = $3, created_at = $4, payload = $5,
+                 leased_by = '', leased_until = 0
+             WHERE unique_key = $1 AND created_at <= $4",
+        )
+        .bind(keys.unique.clone())
+        .bind(P::VERSION)
+        .bind(job.due_at.as_millisecond())
+        .bind(job.created_at.as_millisecond())
+        .bind(payload.clone())
+        .bind(P::KIND)
+        .execute(&mut *transaction)
+        .await;
+        if affected_one(replaced)? {
+            transaction.commit().await?;
+            return Ok(Upserted::Replaced);
+        }
+        // A command that is run again after a crash may be older than the job.
+        let newer: i64 = query_scalar("SELECT count(*) FROM kapso_slack_jobs WHERE unique_key = $1")
+            .bind(keys.unique.clone())
+            .fetch_one(&mut *transaction)
+            .await?;
+        if newer > 0 {
+            return Ok(Upserted::Older);
+        }
+        let of_owner: i64 = query_scalar("SELECT count(*) FROM kapso_slack_jobs WHERE owner = $1")
+            .bind(keys.owner.clone())
+            .fetch_one(&mut *transaction)
+            .await?;
+        let of_kind: i64 = query_scalar("SELECT count(*) FROM kapso_slack_jobs WHERE kind = $1")
+            .bind(P::KIND)
+            .fetch_one(&mut *transaction)
+            .await?;
+        if of_owner >= i64::from(quota.per_owner) {
+            return Ok(Upserted::OwnerQuotaReached);
+        }
+        if of_kind >= i64::from(quota.total) {
+            return Ok(Upserted::TotalQuotaReached);
+        }
+        query(
+            "INSERT INTO kapso_slack_jobs (id, kind, version, unique_key, owner, topic, due_at, created_at, leased_by,
+                 leased_until, attempts, payload)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', 0, 0, $9)",
+        )
+        .bind(job.id.0.clone())
+        .bind(P::KIND)
+        .bind(P::VERSION)
+        .bind(keys.unique.clone())
+        .bind(keys.owner.clone())
+        .bind(keys.topic.clone())
+        .bind(job.due_at.as_millisecond())
+        .bind(job.created_at.as_millisecond())
+        .bind(payload)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(Upserted::Inserted)
+    }
+
+    /// Leases jobs that nobody has a lease on at `now`, the longest due first, until `until`.
+    ///
+    /// # Errors
+    /// Leases may have been given all the same; they run out.
+    pub async fn claim<P: Payload>(
+        &self,
+        filter: &ClaimFilter<'_>,
+        worker: &WorkerId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Claimed<P>, DatabaseError> {
+        self.database.check_file().await?;
+        let rows = query(self.database.dialect(CLAIM_SQLITE, CLAIM_POSTGRES))
+            .bind(P::KIND)
+            .bind(P::VERSION)
+            .bind(filter.due_by.as_millisecond())
+            .bind(now.as_millisecond())
+            .bind(i64::from(filter.limit))
+            .bind(worker.0.clone())
+            .bind(until.as_millisecond())
+            .bind(filter.created_by.as_millisecond())
+            .bind(filter.topics.map(|topics| to_json(&topics)).transpose()?)
+            .fetch_all(self.database.pool())
+            .await?;
+        let mut claimed = Claimed::default();
+        for row in rows {
+            let lease = Lease {
+                job: JobId(row.try_get("id")?),
+                worker: worker.clone(),
+                attempt: row.try_get("attempts")?,
+            };
+            let Ok(payload) = serde_json::from_str(row.try_get("payload")?) else {
+                claimed.unreadable.push(lease);
+                continue;
+            };
+            let job = Job {
+                id: lease.job.clone(),
+                due_at: timestamp(&row, "due_at")?,
+                created_at: timestamp(&row, "created_at")?,
+                attempts: u32::try_from(lease.attempt).unwrap_or(u32::MAX),
+                payload,
+            };
+            claimed.jobs.push(ClaimedJob { job, lease });
+        }
+        claimed.jobs.sort_by_key(|claimed| claimed.job.due_at);
+        Ok(claimed)
+    }
+
+    /// Extends a lease; false if it was lost. A lease that ran out but that nobody took since is still its holder's.
+    ///
+    /// # Errors
+    /// Whether the lease is valid is unknown.
+    pub async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<bool, DatabaseError> {
+        let renew = for_holder(
+            "UPDATE kapso_slack_jobs SET leased_until = $4 WHERE id = $1 AND leased_by = $2 AND attempts = $3",
+            lease,
+        );
+        affected_one(renew.bind(until.as_millisecond()).execute(self.database.pool()).await)
+    }
+
+    /// Extends a lease like [`JobRows::renew`], and stores how far the work has come.
+    ///
+    /// # Errors
+    /// Whether the lease is valid is unknown.
+    pub async fn save<P: Payload>(&self, lease: &Lease, payload: &P, until: Timestamp) -> Result<bool, DatabaseError> {
+        let save = for_holder(
+            "UPDATE kapso_slack_jobs SET leased_until = $4, payload = $5, version = $6
+             WHERE id = $1 AND leased_by = $2 AND attempts = $3",
+            lease,
+        );
+        let save = save
+            .bind(until.as_millisecond())
+            .bind(to_json(payload)?)
+            .bind(P::VERSION);
+        affected_one(save.execute(self.database.pool()).await)
+    }
+
+    /// Gives a lease back and leaves the job as it is: anybody can claim it at once. False if the lease was lost.
+    ///
+    /// # Errors
+    /// The lease runs out by itself.
+    pub async fn release(&self, lease: &Lease) -> Result<bool, DatabaseError> {
+        let release = for_holder(
+            "UPDATE kapso_slack_jobs SET leased_by = '', leased_until = 0
+             WHERE id = $1 AND leased_by = $2 AND attempts = $3",
+            lease,
+        );
+        affected_one(release.execute(self.database.pool()).await)
+    }
+
+    /// Gives a lease back with what to do next, of whatever kind, and when. False, and nothing changed, if the lease
+    /// was lost.
+    ///
+    /// # Errors
+    /// The lease runs out by itself, and the job is as it was.
+    pub async fn reschedule<P: Payload>(
+        &self,
+        lease: &Lease,
+        payload: &P,
+        due_at: Timestamp,
+    ) -> Result<bool, DatabaseError> {
+        let reschedule = for_holder(
+            "UPDATE kapso_slack_jobs SET leased_by = '', leased_until = 0, due_at = $4, payload = $5, version = $6,
+                 kind = $7
+             WHERE id = $1 AND leased_by = $2 AND attempts = $3",
+            lease,
+        );
+        let reschedule = reschedule
+            .bind(due_at.as_millisecond())
+            .bind(to_json(payload)?)
+            .bind(P::VERSION)
+            .bind(P::KIND);
+        affected_one(reschedule.execute(self.database.pool()).await)
+    }
+
+    /// Deletes a job that is done or dead. False if the lease was lost: a watch may have got a newer `response_url` in
+    /// the meantime.
+    ///
+    /// # Errors
+    /// The job is still stored, and will be run again.
+    pub async fn complete(&self, lease: &Lease) -> Result<bool, DatabaseError> {
+        let complete = for_holder(
+            "DELETE FROM kapso_slack_jobs WHERE id = $1 AND leased_by = $2 AND attempts = $3",
+            lease,
+        );
+        affected_one(complete.execute(self.database.pool()).await)
+    }
+
+    /// Deletes a job whoever runs it. True if it was stored. Its lease is lost.
+    ///
+    /// # Errors
+    /// The job may still be stored.
+    pub async fn delete_by_id(&self, job: &JobId) -> Result<bool, DatabaseError> {
+        let delete = query("DELETE FROM kapso_slack_jobs WHERE id = $1").bind(job.0.clone());
+        affected_one(delete.execute(self.database.pool()).await)
+    }
+
+    /// Deletes the job with this unique key whoever runs it. True if it was stored. Its lease is lost.
+    ///
+    /// # Errors
+    /// The job may still be stored.
+    pub async fn delete_by_key(&self, unique_key: &str) -> Result<bool, DatabaseError> {
+        let delete = query("DELETE FROM kapso_slack_jobs WHERE unique_key = $1").bind(unique_key.to_owned());
+        affected_one(delete.execute(self.database.pool()).await)
+    }
+
+    /// When the job with this unique key was created; `None` if there is none.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub async fn created_at(&self, unique_key: &str) -> Result<Option<Timestamp>, DatabaseError> {
+        let row = query("SELECT created_at FROM kapso_slack_jobs WHERE unique_key = $1")
+            .bind(unique_key.to_owned())
+            .fetch_optional(self.database.pool())
+            .await?;
+        row.map(|row| timestamp(&row, "created_at")).transpose()
+    }
+
+    /// How many jobs of one kind are stored.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub async fn stats<P: Payload>(&self, now: Timestamp) -> Result<QueueStats, DatabaseError> {
+        self.database.check_file().await?;
+        let row = query(
+            "SELECT count(*) AS jobs,
+                 count(DISTINCT CASE WHEN due_at <= $3 AND leased_until <= $3 THEN COALESCE(topic, id) END) AS due,
+                 min(CASE WHEN leased_until > due_at THEN leased_until ELSE due_at END) AS next
+             FROM kapso_slack_jobs WHERE kind = $1 AND version <= $2",
+        )
+        .bind(P::KIND)
+        .bind(P::VERSION)
+        .bind(now.as_millisecond())
+        .fetch_one(self.database.pool())
+        .await?;
+        let number = |name| {
+            row.try_get::<i64, _>(name)
+                .map(|count| u64::try_from(count).unwrap_or(0))
+        };
+        let count = number("jobs")?;
+        let due_in = match count {
+            0 => None,
+            _ => Some(timestamp(&row, "next")?.duration_since(now).max(SignedDuration::ZERO)),
+        };
+        Ok(QueueStats {
+            count,
+            due: number("due")?,
+            due_in,
+        })
+    }
+
+    /// Deletes jobs created before then, whose `response_url` no longer works, and returns how many there were. What is
+    /// deleted leaves the file too.
+    ///
+    /// # Errors
+    /// Call it again later.
+    pub async fn delete_created_before(&self, before: Timestamp) -> Result<u64, DatabaseError> {
+        let delete = query("DELETE FROM kapso_slack_jobs WHERE created_at < $1").bind(before.as_millisecond());
+        let deleted = delete.execute(self.database.pool()).await?.rows_affected();
+        self.database.truncate_log().await?;
+        Ok(deleted)
+    }
+}
+
+/// A statement whose first three parameters require that the lease is valid.
+fn for_holder(sql: &'static str, lease: &Lease) -> Query<'static, Any, AnyArguments> {
+    query(sql)
+        .bind(lease.job.0.clone())
+        .bind(lease.worker.0.clone())
+        .bind(lease.attempt)
+}
+
+fn to_json(value: &impl serde::Serialize) -> Result<String, DatabaseError> {
+    serde_json::to_string(value).map_err(|_| DatabaseError::Other("the job cannot be written as JSON".to_owned()))
+}
+
+fn timestamp(row: &AnyRow, column: &str) -> Result<Timestamp, DatabaseError> {
+    let ms = row.try_get(column)?;
+    Timestamp::from_millisecond(ms).map_err(|_| DatabaseError::Other(format!("column {column} contains no time")))
+}

@@ -1,0 +1,536 @@
+//! The jobs as the service uses them: bounded in time, and never in the way of a reply.
+
+use std::collections::{BTreeSet, HashMap};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+use tokio::time::timeout;
+
+use super::job::{ClaimFilter, Claimed, ClaimedJob, Job, JobId, JobKeys, Lease, Payload, QueueStats, WorkerId};
+use super::rows::{JobRows, Quota, Upserted};
+use crate::clock::Clock;
+use crate::db::{Database, DatabaseError, Opened, QUERY_TIMEOUT, StoreConnection};
+
+/// How long an acknowledgement waits for its job to be stored.
+const ENQUEUE_TIMEOUT: Duration = Duration::from_millis(300);
+/// How long a lease lasts. Then another process may run the job.
+const LEASE: SignedDuration = SignedDuration::from_secs(15);
+/// How often a lease is renewed while a job runs.
+pub const RENEWAL: Duration = Duration::from_secs(5);
+/// How long a write that nobody waits for any more may still take effect: longer than the server lets it run.
+const LATE_WRITE: SignedDuration = SignedDuration::from_secs(10);
+/// How long jobs are kept: a `response_url` works for 30 minutes.
+const RETENTION: SignedDuration = SignedDuration::from_mins(30);
+
+/// The service's jobs, in the database or, while that does not work, in an in-memory SQLite database.
+///
+/// What becomes of a job in a database that breaks while the job runs depends on who else could run it:
+///
+/// - A SQLite file belongs to this process. The job is delivered all the same: nobody else would do it.
+/// - A PostgreSQL database still exists when it cannot be reached, and so does the job. Another process may run it now
+///   or later, so it is left alone: late, but once.
+///
+/// Jobs that were done while the database did not work are deleted from it before anything is claimed from it again.
+pub struct JobStore {
+    connection: Arc<StoreConnection>,
+    memory: JobRows,
+    worker: WorkerId,
+    clock: Clock,
+    running: Running,
+    /// Jobs that are done, or now in memory, but may still be stored in the database.
+    undeleted: Mutex<Vec<Undeleted>>,
+    /// When jobs are due that this process has rescheduled.
+    due_times: Mutex<BTreeSet<Timestamp>>,
+    rescheduled: Notify,
+    finished: Notify,
+    /// One claim at a time: a job that is no longer in `undeleted` and not yet deleted must not be claimed.
+    claiming: tokio::sync::Mutex<()>,
+}
+
+/// The jobs that this process runs, with the number of the claim that is valid.
+type Running = Arc<Mutex<HashMap<JobId, i64>>>;
+
+struct Undeleted {
+    lease: Lease,
+    generation: u64,
+    /// Set if the job may not be stored yet: a write that timed out may still take effect.
+    late_write_since: Option<Timestamp>,
+}
+
+/// Where a job is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Location {
+    /// In the database, as of this generation (see [`Opened::generation`]).
+    Database(u64),
+    Memory,
+}
+
+/// A job that this process runs. Dropped without [`JobStore::complete`] and the like, its lease runs out.
+pub struct LeasedJob<P> {
+    /// What to do.
+    pub payload: P,
+    /// When its `response_url` was received.
+    pub created_at: Timestamp,
+    location: Location,
+    guard: RunningGuard,
+}
+
+/// Keeps a job in the list of running jobs.
+struct RunningGuard {
+    running: Running,
+    id: JobId,
+}
+
+impl Drop for RunningGuard {
+    fn drop(&mut self) {
+        lock(&self.running).remove(&self.id);
+    }
+}
+
+impl JobStore {
+    /// A store over `connection`, which need not be open yet.
+    ///
+    /// # Errors
+    /// The in-memory database cannot be created.
+    pub async fn new(connection: Arc<StoreConnection>, clock: Clock) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            connection,
+            memory: JobRows::new(Database::in_memory().await?),
+            worker: WorkerId::random(),
+            clock,
+            running: Running::default(),
+            undeleted: Mutex::default(),
+            due_times: Mutex::default(),
+            rescheduled: Notify::new(),
+            finished: Notify::new(),
+            claiming: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Stores a job that this process runs from now on: in the database, or in memory if that takes too long.
+    pub async fn enqueue<P: Payload>(&self, payload: P, created_at: Timestamp) -> LeasedJob<P> {
+        let job = Job::new(payload, created_at, self.clock.now());
+        let stored = self.insert_into_database(&job).await;
+        self.leased(job, stored).await
+    }
+
+    /// Stores a job that this process runs from now on in memory: one that nobody needs to do after a crash.
+    pub async fn enqueue_in_memory<P: Payload>(&self, payload: P, created_at: Timestamp) -> LeasedJob<P> {
+        let job = Job::new(payload, created_at, self.clock.now());
+        self.leased(job, None).await
+    }
+
+    async fn leased<P: Payload>(&self, job: Job<P>, stored: Option<u64>) -> LeasedJob<P> {
+        let location = match stored {
+            Some(generation) => Location::Database(generation),
+            None => {
+                // If this failed, a retry would have nothing to update: it inserts then.
+                let _ = self.memory.insert(&job, Some((&self.worker, self.lease_end()))).await;
+                Location::Memory
+            }
+        };
+        self.run(job, location, 1)
+    }
+
+    /// The database's generation if the job is stored there.
+    async fn insert_into_database<P: Payload>(&self, job: &Job<P>) -> Option<u64> {
+        // A database that is known not to work is not waited for, and one in memory would outlive nothing.
+        let trouble = self.connection.trouble();
+        let works = trouble.is_none_or(|trouble| trouble == DatabaseError::Slow);
+        let Opened { database, generation } = self.connection.opened().filter(|_| works)?;
+        if !database.is_persistent() {
+            return None;
+        }
+        let rows = JobRows::new(database);
+        let inserting = rows.insert(job, Some((&self.worker, self.lease_end())));
+        if self.connection.run(ENQUEUE_TIMEOUT, inserting).await.is_ok() {
+            return Some(generation);
+        }
+        self.undeleted().push(Undeleted {
+            lease: self.lease(&job.id, 1),
+            generation,
+            late_write_since: Some(self.clock.now()),
+        });
+        None
+    }
+
+    fn run<P>(&self, job: Job<P>, location: Location, attempt: i64) -> LeasedJob<P> {
+        lock(&self.running).insert(job.id.clone(), attempt);
+        LeasedJob {
+            payload: job.payload,
+            created_at: job.created_at,
+            location,
+            guard: RunningGuard {
+                running: Arc::clone(&self.running),
+                id: job.id,
+            },
+        }
+    }
+
+    /// Whether this process may go on with a job; extends its lease.
+    pub async fn renew_lease<P>(&self, job: &LeasedJob<P>) -> bool {
+        let Some(rows) = self.shared_rows_of(job) else {
+            return true;
+        };
+        // If the database does not answer, the lease is asked for again before the job is posted.
+        self.query(rows.renew(&self.lease_of(job), self.lease_end()))
+            .await
+            .unwrap_or(true)
+    }
+
+    /// Stores the payload before a post is attempted. False if the post must not be made, because another process
+    /// has the job now, or may have it.
+    pub async fn record_attempt<P: Payload>(&self, job: &LeasedJob<P>) -> bool {
+        let Some(rows) = self.shared_rows_of(job) else {
+            return true;
+        };
+        let saving = rows.save(&self.lease_of(job), &job.payload, self.lease_end());
+        match self.query(saving).await {
+            Ok(is_held) => is_held,
+            Err(_) => !self.is_shared(),
+        }
+    }
+
+    /// Puts a job off until `due_at`, with a new payload. A job whose database is gone goes on in memory. False if the
+    /// job is stored nowhere now.
+    pub async fn reschedule<P, Q: Payload>(&self, job: LeasedJob<P>, payload: Q, due_at: Timestamp) -> bool {
+        let lease = self.lease_of(&job);
+        let result = match self.rows_at(job.location) {
+            Some(rows) => self.query(rows.reschedule(&lease, &payload, due_at)).await,
+            None => Err(DatabaseError::Gone),
+        };
+        let is_stored = match (result, job.location) {
+            (Ok(true), _) => true,
+            // Another worker has the job now, or may have it.
+            (Ok(false), Location::Database(_)) => true,
+            (Err(_), Location::Database(_)) if self.is_shared() => true,
+            (_, location) => self.move_to_memory(lease, location, payload, job.created_at, due_at).await,
+        };
+        drop(job);
+        lock(&self.due_times).insert(due_at);
+        self.rescheduled.notify_waiters();
+        self.finished.notify_waiters();
+        is_stored
+    }
+
+    /// Leaves a job to the next process, as its payload says now.
+    ///
+    /// # Errors
+    /// Returns the job if it is stored nowhere but in this process.
+    pub async fn release_for_retry<P: Payload>(&self, job: LeasedJob<P>) -> Result<(), LeasedJob<P>> {
+        let Some(rows) = self.shared_rows_of(&job) else {
+            return Err(job);
+        };
+        let releasing = async {
+            rows.check_file().await?;
+            rows.reschedule(&self.lease_of(&job), &job.payload, self.clock.now()).await
+        };
+        match self.query(releasing).await {
+            Ok(_) => Ok(()),
+            // In a database that still exists, the lease runs out by itself.
+            Err(_) if self.is_shared() => Ok(()),
+            Err(_) => Err(job),
+        }
+    }
+
+    /// Gives a job back as it is stored: anybody can claim it at once.
+    pub async fn release<P>(&self, job: LeasedJob<P>) {
+        if let Some(rows) = self.rows_at(job.location) {
+            let _ = self.query(rows.release(&self.lease_of(&job))).await;
+        }
+    }
+
+    /// Deletes a job that is done or dead.
+    pub async fn complete<P>(&self, job: LeasedJob<P>) {
+        let lease = self.lease_of(&job);
+        match job.location {
+            Location::Memory => drop(self.memory.complete(&lease).await),
+            Location::Database(generation) => {
+                let undeleted = Undeleted {
+                    lease,
+                    generation,
+                    late_write_since: None,
+                };
+                if !self.delete(&undeleted).await.unwrap_or(false) {
+                    self.undeleted().push(undeleted);
+                }
+            }
+        }
+        drop(job);
+        self.finished.notify_waiters();
+    }
+
+    async fn move_to_memory<Q: Payload>(
+        &self,
+        lease: Lease,
+        from: Location,
+        payload: Q,
+        created_at: Timestamp,
+        due_at: Timestamp,
+    ) -> bool {
+        let job = Job {
+            id: lease.job.clone(),
+            due_at,
+            created_at,
+            attempts: 0,
+            payload,
+        };
+        if let Location::Database(generation) = from {
+            self.undeleted().push(Undeleted {
+                lease,
+                generation,
+                late_write_since: None,
+            });
+        }
+        self.memory.insert(&job, None).await.is_ok()
+    }
+
+    /// Claims jobs that nobody runs at `now`, from memory and from the database. Jobs whose payload cannot be read are
+    /// deleted; their number is returned beside the jobs.
+    pub async fn claim<P: Payload>(&self, filter: &ClaimFilter<'_>, now: Timestamp) -> (Vec<LeasedJob<P>>, u64) {
+        let mut jobs = self.claim_from_memory(filter, now).await;
+        let (from_database, unreadable) = self.claim_from_database(filter, now).await;
+        jobs.extend(from_database);
+        (jobs, unreadable)
+    }
+
+    /// Claims jobs from the database only, like [`JobStore::claim`].
+    pub async fn claim_from_database<P: Payload>(
+        &self,
+        filter: &ClaimFilter<'_>,
+        now: Timestamp,
+    ) -> (Vec<LeasedJob<P>>, u64) {
+        let Some(Opened { database, generation }) = self.connection.opened() else {
+            return (Vec::new(), 0);
+        };
+        let _claim = self.claiming.lock().await;
+        if !self.delete_the_rest().await {
+            return (Vec::new(), 0);
+        }
+        let rows = JobRows::new(database);
+        let claiming = rows.claim(filter, &self.worker, now, now + LEASE);
+        let claimed = self.query(claiming).await.unwrap_or_default();
+        for lease in &claimed.unreadable {
+            let _ = self.query(rows.complete(lease)).await;
+        }
+        let unreadable = u64::try_from(claimed.unreadable.len()).unwrap_or(u64::MAX);
+        (self.take(claimed, Location::Database(generation)), unreadable)
+    }
+
+    /// Claims jobs that are stored in memory only.
+    pub async fn claim_from_memory<P: Payload>(&self, filter: &ClaimFilter<'_>, now: Timestamp) -> Vec<LeasedJob<P>> {
+        let claiming = self.memory.claim(filter, &self.worker, now, now + LEASE);
+        self.take(claiming.await.unwrap_or_default(), Location::Memory)
+    }
+
+    /// The claimed jobs that this process does not run already. Of one that it does run, for which it let the lease run
+    /// out, the claim is a new lease.
+    fn take<P>(&self, claimed: Claimed<P>, location: Location) -> Vec<LeasedJob<P>> {
+        let is_new = |claimed: &ClaimedJob<P>| match lock(&self.running).get_mut(&claimed.job.id) {
+            Some(attempt) => {
+                *attempt = claimed.lease.attempt;
+                false
+            }
+            None => true,
+        };
+        let new = claimed.jobs.into_iter().filter(is_new);
+        new.map(|ClaimedJob { job, lease }| self.run(job, location, lease.attempt))
+            .collect()
+    }
+
+    /// Resolves when this process reschedules a job.
+    pub fn rescheduled(&self) -> Notified<'_> {
+        self.rescheduled.notified()
+    }
+
+    /// Waits until a job is due that this process has rescheduled to a time after `now`.
+    pub async fn wait_for_due_job(&self, now: Timestamp) {
+        let next = {
+            let mut due_times = lock(&self.due_times);
+            let later = now + SignedDuration::from_millis(1);
+            *due_times = due_times.split_off(&later);
+            due_times.first().copied()
+        };
+        match next {
+            Some(due_at) => {
+                let wait = due_at.duration_since(self.clock.now());
+                tokio::time::sleep(wait.max(SignedDuration::from_millis(1)).unsigned_abs()).await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until a job is complete or rescheduled.
+    pub fn finished_one(&self) -> Notified<'_> {
+        self.finished.notified()
+    }
+
+    /// How many jobs of one kind are stored in the database.
+    ///
+    /// # Errors
+    /// The database does not work.
+    pub async fn stats<P: Payload>(&self, now: Timestamp) -> Result<QueueStats, DatabaseError> {
+        let rows = self.database_rows()?;
+        self.query(rows.stats::<P>(now)).await
+    }
+
+    /// How many jobs of one kind are stored in memory only.
+    pub async fn count_in_memory<P: Payload>(&self) -> u64 {
+        let stats = self.memory.stats::<P>(self.clock.now()).await;
+        stats.map_or(0, |stats| stats.count)
+    }
+
+    /// Stores a job that has a unique key, in the database only; see [`JobRows::upsert`].
+    ///
+    /// # Errors
+    /// The database does not work, and the job is not stored.
+    pub async fn upsert<P: Payload>(
+        &self,
+        job: &Job<P>,
+        keys: &JobKeys,
+        quota: Quota,
+    ) -> Result<Upserted, DatabaseError> {
+        let rows = self.database_rows()?;
+        self.query(rows.upsert(job, keys, quota)).await
+    }
+
+    /// Deletes the job with a unique key; false if there was none.
+    ///
+    /// # Errors
+    /// The database does not work, and the job may still be stored.
+    pub async fn delete_by_key(&self, unique_key: &str) -> Result<bool, DatabaseError> {
+        let rows = self.database_rows()?;
+        self.query(rows.delete_by_key(unique_key)).await
+    }
+
+    /// When the job with a unique key was created.
+    ///
+    /// # Errors
+    /// The database does not work.
+    pub async fn created_at(&self, unique_key: &str) -> Result<Option<Timestamp>, DatabaseError> {
+        let rows = self.database_rows()?;
+        self.query(rows.created_at(unique_key)).await
+    }
+
+    /// Deletes jobs whose `response_url` no longer works, and returns how many.
+    pub async fn delete_expired(&self, now: Timestamp) -> u64 {
+        let before = now - RETENTION;
+        let from_memory = self.memory.delete_created_before(before).await.unwrap_or(0);
+        let Ok(rows) = self.database_rows() else {
+            return from_memory;
+        };
+        let from_database = self.query(rows.delete_created_before(before)).await;
+        from_memory + from_database.unwrap_or(0)
+    }
+
+    /// Closes the database, so that another process can open it.
+    pub async fn close(&self) {
+        let closing = async {
+            if let Some(Opened { database, .. }) = self.connection.opened() {
+                self.delete_the_rest().await;
+                database.close().await;
+            }
+        };
+        let _ = timeout(QUERY_TIMEOUT, closing).await;
+    }
+
+    /// Deletes jobs that are done. False if the database does not work.
+    async fn delete_the_rest(&self) -> bool {
+        let rest = mem::take(&mut *self.undeleted());
+        let mut works = true;
+        for undeleted in rest {
+            let is_deleted = if works {
+                let deleted = self.delete(&undeleted).await;
+                works = deleted.is_ok();
+                deleted.unwrap_or(false)
+            } else {
+                false
+            };
+            if !is_deleted {
+                self.undeleted().push(undeleted);
+            }
+        }
+        works
+    }
+
+    /// Whether a job is not in the database any more, and will not be.
+    async fn delete(&self, undeleted: &Undeleted) -> Result<bool, DatabaseError> {
+        let Some(rows) = self.rows_at(Location::Database(undeleted.generation)) else {
+            // Its file is gone.
+            return Ok(true);
+        };
+        match undeleted.late_write_since {
+            None => self.query(rows.complete(&undeleted.lease)).await.map(|_| true),
+            Some(since) => {
+                let was_stored = self.query(rows.delete_by_id(undeleted.lease.job())).await?;
+                Ok(was_stored || self.clock.now().duration_since(since).abs() >= LATE_WRITE)
+            }
+        }
+    }
+
+    /// The rows of a job that another process could have claimed. Nobody else can claim one that is in memory, or
+    /// whose file is gone.
+    fn shared_rows_of<P>(&self, job: &LeasedJob<P>) -> Option<JobRows> {
+        match job.location {
+            Location::Memory => None,
+            Location::Database(_) => self.rows_at(job.location),
+        }
+    }
+
+    /// The rows at a location; `None` if the file that it was in is gone.
+    fn rows_at(&self, location: Location) -> Option<JobRows> {
+        match location {
+            Location::Memory => Some(self.memory.clone()),
+            Location::Database(stored) => self
+                .connection
+                .opened()
+                .filter(|opened| opened.generation == stored)
+                .map(|opened| JobRows::new(opened.database)),
+        }
+    }
+
+    fn database_rows(&self) -> Result<JobRows, DatabaseError> {
+        let opened = self.connection.opened().ok_or(DatabaseError::NotOpen)?;
+        Ok(JobRows::new(opened.database))
+    }
+
+    fn is_shared(&self) -> bool {
+        self.connection
+            .opened()
+            .is_some_and(|opened| opened.database.is_shared())
+    }
+
+    fn lease_of<P>(&self, job: &LeasedJob<P>) -> Lease {
+        let id = &job.guard.id;
+        let attempt = lock(&self.running).get(id).copied();
+        self.lease(id, attempt.unwrap_or(0))
+    }
+
+    fn lease(&self, job: &JobId, attempt: i64) -> Lease {
+        Lease {
+            job: job.clone(),
+            worker: self.worker.clone(),
+            attempt,
+        }
+    }
+
+    fn lease_end(&self) -> Timestamp {
+        self.clock.now() + LEASE
+    }
+
+    async fn query<T>(&self, query: impl Future<Output = Result<T, DatabaseError>>) -> Result<T, DatabaseError> {
+        self.connection.run(QUERY_TIMEOUT, query).await
+    }
+
+    fn undeleted(&self) -> MutexGuard<'_, Vec<Undeleted>> {
+        lock(&self.undeleted)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

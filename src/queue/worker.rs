@@ -1,0 +1,101 @@
+//! Runs jobs that are due: claims of one kind at a time, and a plain loop around them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::{ClaimFilter, JobStore, LeasedJob, Payload};
+use crate::clock::Clock;
+
+/// The longest pause between two rounds. With the 15 s of a lease, the jobs of a process that died are run within 20 s.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// The pause after a round in which there may have been more jobs than could be claimed.
+const BUSY_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Claims jobs of one kind, as many at a time as it has slots.
+pub struct Claimer {
+    store: Arc<JobStore>,
+    slots: Arc<Semaphore>,
+}
+
+/// The result of one round.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Round {
+    /// How many jobs could not be read, and are deleted.
+    pub unreadable: u64,
+    /// Whether there may be more jobs than could be claimed.
+    pub is_full: bool,
+}
+
+impl Claimer {
+    /// A claimer that has at most `concurrency` jobs run at once.
+    #[must_use]
+    pub fn new(store: Arc<JobStore>, concurrency: usize) -> Self {
+        Self {
+            store,
+            slots: Arc::new(Semaphore::new(concurrency)),
+        }
+    }
+
+    /// Claims the jobs that are due at `now`, from memory alone if `memory_only`, and passes each to `handle` with its
+    /// slot, to be dropped when the job is done.
+    pub async fn claim<P: Payload>(
+        &self,
+        now: Timestamp,
+        memory_only: bool,
+        handle: impl Fn(LeasedJob<P>, OwnedSemaphorePermit),
+    ) -> Round {
+        let mut round = Round::default();
+        let Some(filter) = self.filter(now) else {
+            round.is_full = true;
+            return round;
+        };
+        let mut jobs = self.store.claim_from_memory(&filter, now).await;
+        if !memory_only && jobs.is_empty() {
+            (jobs, round.unreadable) = self.store.claim_from_database(&filter, now).await;
+        }
+        round.is_full = !jobs.is_empty();
+        for job in jobs {
+            // Nobody else takes slots, so there is one for each job that was claimed.
+            if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+                handle(job, slot);
+            }
+        }
+        round
+    }
+
+    fn filter(&self, now: Timestamp) -> Option<ClaimFilter<'static>> {
+        let free = u32::try_from(self.slots.available_permits()).unwrap_or(u32::MAX);
+        (free > 0).then(|| ClaimFilter::due(now, free))
+    }
+}
+
+/// Runs rounds until `stopped`: at once when a job is due that this process has rescheduled, and every 2 s at least.
+pub async fn run(
+    store: &JobStore,
+    clock: &Clock,
+    stopped: &CancellationToken,
+    mut round: impl AsyncFnMut(Timestamp) -> Round,
+) {
+    while !stopped.is_cancelled() {
+        let changed = store.rescheduled();
+        tokio::pin!(changed);
+        changed.as_mut().enable();
+        let now = clock.now();
+        let pause = if round(now).await.is_full {
+            BUSY_INTERVAL
+        } else {
+            POLL_INTERVAL
+        };
+        tokio::select! {
+            () = changed => {}
+            () = store.wait_for_due_job(now) => {}
+            () = sleep(pause) => {}
+            () = stopped.cancelled() => {}
+        }
+    }
+}

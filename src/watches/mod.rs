@@ -1,0 +1,108 @@
+//! Watches: who is told when a session changes.
+//!
+//! [`policy::decide`] says what a watch does after a poll, [`plan::plan`] which request to make next, and
+//! [`poller::Poller`] makes it. A watch is a job of the queue. When it ends with a notification, the poller passes the
+//! job to a callback that it was given; what the notification says is not known here.
+
+pub mod plan;
+pub mod policy;
+pub mod poller;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Clock;
+use crate::db::DatabaseError;
+use crate::kapso::SessionId;
+use crate::queue::{Job, JobKeys, JobStore, Payload, Quota, Upserted};
+use crate::slack::{UserId, Who};
+
+/// How many watches there may be.
+pub const QUOTA: Quota = Quota {
+    per_owner: 20,
+    total: 1_000,
+};
+/// Posts of its `response_url` that are reserved for the notification; the others are for the reply to the command.
+pub const RESERVED_POSTS: u32 = 2;
+
+/// Somebody who waits for a session to change.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Watch {
+    /// The session.
+    pub session: SessionId,
+    /// When the session was created, if Kapso said so.
+    pub session_created_at: Option<Timestamp>,
+    /// Who watches.
+    pub who: Who,
+    /// Who shared the card on which the button was pressed, if it was shared.
+    pub shared_by: Option<UserId>,
+    /// Finds the command in the log.
+    pub request_id: String,
+    /// Where the notification goes.
+    #[serde(with = "crate::queue::secret")]
+    pub response_url: SecretString,
+    /// When the `response_url` was received: its 29 minutes count from here.
+    pub arrived_at: Timestamp,
+    /// How many posts the `response_url` still takes.
+    pub posts_left: u32,
+    /// How often in a row Kapso had no session with this id.
+    pub not_found: u32,
+}
+
+impl Payload for Watch {
+    const KIND: &'static str = "watch";
+    const VERSION: i64 = 1;
+}
+
+/// The keys of the one watch that a person can have on a session.
+#[must_use]
+pub fn keys(who: &Who, session: &SessionId) -> JobKeys {
+    let owner = format!("{}/{}", who.home(), who.user);
+    JobKeys {
+        unique: format!("{owner}/{session}"),
+        owner,
+        topic: session.to_string(),
+    }
+}
+
+/// The stored watches.
+#[derive(Clone)]
+pub struct Watches {
+    store: Arc<JobStore>,
+    clock: Clock,
+}
+
+impl Watches {
+    /// The watches in this store.
+    #[must_use]
+    pub fn new(store: Arc<JobStore>, clock: Clock) -> Self {
+        Self { store, clock }
+    }
+
+    /// Stores a watch. A person's second watch of the same session continues with the newer `response_url`.
+    ///
+    /// # Errors
+    /// The database does not work, and the watcher must not be told that the watch began.
+    pub async fn add(&self, watch: &Watch) -> Result<Upserted, DatabaseError> {
+        let due_at = policy::first_poll(watch, self.clock.now());
+        let job = Job::new(watch.clone(), watch.arrived_at, due_at);
+        self.store.upsert(&job, &keys(&watch.who, &watch.session), QUOTA).await
+    }
+
+    /// Ends a watch; false if there was none.
+    ///
+    /// # Errors
+    /// The database does not work, and the watch may still be stored.
+    pub async fn remove(&self, who: &Who, session: &SessionId) -> Result<bool, DatabaseError> {
+        self.store.delete_by_key(&keys(who, session).unique).await
+    }
+
+    /// Until when somebody watches a session, if they do and the database works.
+    pub async fn watched_until(&self, who: &Who, session: &SessionId) -> Option<Timestamp> {
+        let began = self.store.created_at(&keys(who, session).unique).await;
+        Some(began.ok()?? + policy::WATCH_DURATION)
+    }
+}

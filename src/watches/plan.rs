@@ -1,0 +1,131 @@
+//! Which requests the poller makes: few, evenly spread, and never from the fifth of the limit that is kept for people.
+//!
+//! The arithmetic, for a key at 100 requests a minute. A fifth is kept free, so the poller makes at most 80 requests in
+//! any 60 s, one every 0.75 s ([`Budget::pace`]).
+//!
+//! - One by one, 60 watches take 60 × 0.75 s = 45 s a round. No pause between two polls of a watch is longer than 25 s,
+//!   so the poller is never idle for longer than a round takes: each session is polled every 45 s, and its watcher is
+//!   told within 60 s, with 15 s for the answer and the post.
+//! - A page of a list contains 100 sessions and costs as much as one session. Lists are read while that is cheaper:
+//!   while more watches are due than there are pages. 1,000 watches on a project with 1,000 sessions take 10 pages, 7.5 s
+//!   a round; on a project with 5,000 sessions 50 pages, 37.5 s a round. 1,000 watchers are told within 60 s up to there.
+//! - What a list does not contain stays due, and gets every second request once it is overdue for longer than a round
+//!   takes. A list that contains nothing that is watched, or cannot be read, is not used for a minute.
+//!
+//! Requests for people delay polls, never the other way round.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::kapso::Budget;
+
+/// Sessions on one page of a list, the most that Kapso gives.
+pub const PER_PAGE: u32 = 100;
+/// A list also counts as a poll of watches that are due this much later.
+pub const AHEAD: SignedDuration = SignedDuration::from_secs(15);
+
+/// How long the last known length of the list is used, or a list is not used at all.
+const LENGTH_VALID: SignedDuration = SignedDuration::from_mins(1);
+/// While lists are read, one request in so many is for a session that they do not contain, if there is any.
+const TURNS: u64 = 2;
+
+/// The next request to make for the watches that are due. One at a time: its answer may make others unnecessary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// None now.
+    Nothing,
+    /// Request the session of the watch that is the longest due.
+    RequestOne,
+    /// Read the next page of the list, after the last the first. It polls all watches whose sessions it contains.
+    ReadPage,
+    /// Request the session of the watch that is the longest due if it is overdue for longer than this, although the
+    /// whole list was read in the meantime; else read the next page.
+    RequestUnlisted {
+        /// A round through the list.
+        overdue: SignedDuration,
+    },
+}
+
+/// What is known of Kapso's list of sessions.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct List {
+    /// How many pages it has, if known.
+    pages: Option<u32>,
+    /// When that became known.
+    known_since: Timestamp,
+    /// The page that was read last.
+    read: u32,
+    /// Whether this round contained anything that somebody watches.
+    has_watched: bool,
+    round_began: Timestamp,
+    /// How long the last round took; `None` during the first.
+    round_took: Option<SignedDuration>,
+}
+
+impl List {
+    /// The page to read next, counted from 1.
+    #[must_use]
+    pub fn next(&self) -> u32 {
+        match self.pages {
+            Some(pages) if self.read < pages => self.read + 1,
+            _ => 1,
+        }
+    }
+
+    /// Whether it was read from its beginning to its end at least once.
+    #[must_use]
+    pub fn is_read_through(&self) -> bool {
+        self.round_took.is_some()
+    }
+
+    /// Records that `page` of `pages` was read, and whether it contained a watched session. After a whole round
+    /// without any, the list is disabled.
+    pub fn record_page(&mut self, page: u32, pages: u32, has_watched: bool, now: Timestamp) {
+        if page <= 1 {
+            self.round_began = now;
+            self.has_watched = false;
+        }
+        self.has_watched |= has_watched;
+        self.read = page;
+        self.pages = Some(pages);
+        self.known_since = now;
+        if page >= pages {
+            self.round_took = Some(now.duration_since(self.round_began));
+            if !self.has_watched {
+                self.disable(now);
+            }
+        }
+    }
+
+    /// Has sessions requested one by one for a minute, as if the list had no end.
+    pub fn disable(&mut self, now: Timestamp) {
+        self.pages = Some(u32::MAX);
+        self.known_since = now;
+        self.read = u32::MAX;
+    }
+
+    fn pages(&self, now: Timestamp) -> Option<u32> {
+        self.pages.filter(|_| now.duration_since(self.known_since).abs() < LENGTH_VALID)
+    }
+}
+
+/// The next request for watches of `due` sessions. `turn` counts requests.
+#[must_use]
+pub fn plan(due: u64, list: &List, budget: Budget, turn: u64, now: Timestamp) -> Plan {
+    if due == 0 || budget.spare() == 0 {
+        return Plan::Nothing;
+    }
+    // If not known, the first page says so, and may be the only one.
+    let pages = list.pages(now).unwrap_or(1).max(1);
+    if due <= u64::from(pages) {
+        return Plan::RequestOne;
+    }
+    match list.round_took {
+        Some(took) if turn.is_multiple_of(TURNS) => {
+            let shortest = SignedDuration::try_from(budget.pace() * pages).unwrap_or(SignedDuration::MAX);
+            Plan::RequestUnlisted {
+                overdue: took.max(shortest),
+            }
+        }
+        _ => Plan::ReadPage,
+    }
+}

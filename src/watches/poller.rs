@@ -1,0 +1,274 @@
+//! Polls the sessions that are watched: one request a step, spread over the minute.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::plan::{AHEAD, List, PER_PAGE, Plan, plan};
+use super::policy::{Decision, Ending, PollResult, WATCH_DURATION, decide};
+use super::{QUOTA, Watch};
+use crate::clock::Clock;
+use crate::kapso::{Client, Error, Session};
+use crate::queue::{ClaimFilter, JobStore, LeasedJob};
+
+/// The pause while there is nothing to poll.
+const IDLE: SignedDuration = SignedDuration::from_secs(1);
+/// The longest pause after requests that Kapso did not answer.
+const FAILURE_PAUSE_MAX: SignedDuration = SignedDuration::from_secs(15);
+/// How long after its end a watch is ended without another poll. A poll is due at the end, so there usually was one.
+const UNPOLLED_END: SignedDuration = SignedDuration::from_secs(20);
+/// Watches claimed at a time: as many as there may be.
+const CLAIM_LIMIT: u32 = QUOTA.total;
+/// The part of the limit that may be used at once when a process starts: one request in so many.
+const CATCH_UP_SHARE: u32 = 10;
+
+/// Ends a watch: sends its notification, or counts it as lost if there is no [`Ending`]. The session is as it was seen
+/// by the poll, if there was one.
+pub type EndWatch =
+    Box<dyn Fn(LeasedJob<Watch>, Option<Ending>, Option<Arc<Session>>) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// What the poller works with.
+pub struct Environment {
+    /// Makes the requests.
+    pub kapso: Arc<Client>,
+    /// Holds the watches.
+    pub store: Arc<JobStore>,
+    /// Judges due times.
+    pub clock: Clock,
+    /// Ends watches.
+    pub end_watch: EndWatch,
+    /// Told how many watches there are.
+    pub on_count: Box<dyn Fn(u64) + Send + Sync>,
+    /// Told how many stored watches could not be read.
+    pub on_lost: Box<dyn Fn(u64) + Send + Sync>,
+    /// Cancelled when no new work is begun.
+    pub stopping: CancellationToken,
+}
+
+/// Polls watched sessions, and remembers how far it has come.
+pub struct Poller {
+    environment: Environment,
+    /// Since when it pauses, and for how long.
+    pause: Option<(Timestamp, SignedDuration)>,
+    list: List,
+    /// How many requests were made.
+    turn: u64,
+    /// How many of the last requests had no answer.
+    failures: u32,
+    /// Whether all watches were polled since the start, or as many as could be at once.
+    caught_up: bool,
+}
+
+/// The outcome of one request.
+enum PollOutcome {
+    /// Kapso answered.
+    Answered,
+    /// Kapso gave no usable answer.
+    Failed,
+    /// No request was made: there was nothing to poll, or no request to spare.
+    NotMade,
+}
+
+impl Poller {
+    /// A poller that has polled nothing yet.
+    #[must_use]
+    pub fn new(environment: Environment) -> Self {
+        Self {
+            environment,
+            pause: None,
+            list: List::default(),
+            turn: 0,
+            failures: 0,
+            caught_up: false,
+        }
+    }
+
+    /// Polls until the service stops. `max_interval` is the longest pause between two steps.
+    pub async fn run(mut self, max_interval: Duration) {
+        let stopping = self.environment.stopping.clone();
+        while !stopping.is_cancelled() {
+            // The pause counts from the beginning of a step: a slow Kapso must not make polls rarer than they may be.
+            let began = Instant::now();
+            let pause = self.step(self.environment.clock.now()).await;
+            tokio::select! {
+                () = sleep_until(began + max_interval.min(pause.unsigned_abs())) => {}
+                () = stopping.cancelled() => {}
+            }
+        }
+    }
+
+    /// Makes at most one request for the watches that are due at `now`, and ends those that are over. Returns how long
+    /// nothing more is to be done.
+    pub async fn step(&mut self, now: Timestamp) -> SignedDuration {
+        if let Some((since, pause)) = self.pause {
+            let passed = now.duration_since(since);
+            // A clock that was set back must not stop the poller.
+            if passed >= SignedDuration::ZERO && passed < pause {
+                return pause - passed;
+            }
+        }
+        self.environment.end_overdue(now).await;
+        let Ok(stats) = self.environment.store.stats::<Watch>(now).await else {
+            return self.pause_for(now, IDLE);
+        };
+        (self.environment.on_count)(stats.count);
+        let budget = self.environment.kapso.budget();
+        let outcome = match plan(stats.due, &self.list, budget, self.turn, now) {
+            Plan::Nothing => PollOutcome::NotMade,
+            Plan::RequestOne => self.environment.request_one(now, now).await,
+            Plan::ReadPage => self.read_page(now).await,
+            Plan::RequestUnlisted { overdue } => match self.environment.request_one(now, now - overdue).await {
+                PollOutcome::NotMade => self.read_page(now).await,
+                outcome => outcome,
+            },
+        };
+        let pause = match outcome {
+            PollOutcome::NotMade => {
+                self.caught_up = true;
+                IDLE
+            }
+            PollOutcome::Answered => {
+                self.failures = 0;
+                self.turn += 1;
+                self.pause_after_answer(budget.limit, budget.pace())
+            }
+            PollOutcome::Failed => {
+                self.failures += 1;
+                self.turn += 1;
+                let pause = IDLE * 2_i32.saturating_pow(self.failures);
+                pause.min(FAILURE_PAUSE_MAX)
+            }
+        };
+        self.pause_for(now, pause)
+    }
+
+    /// No pause while a process that has just started catches up.
+    fn pause_after_answer(&mut self, limit: u32, pace: Duration) -> SignedDuration {
+        self.caught_up |= self.list.is_read_through() || self.turn >= u64::from(limit / CATCH_UP_SHARE);
+        if self.caught_up {
+            SignedDuration::try_from(pace).unwrap_or(IDLE)
+        } else {
+            SignedDuration::ZERO
+        }
+    }
+
+    fn pause_for(&mut self, now: Timestamp, pause: SignedDuration) -> SignedDuration {
+        self.pause = Some((now, pause));
+        pause
+    }
+
+    /// Polls all watches whose sessions are on the next page of the list.
+    async fn read_page(&mut self, now: Timestamp) -> PollOutcome {
+        let environment = &self.environment;
+        let number = self.list.next();
+        let read = tokio::select! {
+            read = environment.kapso.page_if_spare(number, PER_PAGE) => read,
+            () = environment.stopping.cancelled() => return PollOutcome::NotMade,
+        };
+        let page = match read {
+            Ok(page) => page,
+            Err(Error::Limited { .. }) => return PollOutcome::NotMade,
+            Err(_) => {
+                // A list that cannot be read must not keep sessions from being requested one by one.
+                self.list.disable(now);
+                return PollOutcome::Failed;
+            }
+        };
+        let has_next = page.has_next(number, PER_PAGE);
+        let pages = page.total_pages.unwrap_or(number + u32::from(has_next));
+        let mut has_watched = false;
+        let ids: Vec<&str> = page.sessions.iter().map(|session| session.id.as_str()).collect();
+        for job in environment.claim_by_sessions(&ids, now).await {
+            let watched = |session: &&Arc<Session>| session.id == job.payload.session;
+            if let Some(session) = page.sessions.iter().find(watched) {
+                has_watched = true;
+                let result = PollResult::Status(session.status.clone());
+                environment.apply(job, &result, Some(session), now).await;
+            }
+        }
+        self.list.record_page(number, pages, has_watched, now);
+        PollOutcome::Answered
+    }
+}
+
+impl Environment {
+    /// Polls the session of the watch that has been due for the longest, since `due_by` at least.
+    async fn request_one(&self, now: Timestamp, due_by: Timestamp) -> PollOutcome {
+        let first = self.claim(&ClaimFilter::due(due_by, 1), now).await;
+        let Some(job) = first.into_iter().next() else {
+            return PollOutcome::NotMade;
+        };
+        let id = job.payload.session.clone();
+        let response = tokio::select! {
+            response = self.kapso.session_if_spare(&id) => response,
+            () = self.stopping.cancelled() => Err(Error::Limited { retry_after: Duration::ZERO }),
+        };
+        let (outcome, result, session) = match response {
+            Ok(session) => (
+                PollOutcome::Answered,
+                PollResult::Status(session.status.clone()),
+                Some(session),
+            ),
+            Err(Error::NotFound) => (PollOutcome::Answered, PollResult::NotFound, None),
+            // Kapso works; what is wrong is wrong with this session.
+            Err(Error::Unintelligible(_)) => (PollOutcome::Answered, PollResult::Unknown, None),
+            Err(Error::Limited { .. }) => {
+                self.store.release(job).await;
+                return PollOutcome::NotMade;
+            }
+            Err(_) => (PollOutcome::Failed, PollResult::Unknown, None),
+        };
+        // The others first: while this one is leased, it is not claimed with them.
+        if !matches!(outcome, PollOutcome::Failed) {
+            for other in self.claim_by_sessions(&[id.as_str()], now).await {
+                self.apply(other, &result, session.as_ref(), now).await;
+            }
+        }
+        self.apply(job, &result, session.as_ref(), now).await;
+        outcome
+    }
+
+    /// Ends watches whose time is up, and that could not be polled again.
+    async fn end_overdue(&self, now: Timestamp) {
+        let filter = ClaimFilter {
+            created_by: now - WATCH_DURATION - UNPOLLED_END,
+            ..ClaimFilter::due(Timestamp::MAX, CLAIM_LIMIT)
+        };
+        for job in self.claim(&filter, now).await {
+            self.apply(job, &PollResult::Unknown, None, now).await;
+        }
+    }
+
+    /// Claims the watches of these sessions that are due soon.
+    async fn claim_by_sessions(&self, ids: &[&str], now: Timestamp) -> Vec<LeasedJob<Watch>> {
+        let filter = ClaimFilter {
+            topics: Some(ids),
+            ..ClaimFilter::due(now + AHEAD, CLAIM_LIMIT)
+        };
+        self.claim(&filter, now).await
+    }
+
+    async fn claim(&self, filter: &ClaimFilter<'_>, now: Timestamp) -> Vec<LeasedJob<Watch>> {
+        let (jobs, unreadable) = self.store.claim_from_database(filter, now).await;
+        (self.on_lost)(unreadable);
+        jobs
+    }
+
+    async fn apply(
+        &self,
+        job: LeasedJob<Watch>,
+        result: &PollResult,
+        session: Option<&Arc<Session>>,
+        now: Timestamp,
+    ) {
+        match decide(&job.payload, result, now) {
+            Decision::Wait { until, watch } => drop(self.store.reschedule(job, *watch, until).await),
+            Decision::Notify(ending) => (self.end_watch)(job, Some(ending), session.cloned()).await,
+            Decision::Lapse => (self.end_watch)(job, None, session.cloned()).await,
+        }
+    }
+}
