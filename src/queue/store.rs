@@ -188,8 +188,8 @@ impl JobStore {
         let Some(rows) = self.shared_rows_of(job) else {
             return true;
         };
-        let saving = rows.save(&self.lease_of(job), &job.payload, self.lease_end());
-        match self.query(saving).await {
+        let lease = self.lease_of(job);
+        match self.query(rows.save(&lease, &job.payload, self.lease_end())).await {
             Ok(is_held) => is_held,
             Err(_) => !self.is_shared(),
         }

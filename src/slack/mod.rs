@@ -14,10 +14,10 @@ pub mod response_url;
 pub mod signature;
 pub mod text;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Who asks, and where: Slack's ids, as they came in a signed request. Absent ones are empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Who {
     /// `T…`, the workspace the request came from.
     pub team: String,
@@ -42,8 +42,23 @@ impl Who {
 }
 
 /// The id of a person in Slack, safe to be written into a mention.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct UserId(String);
+
+impl From<UserId> for String {
+    fn from(id: UserId) -> Self {
+        id.0
+    }
+}
+
+impl TryFrom<String> for UserId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("not a Slack user id")
+    }
+}
 
 impl UserId {
     /// Reads an id as Slack writes them: `U` or `W`, then capitals and digits. `None` for anything else.
