@@ -3,30 +3,31 @@
 use crate::support::raw_request::{COMMANDS, INTERACTIONS, RawRequest, STAMP, pressed, signature, typed};
 use crate::support::{SECRET, TestApp, plan};
 
-/// A second signing secret, as the first is being replaced; like Slack's own it looks like hex.
+/// A second signing secret, for the time in which the first is being replaced. Hexadecimal, as Slack's own are.
 pub const SECOND: &str = "3f1c9a5e7b2d4860a1c3e5f708192a3b";
 
+/// Names and changes that make a genuine request a forged one.
 pub type Forgeries = [(&'static str, fn(&mut RawRequest))];
 
-/// Bends a genuine request at each door in each of these ways; none may get in.
+/// Applies each change to a genuine request for each of the two routes, and expects a refusal.
 pub async fn are_refused(forgeries: &Forgeries) {
     let rotating = plan().with("SLACK_SIGNING_SECRET", format!("{SECRET},{SECOND}"));
     rotating
         .run(async |app| {
-            for (door, body) in [(COMMANDS, typed()), (INTERACTIONS, pressed())] {
-                let genuine = app.slack_sends(door, body);
-                for (name, bend) in forgeries {
+            for (path, body) in [(COMMANDS, typed()), (INTERACTIONS, pressed())] {
+                let genuine = app.slack_sends(path, body);
+                for (name, change) in forgeries {
                     let mut forged = genuine.clone();
-                    bend(&mut forged);
-                    assert_ne!(forged.to_bytes(), genuine.to_bytes(), "{name}: nothing was bent");
-                    is_refused(app, &forged, &format!("{name}, at {door}")).await;
+                    change(&mut forged);
+                    assert_ne!(forged.to_bytes(), genuine.to_bytes(), "{name}: nothing was changed");
+                    is_refused(app, &forged, &format!("{name}, at {path}")).await;
                 }
             }
         })
         .await;
 }
 
-/// Knocks with something that is not Slack's: 401 without a word, and the signature it should have had is nowhere.
+/// Expects 401 with an empty body, the correct signature neither in the reply nor in the log, and no effects.
 pub async fn is_refused(app: &TestApp, forged: &RawRequest, what: &str) {
     let reply = app.answers(forged).await;
     assert_eq!((reply.status, reply.body.as_str()), (401, ""), "{what}");

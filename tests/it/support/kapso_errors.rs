@@ -6,10 +6,10 @@ use serde_json::json;
 
 use crate::support::{ID, TestApp};
 
-/// A word in Kapso's raw answers.
+/// A word in Kapso's raw answers, which nobody may read.
 const MARK: &str = "zebra";
 
-/// What people read, by the outcome in the log.
+/// The sentence for an outcome in the log.
 fn sentence(outcome: &str) -> String {
     match outcome {
         "not_found" => format!(
@@ -29,9 +29,9 @@ fn sentence(outcome: &str) -> String {
     }
 }
 
-/// Types the id and holds the answer to one sentence, and the log to one line with `outcome` and `error`.
+/// Looks the session up, and checks that the reply is one sentence and the log has one line with `outcome` and `error`.
 pub async fn reads_one_sentence(app: &TestApp, name: &str, outcome: &str, error: &str) {
-    // So that the rate limit has no part in this.
+    // So that the rate limit is not reached.
     app.passes(SignedDuration::from_secs(61));
     let logged = app.command_lines().len();
     let message = app.types(&format!("/sandbox {ID}")).await.message;
@@ -49,7 +49,7 @@ pub async fn reads_one_sentence(app: &TestApp, name: &str, outcome: &str, error:
     assert!(logged.starts_with(error), "{name}: {logged:?} is not {error:?}");
 }
 
-/// Kapso's words are nowhere.
+/// Checks that Kapso's words are neither in the log nor in a message.
 pub fn nothing_leaked(app: &TestApp) {
     let log = app.log_lines();
     assert!(!log.is_empty());

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::support::{ID, Plan, TestApp, plan};
 
-/// A app that Slack reaches, in which every look-up sees the session as it is now.
+/// An app with a public address, so that cards have the button, and without a cache.
 pub fn reachable() -> Plan {
     plan().reachable().forgetful()
 }

@@ -4,10 +4,10 @@ use kapso_slack::config::{Environment, Settings};
 
 use crate::support::{KEY, SECRET};
 
-/// Blank is unset.
+/// A blank variable counts as unset.
 pub const UNSET: &str = "";
 
-/// The settings of an environment with both secrets and these variables, or what is wrong with it.
+/// The settings of an environment with both secrets and these variables, or everything that is wrong with it.
 pub fn settings(variables: &[(&str, &str)]) -> Result<Settings, String> {
     let secrets = [("SLACK_SIGNING_SECRET", SECRET), ("KAPSO_API_KEY", KEY)];
     let all = secrets.iter().chain(variables);
@@ -16,7 +16,7 @@ pub fn settings(variables: &[(&str, &str)]) -> Result<Settings, String> {
         .map_err(|problems| problems.to_string())
 }
 
-/// The one problem of an environment.
+/// The only problem of an environment with these variables.
 pub fn problem(variables: &[(&str, &str)]) -> String {
     let problems = settings(variables).expect_err(&format!("{variables:?} is taken"));
     let mut lines = problems.lines();

@@ -5,16 +5,16 @@ use kapso_slack::demo::Posted;
 
 use crate::support::TestApp;
 
-/// Types this behind the command's name: what Kapso is asked because of it, and the answer.
+/// Sends `/sandbox <text>`. Returns the requests to Kapso that it led to, and the reply.
 pub async fn types(app: &TestApp, text: &str) -> (Vec<String>, Posted) {
-    // What was remembered and what was used of the limit is over.
+    // Longer than the cache and the window of the rate limit.
     app.passes(SignedDuration::from_secs(61));
     let before = app.kapso.requests().len();
     let answer = app.types(&format!("/sandbox {text}")).await;
     (app.kapso.requests().split_off(before), answer)
 }
 
-/// The answer says this to its asker alone, in the blocks and in the text that stands for them.
+/// Checks that the reply is ephemeral, and has exactly these words as its text and as its only block.
 pub fn is_told(answer: &Posted, words: &str, typed: &str) {
     assert_eq!(answer.message["response_type"], "ephemeral", "{typed:?}");
     assert_eq!(answer.message["text"], words, "{typed:?}");

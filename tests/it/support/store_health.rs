@@ -7,12 +7,14 @@ use kapso_slack::demo::plain;
 use crate::support::TestApp;
 use crate::support::late_replies::is_owed;
 
-/// What the log says when a store does not work, and when it does.
+/// Message of the log line when the store fails.
 pub const BROKEN: &str = "the store does not work";
 
+/// Message of the log line when the store works.
 pub const WORKS: &str = "the store works";
 
-/// The store has just broken for the reason that has these words: it is said, once, and in nobody's way.
+/// Waits until the store has failed for the reason that has these words. The log gives each reason once, `/readyz` and
+/// the metrics show it, and commands are still answered, in the response or later.
 pub async fn is_broken(app: &TestApp, why: &str) {
     app.has_logged(why, 1).await;
     let (status, said) = app.readiness().await;
