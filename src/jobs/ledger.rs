@@ -12,8 +12,6 @@ use super::access::{Access, DEADLINE, Opened};
 use super::{Claimed, DatabaseUrl, Job, Kind, Late, Lease, Payload, Store, StoreError, Wanted};
 use crate::clock::Clock;
 
-/// How long an acknowledgement waits for its answer to be stored.
-const WRITE_DEADLINE: Duration = Duration::from_millis(300);
 /// How long a lease lasts. Another process goes on with what its holder has left after this.
 const LEASE: SignedDuration = SignedDuration::from_secs(15);
 /// How often a lease is renewed while work goes on.
@@ -54,6 +52,8 @@ pub enum Persistence {
 pub struct JobStore {
     pub(super) access: Access,
     pub(super) clock: Clock,
+    /// How long an acknowledgement waits for its answer to be stored.
+    write_deadline: Duration,
     /// What is done, or lost, and may be in the store all the same; and since when.
     settled: Mutex<Vec<(Persistence, Timestamp)>>,
     /// Held by whoever claims.
@@ -63,10 +63,11 @@ pub struct JobStore {
 impl JobStore {
     /// A ledger whose store is not open yet. `on_failure` is told of each failure.
     #[must_use]
-    pub fn new(clock: Clock, on_failure: impl Fn() + Send + Sync + 'static) -> Self {
+    pub fn new(clock: Clock, write_deadline: Duration, on_failure: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
             access: Access::new(on_failure),
             clock,
+            write_deadline,
             settled: Mutex::default(),
             claiming: tokio::sync::Mutex::default(),
         }
@@ -105,7 +106,7 @@ impl JobStore {
         let lease = Lease::first(&job, &worker);
         *kept = Persistence::Unsure(lease.clone());
         let adding = store.add(&job, Some((&worker, self.lease_end())));
-        if self.access.asked(WRITE_DEADLINE, adding).await.is_ok() {
+        if self.access.asked(self.write_deadline, adding).await.is_ok() {
             *kept = Persistence::Stored(lease);
         }
     }
