@@ -88,7 +88,7 @@ impl App {
             settings.timing.kapso.clone(),
             observer,
         ));
-        let ledger = Arc::new(JobStore::new(clock.clone(), {
+        let ledger = Arc::new(JobStore::new(clock.clone(), settings.timing.store_write, {
             let metrics = Arc::clone(&metrics);
             move || metrics.store_failed()
         }));

@@ -160,6 +160,8 @@ pub struct Timing {
     pub post: response_url::Timing,
     /// The longest that watches are left alone.
     pub nap: Duration,
+    /// How long an acknowledgement waits for its pending reply to be stored.
+    pub store_write: Duration,
     /// For the end.
     pub drain: Drain,
 }
@@ -184,6 +186,7 @@ impl Timing {
                 pause: Duration::from_millis(500),
             },
             nap: Duration::from_secs(1),
+            store_write: Duration::from_millis(300),
             drain: Drain {
                 kapso: Duration::from_millis(4_500),
                 delivery: Duration::from_millis(6_500),

@@ -1,8 +1,7 @@
 //! A newcomer creates a session, lists, turns pages and has one shown, without leaving the channel.
 
-use crate::qr::is_shown;
-use crate::qr_scanner::Picture;
-use crate::support::{Page, page};
+use crate::support::qr_scanner::Picture;
+use crate::support::{Page, images_are_shown, page};
 
 /// The first session that can be shown from the last message.
 const FIRST: &str = "[...document.querySelectorAll('.message:last-child [data-action=show]')][0]";
@@ -100,7 +99,7 @@ async fn a_newcomer_creates_a_session_shares_it_and_a_phone_reads_its_code_off_t
         assert!(shared.contains("Phone: •••• 0123"), "{shared}");
         page.presses("Show QR code").await;
         page.reads("Or scan this code").await;
-        is_shown(page).await;
+        images_are_shown(page).await;
         let screen = page.driver.screenshot_as_png().await.unwrap();
         let sessions = page.demo().kapso.sessions();
         let created = sessions

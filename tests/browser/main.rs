@@ -14,10 +14,7 @@ mod conversation;
 mod first_session;
 mod gallery;
 mod mrkdwn;
-mod pictures;
 mod qr;
-#[path = "../it/support/qr_scanner.rs"]
-mod qr_scanner;
 mod security_headers;
 mod sharing;
 mod support;

@@ -1,7 +1,7 @@
 //! "Show QR code": a phone held to the screen reads the link.
 
-use crate::qr_scanner::Picture;
-use crate::support::{ID, Page, page};
+use crate::support::qr_scanner::Picture;
+use crate::support::{ID, images_are_shown, page};
 
 const LINK: &str = "https://wa.me/12345678901?text=ABC123";
 
@@ -14,7 +14,7 @@ async fn a_phone_held_to_the_screen_reads_the_link() {
         let message = page.reads("Or scan this code").await;
         assert!(message.contains(LINK), "{message}");
         assert!(message.contains("Only visible to you"), "{message}");
-        is_shown(page).await;
+        images_are_shown(page).await;
         let alt = page.value("document.querySelector('.message figure img').alt").await;
         assert!(alt.as_str().unwrap().contains("opens WhatsApp"), "{alt}");
         for scheme in ["light", "dark"] {
@@ -33,17 +33,9 @@ async fn a_phone_held_to_the_gallery_reads_the_link_too() {
         page.until("document.querySelector('.view figure img')").await;
         page.value("document.querySelector('.view figure img').scrollIntoView()")
             .await;
-        is_shown(page).await;
+        images_are_shown(page).await;
         let screen = page.driver.screenshot_as_png().await.unwrap();
         assert_eq!(Picture::of(&screen).scan(), [LINK]);
     })
     .await;
-}
-
-/// Waits until each picture of the page is there and drawn.
-pub async fn is_shown(page: &Page) {
-    let script = "const done = arguments[arguments.length - 1];
-        Promise.all([...document.images].map((it) => it.decode()))
-          .then(() => requestAnimationFrame(() => requestAnimationFrame(done)));";
-    page.driver.execute_async(script, vec![]).await.unwrap();
 }

@@ -16,6 +16,9 @@ use thirtyfour::{
     BrowserLogEntry, ChromiumLikeCapabilities, DesiredCapabilities, LoggingPrefsLogLevel, TypingData, WebDriver,
 };
 
+#[path = "../it/support/qr_scanner.rs"]
+pub mod qr_scanner;
+
 /// The session that the demo has ready.
 pub const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
 /// How long anything may take: far longer than it does.
@@ -262,6 +265,14 @@ impl Seen {
         let elsewhere: Vec<_> = asked.iter().filter(|url| !url.starts_with(&self.own)).collect();
         assert!(elsewhere.is_empty(), "requests to somewhere else: {elsewhere:?}");
     }
+}
+
+/// Waits until every image of the page is loaded and painted.
+pub async fn images_are_shown(page: &Page) {
+    let script = "const done = arguments[arguments.length - 1];
+        Promise.all([...document.images].map((it) => it.decode()))
+          .then(() => requestAnimationFrame(() => requestAnimationFrame(done)));";
+    page.driver.execute_async(script, vec![]).await.unwrap();
 }
 
 /// Chromium's driver, a process of this test's own.

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use kapso_slack::demo::Person;
 
-use crate::refresh_button::{is_told_beside, shared};
+use crate::support::cards::{is_told_beside, shared};
 use crate::support::{ID, Plan, plan};
 
 const TEAM: &str = "T0001ABCD";

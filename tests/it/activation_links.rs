@@ -4,7 +4,7 @@ use kapso_slack::demo::plain;
 use kapso_slack::demo::rules::buttons;
 use serde_json::{Value, json};
 
-use crate::session_card::{with_app, looks_up};
+use crate::support::cards::{with_app, looks_up};
 use crate::support::{TestApp, ID};
 
 /// What Kapso gives, and what is shown: the address as it was understood.

@@ -9,8 +9,8 @@ use crate::support::wire::Line;
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 const HEALTHZ: &str = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
-/// The most that a person waits while others misbehave.
-const SOON: Duration = Duration::from_millis(250);
+/// Longer than Slack waits for an answer, and than the harness waits for a test.
+const FOREVER: Duration = Duration::from_mins(10);
 
 /// A client that begins a head and never ends it.
 async fn unfinished(app: &TestApp) -> Line {
@@ -27,27 +27,26 @@ async fn eight_hundred_that_never_finish_their_heads_keep_nobody_waiting() {
     let clients = usize::try_from(descriptors / 5).unwrap().min(800);
     let places = clients * 5 / 8;
     plan()
-        .set(move |settings| settings.connections = Some(places))
+        .set(move |settings| {
+            settings.connections = Some(places);
+            // Only eviction makes room, no deadline.
+            settings.timing.head = FOREVER;
+        })
         .run(async |app| {
             let mut lines = Vec::new();
             for _ in 0..clients {
                 lines.push(unfinished(app).await);
             }
-            let mut took = Vec::new();
             for _ in 0..21 {
-                // And they keep coming.
+                // More of them come all the time.
                 for _ in 0..10 {
                     lines.push(unfinished(app).await);
                 }
                 let sent = app.sends(SHOW).await;
                 let card = plain::text(&sent.message.expect("an answer in time").message);
                 assert!(card.contains("Waiting for activation"), "{card}");
-                took.push(sent.took);
             }
-            // The median, since the tests beside this one want the processor, too.
-            took.sort_unstable();
-            assert!(took[10] < SOON, "with {clients} clients: {took:?}");
-            // Those who made room were the oldest.
+            // The oldest connections were closed to make room.
             let evicted = lines.len() - places;
             for line in &mut lines[..evicted] {
                 assert_eq!(line.ends().await, "");
@@ -103,7 +102,11 @@ async fn who_has_finished_a_head_keeps_the_place() {
 #[tokio::test]
 async fn who_comes_while_every_place_is_busy_is_served_next() {
     plan()
-        .set(|settings| settings.connections = Some(1))
+        .set(|settings| {
+            settings.connections = Some(1);
+            // The answer ends the first connection's turn, no deadline does.
+            settings.timing.head = FOREVER;
+        })
         .run(async |app| {
             app.kapso.fail_next(Fault::Hold);
             let mut busy = Line::to(&app.app_url).await;
@@ -113,9 +116,7 @@ async fn who_comes_while_every_place_is_busy_is_served_next() {
             next.says(HEALTHZ).await;
             app.kapso.release();
             assert_eq!(busy.answer().await.0, 200);
-            let began = Instant::now();
             assert_eq!(next.answer().await, (200, "ok\n".to_owned()));
-            assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
         })
         .await;
 }
@@ -189,7 +190,11 @@ async fn one_connection_takes_many_commands() {
 #[tokio::test]
 async fn whose_body_never_ends_makes_room_too() {
     plan()
-        .set(|settings| settings.connections = Some(3))
+        .set(|settings| {
+            settings.connections = Some(3);
+            // Only eviction makes room, no deadline.
+            settings.timing.body = FOREVER;
+        })
         .run(async |app| {
             let mut trickling = Vec::new();
             for _ in 0..6 {
@@ -201,9 +206,7 @@ async fn whose_body_never_ends_makes_room_too() {
                 .await;
                 trickling.push(line);
             }
-            let began = Instant::now();
             assert!(app.reads(SHOW).await.contains("Waiting for activation"));
-            assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
             assert_eq!(trickling[0].ends().await, "", "the oldest makes room");
         })
         .await;

@@ -10,7 +10,7 @@ use kapso_slack::jobs::Store;
 use serde_json::Value;
 
 use crate::support::plan;
-use crate::late_reply::is_owed;
+use crate::support::late_replies::is_owed;
 use crate::support::program::{Folder, Program, World};
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";

@@ -2,11 +2,9 @@
 
 use std::fs;
 use std::future::poll_fn;
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::pin::pin;
-use std::process::{Child, Command, Stdio};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,6 +12,7 @@ use kapso_slack::jobs::{Added, Caps, DatabaseUrl, Job, Kind, Payload, Store, Sto
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
+use crate::support::second_process::{Another, without_privilege};
 use crate::support::databases::{Folder, at, claim, late, on_both, watch};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -171,78 +170,11 @@ async fn the_file_is_for_its_owner_alone() {
     }
 }
 
-/// What [`another_process`] opens, and whether it then waits for its end.
-const PATH: &str = "IT_STORE_PATH";
-
-/// The other process of the tests below: opens a store, adds a job, says what came of it, waits for its end.
-#[tokio::test]
-#[ignore = "run by other tests, in a process of its own"]
-#[expect(clippy::print_stdout, reason = "it speaks to the test that started it")]
-async fn another_process() {
-    let path = std::env::var(PATH).expect("what to open");
-    let result = match open(path).await {
-        Ok(store) => store.add(&late(0), Some((&Worker::random(), at(15)))).await.map(drop),
-        Err(error) => Err(error),
-    };
-    println!("\nresult: {result:?}");
-    std::io::stdout().flush().unwrap();
-    std::io::stdin().read_line(&mut String::new()).unwrap();
-}
-
-/// Another process that has a file open, or has failed to open it.
-pub struct Another {
-    pub said: String,
-    child: Child,
-}
-
-impl Another {
-    /// Runs [`another_process`] on a file, by way of the command `before`, and waits until it has spoken.
-    pub fn opens(path: &Path, before: &[&str]) -> Self {
-        let this = std::env::current_exe().unwrap();
-        let mut words = before.iter().map(AsRef::as_ref).chain([this.as_os_str()]);
-        let mut child = Command::new(words.next().unwrap())
-            .args(words)
-            .args([
-                "--exact",
-                "databases_broken::another_process",
-                "--ignored",
-                "--nocapture",
-            ])
-            .env(PATH, path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let said = lines
-            .map(Result::unwrap)
-            .find_map(|line| line.strip_prefix("result: ").map(str::to_owned));
-        Self {
-            said: said.expect("it says what came of it"),
-            child,
-        }
-    }
-
-    /// Killed without warning.
-    pub fn dies(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
 fn in_another_process(path: &Path, before: &[&str]) -> String {
     let another = Another::opens(path, before);
     let said = another.said.clone();
     another.dies();
     said
-}
-
-/// What a command is run by so that it may not write to what is read-only: root may, unless it gives that right up.
-pub fn without_privilege(read_only: &Path) -> &'static [&'static str] {
-    match fs::File::options().append(true).open(read_only) {
-        Ok(_) => &["setpriv", "--inh-caps=-dac_override", "--bounding-set=-dac_override"],
-        Err(_) => &[],
-    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use kapso_slack::demo::plain;
 
 use crate::support::{ID, with_app, plan};
-use crate::id_spelling::{is_told, types};
+use crate::support::spelling::{is_told, types};
 
 #[tokio::test]
 async fn a_lone_word_close_to_a_verb_is_not_looked_up() {

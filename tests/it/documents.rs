@@ -14,7 +14,7 @@ use kapso_slack::kapso::Observation;
 use kapso_slack::telemetry::{Delivery, Metrics};
 use reqwest::StatusCode;
 
-use crate::architecture::sources;
+use crate::support::sources::sources;
 
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::session_card::{with_app, looks_up};
+use crate::support::cards::{with_app, looks_up};
 use crate::support::ID;
 
 #[tokio::test]

@@ -12,12 +12,16 @@ use crate::support::wire::Line;
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 const NO_ANSWER: &str = "Kapso did not answer. Nothing was changed; try again in a moment.";
-/// Long before any deadline of the end, those of these tests included.
-const AT_ONCE: Duration = Duration::from_secs(3);
+/// Longer than the harness waits for a test: a shutdown that waits for this fails.
+const FOREVER: Duration = Duration::from_mins(10);
 
-/// A app that would wait long for a connection that does not end.
+/// An app whose shutdown has no deadline: it has to end because there is nothing more to wait for.
 fn patient() -> Plan {
-    plan().set(|settings| settings.timing.drain.connections = Duration::from_secs(20))
+    plan().set(|settings| {
+        settings.timing.drain.kapso = FOREVER;
+        settings.timing.drain.delivery = FOREVER;
+        settings.timing.drain.connections = FOREVER;
+    })
 }
 
 #[tokio::test]
@@ -107,7 +111,11 @@ async fn a_hundred_owed_answers_are_delivered() {
 async fn what_kapso_has_not_answered_by_the_deadline_is_answered_without_it() {
     plan()
         .late()
-        .set(|settings| settings.timing.drain.kapso = Duration::from_millis(200))
+        .set(|settings| {
+            settings.timing.kapso.attempt = FOREVER;
+            settings.timing.kapso.total = FOREVER;
+            settings.timing.drain.kapso = Duration::from_millis(200);
+        })
         .run(async |app| {
             app.kapso.fail(Some(Fault::Hold));
             let exchanges =
@@ -115,7 +123,6 @@ async fn what_kapso_has_not_answered_by_the_deadline_is_answered_without_it() {
             let began = Instant::now();
             app.has_stopped().await;
             assert!(began.elapsed() >= Duration::from_millis(200), "{:?}", began.elapsed());
-            assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
             assert_eq!(app.slack.conversation().len(), 20);
             for exchange in exchanges {
                 let text = plain::text(&app.later(exchange).await.message);
@@ -144,9 +151,7 @@ async fn a_command_that_still_waits_is_answered_directly() {
             };
             let (text, ()) = tokio::join!(app.reads(SHOW), stopping);
             assert!(text.contains("Waiting for activation"), "{text}");
-            let began = Instant::now();
             app.has_stopped().await;
-            assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
         })
         .await;
 }
@@ -199,9 +204,7 @@ async fn where_nothing_is_owed_the_end_comes_at_once() {
         .run(async |app| {
             app.types(SHOW).await;
             app.gets("/healthz").await;
-            let began = Instant::now();
             app.has_stopped().await;
-            assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
             let last = app.log_lines().pop().unwrap();
             assert_eq!(last["message"], "stopped; nothing is owed");
         })
@@ -220,10 +223,8 @@ async fn slack_that_takes_nothing_holds_the_end_up_only_so_long() {
             app.expects_complaint("stopped; answers were still on their way");
             app.kapso.fail_next(Fault::Hold);
             app.types_in_vain(SHOW).await;
-            app.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(60));
-            let began = Instant::now();
+            app.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(FOREVER.as_secs()));
             app.has_stopped().await;
-            assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
             let last = app.log_lines().pop().unwrap();
             assert_eq!(
                 (&last["message"], &last["lost"]),
@@ -235,7 +236,11 @@ async fn slack_that_takes_nothing_holds_the_end_up_only_so_long() {
 
 #[tokio::test]
 async fn no_client_holds_the_end_up() {
-    with_app(async |app| {
+    let plan = plan().set(|settings| {
+        settings.timing.head = FOREVER;
+        settings.timing.body = FOREVER;
+    });
+    plan.run(async |app| {
         let mut silent = Line::to(&app.app_url).await;
         let mut half_a_head = Line::to(&app.app_url).await;
         half_a_head.says("POST /slack/commands HTTP/1.1\r\nhost: sand").await;
@@ -252,9 +257,7 @@ async fn no_client_holds_the_end_up() {
         assert_eq!(half_a_second_head.answer().await, (200, "ok\n".to_owned()));
         half_a_second_head.says("GET /healthz HT").await;
 
-        let began = Instant::now();
         app.has_stopped().await;
-        assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
         for (name, line) in [
             ("silent", &mut silent),
             ("half a head", &mut half_a_head),

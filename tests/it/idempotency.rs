@@ -7,7 +7,7 @@ use kapso_slack::demo::{Fault, plain};
 use kapso_slack::jobs::{Trigger, Confirmation, Job, Payload, fingerprint};
 use serde_json::{Value, json};
 
-use crate::new_command::{NEW, created, posts};
+use crate::support::creation::{NEW, created, posts};
 use crate::support::databases::{Database, USER, late, who};
 use crate::support::{TestApp, plan};
 use crate::support::raw_request::{RawRequest, answers_at};

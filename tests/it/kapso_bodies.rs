@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use kapso_slack::demo::Fault;
 use serde_json::{Value, json};
 
-use crate::kapso_faults::{nothing_leaked, reads_one_sentence};
+use crate::support::kapso_errors::{nothing_leaked, reads_one_sentence};
 use crate::support::{TestApp, ID, with_app};
 
 const UNKNOWN: &str = "Kapso answered in an unknown way: ";

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::kapso_faults::{nothing_leaked, reads_one_sentence};
+use crate::support::kapso_errors::{nothing_leaked, reads_one_sentence};
 use crate::support::{ID, plan};
 use crate::support::wire::{Script, Wire};
 

@@ -4,68 +4,12 @@ use std::time::Duration;
 
 use http::{HeaderName, StatusCode, header};
 use jiff::SignedDuration;
-use kapso_slack::demo::{Fault, plain};
+use kapso_slack::demo::Fault;
 use serde_json::json;
 
+use crate::support::kapso_errors::{nothing_leaked, reads_one_sentence};
 use crate::support::{TestApp, ID, with_app, plan};
 use crate::support::wire::{Closed, Script, Wire};
-
-/// A word in Kapso's raw answers.
-const MARK: &str = "zebra";
-
-/// What people read, by the outcome in the log.
-fn sentence(outcome: &str) -> String {
-    match outcome {
-        "not_found" => format!(
-            "There is no session {ID} in this app's Kapso project. Check the id, and whether it belongs to another \
-             project."
-        ),
-        "key_refused" => {
-            "Kapso refused this app's key, so nothing can be looked up or created. Please tell whoever runs this \
-                          app."
-                .to_owned()
-        }
-        "no_answer" => "Kapso did not answer. Nothing was changed; try again in a moment.".to_owned(),
-        "unintelligible" => {
-            "Kapso answered in a way this app does not know. Please tell whoever runs this app.".to_owned()
-        }
-        other => panic!("no sentence for {other}"),
-    }
-}
-
-/// Types the id and holds the answer to one sentence, and the log to one line with `outcome` and `error`.
-pub async fn reads_one_sentence(app: &TestApp, name: &str, outcome: &str, error: &str) {
-    // So that the rate limit has no part in this.
-    app.passes(SignedDuration::from_secs(61));
-    let logged = app.command_lines().len();
-    let message = app.types(&format!("/sandbox {ID}")).await.message;
-    let lines = app.command_lines();
-    assert_eq!(lines.len(), logged + 1, "{name}: {lines:?}");
-    let line = &lines[logged];
-    let request = line["request_id"].as_str().unwrap();
-    let expected = format!("{}\nRequest {request}", sentence(outcome));
-    assert_eq!(plain::text(&message), expected, "{name}");
-    let spoken = plain::text(&json!({"text": message["text"]}));
-    assert_eq!(spoken, sentence(outcome), "{name}: what a screen reader gets");
-    assert_eq!(line["outcome"], outcome, "{name}");
-    assert_eq!(line["answer"], "in_time", "{name}");
-    let logged = line["error"].as_str().unwrap();
-    assert!(logged.starts_with(error), "{name}: {logged:?} is not {error:?}");
-}
-
-/// Kapso's words are nowhere.
-pub fn nothing_leaked(app: &TestApp) {
-    let log = app.log_lines();
-    assert!(!log.is_empty());
-    for line in log {
-        assert!(!line.to_string().contains(MARK), "{line}");
-    }
-    let conversation = app.slack.conversation();
-    assert!(!conversation.is_empty());
-    for posted in conversation {
-        assert!(!posted.message.to_string().contains(MARK), "{posted:?}");
-    }
-}
 
 /// Kapso answers with this status and body, and people read one sentence.
 async fn answers(app: &TestApp, status: u16, body: &str, asked: usize, outcome: &str, error: &str) {

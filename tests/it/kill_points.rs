@@ -7,23 +7,19 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use http::StatusCode;
 use kapso_slack::demo::{Fault, Way};
-use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use url::Url;
 
+use crate::support::crashes::{LATE, RESUMED, answers, rows, too_many};
 use crate::support::databases::Database;
-use crate::sqlite_recovery::{BROKEN, WORKS};
+use crate::support::store_health::{BROKEN, WORKS};
 use crate::support::program::{Program, Running, World};
 
 /// Commands in each story.
 const COMMANDS: usize = 8;
-/// Within this, owed work is resumed after a kill: 15 s of a lease, and a little.
-pub const RESUMED: Duration = Duration::from_secs(20);
-/// What the log says of an answer that was delivered late.
-pub const LATE: &str = "\"answer\":\"late\"";
 /// How often a story is told at most until every answer was stored in time.
-pub const TRIES: usize = 5;
+const TRIES: usize = 5;
 /// Far longer than a story takes.
 const PATIENCE: Duration = Duration::from_mins(3);
 
@@ -77,47 +73,6 @@ const STORIES: [&[Point]; 23] = [
     &[Acknowledged(COMMANDS), Untold(COMMANDS / 2)],
     &[Untold(1), Started, Listening, Posted(1)],
 ];
-
-/// An answer in the store.
-#[derive(Debug)]
-pub struct Row {
-    pub exchange: u64,
-    /// Fewer than at first once a post was begun.
-    pub uses_left: u64,
-}
-
-/// The answers in the store that `which` holds for.
-pub async fn rows(database: &Database, which: &str) -> Vec<Row> {
-    let row = |payload: Value| {
-        let url = payload["response_url"].as_str().unwrap();
-        Row {
-            exchange: url.split('-').nth(1).unwrap().parse().unwrap(),
-            uses_left: payload["uses_left"].as_u64().unwrap(),
-        }
-    };
-    database.payloads(which).await.into_iter().map(row).collect()
-}
-
-/// How often each exchange was answered, where `due` messages were due. Anything else that Slack minds is minded here.
-pub fn answers(world: &World, due: usize) -> BTreeMap<u64, usize> {
-    let mut answers = BTreeMap::new();
-    for posted in world.slack.conversation() {
-        *answers.entry(posted.exchange).or_default() += 1;
-    }
-    let complaints = world.slack.broken_rules();
-    let (twice, other): (Vec<_>, Vec<_>) = complaints
-        .iter()
-        .partition(|rule| rule.ends_with("was answered too often"));
-    assert_eq!(other, Vec::<&String>::new());
-    assert_eq!(twice.len(), too_many(&answers, due));
-    assert_eq!(world.kapso.unexpected(), Vec::<String>::new());
-    answers
-}
-
-/// How many answers there are beyond those that were due.
-pub fn too_many(answers: &BTreeMap<u64, usize>, due: usize) -> usize {
-    answers.values().map(|count| count - due).sum()
-}
 
 /// What came of a story.
 struct Told {

@@ -7,19 +7,11 @@ use http::StatusCode;
 use kapso_slack::demo::{Fault, plain};
 use serde_json::json;
 
-use crate::support::{TestApp, ID, with_app, plan};
+use crate::support::late_replies::is_owed;
+use crate::support::{ID, with_app, plan};
 use crate::support::wire::{Line, Script, Wire};
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
-
-/// A command whose answer Kapso holds until it is released.
-pub async fn is_owed(app: &TestApp) -> u64 {
-    let asked = app.kapso.requests().len();
-    app.kapso.fail_next(Fault::Hold);
-    let exchange = app.types_in_vain(SHOW).await;
-    app.kapso.has_been_asked(asked + 1).await;
-    exchange
-}
 
 #[tokio::test]
 async fn an_answer_that_is_late_comes_as_one_message() {

@@ -7,12 +7,12 @@ use kapso_slack::demo::rules::buttons;
 use kapso_slack::demo::{Fault, Posted, plain};
 use serde_json::{Value, json};
 
-use crate::refresh_button::{is_told_beside, shared};
-use crate::session_card::{sorted, text};
+use crate::support::cards::{is_told_beside, shared};
+use crate::support::cards::{sorted, text};
 use crate::support::inert_text::stays_words;
 use crate::support::{TestApp, ID, with_app, plan};
-use crate::injection::WORDS;
-use crate::id_spelling::{is_told, types};
+use crate::support::inert_text::WORDS;
+use crate::support::spelling::{is_told, types};
 
 /// A project with that many sessions, of which the first was made first.
 fn fill(app: &TestApp, many: i64) {

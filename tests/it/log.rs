@@ -11,7 +11,7 @@ use tracing::Level;
 use tracing_subscriber::filter::Targets;
 
 use crate::support::{ID, with_app, plan};
-use crate::late_reply::is_owed;
+use crate::support::late_replies::is_owed;
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use kapso_slack::demo::Fault;
 
 use crate::support::{TestApp, ID, with_app, plan};
-use crate::late_reply::is_owed;
+use crate::support::late_replies::is_owed;
 
 /// The lines of the page that count something, in order, without those about how long it took.
 async fn counts(app: &TestApp) -> String {

@@ -4,27 +4,13 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 use jiff::SignedDuration;
-use kapso_slack::demo::{Fault, Person, Posted, plain};
+use kapso_slack::demo::{Fault, Person, plain};
 use serde_json::{Value, json};
 
-use crate::session_card::text;
-use crate::support::{TestApp, ID, Plan, with_app, plan};
+use crate::support::creation::{NEW, created, posts, without_request};
+use crate::support::cards::text;
+use crate::support::{ID, Plan, with_app, plan};
 use crate::support::raw_request::{COMMANDS, RawRequest};
-
-pub const NEW: &str = "/sandbox new +1 (234) 567-8901";
-
-/// The id of the one session that was created, beside the documented one.
-pub fn created(app: &TestApp) -> String {
-    let mut ids: Vec<_> = app.kapso.sessions().into_keys().filter(|id| id != ID).collect();
-    assert_eq!(ids.len(), 1, "one was created: {ids:?}");
-    ids.remove(0)
-}
-
-/// How often Kapso was asked to create something.
-pub fn posts(app: &TestApp) -> usize {
-    let requests = app.kapso.requests();
-    requests.iter().filter(|line| line.starts_with("POST")).count()
-}
 
 #[tokio::test]
 async fn a_new_session_is_answered_with_its_card() {
@@ -288,12 +274,4 @@ async fn help_without_the_right_to_create_does_not_speak_of_it() {
         assert!(help.contains("/sandbox list [page]"), "{help}");
     })
     .await;
-}
-
-/// What somebody reads, without the words that find it in the log.
-pub fn without_request(posted: &Posted) -> String {
-    let read = plain::text(&posted.message);
-    let (words, request) = read.rsplit_once("\nRequest ").unwrap();
-    assert_eq!(request.len(), 8, "{read}");
-    words.to_owned()
 }

@@ -6,8 +6,8 @@ use http::{StatusCode, header};
 use jiff::SignedDuration;
 use kapso_slack::demo::{Fault, plain};
 
-use crate::new_command::{NEW, posts, without_request};
-use crate::kapso_faults::nothing_leaked;
+use crate::support::creation::{NEW, posts, without_request};
+use crate::support::kapso_errors::nothing_leaked;
 use crate::support::{TestApp, plan};
 use crate::support::wire::{Closed, Script, Wire};
 

@@ -7,10 +7,10 @@ use kapso_slack::demo::rules::buttons;
 use kapso_slack::demo::{Fault, Posted, plain};
 use serde_json::{Value, json};
 
-use crate::refresh_button::is_told_beside;
-use crate::new_command::{NEW, created, posts};
+use crate::support::cards::is_told_beside;
+use crate::support::creation::{NEW, created, posts};
 use crate::support::{TestApp, ID, plan};
-use crate::injection::WORDS;
+use crate::support::inert_text::WORDS;
 
 const UNSURE: &str = "there may be one";
 

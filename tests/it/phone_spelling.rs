@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{TestApp, ID, plan};
-use crate::id_spelling::is_told;
+use crate::support::spelling::is_told;
 
 /// What is typed behind `new`, and for which phone and agent a session is created. `ID` is a UUID.
 const SPELLINGS: &[(&str, &str, Option<&str>)] = &[

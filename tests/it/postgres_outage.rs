@@ -9,9 +9,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::support::databases::Database;
-use crate::sqlite_recovery::{is_broken, is_whole};
+use crate::support::store_health::{is_broken, is_whole};
 use crate::support::{Plan, plan, port};
-use crate::late_reply::is_owed;
+use crate::support::late_replies::is_owed;
 
 /// How long a lease lasts, and a little.
 const LEASE_IS_OVER: SignedDuration = SignedDuration::from_secs(16);

@@ -4,36 +4,18 @@
 use http::StatusCode;
 use insta::assert_snapshot;
 use kapso_slack::demo::rules::buttons;
-use kapso_slack::demo::{Posted, plain};
+use kapso_slack::demo::plain;
 use serde_json::{Value, json};
-use url::Url;
 
-use crate::refresh_button::{is_told_beside, shared};
-use crate::support::{TestApp, ID, Plan, SECRET, plan, port};
+use crate::support::qr::{picture, reachable, shows_qr_code};
+use crate::support::cards::{is_told_beside, shared};
+use crate::support::{ID, SECRET, plan, port};
 use crate::support::raw_request::Reply;
 use crate::support::qr_scanner::Picture;
 use crate::support::wire::{Script, Wire};
 
 const LINK: &str = "https://wa.me/12345678901?text=ABC123";
 const MISSING: &str = "A picture is missing here, because Slack could not fetch it";
-
-/// A app that Slack reaches, in which every look-up sees the session as it is now.
-pub fn reachable() -> Plan {
-    plan().reachable().forgetful()
-}
-
-/// The address of the picture in a message, if there is one.
-pub fn picture(message: &Value) -> Option<Url> {
-    let blocks = message["blocks"].as_array().unwrap();
-    let image = blocks.iter().find(|block| block["type"] == "image")?;
-    Some(image["image_url"].as_str().unwrap().parse().unwrap())
-}
-
-/// Looks the documented session up and presses "Show QR code".
-pub async fn shows_qr_code(app: &TestApp) -> Posted {
-    let card = app.types(&format!("/sandbox {ID}")).await;
-    app.presses(&card, "qr").await
-}
 
 fn has_button(card: &Value) -> bool {
     buttons(card).any(|button| button["action_id"] == "qr")

@@ -11,10 +11,10 @@ use kapso_slack::qr::Addresses;
 use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
-use crate::signature_forgery::SECOND;
+use crate::support::forgery::SECOND;
 use crate::support::{TestApp, ID, SECRET, plan};
 use crate::support::raw_request::RawRequest;
-use crate::qr_button::{picture, reachable, shows_qr_code};
+use crate::support::qr::{picture, reachable, shows_qr_code};
 use crate::support::qr_scanner::Picture;
 
 const NOT_OURS: &str = "There is no QR code here: its address was not made by this app, or was changed.\n";

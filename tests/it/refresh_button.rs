@@ -2,11 +2,10 @@
 
 use http::StatusCode;
 use insta::assert_snapshot;
-use kapso_slack::demo::rules::buttons;
-use kapso_slack::demo::{Fault, Posted, plain};
-use serde_json::json;
+use kapso_slack::demo::{Fault, plain};
 
-use crate::support::{TestApp, ID, with_app};
+use crate::support::cards::{is_told_beside, shared};
+use crate::support::{ID, with_app};
 
 const SHARER: &str = "U0SHARER00";
 
@@ -150,32 +149,4 @@ async fn a_failed_refresh_says_so_to_the_presser_and_leaves_the_card() {
         app.kapso.fail(None);
     })
     .await;
-}
-
-/// A card that somebody shared earlier, whose Refresh button says this.
-pub fn shared(app: &TestApp, value: &str) -> Posted {
-    let label = |text: &str| json!({"type": "plain_text", "text": text});
-    app.slack.shared_earlier(json!({
-        "response_type": "in_channel",
-        "text": "A session that somebody shared.",
-        "blocks": [{"type": "actions", "elements": [
-            {"type": "button", "action_id": "open", "text": label("Activate"), "url": "https://wa.me/1"},
-            {"type": "button", "action_id": "refresh", "text": label("Refresh"), "value": value},
-        ]}],
-    }))
-}
-
-/// The presser alone reads these words, and the card stands as it stood.
-pub fn is_told_beside(app: &TestApp, card: &Posted, answer: &Posted, words: &str) {
-    assert!(answer.message["text"].as_str().unwrap().contains(words), "{answer:?}");
-    assert_eq!(answer.message["response_type"], "ephemeral", "{words}");
-    assert_eq!(answer.message["replace_original"], false, "{words}");
-    assert!(!answer.in_channel, "{words}");
-    assert_eq!(buttons(&answer.message).count(), 0, "{words}");
-    let stands = app
-        .slack
-        .conversation()
-        .into_iter()
-        .find(|posted| posted.id == card.id);
-    assert_eq!(stands.unwrap().message, card.message, "{words}");
 }

@@ -10,11 +10,13 @@ use kapso_slack::demo::Fault;
 use tokio::time::timeout;
 use url::Url;
 
-use crate::kill_points::{LATE, RESUMED, TRIES, answers, rows, too_many};
+use crate::support::crashes::{LATE, RESUMED, answers, rows, too_many};
 use crate::support::databases::Database;
-use crate::sqlite_recovery::BROKEN;
+use crate::support::store_health::BROKEN;
 use crate::support::program::{Running, World};
 
+/// How often a story is told at most until every answer was stored in time.
+const TRIES: usize = 5;
 /// Commands, half of them to each replica.
 const COMMANDS: usize = 200;
 /// Commands for each session: what Kapso has answered is remembered for a while.

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use http::StatusCode;
 use kapso_slack::demo::{Person, plain};
 
-use crate::kill_points::{answers, rows, too_many};
+use crate::support::crashes::{answers, rows, too_many};
 use crate::support::databases::Database;
 use crate::support::program::World;
 

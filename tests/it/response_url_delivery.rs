@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::{TestApp, ID, plan};
 use crate::support::raw_request::Reply;
-use crate::late_reply::is_owed;
+use crate::support::late_replies::is_owed;
 use crate::support::wire::{Script, Wire};
 
 /// Slack refuses the first posts like this, and then takes what comes. Returns the log's line about the command and

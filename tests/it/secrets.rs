@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use secrecy::ExposeSecret;
 
 use crate::support::{KEY, SECRET};
-use crate::settings::{UNSET, problem, settings};
+use crate::support::settings::{UNSET, problem, settings};
 
 /// A file with this content.
 fn file(name: &str, content: impl AsRef<[u8]>) -> String {

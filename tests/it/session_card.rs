@@ -6,7 +6,8 @@ use kapso_slack::demo::plain;
 use kapso_slack::demo::rules::buttons;
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, ID, plan};
+use crate::support::cards::{looks_up, sorted, text, with_app};
+use crate::support::ID;
 
 #[tokio::test]
 async fn a_pending_session_shows_its_status_expiry_code_and_link() {
@@ -253,34 +254,6 @@ async fn sentences_are_drawn_as_one_paragraph_and_never_unfurled() {
         assert_json_snapshot!("problem", sorted(without_request_id(problem)));
     })
     .await;
-}
-
-/// Lends a app in which every look-up sees the session as it is now, however many there are.
-pub async fn with_app(test: impl AsyncFnOnce(&mut TestApp)) {
-    let test = async |app: &mut TestApp| {
-        app.kapso.set_limit(10_000);
-        test(app).await;
-    };
-    plan().forgetful().run(test).await;
-}
-
-/// Looks the documented session up.
-pub async fn looks_up(app: &TestApp) -> Value {
-    let card = app.types(&format!("/sandbox {ID}")).await.message;
-    assert_eq!(card["response_type"], "ephemeral");
-    card
-}
-
-/// All that a screen reader or a notification gets.
-pub fn text(message: &Value) -> &str {
-    message["text"].as_str().unwrap()
-}
-
-/// With its keys in the alphabet's order, for snapshots: a JSON object has none, and what the tests depend on decides
-/// which one it shows.
-pub fn sorted(mut message: Value) -> Value {
-    message.sort_all_objects();
-    message
 }
 
 /// Names the request as every request of every run, for snapshots.

@@ -4,31 +4,8 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 use kapso_slack::commands::Creators;
-use kapso_slack::config::{Environment, Settings};
 
-use crate::support::{KEY, SECRET};
-
-/// The settings of an environment with both secrets and these variables, or what is wrong with it.
-pub fn settings(variables: &[(&str, &str)]) -> Result<Settings, String> {
-    let secrets = [("SLACK_SIGNING_SECRET", SECRET), ("KAPSO_API_KEY", KEY)];
-    let all = secrets.iter().chain(variables);
-    Environment::of(all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
-        .settings()
-        .map_err(|problems| problems.to_string())
-}
-
-/// Blank is unset.
-pub const UNSET: &str = "";
-
-/// The one problem of an environment.
-pub fn problem(variables: &[(&str, &str)]) -> String {
-    let problems = settings(variables).expect_err(&format!("{variables:?} is taken"));
-    let mut lines = problems.lines();
-    assert_eq!(lines.next(), Some("the configuration is not usable:"));
-    let problem = lines.next().unwrap().trim_start().to_owned();
-    assert_eq!(lines.next(), None, "{variables:?}: {problems}");
-    problem
-}
+use crate::support::settings::{UNSET, problem, settings};
 
 #[test]
 fn two_secrets_are_enough() {

@@ -6,10 +6,10 @@ use http::StatusCode;
 use kapso_slack::demo::{Fault, plain};
 use serde_json::json;
 
-use crate::refresh_button::is_told_beside;
-use crate::session_card::with_app;
+use crate::support::cards::is_told_beside;
+use crate::support::cards::with_app;
 use crate::support::plan;
-use crate::share_in_channel::{SHOW, for_all, shares};
+use crate::support::cards::{SHOW, for_all, shares};
 use crate::support::raw_request::{INTERACTIONS, RawRequest, SIGNATURE, STAMP};
 
 #[tokio::test]

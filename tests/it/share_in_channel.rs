@@ -2,31 +2,17 @@
 
 use insta::{assert_json_snapshot, assert_snapshot};
 use kapso_slack::demo::rules::buttons;
-use kapso_slack::demo::{Posted, plain};
+use kapso_slack::demo::plain;
 use serde_json::{Value, json};
 
-use crate::refresh_button::{is_told_beside, shared};
-use crate::session_card::{with_app, sorted};
+use crate::support::cards::{SHOW, for_all, shares};
+use crate::support::cards::{is_told_beside, shared};
+use crate::support::cards::{with_app, sorted};
 use crate::support::inert_text::stays_words;
-use crate::support::{TestApp, ID, plan};
+use crate::support::{ID, plan};
 
-pub const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 /// Whoever types and presses, if nobody else is named.
 const USER: &str = "U2147483697";
-
-/// Shares a card: what everybody sees, and what has become of the card.
-pub async fn shares(app: &TestApp, card: &Posted) -> (Posted, Posted) {
-    let for_all = app.presses(card, "share").await;
-    assert!(for_all.in_channel, "{for_all:?}");
-    (for_all, app.slack.replaced(card).await)
-}
-
-/// The channel's cards.
-pub fn for_all(app: &TestApp) -> Vec<Posted> {
-    let mut posted = app.slack.conversation();
-    posted.retain(|posted| posted.in_channel);
-    posted
-}
 
 fn labels(message: &Value) -> Vec<&str> {
     buttons(message)

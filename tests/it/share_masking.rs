@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use kapso_slack::demo::{Posted, plain};
 
 use crate::support::{TestApp, ID, plan};
-use crate::share_in_channel::{SHOW, shares};
+use crate::support::cards::{SHOW, shares};
 
 /// Somebody else presses a button of the shared card, or of what came of it: the number stays masked.
 async fn presses(app: &TestApp, on: &Posted, button: &str) -> Posted {

@@ -1,6 +1,6 @@
 //! What Slack signed is what is read: whoever changes it on the way is refused.
 
-use crate::signature_forgery::{Forgeries, are_refused, is_refused};
+use crate::support::forgery::{Forgeries, are_refused, is_refused};
 use crate::support::with_app;
 use crate::support::raw_request::{COMMANDS, INTERACTIONS, RawRequest, SIGNATURE, STAMP, pressed, typed};
 

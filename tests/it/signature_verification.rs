@@ -6,7 +6,7 @@ use kapso_slack::slack::signature::{Refusal, SIGNATURE_HEADER, SigningSecrets, T
 use proptest::prelude::*;
 use secrecy::SecretString;
 
-use crate::signature_forgery::{SECOND, is_refused};
+use crate::support::forgery::{SECOND, is_refused};
 use crate::support::{SECRET, with_app, plan};
 use crate::support::raw_request::{COMMANDS, INTERACTIONS, RawRequest, pressed, typed};
 

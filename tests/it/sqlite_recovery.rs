@@ -1,6 +1,5 @@
 //! A SQLite store that breaks stands in nobody's way, says why, and works again once it can, without a restart.
 
-use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -12,17 +11,17 @@ use kapso_slack::demo::{Fault, plain};
 use kapso_slack::jobs::{DatabaseUrl, Job, Payload, Store, StoreError};
 use serde_json::{Value, json};
 
-use crate::kill_points::TRIES;
+use crate::support::store_health::{BROKEN, WORKS, is_broken, is_whole};
 use crate::support::databases::{Folder, late};
-use crate::database_faults::{Another, without_privilege};
+use crate::support::second_process::{Another, without_privilege};
 use crate::support::{TestApp, ID, Plan, plan};
-use crate::late_reply::is_owed;
+use crate::support::late_replies::is_owed;
 use crate::support::program::World;
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
-/// What the log says when a store does not work, and when it does.
-pub const BROKEN: &str = "the store does not work";
-pub const WORKS: &str = "the store works";
+
+/// How many answers are tried at most until one is stored in time.
+const TRIES: usize = 5;
 
 /// A service whose look-ups all ask Kapso, and whose store is that file.
 fn with_store(path: &Path) -> Plan {
@@ -30,31 +29,6 @@ fn with_store(path: &Path) -> Plan {
         .late()
         .forgetful()
         .with("DATABASE_URL", format!("sqlite:{}", path.display()))
-}
-
-/// The store has just broken for the reason that has these words: it is said, once, and in nobody's way.
-pub async fn is_broken(app: &TestApp, why: &str) {
-    app.has_logged(why, 1).await;
-    let (status, said) = app.readiness().await;
-    assert_eq!(status, "degraded");
-    assert!(said.contains(why), "{said}");
-    assert!(app.reads("/sandbox help").await.contains("/sandbox"));
-    let exchange = is_owed(app).await;
-    app.kapso.release();
-    let card = app.later(exchange).await;
-    assert!(plain::text(&card.message).contains("Waiting for activation"));
-    let failures = app.metrics().await;
-    assert!(failures.contains("kapso_slack_store_failures_total"));
-    assert!(!failures.contains("kapso_slack_store_failures_total 0"), "{failures}");
-    let told = app.has_logged(BROKEN, 1).await;
-    let reasons: HashSet<_> = told.iter().map(|line| line["error"].to_string()).collect();
-    assert_eq!(reasons.len(), told.len(), "the log says each reason once: {told:?}");
-}
-
-/// The store works now, for the `times`th time, and keeps what is owed.
-pub async fn is_whole(app: &TestApp, times: usize) {
-    app.has_logged(WORKS, times).await;
-    assert_eq!(app.readiness().await, ("ready".to_owned(), String::new()));
 }
 
 /// An answer is written into the file before it is acknowledged, if not every time on a machine that is too busy.

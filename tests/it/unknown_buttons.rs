@@ -5,7 +5,7 @@ use kapso_slack::slack::interaction::Interaction;
 use kapso_slack::slack::request::Form;
 use serde_json::{Value, json};
 
-use crate::refresh_button::{is_told_beside, shared};
+use crate::support::cards::{is_told_beside, shared};
 use crate::support::{TestApp, ID, with_app};
 use crate::support::raw_request::INTERACTIONS;
 

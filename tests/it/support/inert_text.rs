@@ -4,6 +4,46 @@ use serde_json::Value;
 
 use crate::support::validate;
 
+/// Words that would act if Slack's markup were left in them. `MARK` tells them from ours.
+pub const WORDS: &[&str] = &[
+    // Mentions.
+    "MARK<!channel>",
+    "<!here>MARK",
+    "<!everyone|MARK>",
+    "MARK <@U1> <@W012AB|boss> <#C1|general> <!subteam^S1>",
+    "MARK &lt;!here&gt; &lt;@U1&gt; &amp;lt;!channel&amp;gt;",
+    "@channel @here @everyone #general MARK",
+    "＠channel MARK",
+    // Links.
+    "<https://evil.example|MARK>",
+    "MARK https://evil.example/login?next=/",
+    "MARK http://127.0.0.1 HTTPS://EVIL.EXAMPLE //evil.example",
+    "MARK evil.example www.evil.example evil.example/login evil.example:8080",
+    "MARK evil.com! evil.com? evil.com] evil.com} “evil.com” evil.com… evil.com=1 evil.com&x [evil.com](x) evil.com\\x",
+    "MARK evil.com\u{200D} evil\u{200D}.com evil.co\u{301}m bücher.de пример.рф 例子.测试 evil.xn--p1ai",
+    "MARK a@b.example mailto:a@b.example <mailto:a@b.example|mail>",
+    "MARK <tel:+15550100|call> <slack://channel?id=1|go> javascript:alert(1)",
+    "](https://evil.example) [MARK](https://evil.example)",
+    "MARK <https://wa.me/1|Activate>",
+    // Styles and dates.
+    "*MARK* _MARK_ ~MARK~ `MARK` ```MARK``` >MARK",
+    "MARK * _ ~ ` *** ___ ~~~ ```",
+    "MARK <!date^0^{date}^https://evil.example|now>",
+    "MARK :tada: :warning: :+1::skin-tone-2: :flag-de:",
+    // Layout.
+    "MARK\n\n> quoted\n• listed\n1. listed\r\n```\ncode\n```",
+    "MARK\u{2028}next\u{2029}next\u{85}next\u{B}next",
+    "\u{202E}KRAM MARK\u{202C} \u{2066}a\u{2069} \u{200F}b\u{200E} \u{61C}",
+    "\0MARK\u{7}\u{1B}[31m\u{7F}\u{9B}",
+    "M\u{200B}\u{FEFF}\u{2060}MARK\u{AD}\u{180E}\u{3164}\u{115F}",
+    "MARK\u{E0041}\u{E007F}\u{FFF9}x\u{FFFB}",
+    "Z\u{300}\u{301}\u{302}\u{303}MARK 👩‍👩‍👧 🇩🇪",
+    // What a template or a shell would act on.
+    "MARK {{7*7}} ${x} %s $(reboot) '; DROP TABLE--",
+    "MARK\",\"blocks\":[],\"response_type\":\"in_channel",
+    "MARK</script><img src=x onerror=alert(1)>",
+];
+
 /// What becomes of a text in Slack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {

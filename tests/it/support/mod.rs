@@ -1,10 +1,22 @@
 //! What tests share: the app between both fakes, databases, the real program, raw connections and message checks.
 
+pub mod cards;
+pub mod crashes;
+pub mod creation;
 pub mod databases;
+pub mod forgery;
 pub mod inert_text;
+pub mod kapso_errors;
+pub mod late_replies;
 pub mod program;
+pub mod qr;
 pub mod qr_scanner;
 pub mod raw_request;
+pub mod second_process;
+pub mod settings;
+pub mod sources;
+pub mod spelling;
+pub mod store_health;
 mod test_app;
 pub mod wire;
 

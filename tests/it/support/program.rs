@@ -15,7 +15,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 use url::Url;
 
-use crate::sqlite_recovery::WORKS;
+use crate::support::store_health::WORKS;
 use crate::support::{ID, KEY, SECRET, port};
 
 /// How long a program may take over anything: far longer than it does.

@@ -1,0 +1,75 @@
+//! Session cards: looking one up, sharing one, and checks that hold for every answer beside a card.
+
+use kapso_slack::demo::Posted;
+use kapso_slack::demo::rules::buttons;
+use serde_json::{Value, json};
+
+use crate::support::{ID, TestApp, plan};
+
+/// Runs `test` with an app whose look-ups are never cached, and a rate limit that no test reaches.
+pub async fn with_app(test: impl AsyncFnOnce(&mut TestApp)) {
+    let test = async |app: &mut TestApp| {
+        app.kapso.set_limit(10_000);
+        test(app).await;
+    };
+    plan().forgetful().run(test).await;
+}
+
+/// Looks the documented session up.
+pub async fn looks_up(app: &TestApp) -> Value {
+    let card = app.types(&format!("/sandbox {ID}")).await.message;
+    assert_eq!(card["response_type"], "ephemeral");
+    card
+}
+
+/// The top-level text of a message: all that a screen reader or a notification gets.
+pub fn text(message: &Value) -> &str {
+    message["text"].as_str().unwrap()
+}
+
+/// Sorts the keys of every object, for snapshots: without this their order depends on a feature of `serde_json` that any
+/// dependency may enable.
+pub fn sorted(mut message: Value) -> Value {
+    message.sort_all_objects();
+    message
+}
+
+/// A card that somebody shared earlier, whose Refresh button has this value.
+pub fn shared(app: &TestApp, value: &str) -> Posted {
+    let label = |text: &str| json!({"type": "plain_text", "text": text});
+    app.slack.shared_earlier(json!({
+        "response_type": "in_channel",
+        "text": "A session that somebody shared.",
+        "blocks": [{"type": "actions", "elements": [
+            {"type": "button", "action_id": "open", "text": label("Activate"), "url": "https://wa.me/1"},
+            {"type": "button", "action_id": "refresh", "text": label("Refresh"), "value": value},
+        ]}],
+    }))
+}
+
+/// Checks that only the person who pressed gets these words, and that the card is unchanged.
+pub fn is_told_beside(app: &TestApp, card: &Posted, answer: &Posted, words: &str) {
+    assert!(answer.message["text"].as_str().unwrap().contains(words), "{answer:?}");
+    assert_eq!(answer.message["response_type"], "ephemeral", "{words}");
+    assert_eq!(answer.message["replace_original"], false, "{words}");
+    assert!(!answer.in_channel, "{words}");
+    assert_eq!(buttons(&answer.message).count(), 0, "{words}");
+    let stands = app.slack.conversation().into_iter().find(|posted| posted.id == card.id);
+    assert_eq!(stands.unwrap().message, card.message, "{words}");
+}
+
+pub const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
+
+/// Shares a card. Returns the message in the channel, and what replaced the card.
+pub async fn shares(app: &TestApp, card: &Posted) -> (Posted, Posted) {
+    let for_all = app.presses(card, "share").await;
+    assert!(for_all.in_channel, "{for_all:?}");
+    (for_all, app.slack.replaced(card).await)
+}
+
+/// The messages that everybody in the channel sees.
+pub fn for_all(app: &TestApp) -> Vec<Posted> {
+    let mut posted = app.slack.conversation();
+    posted.retain(|posted| posted.in_channel);
+    posted
+}

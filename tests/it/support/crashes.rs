@@ -1,0 +1,58 @@
+//! Processes that are killed: what is left in the store, and how often each command was answered.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::databases::Database;
+use crate::support::program::World;
+
+/// Upper bound for the time after a kill until pending replies are resumed: a lease of 15 s, and some seconds for the
+/// restart on a busy machine.
+pub const RESUMED: Duration = Duration::from_secs(20);
+
+/// Part of the log line of a command that was answered later.
+pub const LATE: &str = "\"answer\":\"late\"";
+
+/// A pending reply in the store.
+#[derive(Debug)]
+pub struct Row {
+    pub exchange: u64,
+    /// Posts that its `response_url` still takes. Decremented before each attempt.
+    pub uses_left: u64,
+}
+
+/// The pending replies in the store for which the SQL condition `which` is true.
+pub async fn rows(database: &Database, which: &str) -> Vec<Row> {
+    let row = |payload: Value| {
+        let url = payload["response_url"].as_str().unwrap();
+        Row {
+            exchange: url.split('-').nth(1).unwrap().parse().unwrap(),
+            uses_left: payload["uses_left"].as_u64().unwrap(),
+        }
+    };
+    database.payloads(which).await.into_iter().map(row).collect()
+}
+
+/// How often each exchange was answered. Fails if the fakes complain of anything but more than `due` answers to one
+/// exchange.
+pub fn answers(world: &World, due: usize) -> BTreeMap<u64, usize> {
+    let mut answers = BTreeMap::new();
+    for posted in world.slack.conversation() {
+        *answers.entry(posted.exchange).or_default() += 1;
+    }
+    let complaints = world.slack.broken_rules();
+    let (twice, other): (Vec<_>, Vec<_>) = complaints
+        .iter()
+        .partition(|rule| rule.ends_with("was answered too often"));
+    assert_eq!(other, Vec::<&String>::new());
+    assert_eq!(twice.len(), too_many(&answers, due));
+    assert_eq!(world.kapso.unexpected(), Vec::<String>::new());
+    answers
+}
+
+/// How many answers there are beyond `due` for each exchange.
+pub fn too_many(answers: &BTreeMap<u64, usize>, due: usize) -> usize {
+    answers.values().map(|count| count - due).sum()
+}

@@ -1,0 +1,64 @@
+//! Faults of Kapso: each becomes one sentence, and nothing of what Kapso sent is in it or in the log.
+
+use jiff::SignedDuration;
+use kapso_slack::demo::plain;
+use serde_json::json;
+
+use crate::support::{ID, TestApp};
+
+/// A word in Kapso's raw answers, which nobody may read.
+const MARK: &str = "zebra";
+
+/// The sentence for an outcome in the log.
+fn sentence(outcome: &str) -> String {
+    match outcome {
+        "not_found" => format!(
+            "There is no session {ID} in this app's Kapso project. Check the id, and whether it belongs to another \
+             project."
+        ),
+        "key_refused" => {
+            "Kapso refused this app's key, so nothing can be looked up or created. Please tell whoever runs this \
+                          app."
+                .to_owned()
+        }
+        "no_answer" => "Kapso did not answer. Nothing was changed; try again in a moment.".to_owned(),
+        "unintelligible" => {
+            "Kapso answered in a way this app does not know. Please tell whoever runs this app.".to_owned()
+        }
+        other => panic!("no sentence for {other}"),
+    }
+}
+
+/// Looks the session up, and checks that the reply is one sentence and the log has one line with `outcome` and `error`.
+pub async fn reads_one_sentence(app: &TestApp, name: &str, outcome: &str, error: &str) {
+    // So that the rate limit is not reached.
+    app.passes(SignedDuration::from_secs(61));
+    let logged = app.command_lines().len();
+    let message = app.types(&format!("/sandbox {ID}")).await.message;
+    let lines = app.command_lines();
+    assert_eq!(lines.len(), logged + 1, "{name}: {lines:?}");
+    let line = &lines[logged];
+    let request = line["request_id"].as_str().unwrap();
+    let expected = format!("{}\nRequest {request}", sentence(outcome));
+    assert_eq!(plain::text(&message), expected, "{name}");
+    let spoken = plain::text(&json!({"text": message["text"]}));
+    assert_eq!(spoken, sentence(outcome), "{name}: what a screen reader gets");
+    assert_eq!(line["outcome"], outcome, "{name}");
+    assert_eq!(line["answer"], "in_time", "{name}");
+    let logged = line["error"].as_str().unwrap();
+    assert!(logged.starts_with(error), "{name}: {logged:?} is not {error:?}");
+}
+
+/// Checks that Kapso's words are neither in the log nor in a message.
+pub fn nothing_leaked(app: &TestApp) {
+    let log = app.log_lines();
+    assert!(!log.is_empty());
+    for line in log {
+        assert!(!line.to_string().contains(MARK), "{line}");
+    }
+    let conversation = app.slack.conversation();
+    assert!(!conversation.is_empty());
+    for posted in conversation {
+        assert!(!posted.message.to_string().contains(MARK), "{posted:?}");
+    }
+}

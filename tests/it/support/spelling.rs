@@ -1,0 +1,23 @@
+//! What people type in one way or another, and the one sentence that answers it.
+
+use jiff::SignedDuration;
+use kapso_slack::demo::Posted;
+
+use crate::support::TestApp;
+
+/// Sends `/sandbox <text>`. Returns the requests to Kapso that it led to, and the reply.
+pub async fn types(app: &TestApp, text: &str) -> (Vec<String>, Posted) {
+    // Longer than the cache and the window of the rate limit.
+    app.passes(SignedDuration::from_secs(61));
+    let before = app.kapso.requests().len();
+    let answer = app.types(&format!("/sandbox {text}")).await;
+    (app.kapso.requests().split_off(before), answer)
+}
+
+/// Checks that the reply is ephemeral, and has exactly these words as its text and as its only block.
+pub fn is_told(answer: &Posted, words: &str, typed: &str) {
+    assert_eq!(answer.message["response_type"], "ephemeral", "{typed:?}");
+    assert_eq!(answer.message["text"], words, "{typed:?}");
+    assert_eq!(answer.message["blocks"][0]["text"]["text"], words, "{typed:?}");
+    assert_eq!(answer.message["blocks"].as_array().unwrap().len(), 1, "{typed:?}");
+}
