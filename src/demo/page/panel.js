@@ -146,7 +146,7 @@ function steps(state) {
     ),
     ...exchange.answers.map((reply, index) =>
       step("app → Slack", `${summary(reply)} after ${span(reply.after_ms)}`, [
-        reply.body === null ? null : more(`reply-${index}`, "Reply (JSON)", json(reply.body)),
+        reply.body === null ? null : more(`answer-${index}`, "Reply (JSON)", json(reply.body)),
       ]),
     ),
   ];
