@@ -104,7 +104,7 @@ fn snapshot(server: &DemoServer) -> Value {
         "now_ms": server.clock.now().as_millisecond(),
         "conversation": lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>(),
         "fault": server.fault_name(),
-        "faults": faults::ALL.map(|fault| json!({"name": fault.name, "label": fault.label, "what": fault.effect})),
+        "faults": faults::ALL.map(|fault| json!({"name": fault.name, "label": fault.label, "effect": fault.effect})),
         "sessions": server.kapso.sessions().into_values().collect::<Vec<_>>(),
         "requests": requests,
         "exchange": exchange,
@@ -280,9 +280,7 @@ struct ClockStep {
 async fn advance_clock(State(server): State<Arc<DemoServer>>, body: Bytes) -> Result<Response, BadRequest> {
     let ClockStep { minutes } = parse(&body)?;
     if !(1..=MINUTES_MAX).contains(&minutes) {
-        return Err(BadRequest(
-            "the clock goes forward, by at most a year".to_owned(),
-        ));
+        return Err(BadRequest("the clock goes forward, by at most a year".to_owned()));
     }
     server.passes(SignedDuration::from_mins(minutes));
     Ok(empty_object())
