@@ -2,16 +2,16 @@
 #
 #   docker build -t kapso-slack .
 #
-# The stage `final` takes everything from the stage `build`, so that a build context
-# of that name can stand in for it: scripts/test-image builds this very stage so,
-# without pulling an image. Plain instructions only: no cache mounts, no heredocs;
-# some hosts' builders refuse them.
+# The stage `final` copies everything from the stage `build`, so that a build context
+# of that name can replace it: scripts/test-image builds the stage this way, without
+# pulling an image. No cache mounts and no heredocs, because some hosts' builders do
+# not support them.
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
-# Naming the target (our own, so that arm64 builds too) keeps crt-static away from
-# build scripts and procedural macros, which cannot be static.
+# With an explicit target, crt-static does not apply to build scripts and procedural
+# macros, which cannot be static. It is the host's triple, so that arm64 builds too.
 RUN triple="$(rustc --print host-tuple)" \
  && RUSTFLAGS='-C target-feature=+crt-static' \
     cargo build --release --locked --no-default-features --bin kapso-slack --target "$triple" \
@@ -37,7 +37,7 @@ ENV PORT=8080 \
 EXPOSE 8080
 # Numeric, so that Kubernetes can check runAsNonRoot.
 USER 65532:65532
-# SQLite puts its temporary files here when there is no /tmp.
+# SQLite writes its temporary files here, because there is no /tmp.
 WORKDIR /data
 VOLUME /data
 STOPSIGNAL SIGTERM

@@ -1,10 +1,12 @@
-//! The channel in FakeSlack: what a person sees there, the `response_url`s that lead to it, and Slack's rules for
-//! both.
+//! The channel of `FakeSlack`: the conversation as a person sees it, and the `response_url`s that post to it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::StatusCode;
+use axum::extract::{self, Path};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{StatusCode, header};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -15,92 +17,93 @@ use super::pictures::Pictures;
 use super::rules;
 use crate::clock::Clock;
 
-/// How often a `response_url` may be posted to, and how long it lives.
-const USES: u32 = 5;
+/// Posts that Slack accepts at one `response_url`.
+const MAX_POSTS: u32 = 5;
+/// Lifetime of a `response_url`.
 const LIFETIME: SignedDuration = SignedDuration::from_mins(30);
-/// How many exchanges are remembered.
-const EXCHANGES: usize = 1_000;
+/// Number of exchanges in memory, at most; the oldest are dropped first.
+const MAX_EXCHANGES: usize = 1_000;
 
 /// A message in the conversation.
 #[derive(Clone, Debug, Serialize)]
 pub struct Posted {
-    /// Its place in the conversation.
+    /// Ids ascend in the order of the conversation.
     pub id: u64,
-    /// The command or press that it answers, see [`super::Sent::exchange`].
+    /// Number of the command or press that it replies to, see [`super::Sent::exchange`].
     pub exchange: u64,
-    /// When it came, in Unix milliseconds.
+    /// Time of arrival in Unix milliseconds.
     pub at_ms: i64,
-    /// Which way it came.
     pub by: Way,
-    /// How long after the command or press.
+    /// Milliseconds since the command or press.
     pub after_ms: u64,
-    /// Whether everybody in the channel sees it.
+    /// Visible to everyone in the channel, not only to one person.
     pub in_channel: bool,
-    /// The command it answers, which everybody sees with it.
+    /// The command, if Slack shows it with the message.
     pub echo: Option<String>,
-    /// What the app sent, as it stands.
+    /// The message as the app sent it.
     pub message: Value,
 }
 
-/// What Slack tells a person whose command the app failed.
+/// Slack's error message to a person whose command failed.
 #[derive(Clone, Debug, Serialize)]
-pub struct Failed {
-    /// Its place in the conversation.
+pub struct FailureNotice {
+    /// Shares its sequence with [`Posted::id`].
     pub id: u64,
-    /// The command that failed.
+    /// Number of the command.
     pub exchange: u64,
-    /// When, in Unix milliseconds.
+    /// Time in Unix milliseconds.
     pub at_ms: i64,
-    /// Slack's words.
+    /// The text that Slack shows.
     pub failed: String,
 }
 
-/// A button of a message.
+/// Identifies a button within a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ButtonRef {
-    /// The place of its block in the message.
+    /// Index of its block.
     pub block: usize,
     /// Its action id, unique in the block.
     pub action_id: String,
 }
 
 /// A status, and the seconds of its `Retry-After`.
-pub(super) type Refused = (StatusCode, Option<u64>);
+pub(super) type Rejection = (StatusCode, Option<u64>);
 
-/// The channel.
 pub(super) struct Channel {
     pub(super) clock: Clock,
     pub(super) pictures: Pictures,
-    state: Mutex<Affairs>,
-    /// Changes whenever something happens.
-    pub(super) happened: watch::Sender<u64>,
-    /// Whether those who post to `response_url`s wait for Slack's word that their message was taken.
-    pub(super) keeps_waiting: watch::Sender<bool>,
+    state: Mutex<State>,
+    /// Changes with every change of the state.
+    pub(super) changed: watch::Sender<u64>,
+    /// While true, accepted posts to a `response_url` get no response.
+    pub(super) responses_stalled: watch::Sender<bool>,
 }
 
 #[derive(Default)]
-pub(super) struct Affairs {
-    exchanges_begun: u64,
+pub(super) struct State {
+    last_exchange: u64,
     pub(super) exchanges: BTreeMap<u64, Exchange>,
-    letterboxes: HashMap<String, ResponseUrl>,
-    lines_written: u64,
+    /// By the token in their path.
+    response_urls: HashMap<String, ResponseUrl>,
+    last_id: u64,
     pub(super) conversation: BTreeMap<u64, Posted>,
-    pub(super) failures: Vec<Failed>,
-    /// Presses without an acknowledgement, by message.
+    pub(super) failures: Vec<FailureNotice>,
+    /// By message: the button whose last press was not acknowledged.
     pub(super) unacknowledged: BTreeMap<u64, ButtonRef>,
-    /// How many messages answered an exchange: for whoever asked, and for everybody.
-    answers: HashMap<u64, [u32; 2]>,
-    /// What `response_url`s answer next instead of taking the message; none where they take it.
-    pub(super) next_faults: VecDeque<Option<Refused>>,
+    /// Messages received for each exchange: ephemeral, and in the channel.
+    message_counts: HashMap<u64, [u32; 2]>,
+    /// Outcome of the next posts to `response_url`s: a rejection, or `None` to accept.
+    pub(super) next_faults: VecDeque<Option<Rejection>>,
+    /// The exchange of each post to a `response_url`, accepted or not.
     pub(super) posts: Vec<u64>,
     pub(super) broken_rules: Vec<String>,
 }
 
 struct ResponseUrl {
     exchange: u64,
-    opened_at: Timestamp,
-    uses: u32,
-    /// The message that was pressed.
+    issued_at: Timestamp,
+    posts: u32,
+    /// The message whose button was pressed.
     pressed: Option<u64>,
 }
 
@@ -110,91 +113,83 @@ impl Channel {
             clock,
             pictures,
             state: Mutex::default(),
-            happened: watch::Sender::new(0),
-            keeps_waiting: watch::Sender::new(false),
+            changed: watch::Sender::new(0),
+            responses_stalled: watch::Sender::new(false),
         }
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, Affairs> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn tell(&self) {
-        self.happened.send_modify(|count| *count += 1);
+    pub(super) fn notify(&self) {
+        self.changed.send_modify(|count| *count += 1);
     }
 
-    pub(super) fn broke(&self, rule: &str) -> Option<Posted> {
+    pub(super) fn record_violation(&self, rule: &str) {
         self.state().broken_rules.push(rule.to_owned());
-        None
     }
 
-    /// Begins an exchange; the token is the last part of its `response_url`.
-    pub(super) fn begin(&self, act: Act, pressed: Option<u64>) -> (u64, String) {
+    /// Starts an exchange. Returns its number and the token of its `response_url`.
+    pub(super) fn start_exchange(&self, act: Act, pressed: Option<u64>) -> (u64, String) {
         let mut state = self.state();
-        state.exchanges_begun += 1;
-        let exchange = state.exchanges_begun;
+        state.last_exchange += 1;
+        let exchange = state.last_exchange;
         state.exchanges.insert(exchange, Exchange::new(exchange, act));
-        if state.exchanges.len() > EXCHANGES {
+        if state.exchanges.len() > MAX_EXCHANGES {
             state.exchanges.pop_first();
         }
         if let Some(message) = pressed {
             state.unacknowledged.remove(&message);
         }
         let token = format!("T0001ABCD-{exchange}-{:016x}", fastrand::u64(..));
-        let letterbox = ResponseUrl {
+        let response_url = ResponseUrl {
             exchange,
-            opened_at: self.clock.now(),
-            uses: 0,
+            issued_at: self.clock.now(),
+            posts: 0,
             pressed,
         };
-        state.letterboxes.insert(token.clone(), letterbox);
+        state.response_urls.insert(token.clone(), response_url);
         (exchange, token)
     }
 
-    /// Notes something about an exchange that is still remembered.
-    pub(super) fn note(&self, exchange: u64, note: impl FnOnce(&mut Exchange)) {
+    /// Updates an exchange, if it is still in memory.
+    pub(super) fn update_exchange(&self, exchange: u64, update: impl FnOnce(&mut Exchange)) {
         if let Some(exchange) = self.state().exchanges.get_mut(&exchange) {
-            note(exchange);
+            update(exchange);
         }
-        self.tell();
+        self.notify();
     }
 
-    /// Tells the person that the app failed their command. What they typed stays with them.
-    pub(super) fn failed(&self, exchange: u64, failed: String) -> Option<Posted> {
+    /// Shows Slack's error message for a command that failed.
+    pub(super) fn show_failure(&self, exchange: u64, text: String) {
         let mut state = self.state();
-        let id = state.next_line();
-        state.failures.push(Failed {
+        let id = state.next_id();
+        state.failures.push(FailureNotice {
             id,
             exchange,
             at_ms: self.clock.now().as_millisecond(),
-            failed,
+            failed: text,
         });
         drop(state);
-        self.tell();
-        None
+        self.notify();
     }
 
-    /// Marks a button whose press the app did not acknowledge.
-    pub(super) fn warn(&self, message: u64, button: ButtonRef) {
+    /// Marks a button whose press was not acknowledged.
+    pub(super) fn mark_unacknowledged(&self, message: u64, button: ButtonRef) {
         self.state().unacknowledged.insert(message, button);
-        self.tell();
+        self.notify();
     }
 
-    /// Takes a message of the app into the conversation, as Slack would.
-    pub(super) fn take(&self, exchange: u64, by: Way, pressed: Option<u64>, message: Value) -> Option<Posted> {
+    /// Applies a message of the app to the conversation as Slack would: appends it, replaces the pressed message, or
+    /// deletes that. Returns the message as shown, `None` after a deletion.
+    pub(super) fn accept(&self, exchange: u64, by: Way, pressed: Option<u64>, message: Value) -> Option<Posted> {
         let now = self.clock.now();
         let mut state = self.state();
-        for broken in rules::broken(&message) {
-            state.broken_rules.push(format!("{broken}: {message}"));
+        for violation in rules::broken(&message) {
+            state.broken_rules.push(format!("{violation}: {message}"));
         }
-        let asked = state.exchanges.get(&exchange);
-        let (due, alike) = asked.map_or((1, 1), |asked| (asked.due(), asked.due_alike()));
-        let answers = state.answers.entry(exchange).or_default();
-        answers[usize::from(message["response_type"] == "in_channel")] += 1;
-        if answers.iter().sum::<u32>() > due || answers.iter().any(|count| *count > alike) {
-            let rule = format!("exchange {exchange} was answered too often");
-            state.broken_rules.push(rule);
-        }
+        state.count_message(exchange, &message);
         let posted = match pressed {
             Some(id) if message["delete_original"] == true => {
                 state.conversation.remove(&id);
@@ -203,50 +198,97 @@ impl Channel {
             Some(id) if message["replace_original"] == true && state.conversation.contains_key(&id) => {
                 state.replace(id, exchange, by, message)
             }
-            // A command's response_url replaces nothing, whatever the message asks for.
+            // The response_url of a command replaces nothing, even if the message has `replace_original`.
             _ => Some(state.append(exchange, now, by, message)),
         };
         drop(state);
-        self.tell();
+        self.notify();
         posted
     }
 
-    /// Puts a message into the conversation that answers nothing.
-    pub(super) fn shared_earlier(&self, message: Value) -> Posted {
+    /// Adds a message to the channel that belongs to no exchange.
+    pub(super) fn add_shared(&self, message: Value) -> Posted {
         let mut state = self.state();
         let mut posted = state.append(0, self.clock.now(), Way::ResponseUrl, message);
         posted.in_channel = true;
         state.conversation.insert(posted.id, posted.clone());
         drop(state);
-        self.tell();
+        self.notify();
         posted
-    }
-
-    /// Uses a `response_url` once: the exchange it answers and the message that was pressed, or what Slack answers
-    /// instead of taking the message.
-    pub(super) fn open(&self, token: &str) -> Result<(u64, Option<u64>), Refused> {
-        self.state().open(token, self.clock.now())
     }
 }
 
-impl Affairs {
-    fn next_line(&mut self) -> u64 {
-        self.lines_written += 1;
-        self.lines_written
+/// Axum handler for posts to a `response_url`.
+pub(super) async fn receive_post(
+    extract::State(channel): extract::State<Arc<Channel>>,
+    Path(token): Path<String>,
+    body: Bytes,
+) -> Response {
+    let now = channel.clock.now();
+    let admitted = channel.state().admit_post(&token, now);
+    let (exchange, pressed) = match admitted {
+        Ok(admitted) => admitted,
+        Err((status, retry_after)) => {
+            channel.notify();
+            let mut response = status.into_response();
+            if let Some(seconds) = retry_after {
+                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            }
+            return response;
+        }
+    };
+    let record = |status| {
+        channel.update_exchange(exchange, |exchange| {
+            exchange.record_reply(Way::ResponseUrl, Some(status), &body);
+        });
+    };
+    let Ok(message) = serde_json::from_slice(&body) else {
+        record(StatusCode::BAD_REQUEST);
+        channel.record_violation("a post to a response_url is not JSON");
+        return (StatusCode::BAD_REQUEST, "invalid_payload").into_response();
+    };
+    if !channel.pictures.fetch(&message).await {
+        record(StatusCode::BAD_REQUEST);
+        return (StatusCode::BAD_REQUEST, "invalid_blocks").into_response();
+    }
+    record(StatusCode::OK);
+    channel.accept(exchange, Way::ResponseUrl, pressed, message);
+    // `wait_for` cannot fail: `channel` owns the sender.
+    drop(channel.responses_stalled.subscribe().wait_for(|stalled| !stalled).await);
+    "ok".into_response()
+}
+
+impl State {
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Counts a message for its exchange, and records a violation if there are too many.
+    fn count_message(&mut self, exchange: u64, message: &Value) {
+        let (max, max_per_visibility) = self.exchanges.get(&exchange).map_or((1, 1), |exchange| {
+            (exchange.max_messages(), exchange.max_messages_per_visibility())
+        });
+        let counts = self.message_counts.entry(exchange).or_default();
+        counts[usize::from(message["response_type"] == "in_channel")] += 1;
+        if counts.iter().sum::<u32>() > max || counts.iter().any(|count| *count > max_per_visibility) {
+            let rule = format!("exchange {exchange} was answered too often");
+            self.broken_rules.push(rule);
+        }
     }
 
     fn append(&mut self, exchange: u64, at: Timestamp, by: Way, message: Value) -> Posted {
         let in_channel = message["response_type"] == "in_channel";
-        let id = self.next_line();
-        let asked = self.exchanges.get(&exchange);
+        let id = self.next_id();
+        let replied_to = self.exchanges.get(&exchange);
         let posted = Posted {
             id,
             exchange,
             at_ms: at.as_millisecond(),
             by,
-            after_ms: milliseconds(asked.map(Exchange::took).unwrap_or_default()),
+            after_ms: milliseconds(replied_to.map(Exchange::elapsed).unwrap_or_default()),
             in_channel,
-            echo: asked
+            echo: replied_to
                 .and_then(Exchange::typed)
                 .filter(|_| in_channel)
                 .map(str::to_owned),
@@ -256,9 +298,9 @@ impl Affairs {
         posted
     }
 
-    /// Puts a message in another's place: it keeps its time, who sees it and what is seen with it.
+    /// Replaces a message, which keeps its id, time, visibility and echoed command.
     fn replace(&mut self, id: u64, exchange: u64, by: Way, message: Value) -> Option<Posted> {
-        let after = self.exchanges.get(&exchange).map(Exchange::took).unwrap_or_default();
+        let after = self.exchanges.get(&exchange).map(Exchange::elapsed).unwrap_or_default();
         let posted = self.conversation.get_mut(&id)?;
         posted.exchange = exchange;
         posted.by = by;
@@ -267,25 +309,27 @@ impl Affairs {
         Some(posted.clone())
     }
 
-    fn open(&mut self, token: &str, now: Timestamp) -> Result<(u64, Option<u64>), Refused> {
-        let mut refuse = |rule: &str| {
+    /// Checks a post to a `response_url` against Slack's limits and the injected faults. Returns the exchange and the
+    /// message whose button was pressed, or how Slack rejects the post.
+    fn admit_post(&mut self, token: &str, now: Timestamp) -> Result<(u64, Option<u64>), Rejection> {
+        let mut reject = |rule: &str| {
             self.broken_rules.push(rule.to_owned());
             Err((StatusCode::NOT_FOUND, None))
         };
-        let Some(letterbox) = self.letterboxes.get_mut(token) else {
-            return refuse("an unknown response_url was posted to");
+        let Some(response_url) = self.response_urls.get_mut(token) else {
+            return reject("an unknown response_url was posted to");
         };
-        self.posts.push(letterbox.exchange);
-        letterbox.uses += 1;
-        if letterbox.uses > USES {
-            return refuse("a response_url was posted to more than 5 times");
+        self.posts.push(response_url.exchange);
+        response_url.posts += 1;
+        if response_url.posts > MAX_POSTS {
+            return reject("a response_url was posted to more than 5 times");
         }
-        if now.duration_since(letterbox.opened_at) > LIFETIME {
-            return refuse("a response_url was posted to after 30 minutes");
+        if now.duration_since(response_url.issued_at) > LIFETIME {
+            return reject("a response_url was posted to after 30 minutes");
         }
         match self.next_faults.pop_front().flatten() {
-            Some(refused) => Err(refused),
-            None => Ok((letterbox.exchange, letterbox.pressed)),
+            Some(rejection) => Err(rejection),
+            None => Ok((response_url.exchange, response_url.pressed)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The service, running between both fakes, and the playground that shows it.
+//! Starts the service between both fakes, and the playground.
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,43 +19,42 @@ use crate::clock::Clock;
 use crate::config::{Environment, Settings};
 use crate::qr::Addresses;
 
-const KEY: &str = "the-demo-has-no-key-worth-hiding";
-const SECRET: &str = "the-demo-has-no-secret-worth-hiding";
+// Not secrets: the demo listens on loopback only and uses no account.
+const KEY: &str = "demo-api-key-not-a-secret";
+const SECRET: &str = "demo-signing-secret-not-a-secret";
 
-/// The first session that the demo types.
+/// Id of the pending session that examples use.
 pub(super) const PENDING: &str = "123e4567-e89b-12d3-a456-426614174000";
 
-/// The service, running between both fakes.
+/// The service between both fakes.
 pub struct DemoServer {
-    /// Kapso.
     pub kapso: FakeKapso,
-    /// Slack.
     pub slack: FakeSlack,
-    /// Where the service answers.
+    /// Base URL of the service.
     pub app_url: Url,
-    /// What all three judge time by. Moved with [`DemoServer::passes`], the playground notices.
+    /// Clock of the service and both fakes. Advance it with [`DemoServer::passes`], so that the playground updates.
     pub clock: Clock,
-    /// Where the service shows QR codes.
+    /// Signs addresses of QR codes, for the gallery.
     pub(super) qr: Addresses,
-    /// Changes whenever the playground changes what neither fake notices.
-    pub(super) touched: watch::Sender<()>,
-    /// The name of the fault that Kapso has.
-    fault: Mutex<&'static str>,
+    /// Changes when state outside both fakes changes, such as the clock.
+    pub(super) changed: watch::Sender<()>,
+    /// Name of the active fault, see [`faults::ALL`].
+    fault_name: Mutex<&'static str>,
 }
 
-/// A demo that plays.
+/// A running demo. Dropping it stops the playground and both fakes.
 pub struct RunningDemo {
-    house: Arc<DemoServer>,
+    server: Arc<DemoServer>,
     url: Url,
-    ended: CancellationToken,
+    shutdown: CancellationToken,
     serving: Option<JoinHandle<()>>,
     _playground: AbortOnDropHandle<()>,
 }
 
-/// Starts the demo on `port` of loopback, 0 for any. `change` has the last word about the app's settings.
+/// Starts the demo on `port` of loopback, 0 for any free one. `change` may override the service's settings.
 ///
 /// # Errors
-/// Says what is in the way, such as a taken port.
+/// If the port is taken or the service cannot start.
 pub async fn start(port: u16, clock: Clock, change: impl FnOnce(&mut Settings)) -> Result<RunningDemo, Box<dyn Error>> {
     let listener = TcpListener::bind(("127.0.0.1", port))
         .await
@@ -63,7 +62,7 @@ pub async fn start(port: u16, clock: Clock, change: impl FnOnce(&mut Settings)) 
     let url = address(&listener)?;
 
     let kapso = FakeKapso::start(loopback().await?, KEY, clock.clone())?;
-    fill(&kapso, clock.now());
+    add_sample_sessions(&kapso, clock.now());
     let http = client_builder().build()?;
     let slack = FakeSlack::start(loopback().await?, http, SECRET.into(), clock.clone())?;
     let app_listener = loopback().await?;
@@ -71,33 +70,32 @@ pub async fn start(port: u16, clock: Clock, change: impl FnOnce(&mut Settings)) 
     let mut settings = settings(&kapso, &slack, &app_url)?;
     change(&mut settings);
     let app = App::build(settings, clock.clone()).await?;
-    let house = Arc::new(DemoServer {
+    let server = Arc::new(DemoServer {
         kapso,
         slack,
         qr: Addresses::new(app_url.clone(), &[SECRET.into()]),
         app_url,
         clock,
-        touched: watch::Sender::new(()),
-        fault: Mutex::new(faults::HEALTHY),
+        changed: watch::Sender::new(()),
+        fault_name: Mutex::new(faults::HEALTHY),
     });
 
-    let ended = CancellationToken::new();
-    let serving = tokio::spawn(app.serve(app_listener, ended.clone().cancelled_owned()));
-    let playground = tokio::spawn(super::serve(listener, playground::routes(Arc::clone(&house))));
+    let shutdown = CancellationToken::new();
+    let serving = tokio::spawn(app.serve(app_listener, shutdown.clone().cancelled_owned()));
+    let playground = tokio::spawn(super::serve(listener, playground::routes(Arc::clone(&server))));
     Ok(RunningDemo {
-        house,
+        server,
         url,
-        ended,
+        shutdown,
         serving: Some(serving),
         _playground: AbortOnDropHandle::new(playground),
     })
 }
 
 impl RunningDemo {
-    /// What plays.
     #[must_use]
     pub fn server(&self) -> &DemoServer {
-        &self.house
+        &self.server
     }
 
     /// The playground's address.
@@ -106,55 +104,55 @@ impl RunningDemo {
         &self.url
     }
 
-    /// Ends the service, which delivers what it owes first. The fakes and the playground play on.
+    /// Shuts the service down gracefully: it delivers pending replies first. The fakes and the playground keep running.
     pub async fn stop_service(&mut self) {
-        self.ended.cancel();
+        self.shutdown.cancel();
         if let Some(serving) = self.serving.take() {
-            // A panic of its own has been reported.
+            // A panic in the service has already been logged.
             let _ = serving.await;
         }
     }
 }
 
 impl DemoServer {
-    /// The slash command.
+    /// Name of the slash command.
     pub const COMMAND: &str = "/sandbox";
 
-    /// Types a command and waits for its answer, as plain text.
+    /// Sends a command, waits for its reply and returns it as plain text.
     pub async fn ask(&self, command: &str) -> String {
         let sent = self.slack.types(&self.app_url, &Person::default(), command).await;
-        let answer = match (sent.message, sent.status) {
+        let reply = match (sent.message, sent.status) {
             (Some(posted), _) => posted,
             (None, Some(status)) if status.is_success() => self.slack.later(sent.exchange).await,
             _ => return "Slack says that the app did not respond.".to_owned(),
         };
-        plain::text(&answer.message)
+        plain::text(&reply.message)
     }
 
-    /// Time passes, and whoever looks at the playground sees it.
+    /// Advances the clock and updates the playground.
     pub fn passes(&self, span: SignedDuration) {
         self.clock.advance(span);
-        self.touched.send_replace(());
+        self.changed.send_replace(());
     }
 
-    /// Gives Kapso the fault with this name, and lets go of what it held. False if there is no such fault.
-    pub(super) fn break_kapso(&self, name: &str) -> bool {
+    /// Sets the fault with this name and releases stalled requests. Returns false if there is no such fault.
+    pub(super) fn set_fault(&self, name: &str) -> bool {
         let Some(choice) = faults::ALL.into_iter().find(|choice| choice.name == name) else {
             return false;
         };
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = choice.name;
+        *self.fault_name.lock().unwrap_or_else(PoisonError::into_inner) = choice.name;
         self.kapso.fail(faults::fault(name));
         self.kapso.release();
         true
     }
 
-    /// The name of the fault that Kapso has.
-    pub(super) fn fault(&self) -> &'static str {
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Name of the active fault.
+    pub(super) fn fault_name(&self) -> &'static str {
+        *self.fault_name.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The demo's own settings: nothing of the environment gets in.
+/// Fixed settings: the environment and `.env` are not read.
 fn settings(kapso: &FakeKapso, slack: &FakeSlack, app_url: &Url) -> Result<Settings, Box<dyn Error>> {
     let environment = Environment::of(
         [
@@ -170,15 +168,15 @@ fn settings(kapso: &FakeKapso, slack: &FakeSlack, app_url: &Url) -> Result<Setti
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
     let mut settings = environment.settings()?;
-    // Nobody routes requests to a demo.
+    // No load balancer has to notice the shutdown.
     settings.timing.drain.linger = Duration::ZERO;
     Ok(settings)
 }
 
-/// A session in every state there is.
-fn fill(kapso: &FakeKapso, now: Timestamp) {
+/// Adds a session in every state.
+fn add_sample_sessions(kapso: &FakeKapso, now: Timestamp) {
     let ago = |minutes| (now - SignedDuration::from_mins(minutes)).to_string();
-    let other = |id: &str, phone: &str, code: &str, agent: Value| {
+    let add = |id: &str, phone: &str, code: &str, agent: Value| {
         kapso.add(id);
         kapso.set(id, "phone_number", phone.into());
         kapso.set(id, "activation_code", code.into());
@@ -190,21 +188,21 @@ fn fill(kapso: &FakeKapso, now: Timestamp) {
         kapso.set(id, "agent", agent);
     };
     kapso.add(PENDING);
-    other(
+    add(
         "pending-for-an-hour",
         "+4915112345678",
         "K7WQ2M",
         json!({"id": "agent-2", "name": "Booking Assistant"}),
     );
     kapso.set("pending-for-an-hour", "created_at", ago(60).into());
-    other(
+    add(
         "active",
         "+5511987654321",
         "ZX81AB",
         json!({"id": "agent-3", "name": "Returns & Refunds"}),
     );
     kapso.activate("active");
-    other(
+    add(
         "expired",
         "+447700900123",
         "H3LL0W",
@@ -212,20 +210,20 @@ fn fill(kapso: &FakeKapso, now: Timestamp) {
     );
     kapso.expire("expired");
     kapso.set("expired", "expires_at", ago(30).into());
-    other(
+    add(
         "superseded",
         "+33612345678",
         "QQ4T7N",
         json!({"id": "agent-2", "name": "Booking Assistant"}),
     );
     kapso.supersede("superseded");
-    other("in-a-new-state", "+81312345678", "M0P2RS", Value::Null);
+    add("in-a-new-state", "+81312345678", "M0P2RS", Value::Null);
     kapso.set("in-a-new-state", "status", "paused_by_operator".into());
-    // So many that the list has a second page.
+    // Enough sessions for a second page of the list.
     for day in 1..=5_i64 {
         let id = format!("expired-long-ago-{day}");
         let agent = json!({"id": "agent-123abc", "name": "Customer Support Agent"});
-        other(&id, &format!("+4477009001{}", 30 + day), "0LDC0D", agent);
+        add(&id, &format!("+4477009001{}", 30 + day), "0LDC0D", agent);
         kapso.expire(&id);
         kapso.set(&id, "created_at", ago((day + 1) * 24 * 60).into());
         kapso.set(&id, "expires_at", ago(day * 24 * 60).into());

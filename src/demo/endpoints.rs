@@ -1,4 +1,4 @@
-//! FakeKapso's endpoints: what the sandbox API answers, and refuses, for the sessions it holds.
+//! The endpoints of `FakeKapso`: show, list and create sandbox sessions.
 
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
@@ -8,20 +8,20 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::sandbox::{self, BASE, Body, Sandbox, response};
+use super::sandbox::{self, BASE_PATH, Body, Sandbox, json_response};
 
-/// Kapso's, and the most a page may hold.
+// Kapso's default and maximum page size.
 const PER_PAGE: u32 = 20;
 const PER_PAGE_MAX: u32 = 100;
-/// The number that all sandboxes share.
+/// The WhatsApp number that all sandboxes share.
 const SANDBOX_NUMBER: &str = "12345678901";
 
-/// Answers one request, of which `used` came within the last minute.
+/// Answers a request. `used` counts the requests of the last minute, this one included; `limit` is how many are allowed.
 pub(super) async fn handle(sandbox: &Sandbox, request: Request<Incoming>, used: u32, limit: u32) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let unexpected = |why: &str| {
-        let complaint = format!("{} {}: {why}", head.method, head.uri);
-        sandbox.world().unexpected.push(complaint);
+    let record_unexpected = |reason: &str| {
+        let description = format!("{} {}: {reason}", head.method, head.uri);
+        sandbox.state().unexpected.push(description);
     };
     let body = body
         .collect()
@@ -29,30 +29,30 @@ pub(super) async fn handle(sandbox: &Sandbox, request: Request<Incoming>, used: 
         .map(http_body_util::Collected::to_bytes)
         .unwrap_or_default();
     if head.method == Method::GET && !body.is_empty() {
-        unexpected("a GET with a body");
+        record_unexpected("a GET with a body");
     }
     let keys: Vec<_> = head.headers.get_all("x-api-key").iter().collect();
     if keys.as_slice() != [sandbox.key.as_str()] {
-        return complaint(StatusCode::UNAUTHORIZED, "Invalid API key");
+        return error_response(StatusCode::UNAUTHORIZED, "Invalid API key");
     }
     if used > limit {
-        unexpected("over the rate limit");
-        return complaint(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded");
+        record_unexpected("over the rate limit");
+        return error_response(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded");
     }
     let path = head
         .uri
         .path()
-        .strip_prefix(BASE)
+        .strip_prefix(BASE_PATH)
         .and_then(|path| path.strip_prefix("/sandbox_sessions"));
-    let answer = match (&head.method, path) {
+    let response = match (&head.method, path) {
         (&Method::GET, Some("")) => list(sandbox, &head),
         (&Method::POST, Some("")) => create(sandbox, &head, &body),
         (&Method::GET, Some(path)) => show(sandbox, &head, path),
         _ => None,
     };
-    answer.unwrap_or_else(|| {
-        unexpected("no such endpoint");
-        response(StatusCode::NOT_FOUND, "<!DOCTYPE html><title>404</title>")
+    response.unwrap_or_else(|| {
+        record_unexpected("no such endpoint");
+        json_response(StatusCode::NOT_FOUND, "<!DOCTYPE html><title>404</title>")
     })
 }
 
@@ -61,9 +61,9 @@ fn show(sandbox: &Sandbox, head: &Parts, path: &str) -> Option<Response<Body>> {
     if id.is_empty() || id.contains('/') || head.uri.query().is_some() {
         return None;
     }
-    Some(match sandbox.world().sessions.get(id) {
-        Some(session) => response(StatusCode::OK, json!({ "data": session }).to_string()),
-        None => complaint(StatusCode::NOT_FOUND, "Sandbox session not found"),
+    Some(match sandbox.state().sessions.get(id) {
+        Some(session) => json_response(StatusCode::OK, json!({ "data": session }).to_string()),
+        None => error_response(StatusCode::NOT_FOUND, "Sandbox session not found"),
     })
 }
 
@@ -74,26 +74,26 @@ fn list(sandbox: &Sandbox, head: &Parts) -> Option<Response<Body>> {
         match (&*name, number) {
             ("page", Some(number)) => page = number,
             ("per_page", Some(number)) if number <= PER_PAGE_MAX => per_page = number,
-            ("page" | "per_page", _) => return Some(complaint(StatusCode::BAD_REQUEST, "Invalid pagination")),
+            ("page" | "per_page", _) => return Some(error_response(StatusCode::BAD_REQUEST, "Invalid pagination")),
             _ => return None,
         }
     }
-    let world = sandbox.world();
-    let listed = world.sessions.iter().filter(|(id, _)| !world.unlisted.contains(*id));
+    let state = sandbox.state();
+    let listed = state.sessions.iter().filter(|(id, _)| !state.unlisted.contains(*id));
     let mut sessions: Vec<&Value> = listed.map(|(_, session)| session).collect();
-    let made = |session: &Value| {
+    let created_at = |session: &Value| {
         session["created_at"]
             .as_str()
             .and_then(|at| at.parse::<Timestamp>().ok())
     };
-    sessions.sort_by_key(|session| std::cmp::Reverse(made(session)));
+    sessions.sort_by_key(|session| std::cmp::Reverse(created_at(session)));
     let (first, size) = ((page - 1).saturating_mul(per_page) as usize, per_page as usize);
     let shown: Vec<_> = sessions.iter().skip(first).take(size).collect();
     let meta = json!({
         "page": page, "per_page": per_page,
         "total_pages": sessions.len().div_ceil(size), "total_count": sessions.len(),
     });
-    Some(response(
+    Some(json_response(
         StatusCode::OK,
         json!({"data": shown, "meta": meta}).to_string(),
     ))
@@ -104,25 +104,28 @@ fn create(sandbox: &Sandbox, head: &Parts, body: &[u8]) -> Option<Response<Body>
         return None;
     }
     let posted = serde_json::from_slice(body).unwrap_or_default();
-    sandbox.world().posted.push(posted);
-    let Ok(Wanted {
-        whatsapp_sandbox_session: wanted,
+    sandbox.state().posted.push(posted);
+    let Ok(CreateBody {
+        whatsapp_sandbox_session: new_session,
     }) = serde_json::from_slice(body)
     else {
-        return Some(complaint(StatusCode::BAD_REQUEST, "Bad request"));
+        return Some(error_response(StatusCode::BAD_REQUEST, "Bad request"));
     };
-    let digits = wanted.phone_number.strip_prefix('+').unwrap_or_default();
+    let digits = new_session.phone_number.strip_prefix('+').unwrap_or_default();
     let is_phone = (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
     if !is_phone || digits.starts_with('0') {
-        return Some(complaint(StatusCode::UNPROCESSABLE_ENTITY, "Phone number is invalid"));
+        return Some(error_response(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "Phone number is invalid",
+        ));
     }
     let id = random_id();
     let mut session = sandbox::sample(&id, sandbox.clock.now());
-    let mut world = sandbox.world();
-    if let Some(agent_id) = wanted.agent_id {
-        let mut agents = world.sessions.values().map(|session| &session["agent"]);
+    let mut state = sandbox.state();
+    if let Some(agent_id) = new_session.agent_id {
+        let mut agents = state.sessions.values().map(|session| &session["agent"]);
         let Some(agent) = agents.find(|agent| agent["id"] == agent_id.as_str()) else {
-            return Some(complaint(
+            return Some(error_response(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "Agent is not in this project",
             ));
@@ -130,31 +133,31 @@ fn create(sandbox: &Sandbox, head: &Parts, body: &[u8]) -> Option<Response<Body>
         session["agent"] = agent.clone();
     }
     let code = random_code();
-    session["phone_number"] = wanted.phone_number.into();
+    session["phone_number"] = new_session.phone_number.into();
     session["activation_link"] = format!("https://wa.me/{SANDBOX_NUMBER}?text={code}").into();
     session["activation_message"] = format!("Your WhatsApp Sandbox activation code is: {code}").into();
     session["activation_code"] = code.into();
-    let answer = response(StatusCode::CREATED, json!({ "data": session }).to_string());
-    world.sessions.insert(id, session);
-    drop(world);
-    sandbox.tell();
-    Some(answer)
+    let response = json_response(StatusCode::CREATED, json!({ "data": session }).to_string());
+    state.sessions.insert(id, session);
+    drop(state);
+    sandbox.notify();
+    Some(response)
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
-    whatsapp_sandbox_session: WantedSession,
+struct CreateBody {
+    whatsapp_sandbox_session: NewSession,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WantedSession {
+struct NewSession {
     phone_number: String,
     agent_id: Option<String>,
 }
 
-/// A UUID of version 4.
+/// A version 4 UUID.
 fn random_id() -> String {
     let bits = fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62) | (4 << 76) | (2 << 62);
     let digits = format!("{bits:032x}");
@@ -171,6 +174,6 @@ fn random_code() -> String {
         .collect()
 }
 
-fn complaint(status: StatusCode, error: &str) -> Response<Body> {
-    response(status, json!({ "error": error }).to_string())
+fn error_response(status: StatusCode, error: &str) -> Response<Body> {
+    json_response(status, json!({ "error": error }).to_string())
 }

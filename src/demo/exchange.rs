@@ -1,4 +1,4 @@
-//! What went over the wire for one command or press, both ways, for those who want to see it.
+//! The recorded HTTP traffic of one command or button press, in both directions.
 
 use std::time::Duration;
 
@@ -9,18 +9,17 @@ use tokio::time::Instant;
 
 use crate::commands::{Action, Verb};
 
-/// One command or press, and everything the app answered.
+/// One command or button press, and everything the app replied to it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Exchange {
-    /// Its number, see [`super::Sent::exchange`].
+    /// Counts from 1, see [`super::Sent::exchange`].
     pub number: u64,
-    /// What the person did.
     #[serde(flatten)]
     pub act: Act,
-    /// What Slack sent for it.
-    pub request: Option<Request>,
-    /// What the app answered, in the order it came.
-    pub answers: Vec<Answer>,
+    /// The request that Slack sent.
+    pub request: Option<SlackRequest>,
+    /// The app's replies, in order of arrival.
+    pub answers: Vec<AppReply>,
     #[serde(skip)]
     pub(super) began: Instant,
 }
@@ -29,52 +28,49 @@ pub struct Exchange {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Act {
-    /// Typed this command.
+    /// Sent this command.
     Typed(String),
     /// Pressed the button with this action id.
     Pressed(String),
 }
 
-/// A request of Slack's.
+/// A signed request from Slack to the app.
 #[derive(Clone, Debug, Serialize)]
-pub struct Request {
-    /// Where it went.
+pub struct SlackRequest {
     pub path: &'static str,
-    /// `X-Slack-Request-Timestamp`.
+    /// `X-Slack-Request-Timestamp`: Unix seconds.
     pub stamp: String,
     /// `X-Slack-Signature`.
     pub signature: String,
-    /// What was signed.
+    /// The signed string, `v0:<timestamp>:<body>`.
     pub base_string: String,
-    /// The form, taken apart.
+    /// The form's fields; `payload` is parsed JSON.
     pub fields: Value,
 }
 
-/// An answer of the app's.
+/// A reply of the app.
 #[derive(Clone, Debug, Serialize)]
-pub struct Answer {
-    /// Which way it came.
+pub struct AppReply {
     pub by: Way,
-    /// The app's status for a response, Slack's for a post; none if there was no response.
+    /// Status of the app's response, or of Slack's response to the post; `None` if there was no response.
     pub status: Option<u16>,
-    /// How long after the request.
+    /// Milliseconds since the request.
     pub after_ms: u64,
-    /// What came: a message, or null for an empty body.
+    /// The message; null for an empty body.
     pub body: Value,
 }
 
-/// Which way an answer comes.
+/// How a reply arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Way {
-    /// In the HTTP response, at once.
+    /// In the HTTP response.
     Response,
-    /// Posted to the `response_url`, later.
+    /// As a post to the `response_url`.
     ResponseUrl,
 }
 
 impl Exchange {
-    /// Begins now.
     pub(super) fn new(number: u64, act: Act) -> Self {
         Self {
             number,
@@ -85,7 +81,7 @@ impl Exchange {
         }
     }
 
-    /// The command, where it was one.
+    /// The command; `None` for a button press.
     #[must_use]
     pub fn typed(&self) -> Option<&str> {
         match &self.act {
@@ -94,48 +90,48 @@ impl Exchange {
         }
     }
 
-    /// How many messages may come for it in all: its answer, and the news for those who asked for some, or the word to
-    /// who shared a card that it was shared.
-    pub(super) fn due(&self) -> u32 {
-        let asks_for_news = match &self.act {
+    /// How many messages the app may send in all: the reply, and the notification of a watch or the confirmation of a
+    /// shared card.
+    pub(super) fn max_messages(&self) -> u32 {
+        let starts_watch = match &self.act {
             Act::Typed(command) => command
                 .split_whitespace()
                 .nth(1)
                 .is_some_and(|verb| verb == Verb::Watch.name()),
             Act::Pressed(action) => action == Action::Watch.id(),
         };
-        1 + u32::from(asks_for_news || self.shares())
+        1 + u32::from(starts_watch || self.is_share())
     }
 
-    /// How many messages may come for it that everybody sees, or that only who asked sees.
-    pub(super) fn due_alike(&self) -> u32 {
-        if self.shares() { 1 } else { self.due() }
+    /// How many messages of the same visibility (ephemeral or in the channel) the app may send.
+    pub(super) fn max_messages_per_visibility(&self) -> u32 {
+        if self.is_share() { 1 } else { self.max_messages() }
     }
 
-    fn shares(&self) -> bool {
+    fn is_share(&self) -> bool {
         matches!(&self.act, Act::Pressed(action) if action == Action::Share.id())
     }
 
-    pub(super) fn took(&self) -> Duration {
+    pub(super) fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
 
-    pub(super) fn answer(&mut self, by: Way, status: Option<StatusCode>, body: &[u8]) {
+    pub(super) fn record_reply(&mut self, by: Way, status: Option<StatusCode>, body: &[u8]) {
         let body = serde_json::from_slice(body).unwrap_or_else(|_| match String::from_utf8_lossy(body) {
-            empty if empty.is_empty() => Value::Null,
+            text if text.is_empty() => Value::Null,
             text => text.into(),
         });
-        self.answers.push(Answer {
+        self.answers.push(AppReply {
             by,
             status: status.map(|status| status.as_u16()),
-            after_ms: milliseconds(self.took()),
+            after_ms: milliseconds(self.elapsed()),
             body,
         });
     }
 }
 
-impl Request {
-    pub(super) fn new(path: &'static str, stamp: &str, signature: &str, form: &str) -> Self {
+impl SlackRequest {
+    pub(super) fn new(path: &'static str, timestamp: &str, signature: &str, form: &str) -> Self {
         let fields = form_urlencoded::parse(form.as_bytes()).map(|(name, value)| {
             let value = match name.as_ref() {
                 "payload" => serde_json::from_str(&value).unwrap_or(Value::Null),
@@ -145,14 +141,14 @@ impl Request {
         });
         Self {
             path,
-            stamp: stamp.to_owned(),
+            stamp: timestamp.to_owned(),
             signature: signature.to_owned(),
-            base_string: format!("v0:{stamp}:{form}"),
+            base_string: format!("v0:{timestamp}:{form}"),
             fields: Value::Object(fields.collect::<Map<_, _>>()),
         }
     }
 }
 
-pub(super) fn milliseconds(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+pub(super) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! The faults that Kapso can be given on the page.
+//! The faults that the playground offers for FakeKapso.
 
 use std::time::Duration;
 
@@ -6,63 +6,64 @@ use http::{StatusCode, header};
 
 use super::Fault;
 
-/// A fault as people pick it.
+/// A fault in the playground's list.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Choice {
-    /// In requests.
+pub(super) struct FaultChoice {
+    /// Identifies it in requests to `/kapso/fault`.
     pub(super) name: &'static str,
-    /// On the page.
     pub(super) label: &'static str,
-    /// What Kapso does then.
-    pub(super) what: &'static str,
+    /// What Kapso does while this fault is active.
+    pub(super) effect: &'static str,
 }
 
 pub(super) const HEALTHY: &str = "healthy";
 
-/// Every fault there is to pick, beginning with none.
-pub(super) const ALL: [Choice; 9] = [
+/// Every choice; the first one is no fault.
+pub(super) const ALL: [FaultChoice; 9] = [
     choice(HEALTHY, "Healthy", "Kapso answers at once."),
     choice(
         "slow-1s",
         "Slow, 1 s",
-        "Kapso takes a second: the answer still comes in the response.",
+        "Kapso takes a second: the reply still comes in the HTTP response.",
     ),
     choice(
         "slow-4s",
         "Slow, 4 s",
-        "Kapso takes longer than Slack waits: the answer comes as a message of its own.",
+        "Kapso takes longer than Slack waits: the reply comes as a separate message.",
     ),
     choice(
         "hang",
         "Hang",
-        "Kapso takes requests and never answers. The app gives up after some 25 s; pick another one to let go.",
+        "Kapso accepts requests and never answers. The app gives up after about 25 s; choose another option to release the requests.",
     ),
-    choice("401", "401", "Kapso refuses the app's key."),
-    choice("404", "404", "Kapso knows no session at all."),
+    choice("401", "401", "Kapso rejects the app's API key."),
+    choice("404", "404", "Kapso finds no session."),
     choice(
         "429",
         "429",
-        "The rate limit is used up for a minute: the app asks nothing until then. The clock helps.",
+        "The rate limit is used up for a minute: the app sends no request until then. You can advance the clock.",
     ),
-    choice("500", "500", "Kapso fails. The app tries up to three times."),
-    choice("garbage", "Garbage", "Kapso answers with a web page."),
+    choice("500", "500", "Kapso has an error. The app tries up to three times."),
+    choice("garbage", "Garbage", "Kapso sends a web page instead of JSON."),
 ];
 
-const fn choice(name: &'static str, label: &'static str, what: &'static str) -> Choice {
-    Choice { name, label, what }
+const fn choice(name: &'static str, label: &'static str, effect: &'static str) -> FaultChoice {
+    FaultChoice { name, label, effect }
 }
 
-/// What the fake does under a name of [`ALL`]: nothing for [`HEALTHY`].
+/// The fault with this name; `None` for [`HEALTHY`] and for unknown names.
 pub(super) fn fault(name: &str) -> Option<Fault> {
-    let refusal = |status: StatusCode, error: &str| Fault::answer(status, format!(r#"{{"error":"{error}"}}"#));
+    let error_response = |status: StatusCode, error: &str| Fault::answer(status, format!(r#"{{"error":"{error}"}}"#));
     Some(match name {
         "slow-1s" => Fault::Slow(Duration::from_secs(1)),
         "slow-4s" => Fault::Slow(Duration::from_secs(4)),
         "hang" => Fault::Hold,
-        "401" => refusal(StatusCode::UNAUTHORIZED, "Invalid API key"),
-        "404" => refusal(StatusCode::NOT_FOUND, "Sandbox session not found"),
-        "429" => refusal(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded").with_header(header::RETRY_AFTER, "60"),
-        "500" => refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
+        "401" => error_response(StatusCode::UNAUTHORIZED, "Invalid API key"),
+        "404" => error_response(StatusCode::NOT_FOUND, "Sandbox session not found"),
+        "429" => {
+            error_response(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded").with_header(header::RETRY_AFTER, "60")
+        }
+        "500" => error_response(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
         "garbage" => Fault::answer(StatusCode::OK, "<!DOCTYPE html><title>Welcome</title>"),
         _ => return None,
     })

@@ -1,17 +1,17 @@
-//! The forms that Slack posts, as far as their fields are known.
+//! The form bodies of Slack's requests: slash commands and button presses.
 
 use serde_json::{Value, json};
 
 use super::channel::{ButtonRef, Posted};
 
-/// Who types and presses in [`super::FakeSlack`], and where. What is empty, Slack does not say.
+/// Who sends a command or presses a button, and where. Slack omits what is empty.
 #[derive(Clone, Debug)]
 pub struct Person {
     /// `T…`
     pub team: String,
-    /// `T…`, the workspace the person belongs to, where it is another company's.
+    /// `T…`, the workspace the person belongs to, if it is another company's (Slack Connect).
     pub home_team: Option<String>,
-    /// `E…`, where the workspace belongs to an organisation.
+    /// `E…`, if the workspace belongs to an Enterprise organisation.
     pub enterprise: Option<String>,
     /// `C…`
     pub channel: String,
@@ -31,7 +31,7 @@ impl Default for Person {
     }
 }
 
-/// A slash command: <https://docs.slack.dev/interactivity/implementing-slash-commands>.
+/// A slash command; format: <https://docs.slack.dev/interactivity/implementing-slash-commands>.
 pub(super) fn command(person: &Person, name: &str, text: &str, response_url: &str) -> String {
     form_urlencoded::Serializer::new(String::new())
         .append_pair("token", "gIkuvaNzQIHg97ATvDxqgjtO")
@@ -51,19 +51,19 @@ pub(super) fn command(person: &Person, name: &str, text: &str, response_url: &st
         .finish()
 }
 
-/// Slack never gives one twice.
+/// A new id each time: Slack never repeats one.
 fn trigger_id() -> String {
     format!("1334522460933.738474920.{:032x}", fastrand::u128(..))
 }
 
-/// A press on a button: <https://docs.slack.dev/reference/interaction-payloads/block_actions-payload>.
+/// A button press; format: <https://docs.slack.dev/reference/interaction-payloads/block_actions-payload>.
 pub(super) fn press(person: &Person, on: &Posted, button: &ButtonRef, value: &Value, response_url: &str) -> String {
-    let said = |id: &str, named: Value| if id.is_empty() { Value::Null } else { named };
+    let null_if_unknown = |id: &str, value: Value| if id.is_empty() { Value::Null } else { value };
     let home_team = person.home_team.as_ref().unwrap_or(&person.team);
     let user = json!({"id": person.user, "username": "steve", "name": "steve", "team_id": home_team});
     let mut payload = json!({
         "type": "block_actions",
-        "user": said(&person.user, user),
+        "user": null_if_unknown(&person.user, user),
         "api_app_id": "A0123456789",
         "token": "gIkuvaNzQIHg97ATvDxqgjtO",
         "container": {
@@ -71,10 +71,10 @@ pub(super) fn press(person: &Person, on: &Posted, button: &ButtonRef, value: &Va
             "is_ephemeral": !on.in_channel,
         },
         "trigger_id": trigger_id(),
-        "team": said(&person.team, json!({"id": person.team, "domain": "example"})),
+        "team": null_if_unknown(&person.team, json!({"id": person.team, "domain": "example"})),
         "enterprise": person.enterprise.as_ref().map(|id| json!({"id": id, "name": "Globular"})),
         "is_enterprise_install": false,
-        "channel": said(&person.channel, json!({"id": person.channel, "name": "sandbox"})),
+        "channel": null_if_unknown(&person.channel, json!({"id": person.channel, "name": "sandbox"})),
         "state": {"values": {}},
         "response_url": response_url,
         "actions": [{

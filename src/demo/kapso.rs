@@ -1,7 +1,7 @@
-//! FakeKapso: Kapso's sandbox API over real HTTP, strict and stateful.
+//! `FakeKapso`: a strict and stateful fake of Kapso's sandbox API over HTTP.
 //!
-//! It refuses what the real API would refuse and notes what no client of ours should send. Sessions are changed as
-//! testers and other projects would change them, and faults are switched on to see what people read then.
+//! It rejects what the real API rejects, and records requests that our client should never send. Tests and the
+//! playground change sessions and inject faults.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,33 +16,31 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use super::sandbox::{self, Asked, BASE, Sandbox, World};
+use super::sandbox::{self, BASE_PATH, KapsoRequest, Sandbox, State};
 use crate::clock::Clock;
 
-/// What goes wrong with a request, or does not.
+/// How a request deviates from a normal answer.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// Answers after a while.
+    /// Answers normally, after this delay.
     Slow(Duration),
     /// Waits until [`FakeKapso::release`], then answers.
     Hold,
-    /// Answers with this instead.
+    /// Answers with this response instead.
     Answer {
-        /// The status.
         status: StatusCode,
         /// Headers besides the usual ones.
         headers: Vec<(HeaderName, String)>,
-        /// The body, as it stands.
         body: Bytes,
     },
     /// Closes the connection instead of answering.
     HangUp,
-    /// Closes the connection in the middle of the answer's body.
+    /// Closes the connection in the middle of the response body.
     BreakOff,
 }
 
 impl Fault {
-    /// An answer with this status and body.
+    /// A response with this status and body.
     pub fn answer(status: StatusCode, body: impl Into<Bytes>) -> Self {
         Self::Answer {
             status,
@@ -51,7 +49,7 @@ impl Fault {
         }
     }
 
-    /// The same answer with another header.
+    /// Adds a header to an [`Fault::Answer`].
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
         if let Self::Answer { headers, .. } = &mut self {
@@ -61,7 +59,7 @@ impl Fault {
     }
 }
 
-/// Kapso's sandbox, as far as one project and one key go.
+/// Kapso's sandbox API for one project with one API key.
 pub struct FakeKapso {
     base_url: Url,
     sandbox: Arc<Sandbox>,
@@ -69,13 +67,13 @@ pub struct FakeKapso {
 }
 
 impl FakeKapso {
-    /// Serves on `listener`, taking `key`, by `clock`.
+    /// Serves on `listener`, accepts the API key `key`, and tells the time by `clock`.
     ///
     /// # Errors
     /// If the listener has no address.
     pub fn start(listener: TcpListener, key: &str, clock: Clock) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        let base_url = Url::parse(&format!("http://{address}{BASE}")).map_err(io::Error::other)?;
+        let base_url = Url::parse(&format!("http://{address}{BASE_PATH}")).map_err(io::Error::other)?;
         let sandbox = Arc::new(Sandbox::new(key, clock));
         let serving = tokio::spawn(sandbox::serve(listener, Arc::clone(&sandbox)));
         Ok(Self {
@@ -85,130 +83,128 @@ impl FakeKapso {
         })
     }
 
-    /// The address to give as `KAPSO_BASE_URL`.
+    /// The value for `KAPSO_BASE_URL`.
     #[must_use]
     pub fn base_url(&self) -> &Url {
         &self.base_url
     }
 
-    /// Adds a pending session, made now, that Kapso's published sample would be today.
+    /// Adds a pending session, created now, with the fields of the sample in Kapso's documentation.
     pub fn add(&self, id: &str) {
         let now = self.sandbox.clock.now();
         self.put(id, sandbox::sample(id, now));
     }
 
-    /// Adds a session as it stands.
+    /// Adds or replaces a session.
     pub fn put(&self, id: &str, session: Value) {
-        self.world().sessions.insert(id.to_owned(), session);
-        self.sandbox.tell();
+        self.state().sessions.insert(id.to_owned(), session);
+        self.sandbox.notify();
     }
 
-    /// Sets one field of a session.
+    /// Sets one field of a session; does nothing if it does not exist.
     pub fn set(&self, id: &str, field: &str, value: Value) {
-        if let Some(session) = self.world().sessions.get_mut(id) {
+        if let Some(session) = self.state().sessions.get_mut(id) {
             session[field] = value;
         }
-        self.sandbox.tell();
+        self.sandbox.notify();
     }
 
-    /// The tester's code arrives.
+    /// As if the tester had sent the activation code.
     pub fn activate(&self, id: &str) {
         let now = self.sandbox.clock.now().to_string();
         self.set(id, "status", "active".into());
         self.set(id, "activated_at", now.into());
     }
 
-    /// The session's time is over.
     pub fn expire(&self, id: &str) {
         self.set(id, "status", "expired".into());
     }
 
-    /// Another project claims the phone.
+    /// As if another project had claimed the phone number.
     pub fn supersede(&self, id: &str) {
         self.set(id, "status", "superseded".into());
     }
 
-    /// The session is gone.
     pub fn delete(&self, id: &str) {
-        self.world().sessions.remove(id);
-        self.sandbox.tell();
+        self.state().sessions.remove(id);
+        self.sandbox.notify();
     }
 
-    /// Lists leave the session out from now on.
+    /// Omits the session from lists from now on.
     pub fn unlist(&self, id: &str) {
-        self.world().unlisted.insert(id.to_owned());
+        self.state().unlisted.insert(id.to_owned());
     }
 
     /// Every session, by id.
     #[must_use]
     pub fn sessions(&self) -> BTreeMap<String, Value> {
-        self.world().sessions.clone()
+        self.state().sessions.clone()
     }
 
-    /// The next request meets `fault`; called again, the one after it.
+    /// Applies `fault` to the next request; further calls apply to the requests after it.
     pub fn fail_next(&self, fault: Fault) {
-        self.world().next_faults.push_back(fault);
+        self.state().next_faults.push_back(fault);
     }
 
-    /// Every request meets `fault`, or none does.
+    /// Applies `fault` to every request without a fault of its own, until it is replaced or cleared.
     pub fn fail(&self, fault: Option<Fault>) {
-        self.world().standing_fault = fault;
-        self.sandbox.tell();
+        self.state().standing_fault = fault;
+        self.sandbox.notify();
     }
 
-    /// Lets go of every request that is held now.
+    /// Lets all requests continue that [`Fault::Hold`] stops now.
     pub fn release(&self) {
         self.sandbox.release();
     }
 
-    /// The plan's requests a minute.
+    /// Sets the rate limit, in requests per minute.
     pub fn set_limit(&self, limit: u32) {
-        self.world().limit = limit;
+        self.state().rate_limit = limit;
     }
 
-    /// What was asked so far, as `GET /sandbox_sessions/…`.
+    /// Method and path of every request so far, such as `GET /sandbox_sessions/…`.
     #[must_use]
     pub fn requests(&self) -> Vec<String> {
-        let world = self.world();
-        world.requests.iter().map(|asked| asked.line.clone()).collect()
+        let state = self.state();
+        state.requests.iter().map(|request| request.line.clone()).collect()
     }
 
-    /// The bodies of all requests to create something that were answered by no fault.
+    /// The bodies of all `POST` requests that reached the endpoint.
     #[must_use]
     pub fn posted(&self) -> Vec<Value> {
-        self.world().posted.clone()
+        self.state().posted.clone()
     }
 
-    /// The last `count` requests, with what became of them.
+    /// The last `count` requests, with their results.
     #[must_use]
-    pub fn last_requests(&self, count: usize) -> Vec<Asked> {
-        let world = self.world();
-        let skipped = world.requests.len().saturating_sub(count);
-        world.requests[skipped..].to_vec()
+    pub fn last_requests(&self, count: usize) -> Vec<KapsoRequest> {
+        let state = self.state();
+        let skipped = state.requests.len().saturating_sub(count);
+        state.requests[skipped..].to_vec()
     }
 
-    /// Changes whenever a request comes or is answered, and whenever a session or a fault changes.
+    /// Changes when a request arrives or is answered, and when a session or a fault changes.
     #[must_use]
     pub fn happenings(&self) -> watch::Receiver<u64> {
-        self.sandbox.happened.subscribe()
+        self.sandbox.changed.subscribe()
     }
 
-    /// Waits until `count` requests have come.
+    /// Waits until `count` requests have arrived in all.
     pub async fn has_been_asked(&self, count: usize) {
-        let mut happened = self.happenings();
-        while self.world().requests.len() < count {
+        let mut changed = self.happenings();
+        while self.state().requests.len() < count {
             // The sender lives as long as the sandbox.
-            drop(happened.changed().await);
+            drop(changed.changed().await);
         }
     }
 
-    /// What came that no client of ours should send.
+    /// Requests that our client should never send, with the reason.
     #[must_use]
     pub fn unexpected(&self) -> Vec<String> {
-        self.world().unexpected.clone()
+        self.state().unexpected.clone()
     }
 
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.sandbox.world()
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.sandbox.state()
     }
 }

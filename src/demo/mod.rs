@@ -1,4 +1,5 @@
-//! The service between a fake Slack and a fake Kapso, all three over HTTP on loopback: no accounts needed.
+//! `FakeSlack`, `FakeKapso` and the playground: the real service between two fakes, all over HTTP on loopback, with no
+//! accounts.
 
 mod channel;
 mod demo_server;
@@ -12,13 +13,11 @@ mod listings;
 mod pictures;
 pub mod plain;
 mod playground;
-mod response_urls;
 pub mod rules;
 mod samples;
 mod sandbox;
 mod security_headers;
 mod slack;
-mod slack_queries;
 
 use std::error::Error;
 use std::io::Write as _;
@@ -31,12 +30,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-pub use self::channel::{ButtonRef, Failed, Posted};
+pub use self::channel::{ButtonRef, FailureNotice, Posted};
 pub use self::demo_server::{DemoServer, RunningDemo, start};
-pub use self::exchange::{Act, Answer, Exchange, Request, Way};
+pub use self::exchange::{Act, AppReply, Exchange, SlackRequest, Way};
 pub use self::forms::Person;
 pub use self::kapso::{FakeKapso, Fault};
-pub use self::sandbox::Asked;
+pub use self::sandbox::KapsoRequest;
 pub use self::slack::{FakeSlack, Sent};
 use crate::app::client_builder;
 use crate::cli::asked_to_stop;
@@ -44,98 +43,98 @@ use crate::clock::Clock;
 use crate::server::{self, Bounds};
 use crate::telemetry::{self, LogFormat};
 
-/// Where the demo listens if not told otherwise.
+/// The default port of the playground.
 pub const PORT: u16 = 3000;
-/// How long `demo --type` waits: longer than the longest late answer takes.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// Timeout of `demo --type`: longer than the slowest late reply.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// What `demo` is told on the command line.
+/// Command-line options of `demo`.
 #[derive(Debug)]
 pub struct Options {
-    /// The port on loopback.
+    /// Port on loopback; 0 for any free one.
     pub port: u16,
     /// Whether to open the playground in a browser.
     pub open: bool,
-    /// A command to type into the demo that plays there already.
+    /// Send this command to a demo that is already running on `port`, instead of starting one.
     pub typed: Option<String>,
 }
 
-/// Plays the demo, or types a command into the one that is already playing.
+/// Runs the demo, or sends a command to one that is already running.
 ///
 /// # Errors
-/// Says what is in the way, such as a taken port.
+/// If the port is taken, the service cannot start, or no demo is running on the port.
 pub fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match options.typed {
             Some(command) => {
-                say(&type_into(options.port, &command).await?);
+                print_line(&send_to_running_demo(options.port, &command).await?);
                 Ok(())
             }
-            None => play(options.port, options.open).await,
+            None => run_until_shutdown(options.port, options.open).await,
         }
     })
 }
 
-async fn play(port: u16, open: bool) -> Result<(), Box<dyn Error>> {
+async fn run_until_shutdown(port: u16, open: bool) -> Result<(), Box<dyn Error>> {
     let stop = asked_to_stop()?;
     let warnings = tracing_subscriber::filter::Targets::new().with_default(tracing::Level::WARN);
     telemetry::start(LogFormat::Text, &warnings);
-    let mut playing = start(port, Clock::system(), |_| {}).await?;
+    let mut demo = start(port, Clock::system(), |_| {}).await?;
     if open {
-        open_in_browser(playing.url());
+        open_in_browser(demo.url());
     }
     tokio::select! {
         () = stop => {}
         () = async {
-            show(&playing).await;
+            print_examples(&demo).await;
             std::future::pending::<()>().await;
         } => {}
     }
-    playing.stop_service().await;
+    demo.stop_service().await;
     Ok(())
 }
 
-/// Says where the playground is, types a few commands and prints what a person in Slack would read.
-async fn show(playing: &RunningDemo) {
-    let port = match playing.url().port() {
+/// Prints the playground's address, then runs a few example commands and prints each reply as text.
+async fn print_examples(demo: &RunningDemo) {
+    let port = match demo.url().port() {
         Some(port) if port != PORT => format!(" --port {port}"),
         _ => String::new(),
     };
-    say(&format!(
-        "Kapso's WhatsApp sandbox, in Slack: the real service, between a fake Slack and a fake Kapso.\n\n\
-         Type, press and break things:  {}\n\
-         Every message there is:        {}gallery\n\
-         From a second terminal:        {} demo{port} --type \"{} help\"\n\
+    print_line(&format!(
+        "Kapso's WhatsApp sandbox, in Slack: the real service between a fake Slack and a fake Kapso.\n\n\
+         Playground:              {}\n\
+         Gallery of all messages: {}gallery\n\
+         From a second terminal:  {} demo{port} --type \"{} help\"\n\
          Ctrl-C ends the demo.\n",
-        playing.url(),
-        playing.url(),
+        demo.url(),
+        demo.url(),
         std::env::args().next().unwrap_or_else(|| "kapso-slack".to_owned()),
         DemoServer::COMMAND,
     ));
-    let house = playing.server();
+    let server = demo.server();
     let examples = [
-        ("a session that waits for its tester", demo_server::PENDING, None),
-        ("an id that Kapso does not know", "no-such-session", None),
+        ("a pending session", demo_server::PENDING, None),
+        ("an unknown session ID", "no-such-session", None),
         (
-            "Kapso takes 3 s: the answer comes later, as a message of its own",
+            "Kapso takes 3 s: the reply comes later, as a separate message",
             "active",
             Some(Fault::Slow(Duration::from_secs(3))),
         ),
         ("help", "help", None),
     ];
-    for (what, typed, fault) in examples {
-        let command = format!("{} {typed}", DemoServer::COMMAND);
-        say(&format!("— {what}\n> {command}"));
+    for (title, arguments, fault) in examples {
+        let command = format!("{} {arguments}", DemoServer::COMMAND);
+        print_line(&format!("— {title}\n> {command}"));
         if let Some(fault) = fault {
-            house.kapso.fail_next(fault);
+            server.kapso.fail_next(fault);
         }
-        let answer = house.ask(&command).await;
-        say(&format!("    {}\n", answer.replace('\n', "\n    ")));
+        let reply = server.ask(&command).await;
+        print_line(&format!("    {}\n", reply.replace('\n', "\n    ")));
     }
 }
 
-/// Asks the system to open the playground. The demo plays on if there is no browser.
+/// Opens the playground in the default browser. The demo keeps running if there is none.
 fn open_in_browser(url: &Url) {
     let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let started = Command::new(opener)
@@ -145,21 +144,21 @@ fn open_in_browser(url: &Url) {
         .stderr(Stdio::null())
         .spawn();
     if started.is_err() {
-        say(&format!("No browser could be opened ({opener} is missing)."));
+        print_line(&format!("Could not open a browser: {opener} is not installed."));
     }
 }
 
-/// Types `command` into the demo that plays on `port`, and returns what a person would read.
-async fn type_into(port: u16, command: &str) -> Result<String, Box<dyn Error>> {
-    let http = client_builder().timeout(PATIENCE).build()?;
-    let answer = http
+/// Sends `command` to the demo running on `port` and returns the reply as plain text.
+async fn send_to_running_demo(port: u16, command: &str) -> Result<String, Box<dyn Error>> {
+    let http = client_builder().timeout(REPLY_TIMEOUT).build()?;
+    let response = http
         .post(format!("http://127.0.0.1:{port}/type"))
         .body(command.to_owned())
         .send()
         .await
         .map_err(|_| format!("no demo plays on port {port}; start one with `kapso-slack demo`"))?;
-    let status = answer.status();
-    let text = answer.text().await?;
+    let status = response.status();
+    let text = response.text().await?;
     if status.is_success() {
         Ok(text)
     } else {
@@ -167,12 +166,12 @@ async fn type_into(port: u16, command: &str) -> Result<String, Box<dyn Error>> {
     }
 }
 
-/// Standard output may be a closed pipe; the demo then goes on without a word.
-fn say(words: &str) {
-    let _ = writeln!(std::io::stdout(), "{words}");
+/// Prints a line. Ignores errors: standard output may be a closed pipe.
+fn print_line(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-/// Serves a fake's routes for as long as the fake lives.
+/// Serves `routes` until the task is aborted.
 async fn serve(listener: TcpListener, routes: Router) {
     let bounds = Bounds {
         head_deadline: Duration::from_secs(10),

@@ -1,5 +1,5 @@
-//! The pictures in messages. Slack fetches a picture when it takes the message, takes no message whose picture it cannot
-//! get, and shows its own copy; so does FakeSlack, for pictures on this machine.
+//! Pictures in messages. Slack fetches each picture when it accepts a message, rejects the message if it cannot, and
+//! shows its own copy. FakeSlack does the same for pictures on loopback.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,14 +13,14 @@ use url::Url;
 
 use super::rules;
 
-/// How long FakeSlack waits for a picture.
+/// Timeout for fetching one picture.
 const DEADLINE: Duration = Duration::from_secs(3);
-/// How every PNG begins.
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
-/// How many copies are kept.
-const COPIES: usize = 100;
+/// First bytes of every PNG file.
+const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+/// Number of cached copies, at most.
+const MAX_COPIES: usize = 100;
 
-/// The copies.
+/// Fetched copies, by address.
 pub(super) struct Pictures {
     http: Client,
     copies: Mutex<BTreeMap<String, Bytes>>,
@@ -34,8 +34,8 @@ impl Pictures {
         }
     }
 
-    /// Fetches the pictures of a message; false if one cannot be had. Nothing is fetched from elsewhere than this
-    /// machine: such a picture is taken on trust.
+    /// Fetches the pictures of a message; false if one cannot be fetched. A picture on another host counts as present:
+    /// the demo sends nothing beyond loopback.
     pub(super) async fn fetch(&self, message: &Value) -> bool {
         for address in rules::pictures(message) {
             let Ok(url) = Url::parse(address) else {
@@ -48,7 +48,7 @@ impl Pictures {
                 return false;
             };
             let mut copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
-            if copies.len() == COPIES {
+            if copies.len() == MAX_COPIES {
                 copies.pop_first();
             }
             copies.insert(address.to_owned(), picture);
@@ -56,16 +56,15 @@ impl Pictures {
         true
     }
 
-    /// The copy of the picture at this address, if it was fetched.
     pub(super) fn copy(&self, address: &str) -> Option<Bytes> {
         let copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
         copies.get(address).cloned()
     }
 
     async fn get(&self, url: Url) -> Option<Bytes> {
-        let answer = self.http.get(url).timeout(DEADLINE).send().await.ok()?;
-        let fits = answer.status() == StatusCode::OK && answer.headers().get("content-type")? == "image/png";
-        let picture = answer.bytes().await.ok()?;
-        (fits && picture.starts_with(PNG)).then_some(picture)
+        let response = self.http.get(url).timeout(DEADLINE).send().await.ok()?;
+        let is_png = response.status() == StatusCode::OK && response.headers().get("content-type")? == "image/png";
+        let picture = response.bytes().await.ok()?;
+        (is_png && picture.starts_with(PNG_SIGNATURE)).then_some(picture)
     }
 }

@@ -1,16 +1,16 @@
-//! A message as plain text: what a person in Slack would read, for terminals.
+//! Renders a message as plain text, for terminals.
 
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// The message's blocks as lines of text.
+/// The message's blocks as lines of text; its top-level text if it has no blocks.
 #[must_use]
 pub fn text(message: &Value) -> String {
     let blocks = message["blocks"].as_array().map(Vec::as_slice).unwrap_or_default();
     if blocks.is_empty() {
-        return unmarked(message["text"].as_str().unwrap_or_default());
+        return without_markup(message["text"].as_str().unwrap_or_default());
     }
     let mut page = String::new();
     for block in blocks {
@@ -24,9 +24,9 @@ pub fn text(message: &Value) -> String {
                 page,
                 "{}\n[ picture: {} ]",
                 text_object(&block["title"]),
-                words(&block["alt_text"])
+                string(&block["alt_text"])
             ),
-            other => writeln!(page, "({} cannot be shown here)", other.unwrap_or("something")),
+            other => writeln!(page, "({}: cannot be shown here)", other.unwrap_or("something")),
         };
     }
     page.truncate(page.trim_end().len());
@@ -36,10 +36,10 @@ pub fn text(message: &Value) -> String {
 fn section(block: &Value) -> String {
     let fields = block["fields"].as_array().into_iter().flatten().map(text_object);
     let lines: Vec<String> = [text_object(&block["text"])].into_iter().chain(fields).collect();
-    let beside = block
+    let accessory = block
         .get("accessory")
         .map(|accessory| format!("  {}", button(accessory)));
-    lines.join("\n") + &beside.unwrap_or_default()
+    lines.join("\n") + &accessory.unwrap_or_default()
 }
 
 fn joined(block: &Value, between: &str, show: impl Fn(&Value) -> String) -> String {
@@ -61,29 +61,29 @@ fn rich_text(block: &Value) -> String {
     })
 }
 
-fn words(value: &Value) -> &str {
+fn string(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
 fn text_object(text: &Value) -> String {
-    let words = words(&text["text"]);
+    let content = string(&text["text"]);
     if text["type"] == "mrkdwn" {
-        unmarked(words)
+        without_markup(content)
     } else {
-        words.to_owned()
+        content.to_owned()
     }
 }
 
-/// Slack's markup as a terminal can show it: dates in UTC, links as addresses, no stars.
-fn unmarked(words: &str) -> String {
+/// Converts mrkdwn to plain text: dates in UTC, labels instead of links, no asterisks or backticks.
+fn without_markup(text: &str) -> String {
     let mut plain = String::new();
-    let mut rest = words;
+    let mut rest = text;
     while let Some((before, behind)) = rest.split_once('<') {
         plain.push_str(before);
         let (inside, after) = behind.split_once('>').unwrap_or((behind, ""));
         let (target, label) = inside.split_once('|').unwrap_or((inside, ""));
         match target.strip_prefix("!date^") {
-            Some(date) => plain.push_str(&moment(date).unwrap_or_else(|| label.to_owned())),
+            Some(date) => plain.push_str(&format_date(date).unwrap_or_else(|| label.to_owned())),
             None => plain.push_str(if label.is_empty() { target } else { label }),
         }
         rest = after;
@@ -96,7 +96,7 @@ fn unmarked(words: &str) -> String {
         .replace("&amp;", "&")
 }
 
-fn moment(date: &str) -> Option<String> {
+fn format_date(date: &str) -> Option<String> {
     let seconds = date.split('^').next()?.parse().ok()?;
     let at = Timestamp::from_second(seconds).ok()?;
     Some(at.strftime("%b %-d, %Y at %H:%M UTC").to_string())

@@ -1,10 +1,10 @@
-//! Slack's rules for messages, as far as this app's messages touch them: what FakeSlack holds the app to.
+//! Slack's limits for messages, as far as they concern this app: <https://docs.slack.dev/reference/block-kit/blocks>.
 
 use std::collections::HashSet;
 
 use serde_json::Value;
 
-/// Every key of a message that this app has a use for.
+/// Top-level keys that this app may send.
 const KEYS: [&str; 7] = [
     "response_type",
     "replace_original",
@@ -17,18 +17,18 @@ const KEYS: [&str; 7] = [
 
 /// Every button of a message.
 pub fn buttons(message: &Value) -> impl Iterator<Item = &Value> {
-    placed_buttons(message).map(|(_, button)| button)
+    indexed_buttons(message).map(|(_, button)| button)
 }
 
-/// Every button of a message, with the place of its block.
-pub(super) fn placed_buttons(message: &Value) -> impl Iterator<Item = (usize, &Value)> {
-    blocks(message).enumerate().flat_map(|(place, block)| {
+/// Every button of a message, with the index of its block.
+pub(super) fn indexed_buttons(message: &Value) -> impl Iterator<Item = (usize, &Value)> {
+    blocks(message).enumerate().flat_map(|(index, block)| {
         let row = block["elements"].as_array().filter(|_| block["type"] == "actions");
-        let beside = block.get("accessory").filter(|element| element["type"] == "button");
+        let accessory = block.get("accessory").filter(|element| element["type"] == "button");
         row.into_iter()
             .flatten()
-            .chain(beside)
-            .map(move |button| (place, button))
+            .chain(accessory)
+            .map(move |button| (index, button))
     })
 }
 
@@ -39,154 +39,154 @@ pub(super) fn pictures(message: &Value) -> impl Iterator<Item = &str> {
         .filter_map(|block| block["image_url"].as_str())
 }
 
-/// Every rule that a message breaks.
+/// Describes every rule that a message violates; empty for a valid message.
 #[must_use]
 pub fn broken(message: &Value) -> Vec<String> {
     let mut broken = Vec::new();
-    let mut rule = |holds: bool, rule: &str| {
-        if !holds {
+    let mut check = |valid: bool, rule: &str| {
+        if !valid {
             broken.push(rule.to_owned());
         }
     };
     let known = |key: &String| KEYS.contains(&key.as_str());
-    rule(
+    check(
         message.as_object().is_some_and(|object| object.keys().all(known)),
         "a message has only Slack's keys",
     );
-    rule(
+    check(
         (1..=4_000).contains(&length(&message["text"])),
         "a message has a text of at most 4,000 characters",
     );
-    rule(
+    check(
         matches!(message["response_type"].as_str(), Some("ephemeral" | "in_channel")),
-        "a message says who sees it",
+        "a message has the response_type ephemeral or in_channel",
     );
-    rule(blocks(message).count() <= 50, "a message has at most 50 blocks");
+    check(blocks(message).count() <= 50, "a message has at most 50 blocks");
     let mut block_ids = HashSet::new();
     for block in blocks(message) {
         if let Some(id) = block["block_id"].as_str() {
-            rule(block_ids.insert(id), "block ids are unique in a message");
+            check(block_ids.insert(id), "block ids are unique in a message");
         }
-        block_rules(block, &mut rule);
+        check_block(block, &mut check);
     }
     let mut primary = 0;
     for button in buttons(message) {
-        rule(
+        check(
             (1..=255).contains(&length(&button["action_id"])),
             "a button has an action id",
         );
-        rule(
+        check(
             (1..=75).contains(&length(&button["text"]["text"])),
             "a button has 1 to 75 characters",
         );
-        rule(button["text"]["type"] == "plain_text", "a button is plain text");
-        rule(
+        check(button["text"]["type"] == "plain_text", "a button is plain text");
+        check(
             length(&button["value"]) <= 2_000,
             "a button's value has at most 2,000 characters",
         );
-        rule(
+        check(
             length(&button["url"]) <= 3_000,
             "a button's address has at most 3,000 characters",
         );
-        rule(
+        check(
             length(&button["accessibility_label"]) <= 75,
             "a button's label for screen readers has at most 75 characters",
         );
         primary += usize::from(button["style"] == "primary");
         if let Some(confirm) = button.get("confirm") {
-            confirm_rules(confirm, &mut rule);
+            check_confirm(confirm, &mut check);
         }
     }
-    rule(primary <= 1, "a message has at most one primary button");
+    check(primary <= 1, "a message has at most one primary button");
     broken
 }
 
-/// What holds for the dialog that asks before a button is pressed.
-fn confirm_rules(confirm: &Value, rule: &mut impl FnMut(bool, &str)) {
+/// Checks the confirmation dialog of a button.
+fn check_confirm(confirm: &Value, check: &mut impl FnMut(bool, &str)) {
     for (part, max) in [("title", 100), ("text", 300), ("confirm", 30), ("deny", 30)] {
         let text = &confirm[part];
-        rule(
+        check(
             text["type"] == "plain_text" && (1..=max).contains(&length(&text["text"])),
             &format!("a dialog's {part} is plain text of 1 to {max} characters"),
         );
     }
-    rule(
+    check(
         confirm.as_object().is_some_and(|parts| parts.len() == 4),
-        "a dialog has no parts but these four",
+        "a dialog has exactly these four parts",
     );
 }
 
-/// What holds for one block.
-fn block_rules(block: &Value, rule: &mut impl FnMut(bool, &str)) {
+/// Checks one block.
+fn check_block(block: &Value, check: &mut impl FnMut(bool, &str)) {
     let elements = block["elements"].as_array().map(Vec::as_slice).unwrap_or_default();
     match block["type"].as_str() {
         Some("header") => {
-            rule(block["text"]["type"] == "plain_text", "a header is plain text");
-            rule(
+            check(block["text"]["type"] == "plain_text", "a header is plain text");
+            check(
                 (1..=150).contains(&length(&block["text"]["text"])),
                 "a header has 1 to 150 characters",
             );
         }
         Some("section") => {
-            rule(
+            check(
                 (1..=3_000).contains(&length(&block["text"]["text"])),
                 "a section has 1 to 3,000 characters",
             );
             let fields = block["fields"].as_array();
-            rule(
+            check(
                 fields.is_none_or(|fields| (1..=10).contains(&fields.len())),
                 "a section has 1 to 10 fields, or none",
             );
-            rule(
+            check(
                 fields.is_none_or(|fields| fields.iter().all(|field| (1..=2_000).contains(&length(&field["text"])))),
                 "a field has 1 to 2,000 characters",
             );
-            rule(
+            check(
                 block["accessory"].is_null() || block["accessory"]["type"] == "button",
                 "a section has a button beside it, or nothing",
             );
         }
         Some("context") => {
-            rule((1..=10).contains(&elements.len()), "a context has 1 to 10 elements");
+            check((1..=10).contains(&elements.len()), "a context has 1 to 10 elements");
         }
         Some("rich_text") => {
             let runs: Vec<&Value> = elements
                 .iter()
                 .flat_map(|section| section["elements"].as_array().into_iter().flatten())
                 .collect();
-            rule(!runs.is_empty(), "a rich text has elements");
-            rule(
+            check(!runs.is_empty(), "a rich text has elements");
+            check(
                 runs.iter().all(|run| length(&run["text"]) > 0),
                 "a run of rich text is not empty",
             );
         }
         Some("actions") => {
-            rule(
+            check(
                 (1..=25).contains(&elements.len()),
                 "an actions block has 1 to 25 elements",
             );
             let ids: HashSet<_> = elements.iter().map(|button| button["action_id"].as_str()).collect();
-            rule(ids.len() == elements.len(), "action ids are unique in a block");
+            check(ids.len() == elements.len(), "action ids are unique in a block");
         }
         Some("image") => {
-            rule(
+            check(
                 (1..=3_000).contains(&length(&block["image_url"])),
                 "a picture has an address of at most 3,000 characters",
             );
-            rule(
+            check(
                 (1..=2_000).contains(&length(&block["alt_text"])),
                 "a picture is described in 1 to 2,000 characters",
             );
-            rule(
+            check(
                 block["title"].is_null() || block["title"]["type"] == "plain_text",
                 "a picture's title is plain text",
             );
-            rule(
+            check(
                 length(&block["title"]["text"]) <= 2_000,
                 "a picture's title has at most 2,000 characters",
             );
         }
-        _ => rule(false, "a block is of a kind this app sends"),
+        _ => check(false, "a block has a type that this app sends"),
     }
 }
 

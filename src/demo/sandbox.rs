@@ -1,4 +1,4 @@
-//! FakeKapso's inside: the sessions it holds, and how it answers for them over HTTP.
+//! The server of `FakeKapso`: its state, its connections and its faults.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
@@ -26,46 +26,47 @@ use super::exchange::milliseconds;
 use super::kapso::Fault;
 use crate::clock::Clock;
 
-/// The path of the API, as in Kapso's own address.
-pub(super) const BASE: &str = "/api/v1";
-/// The smallest plan's requests a minute.
-const LIMIT: u32 = 100;
+/// Base path of the API, as at `app.kapso.ai`.
+pub(super) const BASE_PATH: &str = "/api/v1";
+/// Requests per minute in Kapso's smallest plan.
+const DEFAULT_RATE_LIMIT: u32 = 100;
 
 pub(super) struct Sandbox {
     pub(super) key: String,
     pub(super) clock: Clock,
-    world: Mutex<World>,
-    /// Changes whenever something happens.
-    pub(super) happened: watch::Sender<u64>,
-    /// Counts how often held requests were let go.
+    state: Mutex<State>,
+    /// Changes with every change of the state.
+    pub(super) changed: watch::Sender<u64>,
+    /// Counts the releases of stalled requests.
     released: watch::Sender<u64>,
 }
 
-pub(super) struct World {
+pub(super) struct State {
     pub(super) sessions: BTreeMap<String, Value>,
-    /// Sessions that lists leave out.
+    /// Ids of sessions that lists omit.
     pub(super) unlisted: BTreeSet<String>,
-    /// For the next requests, one each.
+    /// Faults of the next requests, one each.
     pub(super) next_faults: VecDeque<Fault>,
-    /// For every request that has none of its own.
+    /// Fault of every request that has none in `next_faults`.
     pub(super) standing_fault: Option<Fault>,
-    pub(super) limit: u32,
-    pub(super) requests: Vec<Asked>,
-    /// What was to be created, as it was sent.
+    /// Requests per minute.
+    pub(super) rate_limit: u32,
+    pub(super) requests: Vec<KapsoRequest>,
+    /// Bodies of `POST` requests.
     pub(super) posted: Vec<Value>,
     pub(super) unexpected: Vec<String>,
 }
 
-/// A request that came, and what became of it.
+/// A request to `FakeKapso`, with its result.
 #[derive(Clone, Debug, Serialize)]
-pub struct Asked {
-    /// When, in Unix milliseconds.
+pub struct KapsoRequest {
+    /// Time of arrival in Unix milliseconds.
     pub at_ms: i64,
-    /// As `GET /sandbox_sessions/…`.
+    /// Method and path, such as `GET /sandbox_sessions/…`.
     pub line: String,
-    /// The answer's status; none while there is no answer, and for ever if the connection ended without one.
+    /// Status of the response; `None` before it, and if the connection was closed without one.
     pub status: Option<u16>,
-    /// How long the answer took.
+    /// Milliseconds until the response.
     pub took_ms: Option<u64>,
     #[serde(skip)]
     pub(super) began: Instant,
@@ -73,9 +74,9 @@ pub struct Asked {
 
 pub(super) type Body = BoxBody<Bytes, io::Error>;
 
-/// Kapso's published sample, made at `now`.
+/// The sample session of Kapso's documentation, created at `now`.
 pub(super) fn sample(id: &str, now: Timestamp) -> Value {
-    let agent_made = now - SignedDuration::from_hours(24 * 30);
+    let agent_created_at = now - SignedDuration::from_hours(24 * 30);
     json!({
         "id": id,
         "phone_number": "+12345678901",
@@ -92,8 +93,8 @@ pub(super) fn sample(id: &str, now: Timestamp) -> Value {
             "name": "Customer Support Agent",
             "description": "Handles initial customer support queries",
             "project_id": "project-456def",
-            "created_at": agent_made.to_string(),
-            "updated_at": agent_made.to_string(),
+            "created_at": agent_created_at.to_string(),
+            "updated_at": agent_created_at.to_string(),
         },
     })
 }
@@ -113,8 +114,8 @@ pub(super) async fn serve(listener: TcpListener, sandbox: Arc<Sandbox>) {
 }
 
 async fn connection(stream: TcpStream, sandbox: Arc<Sandbox>) {
-    let service = service_fn(|request| sandbox.answer(request));
-    // A fault ends the connection with an error, as it is meant to.
+    let service = service_fn(|request| sandbox.handle(request));
+    // Some faults close the connection with an error on purpose.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;
@@ -125,64 +126,64 @@ impl Sandbox {
         Self {
             key: key.to_owned(),
             clock,
-            world: Mutex::new(World {
+            state: Mutex::new(State {
                 sessions: BTreeMap::new(),
                 unlisted: BTreeSet::new(),
                 next_faults: VecDeque::new(),
                 standing_fault: None,
-                limit: LIMIT,
+                rate_limit: DEFAULT_RATE_LIMIT,
                 requests: Vec::new(),
                 posted: Vec::new(),
                 unexpected: Vec::new(),
             }),
-            happened: watch::Sender::new(0),
+            changed: watch::Sender::new(0),
             released: watch::Sender::new(0),
         }
     }
 
-    pub(super) fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn tell(&self) {
-        self.happened.send_modify(|count| *count += 1);
+    pub(super) fn notify(&self) {
+        self.changed.send_modify(|count| *count += 1);
     }
 
     pub(super) fn release(&self) {
-        self.released.send_modify(|round| *round += 1);
+        self.released.send_modify(|releases| *releases += 1);
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> io::Result<Response<Body>> {
+    async fn handle(&self, request: Request<Incoming>) -> io::Result<Response<Body>> {
         let line = format!("{} {}", request.method(), request.uri());
         let now = self.clock.now().as_millisecond();
         let began = Instant::now();
         let released = self.released.subscribe();
-        let (place, fault, used, limit) = {
-            let mut world = self.world();
-            let place = world.requests.len();
-            world.requests.push(Asked {
+        let (index, fault, used, limit) = {
+            let mut state = self.state();
+            let index = state.requests.len();
+            state.requests.push(KapsoRequest {
                 at_ms: now,
-                line: line.replacen(BASE, "", 1),
+                line: line.replacen(BASE_PATH, "", 1),
                 status: None,
                 took_ms: None,
                 began,
             });
-            let latest = world.requests.iter().rev();
-            let used = latest.take_while(|asked| asked.at_ms + 60_000 > now).count();
-            let fault = world.next_faults.pop_front().or_else(|| world.standing_fault.clone());
-            (place, fault, u32::try_from(used).unwrap_or(u32::MAX), world.limit)
+            let latest_first = state.requests.iter().rev();
+            let used = latest_first.take_while(|request| request.at_ms + 60_000 > now).count();
+            let fault = state.next_faults.pop_front().or_else(|| state.standing_fault.clone());
+            (index, fault, u32::try_from(used).unwrap_or(u32::MAX), state.rate_limit)
         };
-        self.tell();
-        let answer = self.answer_with(fault, request, released, used, limit).await?;
-        if let Some(asked) = self.world().requests.get_mut(place) {
-            asked.status = Some(answer.status().as_u16());
-            asked.took_ms = Some(milliseconds(began.elapsed()));
+        self.notify();
+        let response = self.respond(fault, request, released, used, limit).await?;
+        if let Some(request) = self.state().requests.get_mut(index) {
+            request.status = Some(response.status().as_u16());
+            request.took_ms = Some(milliseconds(began.elapsed()));
         }
-        self.tell();
-        Ok(answer)
+        self.notify();
+        Ok(response)
     }
 
-    async fn answer_with(
+    async fn respond(
         &self,
         fault: Option<Fault>,
         request: Request<Incoming>,
@@ -190,40 +191,40 @@ impl Sandbox {
         used: u32,
         limit: u32,
     ) -> io::Result<Response<Body>> {
-        let mut answer = match fault {
+        let mut response = match fault {
             Some(Fault::HangUp) => return Err(io::ErrorKind::ConnectionAborted.into()),
-            Some(Fault::BreakOff) => return Ok(broken_off()),
+            Some(Fault::BreakOff) => return Ok(truncated()),
             Some(Fault::Answer { status, headers, body }) => {
-                let mut answer = response(status, body);
+                let mut response = json_response(status, body);
                 for (name, value) in headers {
-                    answer
+                    response
                         .headers_mut()
                         .insert(name, value.parse().map_err(io::Error::other)?);
                 }
-                return Ok(answer);
+                return Ok(response);
             }
-            Some(Fault::Slow(span)) => {
-                tokio::time::sleep(span).await;
+            Some(Fault::Slow(delay)) => {
+                tokio::time::sleep(delay).await;
                 endpoints::handle(self, request, used, limit).await
             }
             Some(Fault::Hold) => {
-                let held_since = *released.borrow();
-                let _ = released.wait_for(|round| *round > held_since).await;
+                let releases_before = *released.borrow();
+                let _ = released.wait_for(|releases| *releases > releases_before).await;
                 endpoints::handle(self, request, used, limit).await
             }
             None => endpoints::handle(self, request, used, limit).await,
         };
-        let headers = answer.headers_mut();
+        let headers = response.headers_mut();
         headers.insert("x-ratelimit-limit", limit.into());
         headers.insert("x-ratelimit-remaining", limit.saturating_sub(used).into());
-        if answer.status() == StatusCode::TOO_MANY_REQUESTS {
-            answer.headers_mut().insert(header::RETRY_AFTER, 60.into());
+        if response.status() == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(header::RETRY_AFTER, 60.into());
         }
-        Ok(answer)
+        Ok(response)
     }
 }
 
-pub(super) fn response(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+pub(super) fn json_response(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(
         Full::new(body.into())
             .map_err(|never: Infallible| match never {})
@@ -237,9 +238,9 @@ pub(super) fn response(status: StatusCode, body: impl Into<Bytes>) -> Response<B
     response
 }
 
-/// Half a session, and then the end of the connection.
-fn broken_off() -> Response<Body> {
-    let half = Frame::data(Bytes::from_static(br#"{"data":{"id":"#));
+/// The first bytes of a session, followed by an error that closes the connection.
+fn truncated() -> Response<Body> {
+    let start = Frame::data(Bytes::from_static(br#"{"data":{"id":"#));
     let end = Err(io::ErrorKind::ConnectionAborted.into());
-    Response::new(StreamBody::new(stream::iter([Ok(half), end])).boxed())
+    Response::new(StreamBody::new(stream::iter([Ok(start), end])).boxed())
 }

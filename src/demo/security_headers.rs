@@ -1,23 +1,23 @@
-//! Who may come into the playground, and what its page may do.
+//! Middleware of the playground: refuses requests of other origins and sets security headers.
 
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-/// The page runs its own scripts and nothing else, and loads nothing from anywhere else.
+/// Content-Security-Policy: the page loads scripts, styles, images and data from its own origin only.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Refuses pages of other sites, which a browser on this machine could be made to send here, and tells the browser
-/// what this page may do.
-pub(super) async fn guard(request: Request, next: Next) -> Response {
-    let mut answer = if is_own(request.headers()) {
+/// Answers 403 to requests of other origins, since any website could make a local browser send one (CSRF, DNS
+/// rebinding), and sets security headers on every response.
+pub(super) async fn apply(request: Request, next: Next) -> Response {
+    let mut response = if is_same_origin(request.headers()) {
         next.run(request).await
     } else {
         StatusCode::FORBIDDEN.into_response()
     };
-    let rules = [
+    let security_headers = [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
@@ -25,14 +25,14 @@ pub(super) async fn guard(request: Request, next: Next) -> Response {
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ];
-    for (name, value) in rules {
-        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    for (name, value) in security_headers {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
-    answer
+    response
 }
 
-/// Whether the request was made to loopback by name, and by no other page than our own.
-fn is_own(headers: &HeaderMap) -> bool {
+/// Whether `Host` is loopback and `Origin`, where present, is this page's own.
+fn is_same_origin(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(host) = text(header::HOST) else {
         return false;

@@ -1,5 +1,5 @@
-//! FakeSlack: a workspace with one channel, over real HTTP. It signs what is typed and pressed, takes what comes
-//! back, and holds the app to Slack's rules.
+//! `FakeSlack`: a workspace with one channel, over HTTP. It signs and sends commands and button presses, accepts the
+//! app's replies, and checks them against Slack's rules.
 
 use std::io;
 use std::sync::Arc;
@@ -17,35 +17,34 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use super::channel::{ButtonRef, Channel, Posted};
-use super::exchange::{Act, Request, Way};
+use super::channel::{self, ButtonRef, Channel, FailureNotice, Posted, State};
+use super::exchange::{Act, Exchange, SlackRequest, Way};
 use super::forms::{self, Person};
 use super::pictures::Pictures;
-use super::response_urls;
 use super::rules;
 use crate::clock::Clock;
 use crate::routes::{COMMANDS, INTERACTIONS};
 use crate::slack::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
 
-/// How long Slack waits for an answer.
-const DEADLINE: Duration = Duration::from_secs(3);
+/// How long Slack waits for a response.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What Slack saw of the app's direct answer to one command or press.
+/// The app's HTTP response to a command or press, as Slack saw it.
 #[derive(Clone, Debug)]
 pub struct Sent {
-    /// Its number; what comes later bears it too.
+    /// Number of the command or press; its late messages have the same one.
     pub exchange: u64,
-    /// The answer's status; none if there was no answer within three seconds.
+    /// Status of the response; `None` if there was none within three seconds.
     pub status: Option<StatusCode>,
-    /// The message in the answer, if there was one.
+    /// The message in the response, if there was one.
     pub message: Option<Posted>,
-    /// How long the answer took.
+    /// Time until the response.
     pub took: Duration,
 }
 
-/// A workspace.
+/// A fake Slack workspace.
 pub struct FakeSlack {
-    pub(super) channel: Arc<Channel>,
+    channel: Arc<Channel>,
     http: Client,
     secret: SecretString,
     own_url: Url,
@@ -53,7 +52,7 @@ pub struct FakeSlack {
 }
 
 impl FakeSlack {
-    /// Serves `response_url`s on `listener`, and signs with `secret` by `clock`.
+    /// Serves `response_url`s on `listener`. Signs requests with `secret`, and tells the time by `clock`.
     ///
     /// # Errors
     /// If the listener has no address.
@@ -61,7 +60,7 @@ impl FakeSlack {
         let own_url = Url::parse(&format!("http://{}", listener.local_addr()?)).map_err(io::Error::other)?;
         let channel = Arc::new(Channel::new(clock, Pictures::new(http.clone())));
         let routes = Router::new()
-            .route("/response/{token}", post(response_urls::receive))
+            .route("/response/{token}", post(channel::receive_post))
             .with_state(Arc::clone(&channel));
         let serving = tokio::spawn(super::serve(listener, routes));
         Ok(Self {
@@ -73,102 +72,97 @@ impl FakeSlack {
         })
     }
 
-    /// The origin of every `response_url`, to give as `SLACK_RESPONSE_HOSTS`.
+    /// Origin of every `response_url`: the value for `SLACK_RESPONSE_HOSTS`.
     #[must_use]
     pub fn origin(&self) -> String {
         self.own_url.origin().ascii_serialization()
     }
 
-    /// Changes whenever something happens in the channel.
+    /// Changes with every change of the workspace's state.
     #[must_use]
     pub fn happenings(&self) -> watch::Receiver<u64> {
-        self.channel.happened.subscribe()
+        self.channel.changed.subscribe()
     }
 
-    /// Types `command` (`/sandbox …`) into the channel, and waits for the app's direct answer.
+    /// Sends `command` (`/sandbox …`) to the app, and returns its response.
     pub async fn types(&self, app: &Url, person: &Person, command: &str) -> Sent {
         let (name, text) = command.split_once(' ').unwrap_or((command, ""));
-        let (exchange, response_url) = self.open_letterbox(Act::Typed(command.to_owned()), None);
+        let (exchange, response_url) = self.start_exchange(Act::Typed(command.to_owned()), None);
         let form = forms::command(person, name, text, &response_url);
-        let answer = self.send(app, COMMANDS, exchange, form).await;
-        let failed = |error| {
-            self.channel
-                .failed(exchange, format!("{name} failed with the error \"{error}\""))
-        };
-        let message = match answer.status {
-            None if answer.unreachable => failed("dispatch_failed"),
-            None => self
-                .channel
-                .failed(exchange, format!("{name} failed because the app did not respond.")),
-            Some(StatusCode::OK) if answer.body.is_empty() => None,
-            Some(StatusCode::OK) => match serde_json::from_slice(&answer.body) {
-                Ok(message) => self.channel.take(exchange, Way::Response, None, message),
-                Err(_) => self
-                    .channel
-                    .broke("a command was answered with something that is no JSON"),
+        let response = self.post_form(app, COMMANDS, exchange, form).await;
+        let show_failure = |reason: &str| self.channel.show_failure(exchange, format!("{name} failed {reason}"));
+        let mut message = None;
+        match response.status {
+            None if response.unreachable => show_failure("with the error \"dispatch_failed\""),
+            None => show_failure("because the app did not respond."),
+            Some(StatusCode::OK) if response.body.is_empty() => {}
+            Some(StatusCode::OK) => match serde_json::from_slice(&response.body) {
+                Ok(body) => message = self.channel.accept(exchange, Way::Response, None, body),
+                Err(_) => self.channel.record_violation("the response to a command is not JSON"),
             },
-            Some(status) if status.is_client_error() => failed("http_client_error"),
-            Some(_) => failed("http_service_error"),
-        };
+            Some(status) if status.is_client_error() => show_failure("with the error \"http_client_error\""),
+            Some(_) => show_failure("with the error \"http_service_error\""),
+        }
         Sent {
             exchange,
-            status: answer.status,
+            status: response.status,
             message,
-            took: answer.took,
+            took: response.took,
         }
     }
 
     /// Presses the first button with this action id on a message.
     pub async fn presses(&self, app: &Url, person: &Person, on: &Posted, action_id: &str) -> Sent {
-        let button = rules::placed_buttons(&on.message).find(|(_, button)| button["action_id"] == action_id);
+        let button = rules::indexed_buttons(&on.message).find(|(_, button)| button["action_id"] == action_id);
         let (block, value) = button.map_or((0, Value::Null), |(block, button)| (block, button["value"].clone()));
-        self.press(app, person, on, place(block, action_id), value).await
+        self.send_press(app, person, on, button_ref(block, action_id), value)
+            .await
     }
 
-    /// Presses a button whose value is not what the message says.
+    /// Presses a button, but sends `value` instead of the button's own value.
     pub async fn presses_with(&self, app: &Url, person: &Person, on: &Posted, action_id: &str, value: Value) -> Sent {
-        self.press(app, person, on, place(0, action_id), value).await
+        self.send_press(app, person, on, button_ref(0, action_id), value).await
     }
 
-    /// Presses just this button of a message. `None` if the message is not there, or has no such button.
+    /// Presses exactly this button of a message. `None` if there is no such message or button.
     pub async fn presses_at(&self, app: &Url, person: &Person, message: u64, button: ButtonRef) -> Option<Sent> {
         let on = self.channel.state().conversation.get(&message)?.clone();
-        let value = rules::placed_buttons(&on.message)
+        let value = rules::indexed_buttons(&on.message)
             .find(|(block, found)| *block == button.block && found["action_id"] == button.action_id.as_str())
             .map(|(_, found)| found["value"].clone())?;
-        Some(self.press(app, person, &on, button, value).await)
+        Some(self.send_press(app, person, &on, button, value).await)
     }
 
-    async fn press(&self, app: &Url, person: &Person, on: &Posted, button: ButtonRef, value: Value) -> Sent {
+    async fn send_press(&self, app: &Url, person: &Person, on: &Posted, button: ButtonRef, value: Value) -> Sent {
         let act = Act::Pressed(button.action_id.clone());
-        let (exchange, response_url) = self.open_letterbox(act, Some(on.id));
+        let (exchange, response_url) = self.start_exchange(act, Some(on.id));
         let form = forms::press(person, on, &button, &value, &response_url);
-        let answer = self.send(app, INTERACTIONS, exchange, form).await;
-        if answer.status != Some(StatusCode::OK) {
-            self.channel.warn(on.id, button);
-        } else if !answer.body.is_empty() {
-            self.channel.broke("a press was acknowledged with a body");
+        let response = self.post_form(app, INTERACTIONS, exchange, form).await;
+        if response.status != Some(StatusCode::OK) {
+            self.channel.mark_unacknowledged(on.id, button);
+        } else if !response.body.is_empty() {
+            self.channel.record_violation("the response to a press has a body");
         }
         Sent {
             exchange,
-            status: answer.status,
+            status: response.status,
             message: None,
-            took: answer.took,
+            took: response.took,
         }
     }
 
-    /// Puts a message into the conversation as if the app had shared it earlier.
+    /// Adds a message to the channel, as if the app had shared it earlier.
     #[must_use]
     pub fn shared_earlier(&self, message: Value) -> Posted {
-        self.channel.shared_earlier(message)
+        self.channel.add_shared(message)
     }
 
-    /// Fetches the pictures of a message, as for one that it takes. False if one cannot be had.
+    /// Fetches the pictures of a message, as when it is posted. False if one cannot be fetched.
     pub async fn fetches(&self, message: &Value) -> bool {
         self.channel.pictures.fetch(message).await
     }
 
-    /// The addresses of those pictures of a message of which it has a copy.
+    /// Addresses of those pictures of a message that have been fetched.
     #[must_use]
     pub fn pictures<'m>(&self, message: &'m Value) -> Vec<&'m str> {
         rules::pictures(message)
@@ -176,63 +170,152 @@ impl FakeSlack {
             .collect()
     }
 
-    /// The copy of the picture at this address, if it has one.
+    /// The fetched PNG of the picture at this address.
     #[must_use]
     pub fn picture(&self, address: &str) -> Option<Bytes> {
         self.channel.pictures.copy(address)
     }
 
-    /// The next post to a `response_url` is answered with `status`, and `Retry-After` seconds where given.
+    /// Rejects the next post to a `response_url` with `status` and, where given, `Retry-After` in seconds.
     pub fn refuse_next(&self, status: StatusCode, retry_after: Option<u64>) {
-        let refused = Some((status, retry_after));
-        self.channel.state().next_faults.push_back(refused);
+        let rejection = Some((status, retry_after));
+        self.channel.state().next_faults.push_back(rejection);
     }
 
-    /// The next post to a `response_url` is taken, whatever those after it meet.
+    /// Accepts the next post to a `response_url`, whatever faults are set for those after it.
     pub fn take_next(&self) {
         self.channel.state().next_faults.push_back(None);
     }
 
-    /// From now on messages to `response_url`s are taken, but as long as Slack `waits`, no post is answered.
-    pub fn keeps_waiting(&self, waits: bool) {
-        self.channel.keeps_waiting.send_replace(waits);
+    /// While `stalled`, posts to `response_url`s are accepted but get no response.
+    pub fn keeps_waiting(&self, stalled: bool) {
+        self.channel.responses_stalled.send_replace(stalled);
     }
 
-    fn open_letterbox(&self, act: Act, pressed: Option<u64>) -> (u64, String) {
-        let (exchange, token) = self.channel.begin(act, pressed);
+    /// Waits for a message that replies to this command or press, and returns the latest one.
+    pub async fn later(&self, exchange: u64) -> Posted {
+        self.wait_until(|state| {
+            let mut latest_first = state.conversation.values().rev();
+            latest_first.find(|posted| posted.exchange == exchange).cloned()
+        })
+        .await
+    }
+
+    /// Waits for the message after this one for the same command or press, such as the notification of a watch.
+    pub async fn next(&self, posted: &Posted) -> Posted {
+        self.wait_until(|state| {
+            let mut later = state.conversation.range(posted.id + 1..).map(|(_, later)| later);
+            later.find(|later| later.exchange == posted.exchange).cloned()
+        })
+        .await
+    }
+
+    /// Waits until another exchange has replaced this message, and returns the new one.
+    pub async fn replaced(&self, posted: &Posted) -> Posted {
+        self.wait_until(|state| {
+            let current = state.conversation.get(&posted.id)?;
+            (current.exchange != posted.exchange).then(|| current.clone())
+        })
+        .await
+    }
+
+    /// Waits for `count` posts to `response_url`s in all, accepted or not.
+    pub async fn has_been_posted_to(&self, count: usize) {
+        self.wait_until(|state| (state.posts.len() >= count).then_some(()))
+            .await;
+    }
+
+    async fn wait_until<T>(&self, find: impl Fn(&State) -> Option<T>) -> T {
+        let mut changed = self.happenings();
+        loop {
+            let found = find(&self.channel.state());
+            match found {
+                Some(found) => return found,
+                // Cannot fail: `self` owns the sender.
+                None => drop(changed.changed().await),
+            }
+        }
+    }
+
+    /// Number of posts to `response_url`s, accepted or not.
+    #[must_use]
+    pub fn posts(&self) -> usize {
+        self.channel.state().posts.len()
+    }
+
+    /// All messages that are in the conversation now.
+    #[must_use]
+    pub fn conversation(&self) -> Vec<Posted> {
+        self.channel.state().conversation.values().cloned().collect()
+    }
+
+    /// Slack's error messages about failed commands.
+    #[must_use]
+    pub fn failures(&self) -> Vec<FailureNotice> {
+        self.channel.state().failures.clone()
+    }
+
+    /// The button of this message whose last press was not acknowledged.
+    #[must_use]
+    pub fn unacknowledged(&self, message: u64) -> Option<ButtonRef> {
+        self.channel.state().unacknowledged.get(&message).cloned()
+    }
+
+    /// The command or press with this number, if it is still in memory.
+    #[must_use]
+    pub fn exchange(&self, number: u64) -> Option<Exchange> {
+        self.channel.state().exchanges.get(&number).cloned()
+    }
+
+    /// The latest command or press.
+    #[must_use]
+    pub fn last_exchange(&self) -> Option<Exchange> {
+        self.channel.state().exchanges.values().next_back().cloned()
+    }
+
+    /// Everything the app did that violates Slack's rules.
+    #[must_use]
+    pub fn broken_rules(&self) -> Vec<String> {
+        self.channel.state().broken_rules.clone()
+    }
+
+    fn start_exchange(&self, act: Act, pressed: Option<u64>) -> (u64, String) {
+        let (exchange, token) = self.channel.start_exchange(act, pressed);
         (exchange, format!("{}/response/{token}", self.origin()))
     }
 
-    async fn send(&self, app: &Url, path: &'static str, exchange: u64, form: String) -> Direct {
-        let stamp = self.channel.clock.now().as_second().to_string();
-        let signature = sign(&self.secret, &stamp, form.as_bytes());
-        let request = Request::new(path, &stamp, &signature, &form);
-        self.channel.note(exchange, |exchange| exchange.request = Some(request));
+    /// Signs a form and posts it to the app.
+    async fn post_form(&self, app: &Url, path: &'static str, exchange: u64, form: String) -> RawResponse {
+        let timestamp = self.channel.clock.now().as_second().to_string();
+        let signature = sign(&self.secret, &timestamp, form.as_bytes());
+        let request = SlackRequest::new(path, &timestamp, &signature, &form);
+        self.channel
+            .update_exchange(exchange, |exchange| exchange.request = Some(request));
         let mut url = app.clone();
         url.set_path(path);
         let began = tokio::time::Instant::now();
         let sending = async {
-            let answer = self
+            let response = self
                 .http
                 .post(url)
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .header(TIMESTAMP_HEADER, stamp)
+                .header(TIMESTAMP_HEADER, timestamp)
                 .header(SIGNATURE_HEADER, signature)
                 .body(form)
                 .send()
                 .await?;
-            let status = answer.status();
-            Ok::<_, reqwest::Error>((status, answer.bytes().await?))
+            let status = response.status();
+            Ok::<_, reqwest::Error>((status, response.bytes().await?))
         };
-        let answer = tokio::time::timeout(DEADLINE, sending).await;
-        let unreachable = matches!(&answer, Ok(Err(error)) if error.is_connect());
-        let (status, body) = match answer {
+        let result = tokio::time::timeout(RESPONSE_TIMEOUT, sending).await;
+        let unreachable = matches!(&result, Ok(Err(error)) if error.is_connect());
+        let (status, body) = match result {
             Ok(Ok((status, body))) => (Some(status), body),
             _ => (None, Bytes::new()),
         };
         self.channel
-            .note(exchange, |exchange| exchange.answer(Way::Response, status, &body));
-        Direct {
+            .update_exchange(exchange, |exchange| exchange.record_reply(Way::Response, status, &body));
+        RawResponse {
             status,
             unreachable,
             body,
@@ -241,16 +324,16 @@ impl FakeSlack {
     }
 }
 
-/// The app's direct answer.
-struct Direct {
+struct RawResponse {
+    /// `None` on a timeout or a connection error.
     status: Option<StatusCode>,
-    /// Whether there was nobody to answer.
+    /// Whether the connection could not be made.
     unreachable: bool,
     body: Bytes,
     took: Duration,
 }
 
-fn place(block: usize, action_id: &str) -> ButtonRef {
+fn button_ref(block: usize, action_id: &str) -> ButtonRef {
     ButtonRef {
         block,
         action_id: action_id.to_owned(),

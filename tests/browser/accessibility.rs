@@ -35,7 +35,7 @@ async fn the_playground_works_by_keyboard_alone() {
         on_to(page, "A day later").await;
         page.keys(Key::Enter).await;
         page.sees("#clock", "Nov 24").await;
-        on_to(page, "What was sent, as JSON").await;
+        on_to(page, "Form fields (JSON)").await;
         page.keys(Key::Enter).await;
         page.until("document.querySelector('[data-name=\"form\"]').open").await;
     })

@@ -1,4 +1,4 @@
-//! The panel: sessions, faults, the clock, and what went over the wire.
+//! The panel: sessions, faults, the clock, and what was sent and received.
 
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ async fn a_day_later_the_dates_are_told_anew() {
 async fn the_last_exchange_is_shown_both_ways_with_what_was_signed() {
     page(async |page| {
         page.types(&format!("/sandbox {ID}")).await;
-        let steps = page.sees("#exchange", "200 with the answer after").await;
+        let steps = page.sees("#exchange", "200 with the reply after").await;
         assert!(steps.contains("POST /slack/commands"), "{steps}");
         assert!(
             steps.contains(&format!("GET /sandbox_sessions/{ID} · 200 after")),

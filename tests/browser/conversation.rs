@@ -107,7 +107,7 @@ async fn an_answer_that_kapso_holds_back_arrives_later() {
             page.clicks(".chip", "Hang").await;
             page.sees("#fault-what", "never answers").await;
             page.types(&format!("/sandbox {ID}")).await;
-            page.sees("#status", "Acknowledged without a word").await;
+            page.sees("#status", "Accepted; reply to follow").await;
             assert_eq!(messages(page).await, 0);
             page.clicks(".chip", "Healthy").await;
             let card = page.reads("Waiting for activation").await;
@@ -231,7 +231,7 @@ async fn a_confirm_dialog_asks_before_the_press() {
         asked(page).await;
         page.clicks("dialog button", "Share it").await;
         page.sees("#exchange", "POST /slack/interactions").await;
-        page.sees("#exchange", "200 without a word").await;
+        page.sees("#exchange", "200, empty").await;
     })
     .await;
 }

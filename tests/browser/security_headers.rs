@@ -86,7 +86,7 @@ async fn the_state_holds_no_secret() {
     let state = http.get(playing.url().join("state").unwrap()).send().await.unwrap();
     let state = state.text().await.unwrap();
     assert!(state.contains("base_string"), "{state}");
-    assert!(!state.contains("worth-hiding"), "{state}");
+    assert!(!state.contains("not-a-secret"), "{state}");
 }
 
 #[tokio::test]
@@ -99,19 +99,19 @@ async fn what_cannot_be_done_is_refused_in_words() {
             r#"{"text": "/weather 94070"}"#,
             "/weather is not a valid command here",
         ),
-        ("type", "{", "not the JSON"),
+        ("type", "{", "not valid JSON"),
         (
             "press",
             r#"{"message": 7, "block": 0, "action_id": "refresh"}"#,
-            "no such button",
+            "this button no longer exists",
         ),
-        ("kapso/sessions/none/activate", "{}", "no such session"),
+        ("kapso/sessions/none/activate", "{}", "this session no longer exists"),
         (
             "kapso/sessions/active/rename",
             "{}",
             "activated, expired, superseded or deleted",
         ),
-        ("kapso/fault", r#"{"fault": "tired"}"#, "no such fault"),
+        ("kapso/fault", r#"{"fault": "tired"}"#, "unknown fault"),
         ("clock", r#"{"minutes": -15}"#, "the clock goes forward"),
     ];
     let http = client_builder().build().unwrap();

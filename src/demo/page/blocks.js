@@ -1,20 +1,20 @@
-// Block Kit, shown as Slack shows it, as far as this app sends it. What it does not send is named, not dropped.
+// Renders the Block Kit blocks that this app sends. Any other block is named instead of rendered.
 
 import { el, link } from "./dom.js";
 import { mrkdwn } from "./mrkdwn.js";
 
 /**
- * Shows a message's blocks. `context.now` is the time in milliseconds, `context.press(place, button)` is called for a
- * press, `context.warned` is the place of the button whose press was not acknowledged, and `context.pictures` lists
- * the addresses of the pictures of which Slack has a copy.
+ * Renders a message's blocks. `context.now` is the time in milliseconds; `context.press(ref, button)` is called on a
+ * press, where `ref` is `{block, action_id}`; `context.warned` is the ref of the button whose press was not
+ * acknowledged; `context.pictures` lists the addresses of the pictures that FakeSlack has fetched.
  */
 export function blocks(message, context) {
-  const shown = (message.blocks ?? []).map((block, place) => {
-    const show = BLOCKS[block.type] ?? unknown;
-    return show(block, { ...context, place });
+  const rendered = (message.blocks ?? []).map((block, index) => {
+    const render = BLOCKS[block.type] ?? unknown;
+    return render(block, { ...context, index });
   });
-  if (shown.length === 0) shown.push(el("p", { class: "section" }, mrkdwn(message.text ?? "", context.now)));
-  return el("div", { class: "blocks" }, ...shown);
+  if (rendered.length === 0) rendered.push(el("p", { class: "section" }, mrkdwn(message.text ?? "", context.now)));
+  return el("div", { class: "blocks" }, ...rendered);
 }
 
 const BLOCKS = {
@@ -74,7 +74,7 @@ function richText(part) {
   return el("p", {}, ...runs);
 }
 
-/** As in Slack, its own copy is shown, never the picture's address; a picture without a copy is named. */
+/** Shows FakeSlack's copy, as Slack does; a picture that was not fetched is named instead. */
 function image(part, context) {
   const address = part.image_url ?? "";
   if (context.pictures?.includes(address)) {
@@ -84,22 +84,22 @@ function image(part, context) {
 }
 
 function button(part, context) {
-  const place = { block: context.place, action_id: part.action_id };
+  const ref = { block: context.index, action_id: part.action_id };
   const attributes = {
     class: `button ${part.style ?? ""}`,
-    "data-block": place.block,
-    "data-action": place.action_id,
+    "data-block": ref.block,
+    "data-action": ref.action_id,
     "aria-label": part.accessibility_label,
-    click: () => context.press(place, part),
+    click: () => context.press(ref, part),
   };
-  const shown = part.url
+  const node = part.url
     ? link(part.url, attributes, part.text.text, el("span", { class: "visually-hidden" }, " (opens in a new tab)"))
     : el("button", { type: "button", ...attributes }, part.text.text);
-  if (context.warned?.block !== place.block || context.warned?.action_id !== place.action_id) return shown;
+  if (context.warned?.block !== ref.block || context.warned?.action_id !== ref.action_id) return node;
   const warning = el("span", { class: "warning", role: "img", "aria-label": "The app did not respond to this press" }, "⚠");
-  return el("span", { class: "warned" }, shown, warning);
+  return el("span", { class: "warned" }, node, warning);
 }
 
 function unknown(part) {
-  return el("p", { class: "unknown" }, `(${part.type ?? "something"}: the playground cannot show it)`);
+  return el("p", { class: "unknown" }, `(${part.type ?? "unknown block"}: not supported by the playground)`);
 }

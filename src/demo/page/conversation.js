@@ -1,4 +1,4 @@
-// The channel: what Slack shows of the conversation, kept in step with the state that the demo sends.
+// Renders the conversation from the state that the demo sends.
 
 import { blocks } from "./blocks.js";
 import { el } from "./dom.js";
@@ -6,18 +6,21 @@ import { plain } from "./mrkdwn.js";
 
 const NAME = "WhatsApp Sandbox";
 
-/** Shows the conversation in `list`. `press` takes a message's id, a button's place and the button; `say` speaks. */
-export function conversation(list, press, say) {
+/**
+ * Renders the conversation in `list`. Calls `press(messageId, buttonRef, button)` on a press, and `announce(text)` with
+ * text for screen readers.
+ */
+export function conversation(list, press, announce) {
   const shown = new Map();
   const scroller = list.closest(".scroller");
   let first = true;
   let atEnd = true;
-  // A picture takes its room only when it has come.
-  list.addEventListener("load", () => keepingTheEnd(scroller, () => {}, atEnd), true);
+  // A picture has its height only after it has loaded.
+  list.addEventListener("load", () => keepAtEnd(scroller, () => {}, atEnd), true);
 
   return (state) => {
     const day = new Date(state.now_ms).toDateString();
-    atEnd = keepingTheEnd(scroller, () => update(state, day), first);
+    atEnd = keepAtEnd(scroller, () => update(state, day), first);
     first = false;
   };
 
@@ -31,39 +34,39 @@ export function conversation(list, press, say) {
       const node = line.failed ? failure(line) : message(line, state.now_ms, press);
       if (before) replace(before.node, node);
       else list.append(node);
-      if (!first && before?.words !== words(line, state.now_ms)) say(words(line, state.now_ms));
-      shown.set(line.id, { key, node, words: words(line, state.now_ms) });
+      if (!first && before?.spoken !== spokenText(line, state.now_ms)) announce(spokenText(line, state.now_ms));
+      shown.set(line.id, { key, node, spoken: spokenText(line, state.now_ms) });
     }
     for (const [id, { node }] of shown) {
       if (known.has(id)) continue;
       node.remove();
       shown.delete(id);
-      say("A message was removed.");
+      announce("A message was removed.");
     }
   }
 }
 
-/** Makes a change; whoever was at the end of `scroller` before, or is `taken` there, is at its end afterwards. */
-export function keepingTheEnd(scroller, change, taken = false) {
-  const atEnd = taken || scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 160;
+/** Runs `change`, then scrolls to the end if `scroller` was there before, or if `force` is set. Returns whether it was. */
+export function keepAtEnd(scroller, change, force = false) {
+  const atEnd = force || scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 160;
   change();
   if (atEnd) scroller.scrollTop = scroller.scrollHeight;
   return atEnd;
 }
 
-/** What a screen reader gets: the message's own text for it, as in Slack. */
-function words(line, now) {
+/** Text for screen readers: the message's top-level text, as in Slack. */
+function spokenText(line, now) {
   return line.failed ?? `${NAME}: ${plain(line.message.text, now)}`;
 }
 
-/** Puts a message in another's place, and leaves whoever is on one of its buttons there. */
+/** Replaces a message, and keeps the focus on the same button. */
 function replace(before, after) {
   const focused = before.contains(document.activeElement) ? document.activeElement : null;
   before.replaceWith(after);
   if (!focused) return;
   const { block, action } = focused.dataset;
-  const again = [...after.querySelectorAll("[data-action]")].filter((button) => button.dataset.action === action);
-  (again.find((button) => button.dataset.block === block) ?? again[0] ?? after).focus();
+  const candidates = [...after.querySelectorAll("[data-action]")].filter((button) => button.dataset.action === action);
+  (candidates.find((button) => button.dataset.block === block) ?? candidates[0] ?? after).focus();
 }
 
 function message(line, now, press) {
@@ -71,7 +74,7 @@ function message(line, now, press) {
     now,
     warned: line.unacknowledged,
     pictures: line.pictures,
-    press: (place, button) => press(line.id, place, button),
+    press: (ref, button) => press(line.id, ref, button),
   };
   return el(
     "li",
@@ -104,12 +107,12 @@ function failure(line) {
   );
 }
 
-/** What Slack would not show: what this answers, and how it came. */
+/** Not shown by Slack: what this message replies to, and how it arrived. */
 function trace(line) {
   if (!line.act) return null;
-  const asked = line.act.typed ?? `the button “${line.act.pressed}”`;
+  const trigger = line.act.typed ?? `the button “${line.act.pressed}”`;
   const way = line.by === "response" ? "in the response" : "to the response_url";
-  return el("p", { class: "trace" }, "↳ ", el("code", {}, asked), ` · ${way} after ${span(line.after_ms)}`);
+  return el("p", { class: "trace" }, "↳ ", el("code", {}, trigger), ` · ${way} after ${span(line.after_ms)}`);
 }
 
 function clock(at) {
@@ -117,7 +120,7 @@ function clock(at) {
   return el("time", { class: "time", datetime: new Date(at).toISOString() }, time);
 }
 
-/** `12 ms`, `2.3 s`. */
+/** Formats milliseconds: `12 ms`, `2.3 s`. */
 export function span(ms) {
   return ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`;
 }

@@ -1,6 +1,6 @@
-// Makes elements. Words become text nodes only: nothing that anybody wrote is read as HTML.
+// Creates DOM elements. Strings become text nodes, never HTML.
 
-/** An element with attributes, listeners (functions) and children (nodes or words; null for none). */
+/** Creates an element with attributes, event listeners (functions) and children (nodes or strings; null is skipped). */
 export function el(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -12,7 +12,7 @@ export function el(name, attributes = {}, ...children) {
   return element;
 }
 
-/** A link that opens in a tab of its own, or plain words if the address is none that a click may open. */
+/** A link that opens in a new tab; plain text if the address's scheme is not safe. */
 export function link(address, attributes, ...children) {
   if (!isSafe(address)) return el("span", attributes, ...children);
   return el("a", { ...attributes, href: address, target: "_blank", rel: "noopener noreferrer" }, ...children);
@@ -26,7 +26,7 @@ function isSafe(address) {
   }
 }
 
-/** The address that opens these blocks in Slack's own editor. */
+/** URL that opens a message's blocks in Slack's Block Kit Builder. */
 export function blockKitBuilder(message) {
   const blocks = message.blocks ?? [];
   return "https://app.slack.com/block-kit-builder/#" + encodeURIComponent(JSON.stringify({ blocks }));

@@ -1,4 +1,4 @@
-// The gallery: every view in every state, drawn by the functions that draw the real ones.
+// The gallery: every message in every state, from sample data.
 
 import { blocks } from "./blocks.js";
 import { blockKitBuilder, el } from "./dom.js";
@@ -22,7 +22,7 @@ function view({ title, message, pictures }) {
     { class: "view" },
     el("h3", { class: "title" }, title),
     blocks(message, { now, pictures, press: () => {} }),
-    el("p", { class: "spoken" }, el("b", {}, "Read aloud and in notifications: "), plain(message.text, now)),
+    el("p", { class: "spoken" }, el("b", {}, "Text for screen readers and notifications: "), plain(message.text, now)),
     el("details", {}, el("summary", {}, "JSON"), el("pre", { tabindex: "0" }, JSON.stringify(message, null, 2))),
     el("a", { class: "builder", href: blockKitBuilder(message), target: "_blank", rel: "noopener noreferrer" }, "Block Kit Builder ↗"),
   );

@@ -1,4 +1,4 @@
-// Slack's markup, read and shown as Slack does: https://docs.slack.dev/messaging/formatting-message-text
+// Parses and renders mrkdwn, Slack's markup: https://docs.slack.dev/messaging/formatting-message-text
 
 import { el, link } from "./dom.js";
 
@@ -6,17 +6,17 @@ const PEOPLE = { U2147483697: "steve" };
 const CHANNELS = { C2147483705: "sandbox" };
 const STYLES = { "*": "strong", _: "em", "~": "s" };
 
-/** Shows marked-up text. `now` is the time by which "today" is told, in milliseconds. */
+/** Renders mrkdwn. `now`, in milliseconds, decides which dates are "today". */
 export function mrkdwn(text, now) {
   const shown = document.createDocumentFragment();
-  text.split("```").forEach((part, place) => {
-    if (place % 2 === 1) shown.append(el("pre", {}, unescaped(part.replace(/^\n|\n$/g, ""))));
+  text.split("```").forEach((part, index) => {
+    if (index % 2 === 1) shown.append(el("pre", {}, unescaped(part.replace(/^\n|\n$/g, ""))));
     else if (part) shown.append(...lines(part, now));
   });
   return shown;
 }
 
-/** The same text without any markup, as a notification or a screen reader has it. */
+/** The text without markup, as in notifications and screen readers. */
 export function plain(text, now) {
   return mrkdwn(text, now).textContent;
 }
@@ -39,7 +39,7 @@ function lines(text, now) {
   return shown;
 }
 
-/** One line: code, things in angle brackets, styles, words. */
+/** Renders one line: code, tokens in angle brackets, styles, text. */
 function inline(text, now) {
   const shown = [];
   let words = "";
@@ -83,10 +83,10 @@ function bracketed(text, at, now) {
   const end = text[at] === "<" ? text.indexOf(">", at) : -1;
   if (end < 0) return null;
   const inside = text.slice(at + 1, end);
-  return { node: thing(inside, now), end: end + 1 };
+  return { node: token(inside, now), end: end + 1 };
 }
 
-function thing(inside, now) {
+function token(inside, now) {
   const [target, ...rest] = inside.split("|");
   const label = rest.join("|");
   switch (target[0]) {
@@ -110,7 +110,7 @@ function date(target, fallback, now) {
   const [, seconds, format, address] = target.split("^");
   const at = new Date(Number(seconds) * 1000);
   if (!/^\d+$/.test(seconds) || Number.isNaN(at.getTime()) || !format) return document.createTextNode(unescaped(fallback));
-  const words = format.replace(/\{(\w+)\}/g, (token, name) => DATES[name]?.(at, now) ?? token);
+  const words = format.replace(/\{(\w+)\}/g, (placeholder, name) => DATES[name]?.(at, now) ?? placeholder);
   const time = el("time", { datetime: at.toISOString(), title: unescaped(fallback) }, unescaped(words));
   return address ? link(unescaped(address), {}, time) : time;
 }
@@ -135,7 +135,7 @@ const DATES = {
   ago,
 };
 
-/** Without the year if that is clear. */
+/** Omits the year if the date is within half a year. */
 function fullDate(at, now) {
   const near = Math.abs(at - now) < 183 * 86_400_000;
   return local({ year: near ? undefined : "numeric", month: "long", day: "numeric" })(at);
@@ -157,7 +157,7 @@ function midnight(at) {
   return new Date(at.getFullYear(), at.getMonth(), at.getDate()).getTime();
 }
 
-/** Slack escapes these three and no others. */
+/** Slack escapes only these three characters. */
 function unescaped(text) {
   return text.replace(/&(amp|lt|gt);/g, (_, name) => ({ amp: "&", lt: "<", gt: ">" })[name]);
 }

@@ -1,6 +1,6 @@
-// The playground: a composer, a conversation and a look behind the scenes, all drawn from the state that the demo sends.
+// The playground: composer, conversation and control panel, all rendered from the state that the demo sends.
 
-import { conversation, keepingTheEnd, span } from "./conversation.js";
+import { conversation, keepAtEnd, span } from "./conversation.js";
 import { panel } from "./panel.js";
 
 const byId = (id) => document.getElementById(id);
@@ -14,7 +14,7 @@ let recalled = 0;
 let command = { name: "/sandbox", hint: "" };
 
 const updates = [
-  conversation(byId("conversation"), press, (words) => (byId("spoken").textContent = words)),
+  conversation(byId("conversation"), press, (text) => (byId("spoken").textContent = text)),
   panel(change, type),
   (state) => {
     command = state.command;
@@ -31,19 +31,19 @@ events.addEventListener("message", (event) => {
 });
 events.addEventListener("error", () => (byId("lost").hidden = false));
 
-/** Posts to the demo; its refusal is told, and is no answer. */
+/** Posts JSON to the demo. Returns the response's JSON; shows an error and returns null on failure. */
 async function post(path, body) {
   try {
-    const answer = await fetch(path, {
+    const response = await fetch(path, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),
     });
-    const told = await answer.json();
-    if (answer.ok) return told;
-    status.textContent = `Not done: ${told.error}.`;
+    const result = await response.json();
+    if (response.ok) return result;
+    status.textContent = `Not sent: ${result.error}.`;
   } catch {
-    status.textContent = "The demo does not answer any more.";
+    status.textContent = "The demo is not responding.";
   }
   return null;
 }
@@ -53,31 +53,31 @@ function change(path, body) {
   return post(path, body);
 }
 
-/** Types a command, as if by hand. */
+/** Sends a command. */
 async function type(text) {
   status.textContent = `Sent ${text}`;
   typedBefore.push(text);
   recalled = typedBefore.length;
   scroller.scrollTop = scroller.scrollHeight;
-  const told = await post("/type", { text });
-  // As in Slack, what failed stays in the composer.
-  if (!told?.acknowledged && !input.value) input.value = text;
-  if (!told) return;
-  const took = span(told.took_ms);
-  if (told.answered) status.textContent = `The app answered in its response, after ${took}.`;
-  else if (told.acknowledged) status.textContent = `Acknowledged without a word after ${took}; the answer comes as a message.`;
-  else status.textContent = `The app failed this command, after ${took}.`;
+  const result = await post("/type", { text });
+  // As in Slack, a command that failed stays in the composer.
+  if (!result?.acknowledged && !input.value) input.value = text;
+  if (!result) return;
+  const took = span(result.took_ms);
+  if (result.replied) status.textContent = `The app replied in the HTTP response, after ${took}.`;
+  else if (result.acknowledged) status.textContent = `Accepted; reply to follow (after ${took}).`;
+  else status.textContent = `The command failed after ${took}.`;
 }
 
-/** Presses a button, after its confirm dialog where it has one. */
-async function press(message, place, button) {
+/** Presses a button, after its confirmation dialog if it has one. */
+async function press(message, ref, button) {
   if (button.confirm && !(await confirmed(button.confirm))) return;
   const find = () =>
     [...document.querySelectorAll(`[data-message="${message}"] [data-action]`)].find(
-      (found) => found.dataset.action === place.action_id && Number(found.dataset.block) === place.block,
+      (found) => found.dataset.action === ref.action_id && Number(found.dataset.block) === ref.block,
     );
   find()?.setAttribute("aria-busy", "true");
-  await change("/press", { message, ...place });
+  await change("/press", { message, ...ref });
   find()?.removeAttribute("aria-busy");
 }
 
@@ -127,11 +127,11 @@ input.addEventListener("keydown", (event) => {
   hint();
 });
 
-/** Slack's hint appears as soon as a command is begun. */
+/** Shows the usage hint while the input starts with the command's name, as Slack does. */
 function hint() {
-  const begun = input.value.split(" ")[0];
-  keepingTheEnd(scroller, () => {
-    byId("hint").hidden = !begun || !command.name.startsWith(begun);
+  const firstWord = input.value.split(" ")[0];
+  keepAtEnd(scroller, () => {
+    byId("hint").hidden = !firstWord || !command.name.startsWith(firstWord);
   });
 }
 

@@ -1,4 +1,4 @@
-// Behind the scenes: Kapso's sessions and faults, the clock, and what last went over the wire.
+// The control panel: Kapso's faults and sessions, the clock, and the last request with its replies.
 
 import { span } from "./conversation.js";
 import { blockKitBuilder, el } from "./dom.js";
@@ -10,7 +10,7 @@ const CHANGES = [
   ["delete", "Delete"],
 ];
 
-/** Shows the panel in the page's own elements. `post(path, body)` changes the world, `type(command)` types. */
+/** Renders the panel. `post(path, body)` changes the demo's state, `type(command)` sends a command. */
 export function panel(post, type) {
   const byId = (id) => document.getElementById(id);
   const parts = [
@@ -22,7 +22,7 @@ export function panel(post, type) {
   return (state) => parts.forEach((update) => update(state));
 }
 
-function faults(fieldset, what, post) {
+function faults(fieldset, description, post) {
   const radios = new Map();
   return (state) => {
     for (const fault of state.faults) {
@@ -37,7 +37,7 @@ function faults(fieldset, what, post) {
       fieldset.append(el("label", { class: "chip" }, radio, el("span", {}, fault.label)));
     }
     radios.get(state.fault).checked = true;
-    what.textContent = state.faults.find((fault) => fault.name === state.fault).what;
+    description.textContent = state.faults.find((fault) => fault.name === state.fault).effect;
   };
 }
 
@@ -47,8 +47,8 @@ function sessions(list, post, type) {
     const known = new Set(state.sessions.map((session) => session.id));
     for (const [id, row] of rows) {
       if (known.has(id)) continue;
-      const beside = row.node.nextElementSibling ?? row.node.previousElementSibling ?? list;
-      if (row.node.contains(document.activeElement)) (beside.querySelector("button") ?? list).focus();
+      const neighbour = row.node.nextElementSibling ?? row.node.previousElementSibling ?? list;
+      if (row.node.contains(document.activeElement)) (neighbour.querySelector("button") ?? list).focus();
       row.node.remove();
       rows.delete(id);
     }
@@ -59,7 +59,7 @@ function sessions(list, post, type) {
       }
       rows.get(session.id).update(session);
     }
-    if (rows.size === 0) list.textContent = "All sessions are gone. A new start of the demo brings them back.";
+    if (rows.size === 0) list.textContent = "No sessions left. Restart the demo to restore them.";
   };
 }
 
@@ -76,7 +76,7 @@ function row(id, post, type, command) {
       },
       label,
     );
-  const look = el(
+  const lookUp = el(
     "button",
     { type: "button", class: "id", title: `Type ${command} ${id}`, click: () => type(`${command} ${id}`) },
     el("span", { class: "visually-hidden" }, "Look up "),
@@ -85,7 +85,7 @@ function row(id, post, type, command) {
   const node = el(
     "li",
     { class: "session", "data-session": id },
-    el("p", { class: "top" }, look, status),
+    el("p", { class: "top" }, lookUp, status),
     el("p", { class: "changes" }, ...CHANGES.map(change)),
   );
   const update = (session) => {
@@ -113,7 +113,7 @@ function clock(section, post) {
   };
 }
 
-/** The last command or press: each step of its walk, with what was sent. */
+/** The last command or press, request by request. */
 function exchange(section) {
   let before = "";
   return (state) => {
@@ -133,25 +133,25 @@ function exchange(section) {
 function steps(state) {
   const { exchange } = state;
   const { request } = exchange;
-  const what = exchange.typed ?? `the button “${exchange.pressed}”`;
-  const last = exchange.answers.findLast((answer) => answer.body?.blocks);
+  const trigger = exchange.typed ?? `the button “${exchange.pressed}”`;
+  const last = exchange.answers.findLast((reply) => reply.body?.blocks);
   const steps = [
     step("Slack → app", request ? `POST ${request.path}` : "…", [
-      more("form", "What was sent, as JSON", json(request?.fields ?? null)),
-      more("signed", "What was signed: the base string", request?.base_string ?? ""),
+      more("form", "Form fields (JSON)", json(request?.fields ?? null)),
+      more("signed", "Signed string", request?.base_string ?? ""),
       more("signature", "Signature headers", request ? headers(request) : ""),
     ]),
-    ...state.requests.map((asked) =>
-      step("app → Kapso", `${asked.line} · ${asked.status ? `${asked.status} after ${span(asked.took_ms)}` : "no answer"}`),
+    ...state.requests.map((call) =>
+      step("app → Kapso", `${call.line} · ${call.status ? `${call.status} after ${span(call.took_ms)}` : "no answer"}`),
     ),
-    ...exchange.answers.map((answer, place) =>
-      step("app → Slack", `${words(answer)} after ${span(answer.after_ms)}`, [
-        answer.body === null ? null : more(`answer-${place}`, "What was answered, as JSON", json(answer.body)),
+    ...exchange.answers.map((reply, index) =>
+      step("app → Slack", `${summary(reply)} after ${span(reply.after_ms)}`, [
+        reply.body === null ? null : more(`answer-${index}`, "Reply (JSON)", json(reply.body)),
       ]),
     ),
   ];
   return [
-    el("p", { class: "what" }, el("code", {}, what)),
+    el("p", { class: "what" }, el("code", {}, trigger)),
     el("ol", { class: "steps" }, ...steps),
     last
       ? el("a", { class: "builder", href: blockKitBuilder(last.body), target: "_blank", rel: "noopener noreferrer" }, "Open these blocks in Slack’s Block Kit Builder ↗")
@@ -159,10 +159,10 @@ function steps(state) {
   ].filter(Boolean);
 }
 
-function words(answer) {
-  if (answer.by === "response_url") return `a post to the response_url, ${answer.status}`;
-  if (answer.status === null) return "no response";
-  return answer.body === null ? `${answer.status} without a word` : `${answer.status} with the answer`;
+function summary(reply) {
+  if (reply.by === "response_url") return `a post to the response_url, ${reply.status}`;
+  if (reply.status === null) return "no response";
+  return reply.body === null ? `${reply.status}, empty` : `${reply.status} with the reply`;
 }
 
 function step(from, line, details = []) {
