@@ -79,6 +79,12 @@ impl JobRows {
         Self { database }
     }
 
+    /// The database that contains the rows.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
     /// Checks that the rows are where a restart would find them.
     ///
     /// # Errors

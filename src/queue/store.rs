@@ -15,8 +15,6 @@ use super::rows::{JobRows, Quota, Upserted};
 use crate::clock::Clock;
 use crate::db::{Database, DatabaseError, Opened, QUERY_TIMEOUT, StoreConnection};
 
-/// How long an acknowledgement waits for its job to be stored.
-const ENQUEUE_TIMEOUT: Duration = Duration::from_millis(300);
 /// How long a lease lasts. Then another process may run the job.
 const LEASE: SignedDuration = SignedDuration::from_secs(15);
 /// How often a lease is renewed while a job runs.
@@ -40,6 +38,8 @@ pub struct JobStore {
     memory: JobRows,
     worker: WorkerId,
     clock: Clock,
+    /// How long an acknowledgement waits for its job to be stored.
+    enqueue_timeout: Duration,
     running: Running,
     /// Jobs that are done, or now in memory, but may still be stored in the database.
     undeleted: Mutex<Vec<Undeleted>>,
@@ -96,12 +96,17 @@ impl JobStore {
     ///
     /// # Errors
     /// The in-memory database cannot be created.
-    pub async fn new(connection: Arc<StoreConnection>, clock: Clock) -> Result<Self, DatabaseError> {
+    pub async fn new(
+        connection: Arc<StoreConnection>,
+        clock: Clock,
+        enqueue_timeout: Duration,
+    ) -> Result<Self, DatabaseError> {
         Ok(Self {
             connection,
             memory: JobRows::new(Database::in_memory().await?),
             worker: WorkerId::random(),
             clock,
+            enqueue_timeout,
             running: Running::default(),
             undeleted: Mutex::default(),
             due_times: Mutex::default(),
@@ -147,7 +152,7 @@ impl JobStore {
         }
         let rows = JobRows::new(database);
         let inserting = rows.insert(job, Some((&self.worker, self.lease_end())));
-        if self.connection.run(ENQUEUE_TIMEOUT, inserting).await.is_ok() {
+        if self.connection.run(self.enqueue_timeout, inserting).await.is_ok() {
             return Some(generation);
         }
         self.undeleted().push(Undeleted {

@@ -6,7 +6,9 @@ use futures_util::future::join_all;
 use http::StatusCode;
 use jiff::Timestamp;
 use kapso_slack::demo::{Fault, plain};
-use kapso_slack::jobs::Store;
+use kapso_slack::db::Database;
+use kapso_slack::dispatch::LateReply;
+use kapso_slack::queue::JobRows;
 use serde_json::Value;
 
 use crate::support::plan;
@@ -128,9 +130,9 @@ async fn killed_while_it_shares(kapso_waits: bool) {
         assert!(plain::text(&own.message).contains("Shared with everybody"));
     } else {
         let url = format!("sqlite:{}/jobs.db", folder.path()).parse().unwrap();
-        let store = Store::open(&url).await.unwrap();
-        let owed = store.owed(Timestamp::MAX).await.unwrap();
-        assert_eq!(owed.late.count, 0, "nobody does it again");
+        let jobs = JobRows::new(Database::open(&url).await.unwrap());
+        let pending = jobs.stats::<LateReply>(Timestamp::MAX).await.unwrap();
+        assert_eq!(pending.count, 0, "nobody does it again");
     }
     let shared = world
         .slack

@@ -8,18 +8,23 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use kapso_slack::jobs::{Added, Caps, DatabaseUrl, Job, Kind, Payload, Store, StoreError, Worker};
+use kapso_slack::db::{Database, DatabaseError};
+use kapso_slack::dispatch::LateReply;
+use kapso_slack::jobs::DatabaseUrl;
+use kapso_slack::queue::{Job, JobRows, Quota, Upserted, WorkerId};
+use kapso_slack::watches::Watch;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::support::second_process::{Another, without_privilege};
-use crate::support::databases::{Folder, at, claim, late, on_both, watch};
+use crate::support::databases::{Folder, add_watch, at, claim, late, on_both, watch};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn open(path: impl AsRef<Path>) -> Result<Store, StoreError> {
+async fn open(path: impl AsRef<Path>) -> Result<JobRows, DatabaseError> {
     let url = DatabaseUrl::file(path.as_ref());
-    timeout(PATIENCE, Store::open(&url)).await.expect("it does not hang")
+    let opened = timeout(PATIENCE, Database::open(&url)).await;
+    opened.expect("it does not hang").map(JobRows::new)
 }
 
 #[tokio::test]
@@ -32,7 +37,7 @@ async fn a_folder_that_is_missing_or_a_folder_for_a_file_is_said() {
     ] {
         let error = open(&path).await.unwrap_err();
         assert!(
-            matches!(error, StoreError::Unopenable(_)),
+            matches!(error, DatabaseError::Unopenable(_)),
             "{}: {error:?}",
             path.display()
         );
@@ -45,17 +50,17 @@ async fn a_file_that_is_no_database_or_a_damaged_one_is_left_as_it_is() {
     let path = folder.join("jobs.db");
     fs::write(&path, "these are my notes, and no database".repeat(200)).unwrap();
     let notes = fs::read(&path).unwrap();
-    assert_eq!(open(&path).await.unwrap_err(), StoreError::Corrupt);
+    assert_eq!(open(&path).await.unwrap_err(), DatabaseError::Corrupt);
     assert_eq!(fs::read(&path).unwrap(), notes);
 
     fs::remove_file(&path).unwrap();
     let store = open(&path).await.unwrap();
-    store.add(&late(0), None).await.unwrap();
-    store.close().await;
+    store.insert(&late(0), None).await.unwrap();
+    store.database().close().await;
     let mut bytes = fs::read(&path).unwrap();
     bytes[4096..].fill(0x5a);
     fs::write(&path, bytes).unwrap();
-    assert_eq!(open(&path).await.unwrap_err(), StoreError::Corrupt);
+    assert_eq!(open(&path).await.unwrap_err(), DatabaseError::Corrupt);
 }
 
 #[tokio::test]
@@ -64,26 +69,24 @@ async fn a_flood_fills_the_file_but_not_the_disk_and_room_is_used_again() {
     let path = folder.join("jobs.db");
     let store = open(&path).await.unwrap();
     let mut huge = late(0);
-    if let Payload::Late(late) = &mut huge.payload {
-        late.response_url = "x".repeat(8 << 20).into();
-    }
+    huge.payload.outgoing.response_url = "x".repeat(8 << 20).into();
     let mut added = Vec::new();
     let full = loop {
-        let job = Job::new(huge.payload.clone(), at(0));
-        match store.add(&job, None).await {
+        let job = Job::new(huge.payload.clone(), at(0), at(0));
+        match store.insert(&job, None).await {
             Ok(_) => added.push(job.id),
             Err(error) => break error,
         }
     };
-    assert_eq!((full, added.len()), (StoreError::Full, 7), "64 MiB hold seven of 8 MiB");
+    assert_eq!((full, added.len()), (DatabaseError::Full, 7), "64 MiB hold seven of 8 MiB");
     assert_eq!(
-        store.owed(at(0)).await.unwrap().late.count,
+        store.stats::<LateReply>(at(0)).await.unwrap().count,
         7,
         "what is there can be worked on"
     );
-    assert!(store.forget(&added[0]).await.unwrap());
-    store.add(&late(0), None).await.unwrap();
-    store.tidy(at(-1)).await.unwrap();
+    assert!(store.delete_by_id(&added[0]).await.unwrap());
+    store.insert(&late(0), None).await.unwrap();
+    store.delete_created_before(at(-1)).await.unwrap();
     assert!(fs::metadata(&path).unwrap().len() <= 64 << 20);
 }
 
@@ -92,38 +95,38 @@ async fn a_file_deleted_or_replaced_under_the_store_takes_no_jobs() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     let store = open(&path).await.unwrap();
-    store.add(&late(0), None).await.unwrap();
+    store.insert(&late(0), None).await.unwrap();
     fs::remove_file(&path).unwrap();
-    assert_eq!(store.add(&late(0), None).await.unwrap_err(), StoreError::Gone);
-    assert_eq!(store.owed(at(0)).await.unwrap_err(), StoreError::Gone);
+    assert_eq!(store.insert(&late(0), None).await.unwrap_err(), DatabaseError::Gone);
+    assert_eq!(store.stats::<LateReply>(at(0)).await.unwrap_err(), DatabaseError::Gone);
     fs::write(&path, "").unwrap();
     assert_eq!(
-        store.owed(at(0)).await.unwrap_err(),
-        StoreError::Gone,
+        store.stats::<LateReply>(at(0)).await.unwrap_err(),
+        DatabaseError::Gone,
         "another file of that name"
     );
-    store.close().await;
+    store.database().close().await;
     let store = open(&path).await.unwrap();
-    store.add(&late(0), None).await.unwrap();
+    store.insert(&late(0), None).await.unwrap();
 }
 
 #[tokio::test]
 async fn an_operation_that_is_given_up_on_does_not_stand_in_the_way_of_the_next() {
     on_both(async |database| {
-        let store = database.open().await;
-        let caps = Caps { mine: 9, all: 9 };
+        let store = database.jobs().await;
+        let caps = Quota { per_owner: 9, total: 9 };
         for polls in (0..30).chain([1, 2, 3]) {
             let job = late(0);
             let watch = watch("U1", &format!("s{polls}"));
-            give_up(polls, store.add_watch(&watch, at(0), caps)).await;
-            give_up(polls, store.add(&job, None)).await;
-            store.forget(&job.id).await.unwrap();
+            give_up(polls, add_watch(&store, &watch, at(0), caps)).await;
+            give_up(polls, store.insert(&job, None)).await;
+            store.delete_by_id(&job.id).await.unwrap();
         }
-        let roomy = Caps { mine: 99, all: 99 };
-        let next = store.add_watch(&watch("U2", "a"), at(0), roomy).await.unwrap();
-        assert_eq!(next, Added::Added);
-        let owed = store.owed(at(0)).await.unwrap();
-        assert!(owed.watches.count <= 10, "never more than the caps allow: {owed:?}");
+        let roomy = Quota { per_owner: 99, total: 99 };
+        let next = add_watch(&store, &watch("U2", "a"), at(0), roomy).await.unwrap();
+        assert_eq!(next, Upserted::Inserted);
+        let watches = store.stats::<Watch>(at(0)).await.unwrap();
+        assert!(watches.count <= 10, "never more than the quota allows: {watches:?}");
     })
     .await;
 }
@@ -141,18 +144,19 @@ async fn give_up(polls: usize, future: impl Future) {
 
 #[tokio::test]
 async fn memory_will_do_where_nothing_needs_to_last() {
-    let store = Store::open(&"sqlite::memory:".parse().unwrap()).await.unwrap();
-    store.add(&late(0), None).await.unwrap();
-    assert_eq!(claim(&store, Kind::Late, &Worker::random(), 0).await.len(), 1);
+    let store = JobRows::new(Database::in_memory().await.unwrap());
+    store.insert(&late(0), None).await.unwrap();
+    assert_eq!(claim::<LateReply>(&store, &WorkerId::random(), 0).await.len(), 1);
 }
 
 #[tokio::test]
 async fn a_database_of_a_later_version_is_left_alone() {
     on_both(async |database| {
         database.open().await.close().await;
-        database.run("UPDATE kapso_slack_schema SET version = 99").await;
-        let error = Store::open(&database.url).await.unwrap_err();
-        assert_eq!(error, StoreError::Newer { found: 99, known: 1 });
+        let later = "UPDATE kapso_slack_migrations SET version = 99";
+        database.run(later).await;
+        let error = Database::open(&database.url).await.unwrap_err();
+        assert_eq!(error, DatabaseError::Newer { found: 99, known: 1 });
     })
     .await;
 }
@@ -162,7 +166,7 @@ async fn the_file_is_for_its_owner_alone() {
     let folder = Folder::new();
     let path = folder.join("my jobs?#%41.db");
     let store = open(&path).await.unwrap();
-    store.add(&late(0), None).await.unwrap();
+    store.insert(&late(0), None).await.unwrap();
     let files: Vec<_> = fs::read_dir(&*folder).unwrap().map(|file| file.unwrap()).collect();
     assert!(files.iter().any(|file| file.path() == path), "{files:?}");
     for file in files {
@@ -185,11 +189,11 @@ async fn a_second_process_is_refused_while_the_first_has_the_file() {
     assert_eq!(in_another_process(&path, &[]), "Err(InUse)");
     assert_eq!(
         open(&path).await.unwrap_err(),
-        StoreError::InUse,
+        DatabaseError::InUse,
         "nor twice in one process"
     );
-    store.add(&late(0), None).await.unwrap();
-    store.close().await;
+    store.insert(&late(0), None).await.unwrap();
+    store.database().close().await;
     assert_eq!(in_another_process(&path, &[]), "Ok(())", "once it is free");
 }
 
@@ -200,17 +204,17 @@ async fn a_process_killed_without_warning_leaves_its_jobs_and_no_lock() {
     for killed in 1..=3 {
         assert_eq!(in_another_process(&path, &[]), "Ok(())");
         let store = open(&path).await.unwrap();
-        let worker = Worker::random();
+        let worker = WorkerId::random();
         assert_eq!(
-            claim(&store, Kind::Late, &worker, 14).await.len(),
+            claim::<LateReply>(&store, &worker, 14).await.len(),
             0,
             "still leased to the dead"
         );
         assert_eq!(
-            claim(&store, Kind::Late, &worker, 15 * killed).await.len(),
+            claim::<LateReply>(&store, &worker, 15 * killed).await.len(),
             usize::try_from(killed).unwrap()
         );
-        store.close().await;
+        store.database().close().await;
     }
 }
 
@@ -218,7 +222,7 @@ async fn a_process_killed_without_warning_leaves_its_jobs_and_no_lock() {
 async fn a_read_only_file_is_said() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
-    open(&path).await.unwrap().close().await;
+    open(&path).await.unwrap().database().close().await;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
     assert_eq!(in_another_process(&path, without_privilege(&path)), "Err(ReadOnly)");
 }

@@ -4,7 +4,9 @@ use futures_util::future::join_all;
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use kapso_slack::demo::{Fault, plain};
-use kapso_slack::jobs::{Trigger, Confirmation, Job, Payload, fingerprint};
+use kapso_slack::dispatch::{LateReply, Trigger};
+use kapso_slack::idempotency::{Confirmation, KeyRows, fingerprint};
+use kapso_slack::queue::{Job, JobRows};
 use serde_json::{Value, json};
 
 use crate::support::creation::{NEW, created, posts};
@@ -217,17 +219,14 @@ async fn a_process_that_is_killed_with_the_session_in_its_hands_is_followed_by_o
 }
 
 /// A `new` that was stored so long ago, as a process leaves it that is killed.
-fn left(ago: SignedDuration) -> (Job, String) {
-    let Payload::Late(mut late) = late(0).payload else {
-        panic!("a late answer");
-    };
-    let trigger = fingerprint(&["left"]);
-    late.ask = Trigger::Typed("new +12345678901".to_owned());
-    late.session = None;
-    late.trigger = Some(trigger.clone());
-    late.arrived_at = "2026-11-23T10:00:00Z".parse::<Timestamp>().unwrap() - ago;
-    let arrived_at = late.arrived_at;
-    (Job::new(Payload::Late(late), arrived_at), trigger)
+fn left(ago: SignedDuration) -> (Job<LateReply>, String) {
+    let mut late = late(0).payload;
+    let key = fingerprint(&["left"]);
+    late.trigger = Trigger::Typed("new +12345678901".to_owned());
+    late.idempotency_key = Some(key.clone());
+    let received_at = "2026-11-23T10:00:00Z".parse::<Timestamp>().unwrap() - ago;
+    late.outgoing.received_at = received_at;
+    (Job::new(late, received_at, received_at), key)
 }
 
 /// What was begun is forgotten after a day, so that the answer that is owed for it must not be gone on with.
@@ -240,16 +239,16 @@ async fn what_nobody_can_be_told_of_any_more_is_not_created() {
         (SignedDuration::from_hours(25), true),
     ] {
         let database = Database::sqlite();
-        let store = database.open().await;
-        let (job, trigger) = left(ago);
+        let opened = database.open().await;
+        let (job, key) = left(ago);
         if was_begun {
             let subject = fingerprint(&[&who(USER).team, USER, "+12345678901"]);
-            let consent = Confirmation::AskSince(job.created_at);
-            let begun = store.begin_creation(&trigger, &subject, job.created_at, consent);
-            begun.await.unwrap();
+            let consent = Confirmation::NeededSince(job.created_at);
+            let keys = KeyRows::new(opened.clone());
+            keys.begin(&key, &subject, job.created_at, consent).await.unwrap();
         }
-        store.add(&job, None).await.unwrap();
-        store.close().await;
+        JobRows::new(opened.clone()).insert(&job, None).await.unwrap();
+        opened.close().await;
         let url = database.url.clone();
         plan()
             .creating()

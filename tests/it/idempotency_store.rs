@@ -1,45 +1,45 @@
 //! A command asks Kapso to create something once, whoever asks again.
 
 use futures_util::future::join_all;
-use kapso_slack::jobs::{BeginOutcome, Confirmation, Created, Creation, fingerprint};
+use kapso_slack::idempotency::{BeginOutcome, Confirmation, Creation, CreationOutcome, fingerprint};
 use kapso_slack::kapso::SessionId;
 
 use crate::support::databases::{at, on_both};
 use crate::support::ID;
 
-fn creation(second: i64, outcome: Option<Created>) -> Creation {
+fn creation(second: i64, outcome: Option<CreationOutcome>) -> Creation {
     Creation {
-        begun_at: at(second),
+        began_at: at(second),
         outcome,
     }
 }
 
-fn session() -> Created {
-    Created::Session(SessionId::parse(ID).unwrap())
+fn session() -> CreationOutcome {
+    CreationOutcome::Created(SessionId::parse(ID).unwrap())
 }
 
 #[tokio::test]
 async fn of_many_who_begin_the_same_creation_one_is_first() {
     on_both(async |database| {
-        let replicas = database.replicas(4).await;
+        let replicas = database.key_replicas(4).await;
         let trigger = fingerprint(&["1334522460933.738474920"]);
         let subject = fingerprint(&["U1", "+12345678901"]);
-        let since = Confirmation::AskSince(at(-60));
-        let beginning = (0..12).map(|n| replicas[n % 4].begin_creation(&trigger, &subject, at(0), since));
+        let since = Confirmation::NeededSince(at(-60));
+        let beginning = (0..12).map(|n| replicas[n % 4].begin(&trigger, &subject, at(0), since));
         let begun: Vec<_> = join_all(beginning).await.into_iter().map(Result::unwrap).collect();
         assert_eq!(begun.iter().filter(|begun| **begun == BeginOutcome::First).count(), 1);
-        let unknown = BeginOutcome::Again(creation(0, None));
+        let unknown = BeginOutcome::Repeated(creation(0, None));
         assert_eq!(begun.iter().filter(|begun| **begun == unknown).count(), 11);
 
         let store = &replicas[0];
-        assert!(store.finish_creation(&trigger, &session()).await.unwrap());
-        assert!(!store.finish_creation("never begun", &session()).await.unwrap());
-        let again = store.begin_creation(&trigger, &subject, at(9), since).await.unwrap();
-        assert_eq!(again, BeginOutcome::Again(creation(0, Some(session()))));
+        assert!(store.finish(&trigger, &session()).await.unwrap());
+        assert!(!store.finish("never begun", &session()).await.unwrap());
+        let again = store.begin(&trigger, &subject, at(9), since).await.unwrap();
+        assert_eq!(again, BeginOutcome::Repeated(creation(0, Some(session()))));
 
-        assert_eq!(store.forget_creations(at(0)).await.unwrap(), 0);
-        assert_eq!(store.forget_creations(at(1)).await.unwrap(), 1);
-        let forgotten = store.begin_creation(&trigger, &subject, at(9), since).await.unwrap();
+        assert_eq!(store.delete_created_before(at(0)).await.unwrap(), 0);
+        assert_eq!(store.delete_created_before(at(1)).await.unwrap(), 1);
+        let forgotten = store.begin(&trigger, &subject, at(9), since).await.unwrap();
         assert_eq!(forgotten, BeginOutcome::First);
     })
     .await;
@@ -48,15 +48,15 @@ async fn of_many_who_begin_the_same_creation_one_is_first() {
 #[tokio::test]
 async fn of_many_who_ask_for_the_same_at_once_one_is_first_and_the_others_are_asked() {
     on_both(async |database| {
-        let replicas = database.replicas(4).await;
+        let replicas = database.key_replicas(4).await;
         let triggers: Vec<_> = (0..12).map(|n| format!("trigger-{n}")).collect();
         let beginning = triggers
             .iter()
             .enumerate()
-            .map(|(n, trigger)| replicas[n % 4].begin_creation(trigger, "subject", at(0), Confirmation::AskSince(at(-60))));
+            .map(|(n, trigger)| replicas[n % 4].begin(trigger, "subject", at(0), Confirmation::NeededSince(at(-60))));
         let begun: Vec<_> = join_all(beginning).await.into_iter().map(Result::unwrap).collect();
         assert_eq!(begun.iter().filter(|begun| **begun == BeginOutcome::First).count(), 1);
-        let asked = BeginOutcome::Recent(creation(0, None));
+        let asked = BeginOutcome::NeedsConfirmation(creation(0, None));
         assert_eq!(begun.iter().filter(|begun| **begun == asked).count(), 11);
     })
     .await;
@@ -65,35 +65,35 @@ async fn of_many_who_ask_for_the_same_at_once_one_is_first_and_the_others_are_as
 #[tokio::test]
 async fn what_came_to_something_a_moment_ago_is_asked_about_and_nothing_else() {
     on_both(async |database| {
-        let store = database.open().await;
+        let store = database.key_replicas(1).await.remove(0);
         let begin = |trigger: &'static str, subject: &'static str, now: i64| {
             let store = store.clone();
             async move {
-                let since = Confirmation::AskSince(at(now - 60));
-                store.begin_creation(trigger, subject, at(now), since).await.unwrap()
+                let since = Confirmation::NeededSince(at(now - 60));
+                store.begin(trigger, subject, at(now), since).await.unwrap()
             }
         };
         assert_eq!(begin("a", "mine", 0).await, BeginOutcome::First);
         let mine = creation(0, None);
-        assert_eq!(begin("b", "mine", 1).await, BeginOutcome::Recent(mine.clone()), "under way");
-        assert_eq!(begin("b", "mine", 2).await, BeginOutcome::Recent(mine), "the question again");
+        assert_eq!(begin("b", "mine", 1).await, BeginOutcome::NeedsConfirmation(mine.clone()), "under way");
+        assert_eq!(begin("b", "mine", 2).await, BeginOutcome::NeedsConfirmation(mine), "the question again");
         assert_eq!(begin("c", "another's", 2).await, BeginOutcome::First);
-        store.finish_creation("a", &session()).await.unwrap();
+        store.finish("a", &session()).await.unwrap();
         let mine = creation(0, Some(session()));
-        assert_eq!(begin("d", "mine", 60).await, BeginOutcome::Recent(mine), "up to 60 s");
+        assert_eq!(begin("d", "mine", 60).await, BeginOutcome::NeedsConfirmation(mine), "up to 60 s");
         assert_eq!(begin("e", "mine", 61).await, BeginOutcome::First, "after 60 s");
         assert_eq!(
             begin("d", "mine", 200).await,
-            BeginOutcome::Again(creation(60, Some(Created::Asked))),
+            BeginOutcome::Repeated(creation(60, Some(CreationOutcome::AskedToConfirm))),
             "a question is not an answer, however late it comes again"
         );
-        store.finish_creation("c", &Created::Nothing).await.unwrap();
+        store.finish("c", &CreationOutcome::NotCreated).await.unwrap();
         assert_eq!(begin("f", "another's", 3).await, BeginOutcome::First, "nothing came of it");
-        store.finish_creation("f", &Created::Unsure).await.unwrap();
-        let unsure = creation(3, Some(Created::Unsure));
-        assert_eq!(begin("g", "another's", 4).await, BeginOutcome::Recent(unsure), "nobody knows");
+        store.finish("f", &CreationOutcome::Unknown).await.unwrap();
+        let unsure = creation(3, Some(CreationOutcome::Unknown));
+        assert_eq!(begin("g", "another's", 4).await, BeginOutcome::NeedsConfirmation(unsure), "nobody knows");
         let say_yes = async |trigger, subject, question| {
-            let said = store.begin_creation(trigger, subject, at(5), Confirmation::To(question));
+            let said = store.begin(trigger, subject, at(5), Confirmation::Of(question));
             said.await.unwrap()
         };
         let first = say_yes("h", "another's", "g").await;
@@ -103,15 +103,15 @@ async fn what_came_to_something_a_moment_ago_is_asked_about_and_nothing_else() {
             ("another's", "f", "no question"),
             ("mine", "g", "another's question"),
         ] {
-            assert_eq!(say_yes("i", subject, question).await, BeginOutcome::Unasked, "{why}");
+            assert_eq!(say_yes("i", subject, question).await, BeginOutcome::NotAsked, "{why}");
         }
         // The question is forgotten, and the yes to it is not.
-        assert!(store.forget_creations(at(5)).await.unwrap() > 0);
-        assert_eq!(say_yes("h", "another's", "g").await, BeginOutcome::Again(creation(5, None)));
-        store.forget_creations(at(6)).await.unwrap();
+        assert!(store.delete_created_before(at(5)).await.unwrap() > 0);
+        assert_eq!(say_yes("h", "another's", "g").await, BeginOutcome::Repeated(creation(5, None)));
+        store.delete_created_before(at(6)).await.unwrap();
         assert_eq!(
             say_yes("h", "another's", "g").await,
-            BeginOutcome::Unasked,
+            BeginOutcome::NotAsked,
             "a yes is good once"
         );
     })

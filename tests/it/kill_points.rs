@@ -204,7 +204,7 @@ async fn tell(points: &[Point], database: Database, turns: &Semaphore) -> Option
         crash.world.kapso.add(&format!("s-{n}"));
     }
     let mut owed = BTreeSet::new();
-    let mut uses_left = BTreeMap::new();
+    let mut posts_left = BTreeMap::new();
     let (mut in_flight, mut left) = (0, 0);
     let mut killed_at = Instant::now();
     for (place, point) in points.iter().enumerate() {
@@ -214,7 +214,7 @@ async fn tell(points: &[Point], database: Database, turns: &Semaphore) -> Option
         }
         owed.extend(crash.is_killed_at(*point, place == 0).await?);
         killed_at = Instant::now();
-        let rows = rows(&crash.database, "kind = 'late'").await;
+        let rows = rows(&crash.database, "kind = 'late_reply'").await;
         left = rows.len();
         let stored: BTreeSet<u64> = rows.iter().map(|row| row.exchange).collect();
         let answered = answers(&crash.world, 1);
@@ -225,8 +225,8 @@ async fn tell(points: &[Point], database: Database, turns: &Semaphore) -> Option
             );
         }
         for row in rows {
-            let before = uses_left.insert(row.exchange, row.uses_left).unwrap_or(4);
-            in_flight += usize::from(row.uses_left < before);
+            let before = posts_left.insert(row.exchange, row.posts_left).unwrap_or(4);
+            in_flight += usize::from(row.posts_left < before);
         }
         // What was stored is delivered, though its acknowledgement may not have got through.
         owed.extend(stored);

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use kapso_slack::jobs::{Store, StoreError};
+use kapso_slack::db::{self, DatabaseError};
+use kapso_slack::dispatch::LateReply;
+use kapso_slack::queue::JobRows;
 use tokio::time::timeout;
 
 use crate::support::databases::{Database, at, late, postgres_url};
@@ -24,7 +26,7 @@ async fn a_server_that_is_not_there_or_does_not_take_us_is_said() {
     ];
     for (url, says) in rows {
         let url = url.parse().unwrap();
-        let opening = Store::open(&url);
+        let opening = db::Database::open(&url);
         let error = timeout(PATIENCE, opening)
             .await
             .expect("it does not hang")
@@ -37,25 +39,25 @@ async fn a_server_that_is_not_there_or_does_not_take_us_is_said() {
 #[tokio::test]
 async fn a_server_that_drops_its_connections_and_tables_is_survived() {
     let database = Database::postgres().await;
-    let store = database.open().await;
-    store.add(&late(0), None).await.unwrap();
+    let store = database.jobs().await;
+    store.insert(&late(0), None).await.unwrap();
     database
         .run(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
              WHERE pid <> pg_backend_pid() AND application_name = current_schema()",
         )
         .await;
-    assert_eq!(store.owed(at(0)).await.unwrap().late.count, 1);
+    assert_eq!(store.stats::<LateReply>(at(0)).await.unwrap().count, 1);
     database.run("DROP TABLE kapso_slack_jobs").await;
-    let error = store.owed(at(0)).await.unwrap_err();
-    assert!(matches!(error, StoreError::Other(_)), "{error:?}");
+    let error = store.stats::<LateReply>(at(0)).await.unwrap_err();
+    assert!(matches!(error, DatabaseError::Other(_)), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_server_that_insists_on_tls_is_reached() {
     let database = Database::postgres_over_tls().await;
-    let store = database.open().await;
-    store.add(&late(0), None).await.unwrap();
+    let store = database.jobs().await;
+    store.insert(&late(0), None).await.unwrap();
     let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
                      WHERE ssl AND application_name = current_schema() AND pid <> pg_backend_pid()";
     assert_eq!(database.number(encrypted).await, 5, "every connection");
@@ -64,14 +66,14 @@ async fn a_server_that_insists_on_tls_is_reached() {
 #[tokio::test]
 async fn processes_that_start_at_once_set_one_server_up_together() {
     let database = Database::postgres().await;
-    let opening = (0..8).map(|_| Store::open(&database.url));
+    let opening = (0..8).map(|_| db::Database::open(&database.url));
     for store in join_all(opening).await {
-        store.unwrap().add(&late(0), None).await.unwrap();
+        JobRows::new(store.unwrap()).insert(&late(0), None).await.unwrap();
     }
     assert_eq!(database.number("SELECT count(*) FROM kapso_slack_jobs").await, 8);
     assert_eq!(
         database
-            .number("SELECT sum(version)::bigint FROM kapso_slack_schema")
+            .number("SELECT sum(version)::bigint FROM kapso_slack_migrations")
             .await,
         1
     );

@@ -105,7 +105,7 @@ impl Replicas {
         self.database.drop().await;
         Some(Lost {
             left: left.len(),
-            in_flight: left.iter().filter(|row| row.uses_left < 4).count(),
+            in_flight: left.iter().filter(|row| row.posts_left < 4).count(),
             twice: too_many(&answers, 1),
             took,
         })

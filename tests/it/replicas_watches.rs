@@ -67,7 +67,7 @@ async fn the_news_that_a_dead_replica_owes_the_other_tells() {
     let killed_at = Instant::now();
     doomed.ends().await;
     let left = rows(&database, "1 = 1").await;
-    let in_flight = left.iter().filter(|row| row.uses_left < 2).count();
+    let in_flight = left.iter().filter(|row| row.posts_left < 2).count();
     survivor.is_sent("CONT").await;
 
     for posted in world.slack.conversation().into_iter().take(ALL) {

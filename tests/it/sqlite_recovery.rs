@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kapso_slack::demo::{Fault, plain};
-use kapso_slack::jobs::{DatabaseUrl, Job, Payload, Store, StoreError};
+use kapso_slack::db::{Database, DatabaseError};
+use kapso_slack::dispatch::LateReply;
+use kapso_slack::jobs::DatabaseUrl;
+use kapso_slack::queue::{Job, JobRows};
 use serde_json::{Value, json};
 
 use crate::support::store_health::{BROKEN, WORKS, is_broken, is_whole};
@@ -97,11 +100,11 @@ async fn a_file_that_is_damaged_while_it_is_used_makes_room_for_another() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     // More than SQLite remembers.
-    let store = Store::open(&DatabaseUrl::file(&path)).await.unwrap();
+    let store = JobRows::new(Database::open(&DatabaseUrl::file(&path)).await.unwrap());
     for due in 0..1_500 {
-        store.add(&sized(late(due), 4_000), None).await.unwrap();
+        store.insert(&sized(late(due), 4_000), None).await.unwrap();
     }
-    store.close().await;
+    store.database().close().await;
     with_store(&path)
         .run(async |app| {
             is_whole(app, 1).await;
@@ -191,8 +194,7 @@ async fn an_answer_outlives_its_file_for_longer_than_a_renewal() {
             let exchange = app.types_in_vain(SHOW).await;
             // Another file in its place, such as a backup that was put back.
             let other = folder.join("other.db");
-            let store = Store::open(&DatabaseUrl::file(&other)).await.unwrap();
-            store.close().await;
+            Database::open(&DatabaseUrl::file(&other)).await.unwrap().close().await;
             fs::rename(&other, &path).unwrap();
             is_whole(app, 2).await;
             app.later(exchange).await;
@@ -233,7 +235,7 @@ async fn a_full_file_has_room_again_once_what_is_in_it_is_done() {
     let path = folder.join("jobs.db");
     let app = with_store(&path);
     let soon: Timestamp = "2026-11-23T10:05:00Z".parse().unwrap();
-    let store = Store::open(&DatabaseUrl::file(&path)).await.unwrap();
+    let store = JobRows::new(Database::open(&DatabaseUrl::file(&path)).await.unwrap());
     let mut small = sized(late(0), 3_000);
     small.due_at = soon;
     for _ in 0..20 {
@@ -243,7 +245,7 @@ async fn a_full_file_has_room_again_once_what_is_in_it_is_done() {
         let job = sized(late(0), size);
         while add_another(&store, &job).await {}
     }
-    store.close().await;
+    store.database().close().await;
     app
         .run(async |app| {
             is_broken(app, "is full").await;
@@ -254,26 +256,20 @@ async fn a_full_file_has_room_again_once_what_is_in_it_is_done() {
         .await;
 }
 
-async fn add_another(store: &Store, job: &Job) -> bool {
-    let another = Job {
-        due_at: job.due_at,
-        created_at: job.created_at,
-        ..Job::new(job.payload.clone(), job.due_at)
-    };
-    match store.add(&another, None).await {
+async fn add_another(store: &JobRows, job: &Job<LateReply>) -> bool {
+    let another = Job::new(job.payload.clone(), job.created_at, job.due_at);
+    match store.insert(&another, None).await {
         Ok(_) => true,
         Err(error) => {
-            assert_eq!(error, StoreError::Full);
+            assert_eq!(error, DatabaseError::Full);
             false
         }
     }
 }
 
 /// A job that takes so much room, and goes nowhere.
-fn sized(mut job: Job, bytes: usize) -> Job {
-    if let Payload::Late(late) = &mut job.payload {
-        late.response_url = "x".repeat(bytes).into();
-    }
+fn sized(mut job: Job<LateReply>, bytes: usize) -> Job<LateReply> {
+    job.payload.outgoing.response_url = "x".repeat(bytes).into();
     job
 }
 
@@ -283,7 +279,7 @@ async fn a_read_only_file_may_be_written_to_later() {
     let world = World::start().await;
     let folder = Folder::new();
     let path: PathBuf = folder.join("jobs.db");
-    Store::open(&DatabaseUrl::file(&path)).await.unwrap().close().await;
+    Database::open(&DatabaseUrl::file(&path)).await.unwrap().close().await;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
     let mut service = world
         .service_by(without_privilege(&path))

@@ -1,8 +1,8 @@
 //! What a watch does next: one notice at most, none too late, and no watch forgotten.
 
 use jiff::SignedDuration;
-use kapso_slack::jobs::Watch;
-use kapso_slack::jobs::watch::{News, Next, Seen, decide};
+use kapso_slack::watches::Watch;
+use kapso_slack::watches::policy::{Change, Decision, Ending, PollResult, decide};
 use kapso_slack::kapso::Status;
 use proptest::prelude::*;
 
@@ -18,13 +18,13 @@ fn watching(session_age: i64) -> Watch {
     }
 }
 
-fn pending() -> Seen {
-    Seen::Status(Status::Pending)
+fn pending() -> PollResult {
+    PollResult::Status(Status::Pending)
 }
 
 /// The watch that waits, and until how many seconds.
-fn waits(next: Next) -> (Watch, i64) {
-    let Next::Wait { until, watch } = next else {
+fn waits(next: Decision) -> (Watch, i64) {
+    let Decision::Wait { until, watch } = next else {
         panic!("it waits: {next:?}");
     };
     (*watch, until.duration_since(at(0)).as_secs())
@@ -33,28 +33,28 @@ fn waits(next: Next) -> (Watch, i64) {
 #[test]
 fn each_end_is_told() {
     for (status, news) in [
-        (Status::Active, News::Activated),
-        (Status::Expired, News::Expired),
-        (Status::Superseded, News::Superseded),
+        (Status::Active, Change::Activated),
+        (Status::Expired, Change::Expired),
+        (Status::Superseded, Change::Superseded),
     ] {
-        let next = decide(&watching(0), &Seen::Status(status), at(30));
-        assert!(matches!(next, Next::Notify(told) if told == news), "{next:?}");
+        let next = decide(&watching(0), &PollResult::Status(status), at(30));
+        assert!(matches!(next, Decision::Notify(Ending::Changed(told)) if told == news), "{next:?}");
     }
-    let other = Seen::Status(Status::Other("paused".to_owned()));
+    let other = PollResult::Status(Status::Other("paused".to_owned()));
     // A word that this version does not know is no end.
     waits(decide(&watching(0), &other, at(30)));
 }
 
 #[test]
 fn only_two_404s_in_a_row_mean_gone() {
-    let (once, _) = waits(decide(&watching(0), &Seen::NotFound, at(0)));
-    let (silent, _) = waits(decide(&once, &Seen::Unknown, at(15)));
+    let (once, _) = waits(decide(&watching(0), &PollResult::NotFound, at(0)));
+    let (silent, _) = waits(decide(&once, &PollResult::Unknown, at(15)));
     assert!(matches!(
-        decide(&silent, &Seen::NotFound, at(45)),
-        Next::Notify(News::Gone)
+        decide(&silent, &PollResult::NotFound, at(45)),
+        Decision::Notify(Ending::Changed(Change::Gone))
     ));
     let (back, _) = waits(decide(&once, &pending(), at(15)));
-    let (again, _) = waits(decide(&back, &Seen::NotFound, at(30)));
+    let (again, _) = waits(decide(&back, &PollResult::NotFound, at(30)));
     assert_eq!(again.not_found, 1, "a session that came back counts anew");
 }
 
@@ -83,42 +83,42 @@ fn it_says_goodbye_in_the_28th_minute_and_nothing_after_the_29th() {
     let (_, until) = waits(decide(&old, &pending(), at(28 * MINUTE - 1)));
     assert_eq!(until, 28 * MINUTE, "the last look is on time");
     for now in [28 * MINUTE, 29 * MINUTE - 1] {
-        for seen in [pending(), Seen::Unknown, Seen::NotFound] {
+        for seen in [pending(), PollResult::Unknown, PollResult::NotFound] {
             assert!(
-                matches!(decide(&old, &seen, at(now)), Next::SayGoodbye),
+                matches!(decide(&old, &seen, at(now)), Decision::Notify(Ending::TimeUp)),
                 "{seen:?} at {now}"
             );
         }
-        let active = decide(&old, &Seen::Status(Status::Active), at(now));
+        let active = decide(&old, &PollResult::Status(Status::Active), at(now));
         assert!(
-            matches!(active, Next::Notify(News::Activated)),
+            matches!(active, Decision::Notify(Ending::Changed(Change::Activated))),
             "news are better than goodbye"
         );
     }
     let used_up = Watch {
-        uses_left: 0,
+        posts_left: 0,
         ..watching(0)
     };
     for (watch, now) in [(&old, 29 * MINUTE), (&old, 99 * MINUTE), (&used_up, 1)] {
-        let next = decide(watch, &Seen::Status(Status::Active), at(now));
-        assert!(matches!(next, Next::Lapsed), "{next:?}");
+        let next = decide(watch, &PollResult::Status(Status::Active), at(now));
+        assert!(matches!(next, Decision::Lapse), "{next:?}");
     }
 }
 
-fn any_seen() -> impl Strategy<Value = Seen> {
+fn any_seen() -> impl Strategy<Value = PollResult> {
     prop_oneof![
-        8 => Just(Seen::Status(Status::Pending)),
-        1 => Just(Seen::Status(Status::Active)),
-        1 => Just(Seen::Status(Status::Expired)),
-        1 => Just(Seen::Status(Status::Superseded)),
-        2 => Just(Seen::Status(Status::Other("paused".to_owned()))),
-        2 => Just(Seen::NotFound),
-        6 => Just(Seen::Unknown),
+        8 => Just(PollResult::Status(Status::Pending)),
+        1 => Just(PollResult::Status(Status::Active)),
+        1 => Just(PollResult::Status(Status::Expired)),
+        1 => Just(PollResult::Status(Status::Superseded)),
+        2 => Just(PollResult::Status(Status::Other("paused".to_owned()))),
+        2 => Just(PollResult::NotFound),
+        6 => Just(PollResult::Unknown),
     ]
 }
 
 /// One look at a session: what was seen, and how many milliseconds after it was due.
-fn any_looks() -> impl Strategy<Value = Vec<(Seen, i64)>> {
+fn any_looks() -> impl Strategy<Value = Vec<(PollResult, i64)>> {
     let late = prop_oneof![6 => 0..100_i64, 3 => 0..60_000_i64, 1 => 0..2_000_000_i64];
     // More than fit into 29 minutes, so that every watch comes to its end.
     prop::collection::vec((any_seen(), late), 130)
@@ -136,22 +136,22 @@ proptest! {
         let mut due = at(0);
         let mut ends = 0;
         for (seen, late) in looks {
-            let seen = if no_news { Seen::Unknown } else { seen };
+            let seen = if no_news { PollResult::Unknown } else { seen };
             let now = due + SignedDuration::from_millis(late);
             match decide(&watch, &seen, now) {
-                Next::Wait { until, watch: next } => {
+                Decision::Wait { until, watch: next } => {
                     prop_assert!(until > now, "it does not spin");
                     prop_assert!(until <= at(28 * MINUTE), "it never sleeps past its goodbye");
                     prop_assert!(until - now <= SignedDuration::from_secs(25), "nor for long");
                     due = until;
                     watch = *next;
                 }
-                Next::Notify(_) | Next::SayGoodbye => {
+                Decision::Notify(_) => {
                     prop_assert!(now < at(29 * MINUTE), "no post after the 29th minute");
                     ends += 1;
                     break;
                 }
-                Next::Lapsed => {
+                Decision::Lapse => {
                     prop_assert!(now >= at(29 * MINUTE));
                     prop_assert!(late >= 60_000, "nobody looked for a minute");
                     ends += 1;
@@ -167,15 +167,15 @@ proptest! {
         let mut watch = watching(0);
         for now in seconds.into_iter().map(at) {
             match decide(&watch, &seen, now) {
-                Next::Wait { until, watch: next } => {
+                Decision::Wait { until, watch: next } => {
                     prop_assert!(until > now && until - now <= SignedDuration::from_secs(25));
                     watch = *next;
                 }
-                Next::Notify(_) | Next::SayGoodbye => {
+                Decision::Notify(_) => {
                     prop_assert!(now < at(29 * MINUTE));
                     break;
                 }
-                Next::Lapsed => break,
+                Decision::Lapse => break,
             }
         }
     }

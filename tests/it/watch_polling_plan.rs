@@ -5,9 +5,9 @@ use std::mem;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use kapso_slack::jobs::Watch;
-use kapso_slack::jobs::budget::{AHEAD, List, PER_PAGE, Plan, plan};
-use kapso_slack::jobs::watch::{Next, Seen, decide};
+use kapso_slack::watches::Watch;
+use kapso_slack::watches::plan::{AHEAD, List, PER_PAGE, Plan, plan};
+use kapso_slack::watches::policy::{Decision, PollResult, decide};
 use kapso_slack::kapso::Budget;
 use kapso_slack::kapso::Status;
 use proptest::prelude::*;
@@ -53,8 +53,8 @@ struct Waiting {
 impl Waiting {
     /// Looks at the session, which is pending; returns how long nobody had.
     fn look(&mut self, now: i64) -> i64 {
-        let pending = Seen::Status(Status::Pending);
-        let Next::Wait { until, watch } = decide(&self.watch, &pending, at(0) + SignedDuration::from_millis(now))
+        let pending = PollResult::Status(Status::Pending);
+        let Decision::Wait { until, watch } = decide(&self.watch, &pending, at(0) + SignedDuration::from_millis(now))
         else {
             panic!("a pending session is waited for");
         };
@@ -105,15 +105,15 @@ fn watching(many: u32, sessions: u32, unlisted: u32, limit: u32) -> Outcome {
         let overdue = now - waiting.iter().map(|waiting| waiting.due).min().unwrap();
         let due = waiting.iter().filter(|waiting| waiting.due <= now).count();
         let mut planned = plan(due.try_into().unwrap(), &list, budget, turn, time);
-        if let Plan::AskUnlisted { overdue: by } = planned {
+        if let Plan::RequestUnlisted { overdue: by } = planned {
             planned = if overdue > milliseconds(by) {
-                Plan::Ask
+                Plan::RequestOne
             } else {
                 Plan::ReadPage
             };
         }
         match planned {
-            Plan::Ask => {
+            Plan::RequestOne => {
                 let longest_due = waiting.iter_mut().min_by_key(|waiting| waiting.due).unwrap();
                 longest = longest.max(longest_due.look(now));
             }
@@ -127,7 +127,7 @@ fn watching(many: u32, sessions: u32, unlisted: u32, limit: u32) -> Outcome {
                         longest = longest.max(waiting.look(now));
                     }
                 }
-                list.was_read(page, pages, shows, time);
+                list.record_page(page, pages, shows, time);
             }
             _ => {
                 now += 250;
@@ -183,37 +183,37 @@ fn what_is_cheaper_is_asked() {
     // Read through in 10 s, at the start.
     let of = |pages| {
         let mut list = List::default();
-        list.was_read(1, pages, true, at(-10));
-        list.was_read(pages, pages, true, at(0));
+        list.record_page(1, pages, true, at(-10));
+        list.record_page(pages, pages, true, at(0));
         list
     };
     let half_read = {
         let mut list = List::default();
-        list.was_read(1, 60, true, at(0));
+        list.record_page(1, 60, true, at(0));
         list
     };
     let useless = {
         let mut list = List::default();
-        list.was_read(1, 1, false, at(0));
+        list.record_page(1, 1, false, at(0));
         list
     };
-    let unlisted = |ms| Plan::AskUnlisted {
+    let unlisted = |ms| Plan::RequestUnlisted {
         overdue: SignedDuration::from_millis(ms),
     };
     for (due, list, budget, turn, seconds, planned) in [
         (0, unknown, fresh, 1, 0, Plan::Nothing),
-        (1, unknown, fresh, 1, 0, Plan::Ask),
+        (1, unknown, fresh, 1, 0, Plan::RequestOne),
         (2, unknown, fresh, 1, 0, Plan::ReadPage),
-        (60, of(60), fresh, 1, 0, Plan::Ask),
+        (60, of(60), fresh, 1, 0, Plan::RequestOne),
         (61, of(60), fresh, 1, 0, Plan::ReadPage),
         (61, of(60), fresh, 2, 0, unlisted(45_000)),
         (61, half_read, fresh, 2, 0, Plan::ReadPage),
         (3, of(2), fresh, 2, 0, unlisted(10_000)),
-        (60, of(60), fresh, 2, 0, Plan::Ask),
+        (60, of(60), fresh, 2, 0, Plan::RequestOne),
         // What was said of the list is believed for a minute.
-        (2, of(60), fresh, 1, 59, Plan::Ask),
+        (2, of(60), fresh, 1, 59, Plan::RequestOne),
         (2, of(60), fresh, 1, 60, Plan::ReadPage),
-        (1_000, useless, fresh, 1, 59, Plan::Ask),
+        (1_000, useless, fresh, 1, 59, Plan::RequestOne),
         (1_000, useless, fresh, 1, 60, Plan::ReadPage),
         (1_000, of(10), left(21), 1, 0, Plan::ReadPage),
         (1_000, of(10), left(20), 1, 0, Plan::Nothing),
@@ -234,7 +234,7 @@ proptest! {
         let budget = Budget { limit, left };
         let mut list = List::default();
         if let Some(pages) = pages {
-            list.was_read(1, pages, true, at(0));
+            list.record_page(1, pages, true, at(0));
         }
         let asks = plan(due, &list, budget, turn, at(0)) != Plan::Nothing;
         prop_assert_eq!(asks, due > 0 && left.min(limit) > limit / 5);

@@ -4,13 +4,14 @@ use std::fmt::Debug;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use kapso_slack::jobs::{Added, Caps, LeasedJob, Kind, Payload, Wanted, WatchKey, Worker};
 use kapso_slack::kapso::SessionId;
+use kapso_slack::queue::{ClaimFilter, ClaimedJob, Quota, Upserted, WorkerId};
+use kapso_slack::watches::{Watch, keys};
 use secrecy::ExposeSecret;
 
-use crate::support::databases::{USER, at, claim, claim_one, on_both, watch, who};
+use crate::support::databases::{USER, add_watch, at, claim, claim_one, on_both, watch, who};
 
-const MANY: Caps = Caps { mine: 100, all: 100 };
+const MANY: Caps = Quota { per_owner: 100, total: 100 };
 
 fn count<T: PartialEq + Debug>(of: &[T], what: &T) -> usize {
     of.iter().filter(|one| *one == what).count()
@@ -19,26 +20,24 @@ fn count<T: PartialEq + Debug>(of: &[T], what: &T) -> usize {
 #[tokio::test]
 async fn watching_twice_is_one_watch_with_the_newer_response_url() {
     on_both(async |database| {
-        let store = database.open().await;
+        let store = database.jobs().await;
         let first = watch(USER, "a");
-        assert_eq!(store.add_watch(&first, at(15), MANY).await.unwrap(), Added::Added);
-        let (_, stale) = claim_one(&store, Kind::Watch, &Worker::random(), 15).await;
+        assert_eq!(add_watch(&store, &first, at(15), MANY).await.unwrap(), Upserted::Inserted);
+        let (_, stale) = claim_one::<Watch>(&store, &WorkerId::random(), 15).await;
         let mut newer = first.clone();
         newer.response_url = "https://hooks.slack.com/commands/T0001ABCD/newer".into();
         newer.arrived_at = at(20);
         assert_eq!(
-            store.add_watch(&newer, at(35), MANY).await.unwrap(),
-            Added::AlreadyThere
+            add_watch(&store, &newer, at(35), MANY).await.unwrap(),
+            Upserted::Replaced
         );
         assert!(
             !store.renew(&stale, at(60)).await.unwrap(),
             "what its worker knew is out of date"
         );
-        assert!(!store.finish(&stale).await.unwrap(), "so it cannot end it either");
-        let (job, _) = claim_one(&store, Kind::Watch, &Worker::random(), 35).await;
-        let Payload::Watch(kept) = job.payload else {
-            panic!("a watch");
-        };
+        assert!(!store.complete(&stale).await.unwrap(), "so it cannot end it either");
+        let (job, _) = claim_one::<Watch>(&store, &WorkerId::random(), 35).await;
+        let kept = job.payload;
         assert_eq!(kept.response_url.expose_secret(), newer.response_url.expose_secret());
         assert_eq!((kept.arrived_at, job.created_at), (at(20), at(20)));
     })
@@ -49,20 +48,18 @@ async fn watching_twice_is_one_watch_with_the_newer_response_url() {
 #[tokio::test]
 async fn an_older_command_that_is_resumed_leaves_the_newer_response_url() {
     on_both(async |database| {
-        let store = database.open().await;
+        let store = database.jobs().await;
         let older = watch(USER, "a");
         let mut newer = older.clone();
         newer.response_url = "https://hooks.slack.com/commands/T0001ABCD/newer".into();
         newer.arrived_at = at(20);
-        assert_eq!(store.add_watch(&newer, at(35), MANY).await.unwrap(), Added::Added);
+        assert_eq!(add_watch(&store, &newer, at(35), MANY).await.unwrap(), Upserted::Inserted);
         assert_eq!(
-            store.add_watch(&older, at(40), MANY).await.unwrap(),
-            Added::AlreadyThere
+            add_watch(&store, &older, at(40), MANY).await.unwrap(),
+            Upserted::Older
         );
-        let (job, _) = claim_one(&store, Kind::Watch, &Worker::random(), 40).await;
-        let Payload::Watch(kept) = job.payload else {
-            panic!("a watch");
-        };
+        let (job, _) = claim_one::<Watch>(&store, &WorkerId::random(), 40).await;
+        let kept = job.payload;
         assert_eq!(kept.response_url.expose_secret(), newer.response_url.expose_secret());
         assert_eq!((kept.arrived_at, job.created_at), (at(20), at(20)));
     })
@@ -74,13 +71,13 @@ async fn of_many_who_watch_the_same_at_once_one_adds() {
     on_both(async |database| {
         let replicas = database.replicas(4).await;
         let same = watch(USER, "a");
-        let adding = (0..20).map(|n| replicas[n % 4].add_watch(&same, at(15), MANY));
+        let adding = (0..20).map(|n| add_watch(&replicas[n % 4], &same, at(15), MANY));
         let added: Vec<_> = join_all(adding).await.into_iter().map(Result::unwrap).collect();
         assert_eq!(
-            (count(&added, &Added::Added), count(&added, &Added::AlreadyThere)),
+            (count(&added, &Upserted::Inserted), count(&added, &Upserted::Replaced)),
             (1, 19)
         );
-        assert_eq!(claim(&replicas[0], Kind::Watch, &Worker::random(), 15).await.len(), 1);
+        assert_eq!(claim::<Watch>(&replicas[0], &WorkerId::random(), 15).await.len(), 1);
     })
     .await;
 }
@@ -89,15 +86,15 @@ async fn of_many_who_watch_the_same_at_once_one_adds() {
 async fn nobody_watches_more_than_the_caps_allow_however_they_hurry() {
     on_both(async |database| {
         let replicas = database.replicas(4).await;
-        let caps = Caps { mine: 3, all: 5 };
-        let mine: Vec<_> = (0..10).map(|n| watch(USER, &format!("s{n}"))).collect();
+        let caps = Quota { per_owner: 3, total: 5 };
+        let per_owner: Vec<_> = (0..10).map(|n| watch(USER, &format!("s{n}"))).collect();
         let adding = mine
             .iter()
             .enumerate()
-            .map(|(n, mine)| replicas[n % 4].add_watch(mine, at(15), caps));
+            .map(|(n, mine)| add_watch(&replicas[n % 4], mine, at(15), caps));
         let added: Vec<_> = join_all(adding).await.into_iter().map(Result::unwrap).collect();
         assert_eq!(
-            (count(&added, &Added::Added), count(&added, &Added::TooManyOfMine)),
+            (count(&added, &Upserted::Inserted), count(&added, &Upserted::OwnerQuotaReached)),
             (3, 7)
         );
 
@@ -105,23 +102,21 @@ async fn nobody_watches_more_than_the_caps_allow_however_they_hurry() {
         let adding = others
             .iter()
             .enumerate()
-            .map(|(n, other)| replicas[n % 4].add_watch(other, at(15), caps));
+            .map(|(n, other)| add_watch(&replicas[n % 4], other, at(15), caps));
         let added: Vec<_> = join_all(adding).await.into_iter().map(Result::unwrap).collect();
         assert_eq!(
-            (count(&added, &Added::Added), count(&added, &Added::TooManyInAll)),
+            (count(&added, &Upserted::Inserted), count(&added, &Upserted::TotalQuotaReached)),
             (2, 8)
         );
 
-        let kept = claim(&replicas[0], Kind::Watch, &Worker::random(), 15).await;
+        let kept = claim::<Watch>(&replicas[0], &WorkerId::random(), 15).await;
         assert_eq!(kept.len(), 5);
-        let again = kept.into_iter().find_map(|held| match held.job.payload {
-            Payload::Watch(watch) if watch.who.user == USER => Some(watch),
-            _ => None,
-        });
-        let again = replicas[0].add_watch(&again.unwrap(), at(15), caps).await.unwrap();
+        let mut again = kept.into_iter().map(|claimed| claimed.job.payload);
+        let again = again.find(|watch| watch.who.user == USER);
+        let again = add_watch(&replicas[0], &again.unwrap(), at(15), caps).await.unwrap();
         assert_eq!(
             again,
-            Added::AlreadyThere,
+            Upserted::Replaced,
             "what is watched may be watched anew, whatever the caps"
         );
     })
@@ -131,19 +126,17 @@ async fn nobody_watches_more_than_the_caps_allow_however_they_hurry() {
 #[tokio::test]
 async fn stopping_ends_that_watch_alone_even_while_it_is_worked_on() {
     on_both(async |database| {
-        let store = database.open().await;
+        let store = database.jobs().await;
         for (user, session) in [(USER, "a"), (USER, "b"), ("U2", "a")] {
-            store.add_watch(&watch(user, session), at(15), MANY).await.unwrap();
+            add_watch(&store, &watch(user, session), at(15), MANY).await.unwrap();
         }
-        let held = claim(&store, Kind::Watch, &Worker::random(), 15).await;
-        let key = WatchKey::new(&who(USER), &SessionId::parse("a").unwrap());
-        assert!(store.unwatch(&key).await.unwrap());
-        assert!(!store.unwatch(&key).await.unwrap(), "there is no such watch any more");
+        let held = claim::<Watch>(&store, &WorkerId::random(), 15).await;
+        let key = keys(&who(USER), &SessionId::parse("a").unwrap()).unique;
+        assert!(store.delete_by_key(&key).await.unwrap());
+        assert!(!store.delete_by_key(&key).await.unwrap(), "there is no such watch any more");
         let mut kept = Vec::new();
         for held in held {
-            let Payload::Watch(watch) = held.job.payload else {
-                panic!("a watch");
-            };
+            let watch = held.job.payload;
             if store.renew(&held.lease, at(60)).await.unwrap() {
                 kept.push((watch.who.user, watch.session.to_string()));
             }
@@ -160,26 +153,25 @@ async fn stopping_ends_that_watch_alone_even_while_it_is_worked_on() {
 #[tokio::test]
 async fn watches_can_be_claimed_by_their_sessions_and_by_their_age() {
     on_both(async |database| {
-        let store = database.open().await;
+        let store = database.jobs().await;
         for (user, session, arrived) in [("U1", "a", 0), ("U1", "b", 10), ("U2", "b", 20), ("U3", "c-1", 30)] {
             let mut watch = watch(user, session);
             watch.arrived_at = at(arrived);
-            store.add_watch(&watch, at(900), MANY).await.unwrap();
+            add_watch(&store, &watch, at(900), MANY).await.unwrap();
         }
         let claimed = async |sessions: &[&str], created_by: Timestamp, now| {
-            let sessions: Vec<_> = sessions.iter().map(|id| SessionId::parse(id).unwrap()).collect();
-            let wanted = Wanted {
+            let wanted = ClaimFilter {
                 created_by,
-                sessions: Some(&sessions),
-                ..Wanted::due(Kind::Watch, at(900), 99)
+                topics: Some(sessions),
+                ..ClaimFilter::due(at(900), 99)
             };
             let claimed = store
-                .claim(&wanted, &Worker::random(), at(now), at(now + 15))
+                .claim(&wanted, &WorkerId::random(), at(now), at(now + 15))
                 .await
                 .unwrap();
-            let who = |held: LeasedJob| match held.job.payload {
-                Payload::Watch(watch) => format!("{} {}", watch.who.user, watch.session),
-                Payload::Late(_) => panic!("a watch"),
+            let who = |claimed: ClaimedJob<Watch>| {
+                let watch = claimed.job.payload;
+                format!("{} {}", watch.who.user, watch.session)
             };
             let mut claimed: Vec<_> = claimed.jobs.into_iter().map(who).collect();
             claimed.sort();

@@ -20,16 +20,17 @@ pub const LATE: &str = "\"answer\":\"late\"";
 pub struct Row {
     pub exchange: u64,
     /// Posts that its `response_url` still takes. Decremented before each attempt.
-    pub uses_left: u64,
+    pub posts_left: u64,
 }
 
 /// The pending replies in the store for which the SQL condition `which` is true.
 pub async fn rows(database: &Database, which: &str) -> Vec<Row> {
     let row = |payload: Value| {
-        let url = payload["response_url"].as_str().unwrap();
+        let outgoing = &payload["outgoing"];
+        let url = outgoing["response_url"].as_str().unwrap();
         Row {
             exchange: url.split('-').nth(1).unwrap().parse().unwrap(),
-            uses_left: payload["uses_left"].as_u64().unwrap(),
+            posts_left: outgoing["posts_left"].as_u64().unwrap(),
         }
     };
     database.payloads(which).await.into_iter().map(row).collect()

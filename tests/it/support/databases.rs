@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kapso_slack::cards::ReplyTarget;
-use kapso_slack::jobs::{
-    DatabaseUrl, Job, Kind, Late, Lease, LeasedJob, Payload, Store, Trigger, Wanted, Watch, Worker,
-};
+use kapso_slack::db;
+use kapso_slack::dispatch::{LateReply, Outgoing, Trigger};
+use kapso_slack::idempotency::KeyRows;
+use kapso_slack::jobs::DatabaseUrl;
 use kapso_slack::kapso::SessionId;
+use kapso_slack::queue::{ClaimFilter, ClaimedJob, Job, JobRows, Lease, Payload, Quota, Upserted, WorkerId};
 use kapso_slack::slack::Who;
+use kapso_slack::watches::{self, Watch};
 use serde_json::Value;
 use sqlx::any::install_default_drivers;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, query_scalar, raw_sql};
@@ -96,20 +99,34 @@ impl Database {
         }
     }
 
-    pub async fn open(&self) -> Store {
-        Store::open(&self.url).await.unwrap()
+    pub async fn open(&self) -> db::Database {
+        db::Database::open(&self.url).await.unwrap()
     }
 
-    /// As many stores as there could be processes: one on SQLite.
-    pub async fn replicas(&self, many: usize) -> Vec<Store> {
-        let mut stores = vec![self.open().await];
-        while stores.len() < many {
-            stores.push(match self.schema {
+    pub async fn jobs(&self) -> JobRows {
+        JobRows::new(self.open().await)
+    }
+
+    /// As many connections as there could be processes: one on SQLite.
+    async fn open_many(&self, many: usize) -> Vec<db::Database> {
+        let mut opened = vec![self.open().await];
+        while opened.len() < many {
+            opened.push(match self.schema {
                 Some(_) => self.open().await,
-                None => stores[0].clone(),
+                None => opened[0].clone(),
             });
         }
-        stores
+        opened
+    }
+
+    /// The jobs as this many processes see them.
+    pub async fn replicas(&self, many: usize) -> Vec<JobRows> {
+        self.open_many(many).await.into_iter().map(JobRows::new).collect()
+    }
+
+    /// The idempotency keys as this many processes see them.
+    pub async fn key_replicas(&self, many: usize) -> Vec<KeyRows> {
+        self.open_many(many).await.into_iter().map(KeyRows::new).collect()
     }
 
     /// Makes every change of a job take 2 ms on a server, so that what is done at once overlaps.
@@ -203,20 +220,18 @@ pub fn who(user: &str) -> Who {
     }
 }
 
-/// A late answer, due at `at(due)`.
-pub fn late(due: i64) -> Job {
-    let late = Late {
-        ask: Trigger::Typed(format!("show {ID}")),
-        session: SessionId::parse(ID),
-        trigger: None,
+/// A pending reply, due at `at(due)`.
+pub fn late(due: i64) -> Job<LateReply> {
+    let late = LateReply {
+        trigger: Trigger::Typed(format!("show {ID}")),
         who: who(USER),
-        place: ReplyTarget::Command,
+        target: ReplyTarget::Command,
         request_id: "5eed0001".to_owned(),
-        response_url: URL.into(),
-        arrived_at: at(due),
-        uses_left: 4,
+        idempotency_key: None,
+        outgoing: Outgoing::new(URL.into(), at(due)),
+        rendered: None,
     };
-    Job::new(Payload::Late(late), at(due))
+    Job::new(late, at(due), at(due))
 }
 
 pub fn watch(user: &str, session: &str) -> Watch {
@@ -224,30 +239,41 @@ pub fn watch(user: &str, session: &str) -> Watch {
         session: SessionId::parse(session).unwrap(),
         session_created_at: Some(at(-60)),
         who: who(user),
-        sharer: None,
+        shared_by: None,
         request_id: "5eed0002".to_owned(),
         response_url: URL.into(),
         arrived_at: at(0),
-        uses_left: 4,
+        posts_left: 4,
         not_found: 0,
     }
 }
 
-/// Claims whatever is due at `at(now)`.
-pub async fn claim(store: &Store, kind: Kind, worker: &Worker, now: i64) -> Vec<LeasedJob> {
+/// Stores a watch that is due at `due_at`.
+pub async fn add_watch(
+    jobs: &JobRows,
+    watch: &Watch,
+    due_at: Timestamp,
+    quota: Quota,
+) -> Result<Upserted, db::DatabaseError> {
+    let job = Job::new(watch.clone(), watch.arrived_at, due_at);
+    jobs.upsert(&job, &watches::keys(&watch.who, &watch.session), quota).await
+}
+
+/// Claims every job of a kind that is due at `at(now)`.
+pub async fn claim<P: Payload>(jobs: &JobRows, worker: &WorkerId, now: i64) -> Vec<ClaimedJob<P>> {
     let now = at(now);
-    let claimed = store
-        .claim(&Wanted::due(kind, now, 1_000), worker, now, now + LEASE)
+    let claimed = jobs
+        .claim(&ClaimFilter::due(now, 1_000), worker, now, now + LEASE)
         .await
         .unwrap();
     assert!(claimed.unreadable.is_empty(), "{:?}", claimed.unreadable);
     claimed.jobs
 }
 
-/// Claims the one job there is.
-pub async fn claim_one(store: &Store, kind: Kind, worker: &Worker, now: i64) -> (Job, Lease) {
-    let mut claimed = claim(store, kind, worker, now).await;
+/// Claims the only job of a kind.
+pub async fn claim_one<P: Payload>(jobs: &JobRows, worker: &WorkerId, now: i64) -> (Job<P>, Lease) {
+    let mut claimed = claim(jobs, worker, now).await;
     assert_eq!(claimed.len(), 1, "one is due");
-    let LeasedJob { job, lease } = claimed.remove(0);
+    let ClaimedJob { job, lease } = claimed.remove(0);
     (job, lease)
 }

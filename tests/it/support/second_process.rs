@@ -5,7 +5,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use kapso_slack::jobs::{DatabaseUrl, Store, Worker};
+use kapso_slack::db::Database;
+use kapso_slack::jobs::DatabaseUrl;
+use kapso_slack::queue::{JobRows, WorkerId};
 
 use crate::support::databases::{at, late};
 
@@ -18,8 +20,11 @@ const PATH: &str = "IT_STORE_PATH";
 #[expect(clippy::print_stdout, reason = "the test that started it reads the result")]
 async fn another_process() {
     let path = std::env::var(PATH).expect("the path of a file");
-    let result = match Store::open(&DatabaseUrl::file(Path::new(&path))).await {
-        Ok(store) => store.add(&late(0), Some((&Worker::random(), at(15)))).await.map(drop),
+    let result = match Database::open(&DatabaseUrl::file(Path::new(&path))).await {
+        Ok(database) => {
+            let jobs = JobRows::new(database);
+            jobs.insert(&late(0), Some((&WorkerId::random(), at(15)))).await.map(drop)
+        }
         Err(error) => Err(error),
     };
     println!("\nresult: {result:?}");
