@@ -171,7 +171,7 @@ fn settings(kapso: &FakeKapso, slack: &FakeSlack, app_url: &Url) -> Result<Setti
     );
     let mut settings = environment.settings()?;
     // Nobody routes requests to a demo.
-    settings.timing.drain.linger = Duration::ZERO;
+    settings.timing.shutdown.linger = Duration::ZERO;
     Ok(settings)
 }
 

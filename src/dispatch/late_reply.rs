@@ -22,7 +22,7 @@ impl Bot {
 
     /// Counts an answer as lost that was in the store and cannot be read.
     pub(crate) async fn has_lost_unreadable(&self, lease: Lease) {
-        self.metrics.lost(1);
+        self.metrics.count_lost_replies(1);
         tracing::error!(lost = 1, "something that is owed cannot be read in the store");
         self.ledger.settle(&Persistence::Stored(lease)).await;
     }
@@ -30,7 +30,7 @@ impl Bot {
     /// Counts answers as lost that nobody delivered while their `response_url` lived.
     pub(crate) fn has_lost_old(&self, count: u64) {
         if count > 0 {
-            self.metrics.lost(count);
+            self.metrics.count_lost_replies(count);
             tracing::error!(lost = count, "what was owed in the store was too old to be delivered");
         }
     }

@@ -267,7 +267,7 @@ impl Bot {
         // What was created has an id that nobody knew when it was ordered.
         let shown = outcome.reply.session().map(|session| &session.id);
         let delivered = *delivery.as_ref().unwrap_or(&Delivery::Lost);
-        self.metrics.answered(word, delivered, total);
+        self.metrics.count_reply(word, delivered, total);
         tracing::info!(
             request_id = order.asked.asker.request_id,
             team = order.asked.asker.who.team,

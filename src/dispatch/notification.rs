@@ -80,7 +80,7 @@ impl Bot {
             Err(DeliveryError::HandedOver) => Delivery::HandedOver,
             Err(_) => Delivery::Lost,
         };
-        self.metrics.told(word, delivered);
+        self.metrics.count_notification(word, delivered);
         tracing::info!(
             request_id = watch.request_id,
             team = watch.who.team,

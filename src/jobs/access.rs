@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::{DatabaseUrl, Store, StoreError, Worker};
+use super::{Store, StoreError, Worker};
+use crate::config::DatabaseUrl;
 
 /// How long a store that does not work is left alone before the next try.
 const PAUSE: Duration = Duration::from_secs(2);

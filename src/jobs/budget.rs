@@ -1,7 +1,7 @@
 //! Which requests watches make of Kapso: few, evenly spread, and never from the fifth that is kept for people.
 //!
 //! The arithmetic, for a key at 100 a minute. A fifth is kept free, so watches make at most 80 requests in any 60 s,
-//! one every 0.75 s ([`Budget::pace`]).
+//! one every 0.75 s ([`RateBudget::pace`]).
 //!
 //! - One by one, 60 watches take 60 × 0.75 s = 45 s a round. No pause between two looks is longer than 25 s, so the
 //!   line is never idle for longer than a round takes: each is looked at every 45 s, and hears within 60 s with 15 s
@@ -16,7 +16,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::kapso::Budget;
+use crate::kapso::RateBudget;
 
 /// Sessions on one page of a list, the most that Kapso gives.
 pub const PER_PAGE: u32 = 100;
@@ -110,7 +110,7 @@ impl List {
 
 /// What to ask next for watches of `due` sessions. `turn` counts requests.
 #[must_use]
-pub fn plan(due: u64, list: &List, budget: Budget, turn: u64, now: Timestamp) -> Plan {
+pub fn plan(due: u64, list: &List, budget: RateBudget, turn: u64, now: Timestamp) -> Plan {
     if due == 0 || budget.spare() == 0 {
         return Plan::Nothing;
     }

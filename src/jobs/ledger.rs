@@ -9,8 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::timeout;
 
 use super::access::{Access, DEADLINE, Opened};
-use super::{Claimed, DatabaseUrl, Job, Kind, Late, Lease, Payload, Store, StoreError, Wanted};
+use super::{Claimed, Job, Kind, Late, Lease, Payload, Store, StoreError, Wanted};
 use crate::clock::Clock;
+use crate::config::DatabaseUrl;
 
 /// How long an acknowledgement waits for its answer to be stored.
 const WRITE_DEADLINE: Duration = Duration::from_millis(300);

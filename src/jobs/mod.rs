@@ -14,7 +14,6 @@ mod open;
 mod payload;
 pub mod runner;
 mod store;
-mod url;
 pub mod watch;
 pub mod watcher;
 mod watches;
@@ -25,5 +24,4 @@ pub use job::{Claimed, Job, JobId, Kind, Lease, LeasedJob, Line, QueueStats, Wan
 pub use ledger::{JobStore, Persistence, RENEWAL};
 pub use payload::{Late, Payload, Trigger, Watch};
 pub use store::Store;
-pub use url::{DatabaseUrl, NotADatabase};
 pub use watches::{Added, Caps, WatchKey};

@@ -17,7 +17,7 @@ use url::Url;
 use super::error::StoreError;
 use super::job::JobId;
 use super::store::Store;
-use super::url::{DatabaseUrl, Home};
+use crate::config::{DatabaseKind, DatabaseUrl};
 
 /// Every change of the tables there ever was, oldest first.
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/1.sql")];
@@ -64,9 +64,9 @@ impl Store {
     /// Says what is in the way. [`StoreError::InUse`] and [`StoreError::Unreachable`] may pass by themselves.
     pub async fn open(url: &DatabaseUrl) -> Result<Self, StoreError> {
         install_default_drivers();
-        match &url.0 {
-            Home::Memory => Self::sqlite("sqlite::memory:").await,
-            Home::File(path) => {
+        match url.kind() {
+            DatabaseKind::Memory => Self::sqlite("sqlite::memory:").await,
+            DatabaseKind::File(path) => {
                 let path = path.clone();
                 let (path, is_new) = blocking(move || create(&path)).await?;
                 let address = Url::from_file_path(&path).map_err(|()| unopenable())?;
@@ -87,7 +87,7 @@ impl Store {
                     ..store
                 })
             }
-            Home::Postgres(address) => Self::postgres(address).await,
+            DatabaseKind::Postgres(address) => Self::postgres(address).await,
         }
     }
 

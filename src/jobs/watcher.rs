@@ -61,7 +61,7 @@ impl Watcher {
         let Some(line) = bot.ledger.watches(now).await else {
             return self.rest(now, IDLE);
         };
-        bot.metrics.watches(line.count);
+        bot.metrics.set_watches(line.count);
         let budget = bot.kapso.budget();
         let look = match plan(line.due, &self.list, budget, self.turn, now) {
             Plan::Nothing => PollOutcome::Not,
@@ -116,7 +116,7 @@ impl Watcher {
         };
         let shown = match read {
             Ok(shown) => shown,
-            Err(Error::Limited { .. }) => return PollOutcome::Not,
+            Err(Error::RateLimited { .. }) => return PollOutcome::Not,
             Err(_) => {
                 // A list that cannot be read must not keep sessions from being asked for one by one.
                 self.list.is_of_no_use(now);
@@ -144,14 +144,14 @@ async fn ask(bot: &Arc<Bot>, now: Timestamp, due_by: Timestamp) -> PollOutcome {
     };
     let asked = tokio::select! {
         asked = bot.kapso.session_if_spare(&watch.session) => asked,
-        () = bot.stopping.cancelled() => Err(Error::Limited { retry_after: Duration::ZERO }),
+        () = bot.stopping.cancelled() => Err(Error::RateLimited { retry_after: Duration::ZERO }),
     };
     let (look, seen, session) = match asked {
         Ok(session) => (PollOutcome::Seen, Seen::Status(session.status.clone()), Some(session)),
         Err(Error::NotFound) => (PollOutcome::Seen, Seen::NotFound, None),
         // Kapso is there; what is wrong is wrong with this session.
-        Err(Error::Unintelligible(_)) => (PollOutcome::Seen, Seen::Unknown, None),
-        Err(Error::Limited { .. }) => {
+        Err(Error::UnexpectedResponse(_)) => (PollOutcome::Seen, Seen::Unknown, None),
+        Err(Error::RateLimited { .. }) => {
             bot.ledger.release(&held).await;
             return PollOutcome::Not;
         }

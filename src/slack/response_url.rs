@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::message::Message;
-use super::response_host::ResponseHost;
 use crate::clock::Clock;
+use crate::config::{ResponseHost, ResponseUrlTiming};
 
 /// Posts to one `response_url`, of the 5 that Slack takes.
 const USES: u32 = 4;
@@ -86,15 +86,6 @@ pub enum DeliveryError {
     GivenUp,
 }
 
-/// How posts are timed; tests shorten it.
-#[derive(Clone, Debug)]
-pub struct Timing {
-    /// How long one post may take.
-    pub attempt: Duration,
-    /// The shortest pause before a second try; doubles, with jitter.
-    pub pause: Duration,
-}
-
 /// What holds while a message waits for its next try.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryPolicy<'a> {
@@ -111,13 +102,13 @@ pub struct ResponseUrlClient {
     http: Client,
     hosts: Vec<ResponseHost>,
     clock: Clock,
-    timing: Timing,
+    timing: ResponseUrlTiming,
 }
 
 impl ResponseUrlClient {
     /// A postman who goes to `hosts` alone. `http` must follow no redirects.
     #[must_use]
-    pub fn new(http: Client, hosts: Vec<ResponseHost>, clock: Clock, timing: Timing) -> Self {
+    pub fn new(http: Client, hosts: Vec<ResponseHost>, clock: Clock, timing: ResponseUrlTiming) -> Self {
         Self {
             http,
             hosts,
@@ -157,7 +148,7 @@ impl ResponseUrlClient {
     ) -> Result<(), DeliveryError> {
         let body = Bytes::from(message.to_json());
         let mut pauses = ExponentialBuilder::default()
-            .with_min_delay(self.timing.pause)
+            .with_min_delay(self.timing.min_retry_delay)
             .with_max_delay(PAUSE_MAX)
             .with_factor(2.0)
             .with_jitter()
@@ -198,7 +189,7 @@ impl ResponseUrlClient {
                     if blind_tries >= terms.blind_tries {
                         return Err(DeliveryError::Unreachable);
                     }
-                    pauses.next().unwrap_or(self.timing.pause)
+                    pauses.next().unwrap_or(self.timing.min_retry_delay)
                 }
             };
             // A pause too long for its type is longer than what is left, too.

@@ -10,7 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::task::Poll;
 use std::time::Duration;
 
-use kapso_slack::jobs::{Added, Caps, DatabaseUrl, Job, Kind, Payload, Store, StoreError, Worker};
+use kapso_slack::config::DatabaseUrl;
+use kapso_slack::jobs::{Added, Caps, Job, Kind, Payload, Store, StoreError, Worker};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 

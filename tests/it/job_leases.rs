@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::fs;
 
 use futures_util::future::join_all;
-use kapso_slack::jobs::{Caps, DatabaseUrl, Job, Kind, Line, QueueStats, Payload, Store, Wanted, Worker};
+use kapso_slack::config::DatabaseUrl;
+use kapso_slack::jobs::{Caps, Job, Kind, Line, QueueStats, Payload, Store, Wanted, Worker};
 use secrecy::ExposeSecret;
 
 use crate::support::databases::{Folder, LEASE, URL, USER, at, claim, claim_one, late, on_both, watch};

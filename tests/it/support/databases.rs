@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kapso_slack::cards::ReplyTarget;
-use kapso_slack::jobs::{
-    DatabaseUrl, Job, Kind, Late, Lease, LeasedJob, Payload, Store, Trigger, Wanted, Watch, Worker,
-};
+use kapso_slack::config::DatabaseUrl;
+use kapso_slack::jobs::{Job, Kind, Late, Lease, LeasedJob, Payload, Store, Trigger, Wanted, Watch, Worker};
 use kapso_slack::kapso::SessionId;
 use kapso_slack::slack::Who;
 use serde_json::Value;
@@ -180,7 +179,7 @@ async fn run(address: &str, sql: String) {
 /// The same story on a SQLite file and on a PostgreSQL server.
 pub async fn on_both(story: impl AsyncFn(&Database)) {
     for database in [Database::sqlite(), Database::postgres().await] {
-        let kind = database.url.kind();
+        let kind = database.url.kind().name();
         timeout(PATIENCE, story(&database))
             .await
             .unwrap_or_else(|_| panic!("the story on {kind} hangs"));
