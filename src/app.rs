@@ -1,12 +1,12 @@
-//! Puts the parts together, serves them on a listener, and ends without owing anybody an answer.
+//! Composition root: builds the parts from the settings, serves them, and shuts down gracefully.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -14,28 +14,28 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::commands::Commands;
-use crate::config::{Settings, Timing};
+use crate::config::{DatabaseUrl, Settings, ShutdownTiming, Timing};
 use crate::dispatch::Bot;
-use crate::jobs::{DatabaseUrl, JobStore, runner};
-use crate::kapso;
+use crate::jobs::{JobStore, runner};
+use crate::kapso::{self, Observation};
 use crate::qr;
 use crate::routes::{self, AppState};
 use crate::server::{self, Bounds};
 use crate::slack::request::SlackVerifier;
 use crate::slack::response_url::ResponseUrlClient;
-use crate::slack::signature::SigningSecrets;
+use crate::slack::signature::SignatureVerifier;
 use crate::telemetry::Metrics;
 
-/// Connections to the metrics at once, within the descriptors that are kept free.
+/// Most connections to the metrics at the same time, out of the reserved file descriptors.
 const METRICS_CONNECTIONS: usize = 16;
-/// Notices posted at once.
-const NOTICES: usize = 32;
-/// Idle connections kept to one host.
+/// Notifications posted at the same time.
+const NOTIFICATIONS: usize = 32;
+/// Most idle connections in the pool for one host.
 const IDLE_CONNECTIONS: usize = 32;
 
 /// The service, ready to be served.
 pub struct App {
-    desk: AppState,
+    state: AppState,
     metrics_listener: Option<TcpListener>,
     database: DatabaseUrl,
     timing: Timing,
@@ -49,25 +49,24 @@ pub enum StartError {
     /// `METRICS_ADDR` cannot be listened on.
     #[error("METRICS_ADDR: cannot listen on {address}")]
     Metrics {
-        /// The address.
         address: std::net::SocketAddr,
-        /// What the system says.
         #[source]
         source: std::io::Error,
     },
-    /// The HTTP client for Kapso and Slack cannot be made; most likely no CA certificates were found.
-    #[error("the HTTP client cannot be made")]
+    /// The HTTP client for Kapso and Slack; most likely no CA certificates were found.
+    #[error("the HTTP client cannot be created")]
     Client(#[source] reqwest::Error),
 }
 
 impl App {
-    /// Puts the service together. `clock` judges stamps and ages.
+    /// Builds the service. `clock` is the time for signatures, expiry and the cache.
     ///
     /// # Errors
-    /// Says what keeps the service from starting, see [`StartError`].
+    /// See [`StartError`].
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let http = client(&settings.timing).map_err(StartError::Client)?;
         let metrics = Arc::new(Metrics::new());
+        metrics.set_kapso_rate_limit_left(kapso::DEFAULT_RATE_LIMIT);
         let metrics_listener = match settings.metrics_addr {
             Some(address) => Some(
                 TcpListener::bind(address)
@@ -78,7 +77,11 @@ impl App {
         };
         let observer = {
             let metrics = Arc::clone(&metrics);
-            Box::new(move |seen| metrics.asked_kapso(seen))
+            Box::new(move |request: Observation| {
+                let status = request.status.map(|status| status.as_u16());
+                metrics.count_kapso_request(status, request.took);
+                metrics.set_kapso_rate_limit_left(request.rate_limit_left);
+            })
         };
         let kapso = Arc::new(kapso::Client::new(
             http.clone(),
@@ -90,12 +93,12 @@ impl App {
         ));
         let ledger = Arc::new(JobStore::new(clock.clone(), settings.timing.store_write, {
             let metrics = Arc::clone(&metrics);
-            move || metrics.store_failed()
+            move || metrics.count_store_failure()
         }));
-        let bot = Bot {
-            commands: Commands::new(Arc::clone(&kapso), settings.allowed, Arc::clone(&ledger)),
+        let dispatcher = Bot {
+            commands: Commands::new(Arc::clone(&kapso), settings.access_lists, Arc::clone(&ledger)),
             kapso,
-            notices: Semaphore::new(NOTICES),
+            notices: Semaphore::new(NOTIFICATIONS),
             qr: settings
                 .public_url
                 .map(|public_url| qr::Addresses::new(public_url, &settings.signing_secrets)),
@@ -103,7 +106,7 @@ impl App {
                 http,
                 settings.response_hosts,
                 clock.clone(),
-                settings.timing.post.clone(),
+                settings.timing.response_url.clone(),
             ),
             clock: clock.clone(),
             command_name: settings.command,
@@ -114,15 +117,15 @@ impl App {
             ledger,
             metrics,
         };
-        let door = SlackVerifier {
-            secrets: SigningSecrets::new(&settings.signing_secrets),
+        let verifier = SlackVerifier {
+            signatures: SignatureVerifier::new(&settings.signing_secrets),
             clock,
-            body_deadline: settings.timing.body,
+            body_deadline: settings.timing.request_body,
         };
         Ok(Self {
-            desk: AppState {
-                door: Arc::new(door),
-                bot: Arc::new(bot),
+            state: AppState {
+                verifier: Arc::new(verifier),
+                dispatcher: Arc::new(dispatcher),
             },
             metrics_listener,
             database: settings.database,
@@ -132,99 +135,104 @@ impl App {
         })
     }
 
-    /// Where `/metrics` is served, if it is.
+    /// The address of the listener for `/metrics`, if there is one.
     #[must_use]
     pub fn metrics_addr(&self) -> Option<std::net::SocketAddr> {
         self.metrics_listener.as_ref()?.local_addr().ok()
     }
 
-    /// Serves on `listener` until `shutdown`, then turns not-ready, delivers every answer it owes, and returns.
+    /// Serves on `listener` until `shutdown` completes; then reports not ready, delivers all pending replies, and returns.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let bot = Arc::clone(&self.desk.bot);
+        let dispatcher = Arc::clone(&self.state.dispatcher);
         let bounds = Bounds {
-            head_deadline: self.timing.head,
+            head_deadline: self.timing.request_head,
             connections: self.connections,
             draining: CancellationToken::new(),
             closed: CancellationToken::new(),
             tasks: self.connection_tasks,
         };
         if let Some(listener) = self.metrics_listener {
-            let page = routes::metrics(Arc::clone(&bot.metrics));
-            let few = Bounds {
+            let page = routes::metrics(Arc::clone(&dispatcher.metrics));
+            let bounds_of_metrics = Bounds {
                 connections: METRICS_CONNECTIONS,
                 ..bounds.clone()
             };
-            bounds.tasks.spawn(server::serve(listener, page, few));
+            bounds.tasks.spawn(server::serve(listener, page, bounds_of_metrics));
         }
         let database = self.database;
-        let nap = self.timing.nap;
-        let owed = {
-            let bot = Arc::clone(&bot);
+        let max_poll_interval = self.timing.max_poll_interval;
+        let background_work = {
+            let dispatcher = Arc::clone(&dispatcher);
             async move {
                 let running = async {
                     tokio::select! {
-                        () = bot.ledger.was_opened() => {}
-                        () = bot.stopping.cancelled() => {}
+                        () = dispatcher.ledger.was_opened() => {}
+                        () = dispatcher.stopping.cancelled() => {}
                     }
-                    runner::run(Arc::clone(&bot), nap).await;
+                    runner::run(Arc::clone(&dispatcher), max_poll_interval).await;
                 };
                 tokio::select! {
-                    never = bot.ledger.keep_open(&database) => match never {},
+                    never = dispatcher.ledger.keep_open(&database) => match never {},
                     () = running => {}
                 }
             }
         };
-        bounds.tasks.spawn(owed);
-        let routes = routes::routes(self.desk);
+        bounds.tasks.spawn(background_work);
+        let routes = routes::routes(self.state);
         let serving = server::serve(listener, routes, bounds.clone());
         tokio::pin!(serving);
-        let ending = async {
+        let shutting_down = async {
             shutdown.await;
-            drain(&bot, &bounds, &self.timing.drain).await;
+            shut_down(&dispatcher, &bounds, &self.timing.shutdown).await;
         };
-        tokio::join!(serving, ending);
+        tokio::join!(serving, shutting_down);
     }
 }
 
-/// The end: first what is owed, then the connections.
-async fn drain(bot: &Bot, bounds: &Bounds, timing: &Drain) {
-    let began = Instant::now();
-    tracing::info!(owed = bot.tasks.len(), "stopping");
-    bot.stopping.cancel();
+/// Delivers pending replies, then closes the connections and the database.
+async fn shut_down(dispatcher: &Bot, bounds: &Bounds, timing: &ShutdownTiming) {
+    let started = Instant::now();
+    tracing::info!(pending = dispatcher.tasks.len(), "shutting down");
+    dispatcher.stopping.cancel();
     bounds.draining.cancel();
-    bot.tasks.close();
-    if timeout_at(began + timing.kapso, bot.tasks.wait()).await.is_err() {
-        bot.give_up.cancel();
-        let _ = timeout_at(began + timing.delivery, bot.tasks.wait()).await;
+    dispatcher.tasks.close();
+    if timeout_at(started + timing.kapso, dispatcher.tasks.wait())
+        .await
+        .is_err()
+    {
+        dispatcher.give_up.cancel();
+        let _ = timeout_at(started + timing.delivery, dispatcher.tasks.wait()).await;
     }
-    // Whoever routes requests here needs a moment to see that they should go elsewhere.
-    sleep_until(began + timing.linger).await;
+    // A load balancer needs time to see that requests should go elsewhere.
+    sleep_until(started + timing.linger).await;
     bounds.closed.cancel();
     bounds.tasks.close();
     let _ = timeout_at(Instant::now() + timing.connections, bounds.tasks.wait()).await;
-    // What came with the last requests.
-    let _ = timeout_at(began + timing.delivery, bot.tasks.wait()).await;
-    bot.ledger.close().await;
-    match bot.tasks.len() {
-        0 => tracing::info!("stopped; nothing is owed"),
-        lost => tracing::error!(lost, "stopped; answers were still on their way"),
+    // Replies to the last requests.
+    let _ = timeout_at(started + timing.delivery, dispatcher.tasks.wait()).await;
+    dispatcher.ledger.close().await;
+    match dispatcher.tasks.len() {
+        0 => tracing::info!("stopped; all replies were delivered"),
+        lost => tracing::error!(lost, "stopped before all replies were delivered"),
     }
 }
 
-/// How the end is timed.
-#[derive(Clone, Debug)]
-pub struct Drain {
-    /// How long after the signal Kapso's answers are waited for.
-    pub kapso: Duration,
-    /// How long after the signal answers are delivered.
-    pub delivery: Duration,
-    /// How long after the signal requests are answered at least, if only with "being restarted".
-    pub linger: Duration,
-    /// How long connections then have to take their last response.
-    pub connections: Duration,
+/// Completes with the first SIGTERM or SIGINT. Call it before anything else, so that no early signal kills the process.
+///
+/// # Errors
+/// If the system allows no signal handlers.
+pub fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
-/// The one HTTP client, for Kapso and for Slack.
+/// The HTTP client for Kapso and Slack.
 fn client(timing: &Timing) -> Result<Client, reqwest::Error> {
     client_builder()
         .connect_timeout(timing.connect)
@@ -232,11 +240,11 @@ fn client(timing: &Timing) -> Result<Client, reqwest::Error> {
         .build()
 }
 
-/// How every HTTP client here begins: no redirects, which would carry a key or a message to somewhere else, and no
+/// Base configuration of every HTTP client: no redirects, which would send a key or a message to another host, and no
 /// proxies from the environment.
 pub fn client_builder() -> ClientBuilder {
-    // One provider in every feature set: two linked ones make the default ambiguous, and that panics at run time.
-    // It fails only where it was done before.
+    // Installed explicitly: if a feature set links two crypto providers, rustls panics for lack of a default.
+    // Fails only if it is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .user_agent(concat!("kapso-slack/", env!("CARGO_PKG_VERSION")))

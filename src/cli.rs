@@ -14,15 +14,14 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::App;
+use crate::app::{self, App};
 use crate::clock::Clock;
 use crate::config::{self, Environment};
 use crate::telemetry::chain;
 use crate::{manifest, routes, telemetry};
 
-/// How long `healthcheck` waits for the service.
+/// Deadline of `healthcheck` for connecting, writing and reading, each.
 const HEALTHCHECK_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Kapso's WhatsApp sandbox, in Slack.
@@ -62,10 +61,10 @@ enum Verb {
     Healthcheck,
 }
 
-/// Reads the command line and does what it says.
+/// Runs the verb that the command line names.
 #[must_use]
 pub fn run() -> ExitCode {
-    let done = match Cli::parse().verb.unwrap_or(Verb::Serve) {
+    let result = match Cli::parse().verb.unwrap_or(Verb::Serve) {
         Verb::Serve => serve(),
         #[cfg(feature = "demo")]
         Verb::Demo { port, open, typed } => crate::demo::run(crate::demo::Options { port, open, typed }),
@@ -73,7 +72,7 @@ pub fn run() -> ExitCode {
         Verb::Doctor => Err("`doctor` comes in a later version; until then, docs/ says what to check".into()),
         Verb::Healthcheck => healthcheck(),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("kapso-slack: {}", chain(&*error));
@@ -87,10 +86,11 @@ fn serve() -> Result<(), Box<dyn Error>> {
     let settings = environment.settings()?;
     let log = environment.log()?;
     telemetry::start(log.format, &log.filter);
-    // One thread: this work is waiting, and a second one costs more in wake-ups than it carries (docs/measurements.md).
+    // One thread: nearly all work is waiting, and a second thread costs more in wake-ups than it saves
+    // (docs/measurements.md).
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let shutdown = asked_to_stop()?;
+        let shutdown = app::shutdown_signal()?;
         let listen = settings.listen;
         let app = App::build(settings, Clock::system()).await?;
         let listener = TcpListener::bind(listen)
@@ -105,37 +105,24 @@ fn serve() -> Result<(), Box<dyn Error>> {
         app.serve(listener, shutdown).await;
         Ok::<_, Box<dyn Error>>(())
     })?;
-    // A name that is still being looked up must not hold up the end.
+    // A DNS look-up that is still running must not delay the exit.
     runtime.shutdown_background();
     Ok(())
 }
 
-/// Ends with the first SIGTERM or SIGINT. Set up before anything else, so that no early signal kills the process.
-///
-/// # Errors
-/// If the system gives us no signal handlers.
-pub(crate) fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
-}
-
 fn print_manifest(url: Option<String>) -> Result<(), Box<dyn Error>> {
-    let (command, configured) = Environment::of_process()?.outward()?;
+    let (command, configured) = Environment::of_process()?.manifest_settings()?;
     let url = match url {
         Some(url) => config::public_url(&url).map_err(|problem| format!("--url {problem}"))?,
-        None => configured.ok_or("say where Slack reaches the service: --url https://… (or set PUBLIC_URL)")?,
+        None => configured.ok_or(
+            "the address at which Slack reaches the service is missing: add --url https://… (or set PUBLIC_URL)",
+        )?,
     };
     if url.scheme() != "https" {
         return Err("a manifest needs an https address: Slack reaches no other".into());
     }
     let manifest = manifest::filled_in(&url, &command)?;
-    // The manifest alone goes to standard output, so that it can be kept in a file.
+    // Only the manifest goes to standard output, so that it can be redirected to a file.
     println!("{manifest:#}");
     eprintln!(
         "\nCreate the app from it with one click:\n{}",
@@ -148,12 +135,12 @@ fn healthcheck() -> Result<(), Box<dyn Error>> {
     let address = Environment::of_process()?.own_address()?;
     match status_line(address) {
         Ok(line) if line.starts_with("HTTP/1.1 200 ") => Ok(()),
-        Ok(_) => Err(format!("{address} answers, but not as this service does").into()),
+        Ok(_) => Err(format!("{address} answers, but not like this service").into()),
         Err(error) => Err(format!("{address} does not answer: {error}").into()),
     }
 }
 
-/// Asks for `/healthz` by hand: a runtime and an HTTP client would cost more than the question.
+/// Requests `/healthz` over a plain socket: an async runtime and an HTTP client would cost more than the request.
 fn status_line(address: SocketAddr) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, HEALTHCHECK_DEADLINE)?;
     stream.set_read_timeout(Some(HEALTHCHECK_DEADLINE))?;

@@ -1,4 +1,4 @@
-//! The front door: reads the command line, calls one verb, and turns what came of it into an exit code.
+//! Entry point of the program `kapso-slack`.
 
 use std::process::ExitCode;
 

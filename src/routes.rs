@@ -1,59 +1,55 @@
-//! The route table, and what is said over HTTP alone.
+//! The route table and the HTTP handlers.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
-use thiserror::Error;
 
 use crate::dispatch::Bot;
+use crate::qr::{self, ImageError};
 use crate::slack::command::SlashCommand;
 use crate::slack::interaction::Interaction;
 use crate::slack::request::{Rejection, Signed, SlackVerifier};
 use crate::telemetry::{Metrics, chain};
-use crate::{kapso, qr};
 
-/// Where Slack sends slash commands.
 pub const COMMANDS: &str = "/slack/commands";
-/// Where Slack sends presses on buttons.
 pub const INTERACTIONS: &str = "/slack/interactions";
-/// Where Slack fetches the pictures of QR codes.
+/// Images of QR codes, fetched by Slack.
 pub const QR: &str = "/qr/{file}";
-/// Alive.
+/// Liveness.
 pub const HEALTHZ: &str = "/healthz";
-/// Ready for work.
+/// Readiness, as JSON with reasons.
 pub const READYZ: &str = "/readyz";
-/// Metrics, on a listener of their own.
+/// Metrics, on a separate listener.
 pub const METRICS: &str = "/metrics";
 
-/// What the handlers share.
+/// State shared by the handlers.
 #[derive(Clone)]
 pub(crate) struct AppState {
-    pub(crate) door: Arc<SlackVerifier>,
-    pub(crate) bot: Arc<Bot>,
+    pub(crate) verifier: Arc<SlackVerifier>,
+    pub(crate) dispatcher: Arc<Bot>,
 }
 
 impl FromRef<AppState> for Arc<SlackVerifier> {
-    fn from_ref(desk: &AppState) -> Self {
-        Self::clone(&desk.door)
+    fn from_ref(state: &AppState) -> Self {
+        Self::clone(&state.verifier)
     }
 }
 
-/// Every address the service answers at.
-pub(crate) fn routes(desk: AppState) -> Router {
+/// Every route but [`METRICS`].
+pub(crate) fn routes(state: AppState) -> Router {
     let router = Router::new()
         .route(HEALTHZ, get(async || "ok\n"))
         .route(READYZ, get(readyz))
         .route(QR, get(qr));
     let router = with_and_without_slash(router, COMMANDS, &post(commands));
-    with_and_without_slash(router, INTERACTIONS, &post(interactions)).with_state(desk)
+    with_and_without_slash(router, INTERACTIONS, &post(interactions)).with_state(state)
 }
 
-/// The metrics' own address.
+/// The only route of the listener for metrics.
 pub(crate) fn metrics(metrics: Arc<Metrics>) -> Router {
     const OPEN_METRICS: HeaderValue =
         HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -61,122 +57,90 @@ pub(crate) fn metrics(metrics: Arc<Metrics>) -> Router {
     Router::new().route(METRICS, get(page))
 }
 
-/// Slack shows `http_client_error` for a 404, and a POST cannot be redirected: both spellings serve.
+/// Both forms are served: Slack shows `http_client_error` for a 404, and does not follow redirects of a POST.
 fn with_and_without_slash(router: Router<AppState>, path: &str, method: &MethodRouter<AppState>) -> Router<AppState> {
     router
         .route(path, method.clone())
         .route(&format!("{path}/"), method.clone())
 }
 
-async fn commands(State(desk): State<AppState>, signed: Result<Signed<SlashCommand>, Rejection>) -> Response {
+async fn commands(State(state): State<AppState>, signed: Result<Signed<SlashCommand>, Rejection>) -> Response {
     match signed {
-        Ok(signed) => match desk.bot.command(signed).await {
+        Ok(signed) => match state.dispatcher.command(signed).await {
             Some(message) => json(message.to_json()),
             None => StatusCode::OK.into_response(),
         },
-        Err(rejection) => turned_away(&desk, rejection),
+        Err(rejection) => reject(&state, rejection),
     }
 }
 
-async fn interactions(State(desk): State<AppState>, signed: Result<Signed<Interaction>, Rejection>) -> Response {
+async fn interactions(State(state): State<AppState>, signed: Result<Signed<Interaction>, Rejection>) -> Response {
     match signed {
         Ok(signed) => {
-            desk.bot.interaction(signed).await;
+            state.dispatcher.interaction(signed).await;
             StatusCode::OK.into_response()
         }
-        Err(rejection) => turned_away(&desk, rejection),
+        Err(rejection) => reject(&state, rejection),
     }
 }
 
-/// Slack fetches the picture of a QR code, or somebody does to whom Slack gave its address.
-async fn qr(State(desk): State<AppState>, uri: Uri) -> Response {
+async fn qr(State(state): State<AppState>, uri: Uri) -> Response {
     const NOSNIFF: (HeaderName, HeaderValue) = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    match picture(&desk, &uri).await {
-        Ok((png, left)) => {
-            let kind = (header::CONTENT_TYPE, HeaderValue::from_static("image/png"));
-            let keep = (header::CACHE_CONTROL, format!("private, max-age={}", left.as_secs()));
-            ([NOSNIFF, kind], [keep], png).into_response()
+    let Bot { qr, kapso, clock, .. } = &*state.dispatcher;
+    match qr::load(
+        qr.as_ref(),
+        kapso,
+        uri.path(),
+        uri.query().unwrap_or_default(),
+        clock.now(),
+    )
+    .await
+    {
+        Ok(image) => {
+            let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("image/png"));
+            let max_age = format!("private, max-age={}", image.valid_for.as_secs());
+            ([NOSNIFF, content_type], [(header::CACHE_CONTROL, max_age)], image.png).into_response()
         }
-        Err(reason) => {
-            let status = reason.status();
-            match &reason {
-                NoPicture::Refused(refusal) => note_refusal(&desk, status, refusal),
-                NoPicture::Fault(error) => tracing::warn!(
+        Err(error) => {
+            let status = error.status();
+            match &error {
+                ImageError::Address(reason) => record_rejection(&state, status, reason),
+                ImageError::Kapso(error) => tracing::warn!(
                     status = status.as_u16(),
                     error = chain(&**error),
                     "could not show a QR code"
                 ),
-                NoPicture::NothingToActivate => {}
+                ImageError::NothingToActivate => {}
             }
             let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            (status, [NOSNIFF, no_store], reason.to_string()).into_response()
+            (status, [NOSNIFF, no_store], error.to_string()).into_response()
         }
     }
 }
 
-/// The picture, and for how long its address is good. Kapso is asked for addresses of our own alone.
-async fn picture(desk: &AppState, uri: &Uri) -> Result<(Vec<u8>, Duration), NoPicture> {
-    let file = uri.path().rsplit('/').next().unwrap_or_default();
-    let addresses = desk.bot.qr.as_ref().ok_or(qr::Refusal::NotOurs)?;
-    let admitted = addresses.check(file, uri.query().unwrap_or_default(), desk.bot.clock.now())?;
-    let link = match desk.bot.commands.qr_link(&admitted.id).await {
-        // It is gone, and comes back no more.
-        Err(error) if matches!(*error, kapso::Error::NotFound) => None,
-        link => link?,
-    };
-    let png = link.and_then(|link| qr::picture(link.url().as_str()));
-    Ok((png.ok_or(NoPicture::NothingToActivate)?, admitted.left))
-}
-
-/// Why there is no picture, in words for whoever opens its address.
-#[derive(Debug, Error)]
-enum NoPicture {
-    #[error("There is no QR code here: {0}.\n")]
-    Refused(#[from] qr::Refusal),
-    #[error("There is no QR code here: the session does not wait for its activation, or has no link.\n")]
-    NothingToActivate,
-    #[error("There is no QR code here now: the session cannot be looked up. Try again in a moment.\n")]
-    Fault(#[from] Arc<kapso::Error>),
-}
-
-impl NoPicture {
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::Refused(qr::Refusal::NotOurs) => StatusCode::FORBIDDEN,
-            Self::Refused(qr::Refusal::Over) => StatusCode::GONE,
-            Self::NothingToActivate => StatusCode::NOT_FOUND,
-            Self::Fault(error) => match &**error {
-                kapso::Error::Limited { .. } => StatusCode::SERVICE_UNAVAILABLE,
-                kapso::Error::NoAnswer(_) => StatusCode::GATEWAY_TIMEOUT,
-                _ => StatusCode::BAD_GATEWAY,
-            },
-        }
-    }
-}
-
-fn turned_away(desk: &AppState, rejection: Rejection) -> Response {
+fn reject(state: &AppState, rejection: Rejection) -> Response {
     let status = rejection.status();
     if !status.is_success() {
-        note_refusal(desk, status, &rejection);
+        record_rejection(state, status, &rejection);
     }
     rejection.into_response()
 }
 
-fn note_refusal(desk: &AppState, status: StatusCode, reason: &dyn std::error::Error) {
-    desk.bot.metrics.refused(status);
+fn record_rejection(state: &AppState, status: StatusCode, reason: &dyn std::error::Error) {
+    state.dispatcher.metrics.count_rejected_request(status);
     tracing::warn!(
         status = status.as_u16(),
         reason = reason.to_string(),
-        "turned a request away"
+        "request rejected"
     );
 }
 
-async fn readyz(State(desk): State<AppState>) -> Response {
-    let (code, status, why) = if desk.bot.stopping.is_cancelled() {
-        let why = "the service was asked to stop".to_owned();
+async fn readyz(State(state): State<AppState>) -> Response {
+    let (code, status, why) = if state.dispatcher.stopping.is_cancelled() {
+        let why = "the service is shutting down".to_owned();
         (StatusCode::SERVICE_UNAVAILABLE, "draining", Some(why))
-    } else if let Some(trouble) = desk.bot.ledger.trouble() {
-        // Look-ups go on, so traffic may come.
+    } else if let Some(trouble) = state.dispatcher.ledger.trouble() {
+        // Status 200, since look-ups still work.
         (StatusCode::OK, "degraded", Some(trouble))
     } else {
         (StatusCode::OK, "ready", None)

@@ -1,4 +1,4 @@
-//! Serves a router on a listener: header deadline, a cap on connections, and an end that cuts nobody off.
+//! Serves a router on a listener, with a deadline for request heads, a limit on connections, and a graceful shutdown.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -23,90 +23,93 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
-/// Connections served at once, where the descriptors allow it.
+/// Most connections at the same time, if the limit on file descriptors allows it.
 const CONNECTIONS_MAX: u64 = 4_096;
-/// Descriptors left for everything that is not a connection to us.
-const DESCRIPTORS_KEPT: u64 = 64;
-/// The largest head of a request, in bytes. Slack's have under 1 KiB.
+/// File descriptors reserved for everything other than incoming connections.
+const RESERVED_DESCRIPTORS: u64 = 64;
+/// Largest head of a request, in bytes. Slack's are under 1 KiB.
 const HEAD_MAX: usize = 16 * 1024;
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
-/// The pause after the system refused us a connection.
-const REFUSED_PAUSE: Duration = Duration::from_millis(50);
+/// The delay after an error of the system in `accept`, such as no free descriptors.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// Raises the soft limit on descriptors and says how many connections it allows.
+/// Raises the soft limit on file descriptors and returns how many connections it allows.
 #[must_use]
 pub fn connections_allowed() -> usize {
-    let descriptors =
-        rlimit::increase_nofile_limit(CONNECTIONS_MAX + DESCRIPTORS_KEPT).unwrap_or(CONNECTIONS_MAX + DESCRIPTORS_KEPT);
-    let allowed = descriptors.saturating_sub(DESCRIPTORS_KEPT).clamp(1, CONNECTIONS_MAX);
+    let wanted = CONNECTIONS_MAX + RESERVED_DESCRIPTORS;
+    let descriptors = rlimit::increase_nofile_limit(wanted).unwrap_or(wanted);
+    let allowed = descriptors
+        .saturating_sub(RESERVED_DESCRIPTORS)
+        .clamp(1, CONNECTIONS_MAX);
     usize::try_from(allowed).unwrap_or(usize::MAX)
 }
 
-/// How connections are bounded, and the two steps of their end.
+/// The limits on connections, and the two steps of the shutdown.
 #[derive(Clone)]
 pub struct Bounds {
-    /// How long a request's head may take, the wait on an idle connection included.
+    /// Deadline for a request's head, including the time that a connection is idle before it.
     pub head_deadline: Duration,
-    /// Connections served at once.
+    /// Most connections at the same time.
     pub connections: usize,
-    /// Connections end with their next answer.
+    /// First step of the shutdown: each connection closes after its next response.
     pub draining: CancellationToken,
-    /// No connection is taken any more, and those that wait for a request end.
+    /// Second step: no more connections are accepted, and idle ones are closed.
     pub closed: CancellationToken,
-    /// Each connection is a task on it.
+    /// Tracks one task per connection.
     pub tasks: TaskTracker,
 }
 
-/// Serves `router` on `listener` until [`Bounds::closed`]. Connections may outlive it: see [`Bounds::tasks`].
+/// Serves `router` on `listener` until [`Bounds::closed`]. Connections may still be open then: see [`Bounds::tasks`].
 pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds) {
-    let places = Arc::new(Semaphore::new(bounds.connections));
-    let lobby = Arc::new(IdleConnections::default());
+    let permits = Arc::new(Semaphore::new(bounds.connections));
+    let idle = Arc::new(IdleConnections::default());
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    tracing::warn!(%error, "could not take a connection");
-                    tokio::time::sleep(REFUSED_PAUSE).await;
+                    tracing::warn!(%error, "could not accept a connection");
+                    tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
                     continue;
                 }
             },
             () = bounds.closed.cancelled() => return,
         };
-        if places.available_permits() == 0 {
-            lobby.make_room();
+        if permits.available_permits() == 0 {
+            idle.evict_oldest();
         }
-        let place = tokio::select! {
-            place = Arc::clone(&places).acquire_owned() => place,
+        let permit = tokio::select! {
+            permit = Arc::clone(&permits).acquire_owned() => permit,
             () = bounds.closed.cancelled() => return,
         };
-        lobby.has_room();
-        let guest = ConnectionSlot::new(Arc::clone(&lobby));
+        idle.clear_full();
+        let slot = ConnectionSlot::new(Arc::clone(&idle));
         let (router, bounds) = (router.clone(), bounds.clone());
         bounds.tasks.clone().spawn(async move {
-            connection(stream, router, bounds, guest).await;
-            drop(place);
+            serve_connection(stream, router, bounds, slot).await;
+            drop(permit);
         });
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, bounds: Bounds, guest: Arc<ConnectionSlot>) {
+async fn serve_connection(stream: TcpStream, router: Router, bounds: Bounds, slot: Arc<ConnectionSlot>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        guest.was_served.store(true, Ordering::Release);
-        let guest_reads = Arc::clone(&guest);
-        let answer = router
+        slot.was_used.store(true, Ordering::Release);
+        let body_slot = Arc::clone(&slot);
+        let response = router
             .clone()
-            .call(request.map(|body| Body::new(TrackedBody::new(body, guest_reads))));
-        let (guest, draining) = (&guest, &bounds.draining);
+            .call(request.map(|body| Body::new(TrackedBody::new(body, body_slot))));
+        let (slot, draining) = (&slot, &bounds.draining);
         async move {
-            let mut answer: Response = answer.await?;
-            let crowded = guest.waits();
-            // Ended without a word, a connection could lose the request that is already on its way.
-            if crowded || draining.is_cancelled() {
-                answer.headers_mut().insert(header::CONNECTION, CLOSE);
+            let mut response: Response = response.await?;
+            let full = slot.set_idle();
+            // Announced in the response: closed without a word, a connection could lose a request that the client is
+            // just sending.
+            if full || draining.is_cancelled() {
+                response.headers_mut().insert(header::CONNECTION, CLOSE);
             }
-            Ok::<_, Infallible>(answer)
+            Ok::<_, Infallible>(response)
         }
     });
     let mut connection = pin!(
@@ -119,12 +122,12 @@ async fn connection(stream: TcpStream, router: Router, bounds: Bounds, guest: Ar
     let mut closed = false;
     loop {
         tokio::select! {
-            // What ends a connection early is the other side's doing.
+            // An error here is caused by the client, which cannot be told any more.
             _ = connection.as_mut() => return,
-            () = guest.evicted.cancelled() => return,
+            () = slot.evicted.cancelled() => return,
             () = bounds.closed.cancelled(), if !closed => {
                 closed = true;
-                if !guest.was_served.load(Ordering::Acquire) {
+                if !slot.was_used.load(Ordering::Acquire) {
                     return;
                 }
                 connection.as_mut().graceful_shutdown();
@@ -133,23 +136,23 @@ async fn connection(stream: TcpStream, router: Router, bounds: Bounds, guest: Ar
     }
 }
 
-/// The body of a request. As long as it has not all arrived, its connection counts as waiting: whoever sends slowly
-/// has shown nothing yet that would give it a right to its place.
+/// The body of a request. Its connection counts as idle until the whole body has arrived, so that a slow sender can be
+/// evicted.
 struct TrackedBody {
     body: Incoming,
-    guest: Arc<ConnectionSlot>,
+    slot: Arc<ConnectionSlot>,
 }
 
 impl TrackedBody {
-    fn new(body: Incoming, guest: Arc<ConnectionSlot>) -> Self {
-        let arriving = Self { body, guest };
-        arriving.look();
-        arriving
+    fn new(body: Incoming, slot: Arc<ConnectionSlot>) -> Self {
+        let tracked = Self { body, slot };
+        tracked.set_busy_if_complete();
+        tracked
     }
 
-    fn look(&self) {
+    fn set_busy_if_complete(&self) {
         if self.body.is_end_stream() {
-            self.guest.leaves();
+            self.slot.set_busy();
         }
     }
 }
@@ -163,7 +166,7 @@ impl hyper::body::Body for TrackedBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
-        self.look();
+        self.set_busy_if_complete();
         frame
     }
 
@@ -176,75 +179,78 @@ impl hyper::body::Body for TrackedBody {
     }
 }
 
-/// The connections that have not sent a complete request, oldest first: those who make room at the cap.
+/// The connections without a complete request. At capacity, the one that has been idle longest is evicted.
 #[derive(Default)]
 struct IdleConnections {
-    waiting: Mutex<Waiting>,
+    state: Mutex<IdleState>,
 }
 
 #[derive(Default)]
-struct Waiting {
-    next: u64,
-    guests: BTreeMap<u64, CancellationToken>,
-    /// Somebody is at the door, and nobody could be asked to leave.
-    crowded: bool,
+struct IdleState {
+    next_number: u64,
+    /// Cancels a connection, by its number: the lowest has been idle longest.
+    connections: BTreeMap<u64, CancellationToken>,
+    /// At capacity, and nothing can be evicted: the next connection that becomes idle must close.
+    full: bool,
 }
 
-/// One connection, as the lobby knows it.
+/// The state of one connection.
 struct ConnectionSlot {
-    lobby: Arc<IdleConnections>,
+    idle: Arc<IdleConnections>,
     evicted: CancellationToken,
-    was_served: AtomicBool,
+    /// Whether it has sent a request.
+    was_used: AtomicBool,
+    /// Its number in [`IdleState::connections`] while it is idle.
     number: Mutex<Option<u64>>,
 }
 
 impl IdleConnections {
-    fn make_room(&self) {
-        let mut waiting = lock(&self.waiting);
-        match waiting.guests.pop_first() {
+    fn evict_oldest(&self) {
+        let mut state = lock(&self.state);
+        match state.connections.pop_first() {
             Some((_, evicted)) => evicted.cancel(),
-            None => waiting.crowded = true,
+            None => state.full = true,
         }
     }
 
-    fn has_room(&self) {
-        lock(&self.waiting).crowded = false;
+    fn clear_full(&self) {
+        lock(&self.state).full = false;
     }
 }
 
 impl ConnectionSlot {
-    fn new(lobby: Arc<IdleConnections>) -> Arc<Self> {
-        let guest = Self {
-            lobby,
+    fn new(idle: Arc<IdleConnections>) -> Arc<Self> {
+        let slot = Self {
+            idle,
             evicted: CancellationToken::new(),
-            was_served: AtomicBool::new(false),
+            was_used: AtomicBool::new(false),
             number: Mutex::new(None),
         };
-        guest.waits();
-        Arc::new(guest)
+        slot.set_idle();
+        Arc::new(slot)
     }
 
-    /// Waits for a request; says whether it should not, since its place is needed.
-    fn waits(&self) -> bool {
-        self.leaves();
-        let mut waiting = lock(&self.lobby.waiting);
-        let number = waiting.next;
-        waiting.next += 1;
-        waiting.guests.insert(number, self.evicted.clone());
+    /// Marks the connection as idle. Returns whether it must close instead, to make room for another one.
+    fn set_idle(&self) -> bool {
+        self.set_busy();
+        let mut state = lock(&self.idle.state);
+        let number = state.next_number;
+        state.next_number += 1;
+        state.connections.insert(number, self.evicted.clone());
         *lock(&self.number) = Some(number);
-        waiting.crowded
+        state.full
     }
 
-    fn leaves(&self) {
+    fn set_busy(&self) {
         if let Some(number) = lock(&self.number).take() {
-            lock(&self.lobby.waiting).guests.remove(&number);
+            lock(&self.idle.state).connections.remove(&number);
         }
     }
 }
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.leaves();
+        self.set_busy();
     }
 }
 

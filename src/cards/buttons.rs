@@ -23,7 +23,7 @@ pub(super) fn buttons(
     let open = link.and_then(|link| Button::primary_link(Action::Open.id(), "Activate in WhatsApp", link.url()));
     let code = look
         .qr
-        .and_then(|_| qr::link(session))
+        .and_then(|_| qr::activation_link(session))
         .map(|_| Button::action(Action::Qr.id(), "Show QR code", &value));
     let refresh = Button::action(Action::Refresh.id(), "Refresh", &value);
     let watch = match watched {

@@ -1,7 +1,8 @@
 //! A fault as a sentence: what happened, what to do, and the words to find it in the operator's log.
 
 use super::RenderContext;
-use crate::commands::{Allowed, Creators, NewSession, Problem, Verb};
+use crate::commands::{NewSession, Problem, Verb};
+use crate::config::{AccessLists, Creators};
 use crate::slack::UserId;
 use crate::slack::blocks::{Block, Text};
 use crate::slack::message::Message;
@@ -82,7 +83,7 @@ fn sentence(problem: &Problem, look: &RenderContext<'_>) -> Mrkdwn {
     }
 }
 
-fn not_allowed(allowed: &Allowed) -> Mrkdwn {
+fn not_allowed(allowed: &AccessLists) -> Mrkdwn {
     let mut text = Mrkdwn::new("You cannot use this here.");
     if let Some(users) = &allowed.users {
         text = people(text.own(" It is open to "), users).own(".");
@@ -101,7 +102,7 @@ fn not_allowed(allowed: &Allowed) -> Mrkdwn {
 }
 
 /// Adds who may create sessions, for somebody who may not.
-pub(super) fn may_create(text: Mrkdwn, allowed: &Allowed) -> Mrkdwn {
+pub(super) fn may_create(text: Mrkdwn, allowed: &AccessLists) -> Mrkdwn {
     let text = match &allowed.creators {
         Creators::Only(users) if users.is_empty() => text.own(" Nobody can: they are made in Kapso."),
         Creators::Only(users) => people(text.own(" Ask one of those who can: "), users).own("."),

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::show::Asked;
-use super::{Allowed, Problem, Reply};
+use super::{Problem, Reply};
+use crate::config::AccessLists;
 use crate::kapso::{Client, Page};
 
 /// Sessions on a page: legible on a phone, and well inside Slack's 50 blocks.
@@ -19,7 +20,7 @@ pub struct Listing {
     /// What is on it.
     pub page: Page,
     /// Who may create sessions, where the reader may not.
-    pub creators: Option<Arc<Allowed>>,
+    pub creators: Option<Arc<AccessLists>>,
 }
 
 impl Listing {
@@ -48,7 +49,7 @@ impl Listing {
 }
 
 /// Lists a page.
-pub(super) async fn list(kapso: &Client, number: u32, creators: Option<Arc<Allowed>>) -> Asked {
+pub(super) async fn list(kapso: &Client, number: u32, creators: Option<Arc<AccessLists>>) -> Asked {
     match kapso.page(number, PER_PAGE).await {
         Ok(mut page) => {
             // However many an odd answer holds: more rows would push the buttons out of the message.

@@ -1,6 +1,6 @@
 //! Decides what somebody wants and whether they may have it; never draws and never speaks HTTP.
 
-mod allowed;
+mod access;
 mod button;
 mod list;
 mod new;
@@ -20,7 +20,6 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-pub use allowed::{AllowList, Allowed, Creators};
 pub use button::{Action, AgainValue, ButtonValue, PageValue};
 pub use list::Listing;
 pub use new::{ConfirmationToken, NewSession};
@@ -29,8 +28,9 @@ pub use phone::Phone;
 pub use reply::{Problem, Reply};
 pub use usage::{Example, SAMPLE_PHONE, Verb};
 
+use crate::config::AccessLists;
 use crate::jobs::JobStore;
-use crate::kapso::{self, ActivationLink, SessionId};
+use crate::kapso::{self, SessionId};
 use crate::slack::{UserId, Who};
 
 /// What somebody wants. Text that is none of it is one of these too.
@@ -119,14 +119,14 @@ impl RequestContext {
 /// Carries commands out.
 pub struct Commands {
     kapso: Arc<kapso::Client>,
-    allowed: Arc<Allowed>,
+    allowed: Arc<AccessLists>,
     ledger: Arc<JobStore>,
 }
 
 impl Commands {
     /// Commands over one Kapso project, for those who are allowed. What must not be forgotten goes into `ledger`.
     #[must_use]
-    pub fn new(kapso: Arc<kapso::Client>, allowed: Allowed, ledger: Arc<JobStore>) -> Self {
+    pub fn new(kapso: Arc<kapso::Client>, allowed: AccessLists, ledger: Arc<JobStore>) -> Self {
         Self {
             kapso,
             allowed: Arc::new(allowed),
@@ -136,11 +136,11 @@ impl Commands {
 
     /// Does what somebody wants, if they may.
     pub async fn run(&self, command: Command, asker: &RequestContext) -> Outcome {
-        if !self.allowed.admits(&asker.who) {
+        if !access::admits(&self.allowed, &asker.who) {
             return Reply::Problem(Problem::NotAllowed(Arc::clone(&self.allowed))).into();
         }
         // Looked up only for those whom it concerns: a look-up does not.
-        let may_create = || self.allowed.may_create(&asker.who);
+        let may_create = || access::may_create(&self.allowed, &asker.who);
         if command.is_to_create() && !may_create() {
             return Reply::Problem(Problem::MayNotCreate(Arc::clone(&self.allowed))).into();
         }
@@ -169,15 +169,6 @@ impl Commands {
             Command::Unknown(misread) => Reply::ParseError(misread).into(),
             Command::StaleButton => Reply::Problem(Problem::StaleButton).into(),
         }
-    }
-
-    /// The link that a session's QR code holds, for Slack, which fetches the picture for somebody who was allowed to
-    /// see it; none if there is nothing to activate any more.
-    ///
-    /// # Errors
-    /// Every way in which there is no session, see [`kapso::Error`].
-    pub async fn qr_link(&self, id: &SessionId) -> Result<Option<ActivationLink>, Arc<kapso::Error>> {
-        qr::link(&self.kapso, id).await
     }
 
     async fn timed(&self, asking: impl Future<Output = (Reply, Option<Arc<kapso::Error>>)>) -> Outcome {

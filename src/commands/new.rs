@@ -76,7 +76,7 @@ async fn create(kapso: &Client, ledger: &JobStore, trigger: &str, wanted: NewSes
     let agent = wanted.agent.as_ref().map(AgentId::as_str);
     let (outcome, reply, error) = match kapso.create(wanted.phone.as_str(), agent).await {
         Ok(session) => (Created::Session(session.id.clone()), Reply::Created(session), None),
-        Err(error) if error.leaves_open() => (Created::Unsure, Reply::Problem(Problem::Unsure), Some(error)),
+        Err(error) if error.is_ambiguous() => (Created::Unsure, Reply::Problem(Problem::Unsure), Some(error)),
         Err(error) => {
             let problem = match error {
                 Error::Unprocessable => Problem::NotAccepted(wanted),

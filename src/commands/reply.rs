@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Allowed, Listing, NewSession, ParseError};
+use super::{Listing, NewSession, ParseError};
+use crate::config::AccessLists;
 use crate::jobs::Creation;
 use crate::kapso::{ActivationLink, Error, Session, SessionId};
 use crate::slack::UserId;
@@ -89,7 +90,7 @@ pub enum Problem {
     /// Kapso answered with something this app does not know.
     Unintelligible,
     /// This person, or this place, is not on the list.
-    NotAllowed(Arc<Allowed>),
+    NotAllowed(Arc<AccessLists>),
     /// As many sessions are watched as may be.
     TooManyWatches {
         /// How many one person may watch, if it is that; none if all together watch too many.
@@ -100,7 +101,7 @@ pub enum Problem {
     /// What comes later could not be posted to where the request came from.
     NoLetterbox,
     /// This person may not create sessions.
-    MayNotCreate(Arc<Allowed>),
+    MayNotCreate(Arc<AccessLists>),
     /// Kapso does not create such a session.
     NotAccepted(NewSession),
     /// There may be a new session, or none.
@@ -119,13 +120,13 @@ impl Problem {
     /// What whoever asked Kapso for anything has to know of its answer.
     pub(super) fn of(error: &Error) -> Self {
         match error {
-            Error::KeyRefused(_) => Self::KeyRefused,
-            Error::Limited { retry_after } => Self::Limited {
+            Error::KeyRejected(_) => Self::KeyRefused,
+            Error::RateLimited { retry_after } => Self::Limited {
                 retry_after: *retry_after,
             },
-            Error::NoAnswer(_) => Self::NoAnswer,
+            Error::Unavailable(_) => Self::NoAnswer,
             // The first is said of one session, the last of what was to be created.
-            Error::NotFound | Error::Unintelligible(_) | Error::Unprocessable => Self::Unintelligible,
+            Error::NotFound | Error::UnexpectedResponse(_) | Error::Unprocessable => Self::Unintelligible,
         }
     }
 }

@@ -1,16 +1,27 @@
-//! Where the configuration comes from: the process's environment over a `.env` file.
+//! Reads the settings from the process's environment and a `.env` file.
 
 use std::collections::HashMap;
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
+use std::time::Duration;
 
 use http::HeaderValue;
-use url::Url;
+use secrecy::{ExposeSecret, SecretString};
+use url::{Host, Url};
 
-use super::{Log, Problems, Settings, Timing, VARIABLES};
-use crate::commands::Allowed;
+use super::variables::{
+    ALLOWED_CHANNELS, ALLOWED_TEAMS, ALLOWED_USERS, CREATE_USERS, DATABASE_URL, HOST, KAPSO_API_KEY, KAPSO_BASE_URL,
+    LOG_FORMAT, METRICS_ADDR, PORT, PUBLIC_URL, REPLY_BUDGET_MS, RUST_LOG, SLACK_COMMAND, SLACK_RESPONSE_HOSTS,
+    SLACK_SIGNING_SECRET, VARIABLES, Variable,
+};
+use super::{
+    AccessLists, AllowList, Creators, DatabaseUrl, InvalidDatabaseUrl, Log, Problems, ResponseHost, Settings, Timing,
+    is_slack_id,
+};
+use crate::telemetry::LogFormat;
 
-/// Where variables come from.
+/// Environment variables by name.
 pub struct Environment(HashMap<String, String>);
 
 impl Environment {
@@ -49,45 +60,28 @@ impl Environment {
         problems.none_or(Self(variables))
     }
 
-    /// These variables and no others.
+    /// An environment of exactly these variables.
     pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         Self(variables.into_iter().collect())
     }
 
-    /// These variables over the ones already there.
+    /// This environment, with these variables added or replaced.
     #[must_use]
     pub fn overlaid_with(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
         self.0.extend(variables);
         self
     }
 
-    /// A variable without the white space around it; blank is unset.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        let value = self.0.get(name)?.trim();
-        (!value.is_empty()).then_some(value)
-    }
-
-    pub(super) fn parsed<T: FromStr>(&self, problems: &mut Problems, name: &str, default: T, is: &str) -> T {
-        match self.get(name).map(str::parse) {
-            None => default,
-            Some(Ok(value)) => value,
-            Some(Err(_)) => {
-                problems.add(name, is);
-                default
-            }
-        }
-    }
-
     /// All settings of the service.
     ///
     /// # Errors
-    /// Everything that is wrong, each with its variable.
+    /// Everything that is wrong, each problem with its variable.
     pub fn settings(&self) -> Result<Settings, Problems> {
         let mut problems = Problems::default();
         let signing_secrets = self.signing_secrets(&mut problems);
         let kapso_api_key = self.api_key(&mut problems);
         let kapso_base_url = self.base_url(&mut problems);
-        let listen = self.listen_on(&mut problems);
+        let listen = self.listen_address(&mut problems);
         let command = self.command_name(&mut problems);
         let public_url = self.public_address(&mut problems);
         let reply_budget = self.reply_budget(&mut problems);
@@ -100,10 +94,10 @@ impl Environment {
             command,
             reply_budget,
             response_hosts: self.response_hosts(&mut problems),
-            allowed: Allowed {
-                teams: self.allow_list(&mut problems, "ALLOWED_TEAMS", &['T', 'E']),
-                channels: self.allow_list(&mut problems, "ALLOWED_CHANNELS", &['C', 'G', 'D']),
-                users: self.allow_list(&mut problems, "ALLOWED_USERS", &['U', 'W']),
+            access_lists: AccessLists {
+                teams: self.allow_list(&mut problems, &ALLOWED_TEAMS, &['T', 'E']),
+                channels: self.allow_list(&mut problems, &ALLOWED_CHANNELS, &['C', 'G', 'D']),
+                users: self.allow_list(&mut problems, &ALLOWED_USERS, &['U', 'W']),
                 creators: self.creators(&mut problems),
             },
             database: self.database(&mut problems),
@@ -118,20 +112,20 @@ impl Environment {
     /// How to log.
     ///
     /// # Errors
-    /// Names the variable that is wrong.
+    /// Names the variables that are wrong.
     pub fn log(&self) -> Result<Log, Problems> {
         let mut problems = Problems::default();
         let log = self.read_log(&mut problems);
         problems.none_or(log)
     }
 
-    /// Where the service of this environment answers when asked from the same machine.
+    /// The address at which the service of this environment is reached from the same machine.
     ///
     /// # Errors
-    /// Names the variable that is wrong.
+    /// Names the variables that are wrong.
     pub fn own_address(&self) -> Result<SocketAddr, Problems> {
         let mut problems = Problems::default();
-        let mut address = self.listen_on(&mut problems);
+        let mut address = self.listen_address(&mut problems);
         match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
             IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
@@ -144,10 +138,361 @@ impl Environment {
     ///
     /// # Errors
     /// Names the variables that are wrong.
-    pub fn outward(&self) -> Result<(String, Option<Url>), Problems> {
+    pub fn manifest_settings(&self) -> Result<(String, Option<Url>), Problems> {
         let mut problems = Problems::default();
         let command = self.command_name(&mut problems);
         let public_url = self.public_address(&mut problems);
         problems.none_or((command, public_url))
     }
+
+    /// A variable without the white space around it. A blank variable counts as unset.
+    fn get(&self, name: &str) -> Option<&str> {
+        let value = self.0.get(name)?.trim();
+        (!value.is_empty()).then_some(value)
+    }
+
+    fn get_or_default(&self, variable: &Variable) -> &str {
+        self.get(variable.name).unwrap_or(variable.default)
+    }
+
+    /// The variable's value or its default, parsed. Adds `problem` if the value cannot be parsed.
+    fn parsed<T: FromStr>(&self, problems: &mut Problems, variable: &Variable, problem: &str) -> T {
+        match self.get_or_default(variable).parse() {
+            Ok(value) => value,
+            Err(_) => {
+                problems.add(variable.name, problem);
+                default(variable)
+            }
+        }
+    }
+
+    /// A secret from its variable or from the file that `NAME_FILE` names.
+    fn secret(&self, problems: &mut Problems, variable: &Variable) -> Option<SecretString> {
+        let name = variable.name;
+        let file_name = format!("{name}_FILE");
+        if self.get(name).is_none() && self.get(&file_name).is_none() {
+            problems.add(
+                name,
+                format_args!("is missing (or name a file that holds it in {file_name})"),
+            );
+        }
+        self.optional_secret(problems, variable)
+    }
+
+    fn optional_secret(&self, problems: &mut Problems, variable: &Variable) -> Option<SecretString> {
+        let name = variable.name;
+        let file_name = format!("{name}_FILE");
+        let value = match (self.get(name), self.get(&file_name)) {
+            (Some(_), Some(_)) => {
+                problems.add(name, format_args!("is set, and so is {file_name}: unset one of them"));
+                return None;
+            }
+            (Some(value), None) => value.to_owned(),
+            (None, Some(file)) => match fs::read_to_string(file) {
+                Ok(content) => content.trim().to_owned(),
+                Err(error) => {
+                    problems.add(&file_name, format_args!("the file cannot be read ({})", error.kind()));
+                    return None;
+                }
+            },
+            (None, None) => return None,
+        };
+        if value.is_empty() {
+            problems.add(&file_name, "the file is empty");
+            return None;
+        }
+        Some(value.into())
+    }
+
+    fn signing_secrets(&self, problems: &mut Problems) -> Vec<SecretString> {
+        let Some(value) = self.secret(problems, &SLACK_SIGNING_SECRET) else {
+            return Vec::new();
+        };
+        let parts: Vec<&str> = value.expose_secret().split(',').map(str::trim).collect();
+        let problem = if parts.len() > 2 {
+            Some("holds more than two secrets")
+        } else if parts.iter().any(|part| part.is_empty()) {
+            Some("has nothing on one side of its comma")
+        } else if parts.iter().any(|part| is_placeholder(part)) {
+            Some("still holds a placeholder; Slack shows the secret under Basic Information")
+        } else if parts.iter().any(|part| !is_graphic(part)) {
+            Some("holds characters that no signing secret has")
+        } else {
+            None
+        };
+        if let Some(problem) = problem {
+            problems.add(SLACK_SIGNING_SECRET.name, problem);
+        }
+        parts.into_iter().map(SecretString::from).collect()
+    }
+
+    fn api_key(&self, problems: &mut Problems) -> Option<HeaderValue> {
+        let value = self.secret(problems, &KAPSO_API_KEY)?;
+        let value = value.expose_secret();
+        if is_placeholder(value) {
+            problems.add(
+                KAPSO_API_KEY.name,
+                "still holds a placeholder; Kapso shows the project's keys in its settings",
+            );
+            return None;
+        }
+        if !is_graphic(value) {
+            problems.add(KAPSO_API_KEY.name, "holds characters that no API key has");
+            return None;
+        }
+        let mut key = HeaderValue::from_str(value).ok()?;
+        key.set_sensitive(true);
+        Some(key)
+    }
+
+    /// Read as a secret, since the address may hold a password.
+    fn database(&self, problems: &mut Problems) -> DatabaseUrl {
+        let Some(url) = self.optional_secret(problems, &DATABASE_URL) else {
+            return default(&DATABASE_URL);
+        };
+        url.expose_secret()
+            .parse()
+            .unwrap_or_else(|problem: InvalidDatabaseUrl| {
+                problems.add(DATABASE_URL.name, problem);
+                default(&DATABASE_URL)
+            })
+    }
+
+    fn base_url(&self, problems: &mut Problems) -> Url {
+        let url = self.parsed(
+            problems,
+            &KAPSO_BASE_URL,
+            "is not an address such as https://app.kapso.ai/api/v1",
+        );
+        if !is_plain(&url) {
+            problems.add(
+                KAPSO_BASE_URL.name,
+                "must be an http or https address without user, query and fragment",
+            );
+        } else if url.scheme() == "http" && !is_loopback(&url) {
+            problems.add(
+                KAPSO_BASE_URL.name,
+                "must be https: over http the key could be read on the way (loopback excepted)",
+            );
+        }
+        url
+    }
+
+    fn listen_address(&self, problems: &mut Problems) -> SocketAddr {
+        let host = match self.get(HOST.name) {
+            Some("localhost") => Ipv4Addr::LOCALHOST.into(),
+            _ => self.parsed(problems, &HOST, "is not an IP address such as 0.0.0.0"),
+        };
+        let port = self.parsed(problems, &PORT, "is not a port, 0 to 65535");
+        SocketAddr::new(host, port)
+    }
+
+    fn command_name(&self, problems: &mut Problems) -> String {
+        let name = self.get_or_default(&SLACK_COMMAND);
+        let word = name.strip_prefix('/').unwrap_or_default();
+        let fits = (1..=31).contains(&word.len())
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
+        if !fits {
+            problems.add(
+                SLACK_COMMAND.name,
+                "must be a slash and up to 31 lower-case letters, digits, - and _, such as /wa-sandbox",
+            );
+        }
+        name.to_owned()
+    }
+
+    fn public_address(&self, problems: &mut Problems) -> Option<Url> {
+        match public_url(self.get(PUBLIC_URL.name)?) {
+            Ok(url) => Some(url),
+            Err(problem) => {
+                problems.add(PUBLIC_URL.name, problem);
+                None
+            }
+        }
+    }
+
+    fn reply_budget(&self, problems: &mut Problems) -> Duration {
+        let value = self.get_or_default(&REPLY_BUDGET_MS);
+        let ms = value.parse().ok().filter(|ms| (100..=2_800).contains(ms));
+        if ms.is_none() {
+            problems.add(
+                REPLY_BUDGET_MS.name,
+                "is not a number of milliseconds from 100 to 2800; Slack waits for 3000",
+            );
+        }
+        Duration::from_millis(ms.unwrap_or_else(|| default(&REPLY_BUDGET_MS)))
+    }
+
+    fn response_hosts(&self, problems: &mut Problems) -> Vec<ResponseHost> {
+        let hosts = self.get_or_default(&SLACK_RESPONSE_HOSTS);
+        let name = SLACK_RESPONSE_HOSTS.name;
+        let mut allowed = Vec::new();
+        for host in entries(hosts) {
+            match host.parse() {
+                Ok(host) => allowed.push(host),
+                Err(problem) => problems.add(name, format_args!("`{host}` {problem}")),
+            }
+        }
+        if entries(hosts).next().is_none() {
+            problems.add(name, "names no host; unset it for Slack's own");
+        }
+        allowed
+    }
+
+    fn allow_list(&self, problems: &mut Problems, variable: &Variable, first_letters: &[char]) -> AllowList {
+        self.ids(
+            problems,
+            variable,
+            first_letters,
+            "names nobody; unset it to allow everyone",
+        )
+    }
+
+    fn creators(&self, problems: &mut Problems) -> Creators {
+        if self.get(CREATE_USERS.name) == Some("*") {
+            return Creators::Everyone;
+        }
+        let people = self.ids(
+            problems,
+            &CREATE_USERS,
+            &['U', 'W'],
+            "names nobody; unset it for nobody, or say *",
+        );
+        Creators::Only(people.unwrap_or_default())
+    }
+
+    fn ids(
+        &self,
+        problems: &mut Problems,
+        variable: &Variable,
+        first_letters: &[char],
+        if_empty: &str,
+    ) -> Option<Vec<String>> {
+        let list = self.get(variable.name)?;
+        let mut ids = Vec::new();
+        for id in entries(list) {
+            if is_slack_id(id, first_letters) {
+                ids.push(id.to_owned());
+            } else {
+                let example = first_letters[0];
+                problems.add(
+                    variable.name,
+                    format_args!("`{id}` is not a Slack ID such as {example}012AB3CD"),
+                );
+            }
+        }
+        if entries(list).next().is_none() {
+            problems.add(variable.name, if_empty);
+        }
+        Some(ids)
+    }
+
+    fn metrics_addr(&self, problems: &mut Problems) -> Option<SocketAddr> {
+        let address = self.get(METRICS_ADDR.name)?.parse();
+        if address.is_err() {
+            problems.add(
+                METRICS_ADDR.name,
+                "is not an address with a port such as 127.0.0.1:9090",
+            );
+        }
+        address.ok()
+    }
+
+    fn read_log(&self, problems: &mut Problems) -> Log {
+        let format = match self.get(LOG_FORMAT.name) {
+            None => LogFormat::detect(),
+            Some("text") => LogFormat::Text,
+            Some("json") => LogFormat::Json,
+            Some(_) => {
+                problems.add(LOG_FORMAT.name, "is neither text nor json");
+                LogFormat::Json
+            }
+        };
+        let filter = self.parsed(problems, &RUST_LOG, "is not a filter such as info or kapso_slack=debug");
+        Log { format, filter }
+    }
+}
+
+#[expect(clippy::expect_used, reason = "a constant, which every test of the settings parses")]
+fn default<T: FromStr>(variable: &Variable) -> T {
+    variable.default.parse().ok().expect("the default can be parsed")
+}
+
+/// Parses an address at which Slack can reach the service. Allows http only on loopback, for the demo.
+///
+/// # Errors
+/// Says what the address must be.
+pub fn public_url(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "is not an address such as https://sandbox.example.com")?;
+    if is_plain(&url) && (url.scheme() == "https" || is_loopback(&url)) {
+        Ok(url)
+    } else {
+        Err("must be an https address without user, query and fragment: Slack reaches no other")
+    }
+}
+
+fn is_plain(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none()
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+fn is_graphic(value: &str) -> bool {
+    value.bytes().all(|b| b.is_ascii_graphic())
+}
+
+fn entries(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|entry| !entry.is_empty())
+}
+
+/// Whether the value is what examples and templates hold where a secret belongs.
+fn is_placeholder(value: &str) -> bool {
+    const WORDS: [&str; 9] = [
+        "secret",
+        "password",
+        "todo",
+        "none",
+        "null",
+        "undefined",
+        "test",
+        "key",
+        "token",
+    ];
+    const PREFIXES: [&str; 13] = [
+        "changeme",
+        "change-me",
+        "change_me",
+        "your-",
+        "your_",
+        "replace",
+        "insert",
+        "example",
+        "placeholder",
+        "<",
+        "$",
+        "{",
+        "[",
+    ];
+    let value = value.to_ascii_lowercase();
+    let is_one_character_repeated = value.bytes().all(|byte| value.as_bytes()[0] == byte);
+    WORDS.contains(&value.as_str())
+        || PREFIXES.iter().any(|prefix| value.starts_with(prefix))
+        || value.ends_with("-here")
+        || value.ends_with("_here")
+        || value.contains("...")
+        || value.contains('…')
+        || is_one_character_repeated
 }

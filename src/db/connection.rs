@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::{Database, DatabaseError};
-use crate::jobs::url::DatabaseUrl;
+use crate::config::DatabaseUrl;
 
 /// The pause before a database that does not work is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);

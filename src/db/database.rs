@@ -17,7 +17,7 @@ use tokio::task::spawn_blocking;
 use url::Url;
 
 use super::error::DatabaseError;
-use crate::jobs::url::{DatabaseUrl, Home};
+use crate::config::{DatabaseKind, DatabaseUrl};
 
 /// Every migration, oldest first: version, description, SQL.
 ///
@@ -83,10 +83,10 @@ impl Database {
     /// # Errors
     /// Says what is in the way. [`DatabaseError::InUse`] and [`DatabaseError::Unreachable`] may pass by themselves.
     pub async fn open(url: &DatabaseUrl) -> Result<Self, DatabaseError> {
-        match &url.0 {
-            Home::Memory => Self::in_memory().await,
-            Home::File(path) => Self::sqlite_file(path.clone()).await,
-            Home::Postgres(address) => Self::postgres(address).await,
+        match url.kind() {
+            DatabaseKind::Memory => Self::in_memory().await,
+            DatabaseKind::File(path) => Self::sqlite_file(path.clone()).await,
+            DatabaseKind::Postgres(address) => Self::postgres(address).await,
         }
     }
 

@@ -169,7 +169,7 @@ fn settings(kapso: &FakeKapso, slack: &FakeSlack, app_url: &Url) -> Result<Setti
     );
     let mut settings = environment.settings()?;
     // No load balancer has to notice the shutdown.
-    settings.timing.drain.linger = Duration::ZERO;
+    settings.timing.shutdown.linger = Duration::ZERO;
     Ok(settings)
 }
 

@@ -107,7 +107,7 @@ fn group(samples: Vec<Sample<Reply>>, look: &RenderContext<'_>) -> Group {
 }
 
 fn with_qr((_, session): Sample<Session>) -> Option<Sample<Reply>> {
-    let link = qr::link(&session)?.clone();
+    let link = qr::activation_link(&session)?.clone();
     let session = Arc::new(session);
     Some(("For the tester's phone".to_owned(), Reply::Qr { session, link }))
 }

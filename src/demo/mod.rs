@@ -38,7 +38,7 @@ pub use self::kapso::{FakeKapso, Fault};
 pub use self::sandbox::KapsoRequest;
 pub use self::slack::{FakeSlack, Sent};
 use crate::app::client_builder;
-use crate::cli::asked_to_stop;
+use crate::app::shutdown_signal;
 use crate::clock::Clock;
 use crate::server::{self, Bounds};
 use crate::telemetry::{self, LogFormat};
@@ -77,7 +77,7 @@ pub fn run(options: Options) -> Result<(), Box<dyn Error>> {
 }
 
 async fn run_until_shutdown(port: u16, open: bool) -> Result<(), Box<dyn Error>> {
-    let stop = asked_to_stop()?;
+    let stop = shutdown_signal()?;
     let warnings = tracing_subscriber::filter::Targets::new().with_default(tracing::Level::WARN);
     telemetry::start(LogFormat::Text, &warnings);
     let mut demo = start(port, Clock::system(), |_| {}).await?;

@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::demo_server::PENDING;
 use super::listings::wanted;
-use crate::commands::{Allowed, Creators, ParseError, Problem, Verb};
+use crate::commands::{ParseError, Problem, Verb};
+use crate::config::{AccessLists, Creators};
 use crate::kapso::{ActivationLink, NotWhatsApp, Session, SessionId, Status};
 
 /// What a view is drawn from, with a title.
@@ -51,7 +52,7 @@ pub(super) fn misread() -> Vec<Sample<ParseError>> {
 pub(super) fn problems() -> Vec<Sample<Problem>> {
     let on_lists = |teams: Option<&str>, channels: Option<&str>, users: Option<&str>| {
         let list = |ids: Option<&str>| Some(ids?.split(' ').map(str::to_owned).collect());
-        Problem::NotAllowed(Arc::new(Allowed {
+        Problem::NotAllowed(Arc::new(AccessLists {
             teams: list(teams),
             channels: list(channels),
             users: list(users),
@@ -59,9 +60,9 @@ pub(super) fn problems() -> Vec<Sample<Problem>> {
         }))
     };
     let created_by = |people: &[&str]| {
-        Problem::MayNotCreate(Arc::new(Allowed {
+        Problem::MayNotCreate(Arc::new(AccessLists {
             creators: Creators::Only(people.iter().copied().map(str::to_owned).collect()),
-            ..Allowed::default()
+            ..AccessLists::default()
         }))
     };
     let not_accepted = |agent| wanted(agent).into_iter().map(Problem::NotAccepted);

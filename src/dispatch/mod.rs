@@ -296,14 +296,14 @@ impl Dispatcher {
     /// Counts jobs as lost that were stored and could not be read.
     pub fn count_unreadable(&self, count: u64) {
         if count > 0 {
-            self.metrics.lost(count);
+            self.metrics.count_lost_replies(count);
             tracing::error!(lost = count, "pending jobs could not be read from the database");
         }
     }
 
     fn count_expired(&self, count: u64) {
         if count > 0 {
-            self.metrics.lost(count);
+            self.metrics.count_lost_replies(count);
             tracing::error!(lost = count, "pending jobs were too old to be delivered");
         }
     }
@@ -345,7 +345,7 @@ impl Dispatcher {
             Delivered::By(delivery) => (delivery, None),
             Delivered::Not(error) => (Delivery::Lost, Some(error)),
         };
-        self.metrics.answered(entry.outcome.word(), delivery, total);
+        self.metrics.count_reply(entry.outcome.word(), delivery, total);
         // A session that was created has an id that was not known before.
         let known = entry.session.as_ref();
         // Any other word may be something that was typed by mistake, such as a code or a phone number.

@@ -112,7 +112,7 @@ impl Dispatcher {
     /// The one log line about a notification.
     fn log_notification(&self, notification: &PendingNotification, result: Result<Delivery, DeliveryError>) {
         let delivery = result.unwrap_or(Delivery::Lost);
-        self.metrics.told(notification.ending.name(), delivery);
+        self.metrics.count_notification(notification.ending.name(), delivery);
         tracing::info!(
             request_id = notification.request_id,
             team = notification.who.team,

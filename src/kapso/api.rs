@@ -1,4 +1,4 @@
-//! One request to Kapso's API: within the limit, tried again where that helps, and its answer told apart from faults.
+//! One request to Kapso's API: counted against the rate limit, retried where that helps, its response classified.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,61 +6,47 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use http::{HeaderName, HeaderValue, StatusCode};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use reqwest::{RequestBuilder, Response};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-use super::limit::Limit;
-use super::{Budget, Error, NoAnswer};
+use super::rate_limit::{RateBudget, RateLimit};
+use super::{Error, Unavailable};
 use crate::clock::Clock;
+use crate::config::KapsoTiming;
 
 const KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
-/// The most of an answer that is read; a session takes about 1 KiB.
+/// The largest response body that is read, in bytes; a session takes about 1 KiB.
 const BODY_MAX: usize = 256 * 1024;
-/// How often a request is tried again.
+/// Attempts after the first one.
 const RETRIES: usize = 2;
 
-/// How requests are timed; tests shorten it.
-#[derive(Clone, Debug)]
-pub struct Timing {
-    /// How long one try may take, answer included.
-    pub attempt: Duration,
-    /// How long all tries may take together.
-    pub total: Duration,
-    /// The shortest pause before a second try; doubles, with jitter.
-    pub pause: Duration,
-    /// How long a person waits for the limit to open before reading how long it takes.
-    pub patience: Duration,
-    /// How long an answer is good enough for the next who asks.
-    pub remember: SignedDuration,
-}
-
-/// One request to Kapso, for those who count.
+/// What the metrics record of one request to Kapso.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation {
-    /// What it was answered with; `None` if there was no answer.
+    /// `None` if there was no response.
     pub status: Option<StatusCode>,
-    /// How long it took.
+    /// From sending the request until its response was read.
     pub took: Duration,
-    /// How many requests the limit allows after it.
-    pub left: u32,
+    /// How many requests the rate limit allows after it.
+    pub rate_limit_left: u32,
 }
 
-/// Told of every request.
+/// Called after every request.
 pub(super) type Observer = Box<dyn Fn(Observation) + Send + Sync>;
 
-/// Kapso's API under one key.
+/// Kapso's API with one key.
 pub(super) struct Api {
     http: reqwest::Client,
     /// `…/sandbox_sessions`.
     sessions: Url,
     key: HeaderValue,
     clock: Clock,
-    timing: Timing,
+    timing: KapsoTiming,
     observer: Observer,
-    limit: Mutex<Limit>,
+    limit: Mutex<RateLimit>,
 }
 
 impl Api {
@@ -69,7 +55,7 @@ impl Api {
         base: &Url,
         mut key: HeaderValue,
         clock: Clock,
-        timing: Timing,
+        timing: KapsoTiming,
         observer: Observer,
     ) -> Self {
         key.set_sensitive(true);
@@ -84,84 +70,89 @@ impl Api {
             clock,
             timing,
             observer,
-            limit: Mutex::new(Limit::new()),
+            limit: Mutex::new(RateLimit::new()),
         }
     }
 
-    /// The address of all sessions.
+    /// `…/sandbox_sessions`.
     pub(super) fn sessions(&self) -> Url {
         self.sessions.clone()
     }
 
-    /// What is left of the limit now.
-    pub(super) fn budget(&self) -> Budget {
+    pub(super) fn budget(&self) -> RateBudget {
         self.limit().budget(self.clock.now())
     }
 
-    /// Reads what is at `address` for a person, with as many tries as help.
+    /// Requests `address` for a person, with retries, and parses the response with `read`.
     pub(super) async fn get<T>(&self, address: Url, read: impl Fn(&[u8]) -> Result<T, String>) -> Result<T, Error> {
-        let pauses = ExponentialBuilder::default()
-            .with_min_delay(self.timing.pause)
+        let delays = ExponentialBuilder::default()
+            .with_min_delay(self.timing.min_retry_delay)
             .with_factor(2.0)
             .with_jitter()
             .with_max_times(RETRIES);
         let attempt = async || {
-            let place = self.place(Limit::take)?;
-            self.send(place, self.http.get(address.clone()), StatusCode::OK, &read)
+            let permit = self.permit(RateLimit::acquire)?;
+            self.send(permit, self.http.get(address.clone()), StatusCode::OK, &read)
                 .await
         };
-        let tries = attempt.retry(pauses).adjust(|error, pause| match error {
-            Error::NoAnswer(_) => pause,
-            Error::Limited { retry_after } if *retry_after <= self.timing.patience => pause.map(|_| *retry_after),
+        let attempts = attempt.retry(delays).adjust(|error, delay| match error {
+            Error::Unavailable(_) => delay,
+            Error::RateLimited { retry_after } if *retry_after <= self.timing.max_rate_limit_wait => {
+                delay.map(|_| *retry_after)
+            }
             _ => None,
         });
-        match timeout(self.timing.total, tries).await {
+        match timeout(self.timing.total, attempts).await {
             Ok(result) => result,
-            Err(_) => Err(NoAnswer::OutOfTime(self.timing.total).into()),
+            Err(_) => Err(Unavailable::TimedOut(self.timing.total).into()),
         }
     }
 
-    /// Reads what is at `address` for background work: with one try, and none at all while only people may ask.
+    /// Requests `address` for background work: one attempt, and none while the rest of the limit is reserved for
+    /// people.
     pub(super) async fn get_if_spare<T>(
         &self,
         address: Url,
         read: impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, Error> {
-        let place = self.place(Limit::take_spare)?;
-        self.send(place, self.http.get(address), StatusCode::OK, &read).await
+        let permit = self.permit(RateLimit::acquire_spare)?;
+        self.send(permit, self.http.get(address), StatusCode::OK, &read).await
     }
 
-    /// Has Kapso create something. Sent once, whatever happens.
+    /// Posts `body` to `address`. One attempt, since a repeated POST could create something twice.
     pub(super) async fn post<T>(
         &self,
         address: Url,
         body: Vec<u8>,
         read: impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, Error> {
-        let place = self.place(Limit::take)?;
+        let permit = self.permit(RateLimit::acquire)?;
         let request = self
             .http
             .post(address)
             .header(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(body);
-        self.send(place, request, StatusCode::CREATED, &read).await
+        self.send(permit, request, StatusCode::CREATED, &read).await
     }
 
-    fn place(&self, take: impl FnOnce(&mut Limit, Timestamp) -> Result<(), Duration>) -> Result<RatePermit<'_>, Error> {
-        match take(&mut self.limit(), self.clock.now()) {
+    fn permit(
+        &self,
+        acquire: impl FnOnce(&mut RateLimit, Timestamp) -> Result<(), Duration>,
+    ) -> Result<RatePermit<'_>, Error> {
+        match acquire(&mut self.limit(), self.clock.now()) {
             Ok(()) => Ok(RatePermit(self)),
-            Err(retry_after) => Err(Error::Limited { retry_after }),
+            Err(retry_after) => Err(Error::RateLimited { retry_after }),
         }
     }
 
     async fn send<T>(
         &self,
-        place: RatePermit<'_>,
+        permit: RatePermit<'_>,
         request: RequestBuilder,
         success: StatusCode,
         read: impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, Error> {
-        let began = Instant::now();
+        let started = Instant::now();
         let sent = request
             .header(KEY_HEADER, self.key.clone())
             .timeout(self.timing.attempt)
@@ -169,69 +160,69 @@ impl Api {
             .await;
         let status = sent.as_ref().ok().map(Response::status);
         let result = match sent {
-            Ok(answer) => self.understand(answer, success).await,
+            Ok(response) => self.classify(response, success).await,
             Err(error) => Err(transport(error)),
         };
-        drop(place);
+        drop(permit);
         (self.observer)(Observation {
             status,
-            took: began.elapsed(),
-            left: self.budget().left,
+            took: started.elapsed(),
+            rate_limit_left: self.budget().left,
         });
-        read(&result?).map_err(Error::Unintelligible)
+        read(&result?).map_err(Error::UnexpectedResponse)
     }
 
-    /// The body of an answer with that status, or what another answer means.
-    async fn understand(&self, answer: Response, success: StatusCode) -> Result<Vec<u8>, Error> {
+    /// The body of a response with the status `success`, or the error that another response means.
+    async fn classify(&self, response: Response, success: StatusCode) -> Result<Vec<u8>, Error> {
         let now = self.clock.now();
         {
             let mut limit = self.limit();
-            limit.learn_limit(answer.headers());
-            // A 429 says itself when to come back; that nothing remains until then is no news.
-            if answer.status() != StatusCode::TOO_MANY_REQUESTS {
-                limit.learn_use(answer.headers(), now);
+            limit.update_limit(response.headers());
+            // A 429 says itself how long to wait; its count of remaining requests adds nothing.
+            if response.status() != StatusCode::TOO_MANY_REQUESTS {
+                limit.update_use(response.headers(), now);
             }
         }
-        match answer.status() {
-            status if status == success => body(answer).await,
-            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Err(Error::KeyRefused(status)),
+        match response.status() {
+            status if status == success => body(response).await,
+            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Err(Error::KeyRejected(status)),
             StatusCode::NOT_FOUND => {
-                let body = body(answer).await?;
-                // Any web server can say 404; only Kapso says it in this form.
+                let body = body(response).await?;
+                // Any web server or proxy can answer 404; only Kapso answers in this form.
                 match serde_json::from_slice::<BTreeMap<String, &RawValue>>(&body) {
-                    Ok(complaint) if complaint.contains_key("error") => Err(Error::NotFound),
-                    _ => Err(Error::Unintelligible("a 404 that is not Kapso's".to_owned())),
+                    Ok(object) if object.contains_key("error") => Err(Error::NotFound),
+                    _ => Err(Error::UnexpectedResponse("a 404 that is not Kapso's".to_owned())),
                 }
             }
             StatusCode::TOO_MANY_REQUESTS => {
-                let retry_after = self.limit().close(answer.headers(), now);
-                Err(Error::Limited { retry_after })
+                let retry_after = self.limit().block(response.headers(), now);
+                Err(Error::RateLimited { retry_after })
             }
             StatusCode::UNPROCESSABLE_ENTITY if success == StatusCode::CREATED => Err(Error::Unprocessable),
-            status if status.is_server_error() => Err(NoAnswer::Status(status).into()),
-            status => Err(Error::Unintelligible(format!("status {}", status.as_u16()))),
+            status if status.is_server_error() => Err(Unavailable::Status(status).into()),
+            status => Err(Error::UnexpectedResponse(format!("status {}", status.as_u16()))),
         }
     }
 
-    fn limit(&self) -> MutexGuard<'_, Limit> {
+    fn limit(&self) -> MutexGuard<'_, RateLimit> {
         self.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A place in the limit for one request, until that is answered or given up.
+/// Counts one request against the rate limit; dropped when the request was answered or abandoned.
 struct RatePermit<'a>(&'a Api);
 
 impl Drop for RatePermit<'_> {
     fn drop(&mut self) {
-        self.0.limit().answered(self.0.clock.now());
+        self.0.limit().release(self.0.clock.now());
     }
 }
 
-async fn body(mut answer: Response) -> Result<Vec<u8>, Error> {
+async fn body(mut response: Response) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(transport)? {
+    while let Some(chunk) = response.chunk().await.map_err(transport)? {
         if body.len() + chunk.len() > BODY_MAX {
-            return Err(Error::Unintelligible("it is over 256 KiB".to_owned()));
+            return Err(Error::UnexpectedResponse("it is over 256 KiB".to_owned()));
         }
         body.extend_from_slice(&chunk);
     }
@@ -239,5 +230,5 @@ async fn body(mut answer: Response) -> Result<Vec<u8>, Error> {
 }
 
 fn transport(error: reqwest::Error) -> Error {
-    NoAnswer::Transport(error.without_url()).into()
+    Unavailable::Transport(error.without_url()).into()
 }

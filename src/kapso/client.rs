@@ -1,4 +1,4 @@
-//! Asks Kapso for sessions: requests for one session are joined, and its answer is remembered for a moment.
+//! Client for Kapso's sandbox sessions: concurrent requests for one session are joined, and the result is cached.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,204 +10,207 @@ use moka::future::Cache;
 use serde::Serialize;
 use url::Url;
 
-use super::api::{Api, Observer, Timing};
+use super::api::{Api, Observer};
 use super::page::Page;
-use super::{Budget, Error, Session, SessionId};
+use super::rate_limit::RateBudget;
+use super::{Error, Session, SessionId};
 use crate::clock::Clock;
+use crate::config::KapsoTiming;
 
-/// Sessions remembered at most.
+/// Most sessions in the cache.
 const CACHE_MAX: u64 = 1_000;
 
-/// How old an answer may be.
+/// How old a result may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Age {
-    /// A few seconds are fine.
+    /// A cached result of the last few seconds will do.
     Recent,
-    /// Asked for after the request, or just being asked for.
+    /// The request to Kapso must start after this call, or be in flight during it.
     Fresh,
 }
 
-/// A client for one key, that is one project.
+/// A client with one API key, that is for one project.
 pub struct Client {
     api: Api,
     clock: Clock,
-    remember: SignedDuration,
-    cache: Cache<SessionId, Answer>,
-    /// Numbers the requests, so that an answer can be told from one that was asked for earlier.
-    asked: AtomicU64,
+    cache_ttl: SignedDuration,
+    cache: Cache<SessionId, Cached>,
+    /// Number of the last request, so that a result can be told from one that was requested earlier.
+    last_request: AtomicU64,
 }
 
 #[derive(Clone)]
-struct Answer {
-    number: u64,
+struct Cached {
+    /// Number of the request that brought it.
+    request: u64,
     at: Timestamp,
     result: Result<Arc<Session>, Arc<Error>>,
 }
 
 impl Client {
-    /// A client that asks at `base` with `key`. `http` must follow no redirects: they would carry the key away.
+    /// A client for the API at `base`. `http` must follow no redirects: they would send the key to another host.
     #[must_use]
     pub fn new(
         http: reqwest::Client,
         base: &Url,
         key: HeaderValue,
         clock: Clock,
-        timing: Timing,
+        timing: KapsoTiming,
         observer: Observer,
     ) -> Self {
-        let remember = timing.remember;
+        let cache_ttl = timing.cache_ttl;
         Self {
             api: Api::new(http, base, key, clock.clone(), timing, observer),
             clock,
-            remember,
+            cache_ttl,
             cache: Cache::builder()
                 .max_capacity(CACHE_MAX)
                 .time_to_live(Duration::from_mins(1))
                 .build(),
-            asked: AtomicU64::new(0),
+            last_request: AtomicU64::new(0),
         }
     }
 
-    /// The session with this id. Those who ask for one id at the same time share one request, and its failure.
+    /// The session with this id. Concurrent calls for one id share one request and its error.
     ///
     /// # Errors
-    /// Every way in which there is no session to show, see [`Error`].
+    /// See [`Error`].
     pub async fn session(&self, id: &SessionId, age: Age) -> Result<Arc<Session>, Arc<Error>> {
         let now = self.clock.now();
-        let asked = self.asked.load(Ordering::Acquire);
-        let unusable = |answer: &Answer| match age {
-            Age::Fresh => answer.number <= asked,
-            Age::Recent => answer.result.is_err() || !self.is_recent(answer, now),
+        let last_request = self.last_request.load(Ordering::Acquire);
+        let is_stale = |cached: &Cached| match age {
+            Age::Fresh => cached.request <= last_request,
+            Age::Recent => cached.result.is_err() || !self.is_recent(cached, now),
         };
         loop {
-            // Boxed only when it is needed: asking is a large future, and a remembered answer should not carry it along.
-            let asking = async { Box::pin(self.answer(id)).await };
-            let entry = self.cache.entry_by_ref(id).or_insert_with_if(asking, unusable).await;
-            let answer = entry.into_value();
-            // Who comes upon a request under way shares its answer. It may be older than a wish for a fresh one.
-            if age == Age::Recent || answer.number > asked {
-                return answer.result;
+            // Boxed only when it is polled: the request is a large future, which a cache hit need not allocate.
+            let request = async { Box::pin(self.request(id)).await };
+            let entry = self.cache.entry_by_ref(id).or_insert_with_if(request, is_stale).await;
+            let cached = entry.into_value();
+            // A shared request may have started before this call, which is too early for a fresh result.
+            if age == Age::Recent || cached.request > last_request {
+                return cached.result;
             }
         }
     }
 
-    /// The sessions of a page, counted from 1, newest first as Kapso has them.
+    /// A page of sessions, newest first. Pages are counted from 1.
     ///
     /// # Errors
-    /// Every way in which there is no page to show, see [`Error`].
+    /// See [`Error`].
     pub async fn page(&self, page: u32, per_page: u32) -> Result<Page, Error> {
-        let number = self.number();
+        let number = self.next_number();
         let page = self.api.get(self.page_address(page, per_page), Page::parse).await;
-        self.learn_page(page, number).await
+        self.cache_page(page, number).await
     }
 
-    /// Like [`Client::page`], for background work: one request, if it can be spared.
+    /// Like [`Client::page`], for background work: one request, unless the rest of the limit is reserved for people.
     ///
     /// # Errors
-    /// See [`Error`]; [`Error::Limited`] while only people may ask.
+    /// See [`Error`]; [`Error::RateLimited`] while the rest of the limit is reserved for people.
     pub async fn page_if_spare(&self, page: u32, per_page: u32) -> Result<Page, Error> {
-        let number = self.number();
+        let number = self.next_number();
         let page = self
             .api
             .get_if_spare(self.page_address(page, per_page), Page::parse)
             .await;
-        self.learn_page(page, number).await
+        self.cache_page(page, number).await
     }
 
-    /// Like [`Client::session`], for background work: what somebody has just learnt, or one request, if it can be
-    /// spared. No person shares its failure.
+    /// Like [`Client::session`], for background work: the cached session, or one request, unless the rest of the limit
+    /// is reserved for people. Its error is shared with nobody.
     ///
     /// # Errors
-    /// See [`Error`]; [`Error::Limited`] while only people may ask.
+    /// See [`Error`]; [`Error::RateLimited`] while the rest of the limit is reserved for people.
     pub async fn session_if_spare(&self, id: &SessionId) -> Result<Arc<Session>, Error> {
-        if let Some(session) = self.remembered(id).await {
+        if let Some(session) = self.cached(id).await {
             return Ok(session);
         }
-        let number = self.number();
+        let number = self.next_number();
         let session = self
             .api
             .get_if_spare(self.address(id), |body| Session::parse(body, id))
             .await?;
         let session = Arc::new(session);
-        self.learn(Arc::clone(&session), number).await;
+        self.store(Arc::clone(&session), number).await;
         Ok(session)
     }
 
-    /// Creates a session for this phone, a number in E.164, and this agent, or the project's default one. Sent once.
+    /// Creates a session for this phone (E.164) and this agent, or the project's default agent. Not retried.
     ///
     /// # Errors
-    /// See [`Error`]; after one that [leaves it open](Error::leaves_open) there may be a session all the same.
+    /// See [`Error`]; after an [ambiguous](Error::is_ambiguous) one, the session may exist all the same.
     pub async fn create(&self, phone: &str, agent: Option<&str>) -> Result<Arc<Session>, Error> {
-        let wanted = Wanted {
-            whatsapp_sandbox_session: WantedSession {
+        let request = CreateSessionRequest {
+            whatsapp_sandbox_session: SessionFields {
                 phone_number: phone,
                 agent_id: agent,
             },
         };
-        // Of strings alone, so it cannot fail.
-        let body = serde_json::to_vec(&wanted).unwrap_or_default();
-        let number = self.number();
+        // Cannot fail: it holds strings only.
+        let body = serde_json::to_vec(&request).unwrap_or_default();
+        let number = self.next_number();
         let session = self.api.post(self.api.sessions(), body, Session::parse_any).await?;
         let session = Arc::new(session);
-        self.learn(Arc::clone(&session), number).await;
+        self.store(Arc::clone(&session), number).await;
         Ok(session)
     }
 
-    /// The session as it was learnt a moment ago, if it was: what costs no request.
-    pub async fn remembered(&self, id: &SessionId) -> Option<Arc<Session>> {
-        let answer = self.cache.get(id).await?;
-        let recent = self.is_recent(&answer, self.clock.now());
-        answer.result.ok().filter(|_| recent)
+    /// The session if it is in the cache. Costs no request.
+    pub async fn cached(&self, id: &SessionId) -> Option<Arc<Session>> {
+        let cached = self.cache.get(id).await?;
+        let recent = self.is_recent(&cached, self.clock.now());
+        cached.result.ok().filter(|_| recent)
     }
 
-    /// What is left of Kapso's rate limit now.
+    /// The state of Kapso's rate limit.
     #[must_use]
-    pub fn budget(&self) -> Budget {
+    pub fn budget(&self) -> RateBudget {
         self.api.budget()
     }
 
-    async fn answer(&self, id: &SessionId) -> Answer {
-        let number = self.number();
+    async fn request(&self, id: &SessionId) -> Cached {
+        let number = self.next_number();
         let result = self.api.get(self.address(id), |body| Session::parse(body, id)).await;
-        Answer {
-            number,
+        Cached {
+            request: number,
             at: self.clock.now(),
             result: result.map(Arc::new).map_err(Arc::new),
         }
     }
 
-    async fn learn_page(&self, page: Result<Page, Error>, number: u64) -> Result<Page, Error> {
+    async fn cache_page(&self, page: Result<Page, Error>, number: u64) -> Result<Page, Error> {
         let page = page.map_err(|error| match error {
-            // There is always a list, if an empty one.
-            Error::NotFound => Error::Unintelligible("a 404 for the list of sessions".to_owned()),
+            // The list always exists, even if it is empty.
+            Error::NotFound => Error::UnexpectedResponse("a 404 for the list of sessions".to_owned()),
             error => error,
         })?;
         for session in &page.sessions {
-            self.learn(Arc::clone(session), number).await;
+            self.store(Arc::clone(session), number).await;
         }
         Ok(page)
     }
 
-    /// Remembers what was learnt of a session by request `number`, unless something newer is known.
-    async fn learn(&self, session: Arc<Session>, number: u64) {
-        let known = self.cache.get(&session.id).await;
-        if known.is_some_and(|known| known.number > number) {
+    /// Caches a session that request `number` brought, unless the cache has a newer one.
+    async fn store(&self, session: Arc<Session>, number: u64) {
+        let cached = self.cache.get(&session.id).await;
+        if cached.is_some_and(|cached| cached.request > number) {
             return;
         }
-        let answer = Answer {
-            number,
+        let entry = Cached {
+            request: number,
             at: self.clock.now(),
             result: Ok(Arc::clone(&session)),
         };
-        self.cache.insert(session.id.clone(), answer).await;
+        self.cache.insert(session.id.clone(), entry).await;
     }
 
-    fn number(&self) -> u64 {
-        self.asked.fetch_add(1, Ordering::AcqRel) + 1
+    fn next_number(&self) -> u64 {
+        self.last_request.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    fn is_recent(&self, answer: &Answer, now: Timestamp) -> bool {
-        now.duration_since(answer.at).abs() <= self.remember
+    fn is_recent(&self, cached: &Cached, now: Timestamp) -> bool {
+        now.duration_since(cached.at).abs() <= self.cache_ttl
     }
 
     fn address(&self, id: &SessionId) -> Url {
@@ -229,12 +232,12 @@ impl Client {
 }
 
 #[derive(Serialize)]
-struct Wanted<'a> {
-    whatsapp_sandbox_session: WantedSession<'a>,
+struct CreateSessionRequest<'a> {
+    whatsapp_sandbox_session: SessionFields<'a>,
 }
 
 #[derive(Serialize)]
-struct WantedSession<'a> {
+struct SessionFields<'a> {
     phone_number: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     agent_id: Option<&'a str>,

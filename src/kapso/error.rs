@@ -1,58 +1,57 @@
-//! What can go wrong between Kapso and us, as far as somebody acts on it.
+//! Errors of requests to Kapso.
 
 use std::time::Duration;
 
 use http::StatusCode;
 use thiserror::Error;
 
-/// Why there is no session to show. Written for operators; nothing of Kapso's own words is in it.
+/// Why a request to Kapso failed. Written for operators; quotes nothing of Kapso's response.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// Kapso says that this project has no session with this id.
-    #[error("Kapso has no session with this id")]
+    /// The project has no session with this id.
+    #[error("Kapso has no session with this ID")]
     NotFound,
-    /// Kapso does not take our key.
-    #[error("Kapso refused the key with status {}", .0.as_u16())]
-    KeyRefused(StatusCode),
-    /// The key's limit is used up: by Kapso's word, or by our own count, so that it is not burnt.
+    #[error("Kapso rejected the API key with status {}", .0.as_u16())]
+    KeyRejected(StatusCode),
+    /// Kapso answered 429, or by our own count it would.
     #[error("Kapso's rate limit is used up for another {} s", .retry_after.as_secs())]
-    Limited {
-        /// How long until it is worth asking again.
+    RateLimited {
+        /// How long to wait before the next request.
         retry_after: Duration,
     },
-    /// Kapso does not create what was asked for.
-    #[error("Kapso refused what was to be created with status 422")]
+    /// Kapso rejected the session to be created.
+    #[error("Kapso rejected the session to be created with status 422")]
     Unprocessable,
-    /// Kapso did not answer, in none of the tries.
+    /// All attempts failed.
     #[error("Kapso did not answer")]
-    NoAnswer(#[from] NoAnswer),
-    /// Kapso answered in a way this client does not know.
-    #[error("Kapso answered in an unknown way: {0}")]
-    Unintelligible(String),
+    Unavailable(#[from] Unavailable),
+    /// Kapso sent a response that this client does not understand.
+    #[error("Kapso sent an unexpected response: {0}")]
+    UnexpectedResponse(String),
 }
 
 impl Error {
     /// Whether a request that was to create something may have done so all the same.
     #[must_use]
-    pub fn leaves_open(&self) -> bool {
+    pub fn is_ambiguous(&self) -> bool {
         match self {
-            Self::NotFound | Self::KeyRefused(_) | Self::Limited { .. } | Self::Unprocessable => false,
-            Self::NoAnswer(NoAnswer::Transport(error)) => !error.is_connect(),
-            Self::NoAnswer(_) | Self::Unintelligible(_) => true,
+            Self::NotFound | Self::KeyRejected(_) | Self::RateLimited { .. } | Self::Unprocessable => false,
+            Self::Unavailable(Unavailable::Transport(error)) => !error.is_connect(),
+            Self::Unavailable(_) | Self::UnexpectedResponse(_) => true,
         }
     }
 }
 
-/// In what way Kapso did not answer.
+/// In what way Kapso was unavailable.
 #[derive(Debug, Error)]
-pub enum NoAnswer {
-    /// It answered with a fault of its own.
+pub enum Unavailable {
+    /// It answered with a 5xx status.
     #[error("status {}", .0.as_u16())]
     Status(StatusCode),
-    /// The connection failed, or a try ran out of time.
+    /// The connection failed, or one attempt timed out.
     #[error("the request failed")]
     Transport(#[source] reqwest::Error),
-    /// All tries together ran out of time.
+    /// All attempts together timed out.
     #[error("no answer within {} s", .0.as_secs())]
-    OutOfTime(Duration),
+    TimedOut(Duration),
 }

@@ -1,19 +1,17 @@
-//! Kapso's wire, and the only place that knows it.
+//! Kapso's API: the only module that knows its addresses, headers and JSON.
 //!
 //! Source: the WhatsApp sandbox pages of <https://docs.kapso.ai/api-reference/introduction>.
 
 mod api;
-mod budget;
 mod client;
 mod error;
-mod limit;
 mod page;
+mod rate_limit;
 mod session;
 
-pub use api::{Observation, Timing};
-pub use budget::Budget;
+pub use api::Observation;
 pub use client::{Age, Client};
-pub use error::{Error, NoAnswer};
-pub use limit::FIRST_LIMIT;
+pub use error::{Error, Unavailable};
 pub use page::Page;
+pub use rate_limit::{DEFAULT_RATE_LIMIT, RateBudget};
 pub use session::{ActivationLink, AgentId, NotWhatsApp, Session, SessionId, Status};

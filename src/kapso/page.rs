@@ -6,27 +6,27 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Session;
-use super::session::{lenient, misshapen};
+use super::session::{describe, lenient};
 
-/// The most sessions of a page that are taken: as many as Kapso says a page can have.
+/// Most sessions read of one page: Kapso's documented maximum.
 const SESSIONS_MAX: usize = 100;
 
-/// A page of the list.
+/// A page of the list of sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// Its sessions, in Kapso's order. One that cannot be read is left out.
+    /// Its sessions, in Kapso's order, without those that cannot be parsed.
     pub sessions: Vec<Arc<Session>>,
-    /// How many sessions are on it, whether they can be read or not.
+    /// How many sessions are on it, including those that cannot be parsed.
     pub count: usize,
-    /// How many pages there are, where Kapso says so.
+    /// How many pages there are, if Kapso says so.
     pub total_pages: Option<u32>,
-    /// How many sessions there are, where Kapso says so.
+    /// How many sessions there are, if Kapso says so.
     pub total_count: Option<u64>,
 }
 
 impl Page {
-    /// Whether there is a page after this one, the `number`th of `per_page` sessions. A list that does not say how long
-    /// it is ends with its first page that is not full.
+    /// Whether there is a page after this one, the `number`th of `per_page` sessions. Without a total, the first page
+    /// that is not full is the last one.
     #[must_use]
     pub fn has_next(&self, number: u32, per_page: u32) -> bool {
         match self.total_pages {
@@ -35,12 +35,12 @@ impl Page {
         }
     }
 
-    /// Reads Kapso's `{"data": [Session], "meta": {…}}`.
+    /// Parses Kapso's `{"data": [Session], "meta": {…}}`.
     ///
     /// # Errors
     /// Says what is wrong with it, without quoting it.
     pub(super) fn parse(body: &[u8]) -> Result<Self, String> {
-        let list: List<'_> = serde_json::from_slice(body).map_err(|error| misshapen(&error))?;
+        let list: List<'_> = serde_json::from_slice(body).map_err(|error| describe(&error))?;
         let sessions = list.data.iter().take(SESSIONS_MAX);
         let sessions = sessions.filter_map(|item| Session::parse_item(item).ok());
         let meta = lenient::<Meta<'_>>(list.meta);

@@ -1,4 +1,4 @@
-//! A sandbox session as Kapso tells it: strict about `id` and `status`, lenient about everything else.
+//! A sandbox session as Kapso sends it: strict about `id` and `status`, lenient about everything else.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use url::Url;
 
-/// The id of a session: one safe path segment, `[A-Za-z0-9_-]{1,64}`. Nothing else can reach Kapso's address.
+/// The id of a session: one safe path segment, `[A-Za-z0-9_-]{1,64}`. Nothing else becomes part of a Kapso URL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SessionId(Box<str>);
 
 impl SessionId {
-    /// The most characters an id has.
+    /// Longest id, in characters.
     pub const MAX: usize = 64;
 
-    /// Reads an id; `None` for anything that is not one safe path segment. Only a UUID is lower-cased.
+    /// Parses an id; `None` for anything that is not one safe path segment. Only a UUID is lower-cased.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let safe = (1..=Self::MAX).contains(&text.len())
@@ -33,13 +33,12 @@ impl SessionId {
         })
     }
 
-    /// The id's characters.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is a UUID, as Kapso's own ids are.
+    /// Whether it is a UUID, like the ids that Kapso creates.
     #[must_use]
     pub fn is_uuid(&self) -> bool {
         is_uuid(&self.0)
@@ -72,18 +71,17 @@ impl Borrow<str> for SessionId {
     }
 }
 
-/// The id of an agent: of the same characters as a session's.
+/// The id of an agent, in the same form as a session's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentId(SessionId);
 
 impl AgentId {
-    /// Reads an id; `None` for anything that is not one safe path segment. Only a UUID is lower-cased.
+    /// Parses an id; `None` for anything that is not one safe path segment. Only a UUID is lower-cased.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         SessionId::parse(text).map(Self)
     }
 
-    /// The id's characters.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
@@ -98,31 +96,28 @@ fn is_uuid(text: &str) -> bool {
         })
 }
 
-/// A sandbox session. What Kapso left out, or sent in a form we cannot read, is `None`.
+/// A sandbox session. A field that Kapso left out, or that cannot be parsed, is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// The id that was asked for.
     pub id: SessionId,
-    /// Where the session stands.
     pub status: Status,
-    /// The tester's phone.
+    /// The tester's phone number.
     pub phone: Option<String>,
-    /// The six characters the tester sends.
+    /// The six characters that the tester sends to WhatsApp.
     pub activation_code: Option<String>,
-    /// Opens WhatsApp with the code typed in.
+    /// Opens WhatsApp with the code pre-filled.
     pub activation_link: Option<Result<ActivationLink, NotWhatsApp>>,
-    /// The name of the agent that answers.
+    /// The agent's name.
     pub agent: Option<String>,
-    /// When it was created.
     pub created_at: Option<Timestamp>,
     /// When the tester's code arrived.
     pub activated_at: Option<Timestamp>,
-    /// When Kapso says it ends. Never computed here.
+    /// As Kapso sends it, never computed here.
     pub expires_at: Option<Timestamp>,
 }
 
 impl Session {
-    /// Whether it waits for its tester, who has something to activate it with.
+    /// Whether it is pending and has a code or link to activate it with.
     #[must_use]
     pub fn can_be_activated(&self) -> bool {
         let has_link = matches!(self.activation_link, Some(Ok(_)));
@@ -130,18 +125,18 @@ impl Session {
     }
 }
 
-/// Where a session stands.
+/// The status of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {
     /// The tester has not sent the code yet.
     Pending,
-    /// The phone talks to the agent.
+    /// Messages from the phone reach the agent.
     Active,
-    /// Its time is over.
+    /// Past its expiry.
     Expired,
     /// Another project has claimed the phone.
     Superseded,
-    /// A word of Kapso's that this version does not know.
+    /// A status that this version does not know.
     Other(String),
 }
 
@@ -157,19 +152,19 @@ impl From<String> for Status {
     }
 }
 
-/// An activation link that leads to WhatsApp and nowhere else.
+/// An activation link that is known to lead to WhatsApp.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActivationLink(Url);
 
-/// The activation link Kapso gave leads somewhere else than WhatsApp.
+/// The activation link leads somewhere else than to WhatsApp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotWhatsApp;
 
 impl ActivationLink {
-    /// The longest link taken, in characters: what fits into a button.
+    /// Longest link, in characters: Slack's limit for the address of a button.
     pub const MAX: usize = 3_000;
 
-    /// Takes a link only if it is https, its host is exactly one of WhatsApp's, without port or user info.
+    /// Accepts a link only if it is https and its host is exactly one of WhatsApp's, without port or user info.
     ///
     /// # Errors
     /// [`NotWhatsApp`] for any other.
@@ -185,7 +180,7 @@ impl ActivationLink {
         whatsapp.then_some(Self(url)).ok_or(NotWhatsApp)
     }
 
-    /// The address, re-serialised: what was understood is what is sent.
+    /// The address, re-serialised, so that Slack gets what was checked here.
     #[must_use]
     pub fn url(&self) -> &Url {
         &self.0
@@ -193,51 +188,51 @@ impl ActivationLink {
 }
 
 impl Session {
-    /// Reads Kapso's `{"data": Session}` as the answer to a request for `id`.
+    /// Parses Kapso's `{"data": Session}` as the response to a request for `id`.
     ///
     /// # Errors
     /// Says what is wrong with it, without quoting it.
     pub(super) fn parse(body: &[u8], id: &SessionId) -> Result<Self, String> {
-        let Envelope { data } = serde_json::from_slice(body).map_err(|error| misshapen(&error))?;
-        let named = lenient::<String>(Some(data.id)).ok_or("its id is no text")?;
-        if !named.eq_ignore_ascii_case(id.as_str()) {
+        let Envelope { data } = serde_json::from_slice(body).map_err(|error| describe(&error))?;
+        let actual = lenient::<String>(Some(data.id)).ok_or("its id is not a string")?;
+        if !actual.eq_ignore_ascii_case(id.as_str()) {
             return Err("it is about another session".to_owned());
         }
         Self::read(id.clone(), &data)
     }
 
-    /// Reads Kapso's `{"data": Session}` about a session whose id only Kapso knows.
+    /// Parses Kapso's `{"data": Session}` for a session that Kapso has just created.
     ///
     /// # Errors
     /// Says what is wrong with it, without quoting it.
     pub(super) fn parse_any(body: &[u8]) -> Result<Self, String> {
-        let Envelope { data } = serde_json::from_slice(body).map_err(|error| misshapen(&error))?;
+        let Envelope { data } = serde_json::from_slice(body).map_err(|error| describe(&error))?;
         Self::read(data.id()?, &data)
     }
 
-    /// Reads one session of a list.
+    /// Parses one session of a list.
     ///
     /// # Errors
     /// Says what is wrong with it, without quoting it.
     pub(super) fn parse_item(item: &RawValue) -> Result<Self, String> {
-        let data: Wire<'_> = serde_json::from_str(item.get()).map_err(|error| misshapen(&error))?;
+        let data: Wire<'_> = serde_json::from_str(item.get()).map_err(|error| describe(&error))?;
         Self::read(data.id()?, &data)
     }
 
     fn read(id: SessionId, data: &Wire<'_>) -> Result<Self, String> {
         let status = lenient::<String>(Some(data.status))
             .filter(|status| !status.trim().is_empty())
-            .ok_or("its status is no text")?;
+            .ok_or("its status is not a string")?;
         Ok(Self {
             id,
             status: status.into(),
-            phone: words(data.phone_number),
-            activation_code: words(data.activation_code),
-            activation_link: words(data.activation_link).map(|link| ActivationLink::parse(&link)),
-            agent: lenient::<Agent<'_>>(data.agent).and_then(|agent| words(agent.name)),
-            created_at: moment(data.created_at),
-            activated_at: moment(data.activated_at),
-            expires_at: moment(data.expires_at),
+            phone: non_blank(data.phone_number),
+            activation_code: non_blank(data.activation_code),
+            activation_link: non_blank(data.activation_link).map(|link| ActivationLink::parse(&link)),
+            agent: lenient::<Agent<'_>>(data.agent).and_then(|agent| non_blank(agent.name)),
+            created_at: timestamp(data.created_at),
+            activated_at: timestamp(data.activated_at),
+            expires_at: timestamp(data.expires_at),
         })
     }
 }
@@ -248,7 +243,7 @@ struct Envelope<'a> {
     data: Wire<'a>,
 }
 
-/// The fields as they lie in the body, each to be read by itself so that a bad one costs only itself.
+/// The fields as raw JSON. Each is parsed separately, so that a bad one does not make the others unusable.
 #[derive(Deserialize)]
 struct Wire<'a> {
     #[serde(borrow)]
@@ -275,7 +270,7 @@ impl Wire<'_> {
     fn id(&self) -> Result<SessionId, String> {
         let id = lenient::<String>(Some(self.id));
         id.and_then(|id| SessionId::parse(&id))
-            .ok_or_else(|| "its id is none".to_owned())
+            .ok_or_else(|| "its id is not valid".to_owned())
     }
 }
 
@@ -285,8 +280,8 @@ struct Agent<'a> {
     name: Option<&'a RawValue>,
 }
 
-/// What is wrong with JSON. Of `serde_json`'s own text only the place: the rest may quote the answer.
-pub(super) fn misshapen(error: &serde_json::Error) -> String {
+/// Describes a JSON error by its kind and position only: `serde_json`'s own message may quote the response.
+pub(super) fn describe(error: &serde_json::Error) -> String {
     format!(
         "{:?} error in its JSON at line {}, column {}",
         error.classify(),
@@ -300,10 +295,10 @@ pub(super) fn lenient<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Opti
 }
 
 /// RFC 3339, as Kapso writes its timestamps.
-fn moment(raw: Option<&RawValue>) -> Option<Timestamp> {
-    words(raw)?.parse().ok()
+fn timestamp(raw: Option<&RawValue>) -> Option<Timestamp> {
+    non_blank(raw)?.parse().ok()
 }
 
-fn words(raw: Option<&RawValue>) -> Option<String> {
-    lenient::<String>(raw).filter(|words| !words.trim().is_empty())
+fn non_blank(raw: Option<&RawValue>) -> Option<String> {
+    lenient::<String>(raw).filter(|text| !text.trim().is_empty())
 }

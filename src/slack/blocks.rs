@@ -1,12 +1,12 @@
-//! The Block Kit blocks this app sends, with Slack's limits kept where a block is made.
+//! The Block Kit blocks and buttons that this app sends. Their constructors enforce Slack's limits.
 //!
-//! Source: <https://docs.slack.dev/reference/block-kit/blocks>. Lengths are in characters.
+//! Sources: <https://docs.slack.dev/reference/block-kit/blocks>,
+//! <https://docs.slack.dev/reference/block-kit/block-elements/button-element>. Lengths are in characters.
 
 use serde::Serialize;
 use url::Url;
 
-pub use super::button::{BUTTON_URL_MAX, Button, Dialog};
-use super::text::{Mrkdwn, clean};
+use super::text::{Mrkdwn, clean, cut};
 
 const HEADER_MAX: usize = 150;
 const SECTION_MAX: usize = 3_000;
@@ -17,8 +17,16 @@ const CONTEXT_TEXT_MAX: usize = 2_000;
 const BUTTONS_MAX: usize = 25;
 const IMAGE_URL_MAX: usize = 3_000;
 const IMAGE_TEXT_MAX: usize = 2_000;
+const BUTTON_TEXT_MAX: usize = 75;
+const BUTTON_VALUE_MAX: usize = 2_000;
+const BUTTON_LABEL_MAX: usize = 75;
+const CONFIRM_TITLE_MAX: usize = 100;
+const CONFIRM_TEXT_MAX: usize = 300;
+const CONFIRM_CHOICE_MAX: usize = 30;
+/// The longest address that a button may open.
+pub const BUTTON_URL_MAX: usize = 3_000;
 
-/// One block of a message. Made only through its functions, which keep Slack's limits.
+/// A block of a message. Its constructors enforce Slack's limits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Block(Kind);
@@ -52,36 +60,33 @@ enum Kind {
     },
 }
 
-/// A text object: [`Text::plain`] for anything, [`Text::mrkdwn`] for our own words and dates.
+/// A text object: [`Text::plain`] for any text, [`Text::mrkdwn`] for text with markup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Text {
-    /// Shown letter by letter.
+    /// Shown as it is.
     #[non_exhaustive]
     PlainText {
-        /// What is shown.
         text: String,
-        /// Always false: `:codes:` stay what they are.
+        /// Always false, so that `:codes:` do not become emoji.
         emoji: bool,
     },
     /// Slack's markup.
     #[non_exhaustive]
     Mrkdwn {
-        /// The marked-up text.
         text: String,
-        /// Always true: bare names and addresses are not made into links.
+        /// Always true, so that bare names and addresses do not become links.
         verbatim: bool,
     },
 }
 
 impl Text {
-    /// Anybody's words, cleaned.
+    /// Text from anywhere, sanitized.
     #[must_use]
     pub fn plain(words: &str) -> Self {
         Self::plain_within(words, SECTION_MAX)
     }
 
-    /// Our words.
     #[must_use]
     pub fn mrkdwn(words: Mrkdwn) -> Self {
         Self::Mrkdwn {
@@ -93,7 +98,7 @@ impl Text {
     pub(super) fn plain_within(words: &str, max: usize) -> Self {
         let mut text = clean(words, max);
         if text.is_empty() {
-            // Slack refuses an empty text and the whole message with it.
+            // Slack rejects a message with an empty text.
             text.push('…');
         }
         Self::PlainText { text, emoji: false }
@@ -102,11 +107,11 @@ impl Text {
     fn within(self, max: usize) -> Self {
         match self {
             Self::PlainText { text, emoji } => Self::PlainText {
-                text: super::text::cut(&text, max).into_owned(),
+                text: cut(&text, max).into_owned(),
                 emoji,
             },
             Self::Mrkdwn { text, verbatim } => Self::Mrkdwn {
-                text: super::text::cut(&text, max).into_owned(),
+                text: cut(&text, max).into_owned(),
                 verbatim,
             },
         }
@@ -137,14 +142,13 @@ struct Style {
     code: bool,
 }
 
-/// One line of a fact sheet: a label of ours and somebody's words.
+/// One labelled line of [`Block::facts`].
 #[derive(Clone, Copy, Debug)]
 pub struct Fact<'a> {
-    /// What it is.
     pub label: &'static str,
-    /// What Kapso says it is.
+    /// Foreign text.
     pub value: &'a str,
-    /// Whether it is there to be copied letter by letter.
+    /// Whether it is shown in code style, to be copied.
     pub code: bool,
 }
 
@@ -167,7 +171,7 @@ impl Block {
         })
     }
 
-    /// A line of a list, with smaller print below it and a button beside it.
+    /// A line of a list, with small print below it and a button beside it.
     #[must_use]
     pub fn row(text: Text, below: Option<Text>, button: Button) -> Self {
         Self(Kind::Section {
@@ -177,7 +181,7 @@ impl Block {
         })
     }
 
-    /// Labelled lines of anybody's words.
+    /// Labelled lines of foreign text.
     #[must_use]
     pub fn facts(facts: &[Fact<'_>]) -> Self {
         let mut elements = Vec::with_capacity(facts.len() * 2);
@@ -206,15 +210,15 @@ impl Block {
         })
     }
 
-    /// A row of buttons. `None` for no buttons, which Slack refuses.
+    /// A row of buttons. `None` for no buttons, which Slack rejects.
     #[must_use]
     pub fn actions(mut buttons: Vec<Button>) -> Option<Self> {
         buttons.truncate(BUTTONS_MAX);
         (!buttons.is_empty()).then_some(Self(Kind::Actions { elements: buttons }))
     }
 
-    /// A picture, which Slack fetches at `address` when it takes the message. `alt` says what is on it to whoever
-    /// does not see it. `None` if the address is longer than Slack takes.
+    /// An image, which Slack fetches from `address` when it accepts the message. `alt` describes it for those who cannot
+    /// see it. `None` if the address is over Slack's limit.
     #[must_use]
     pub fn image(address: &Url, title: &str, alt: &str) -> Option<Self> {
         (address.as_str().len() <= IMAGE_URL_MAX).then(|| {
@@ -226,8 +230,8 @@ impl Block {
         })
     }
 
-    /// What stands in a picture's place where Slack could not fetch it. `None` for a block that is none.
-    pub(super) fn instead_of_image(&self) -> Option<Self> {
+    /// The text to show if Slack could not fetch the image. `None` for a block that is not an image.
+    pub(super) fn image_fallback(&self) -> Option<Self> {
         let Kind::Image { alt_text, .. } = &self.0 else {
             return None;
         };
@@ -237,11 +241,99 @@ impl Block {
         Self::context(vec![Text::plain(&words)])
     }
 
-    /// Small print. `None` for no texts, which Slack refuses.
+    /// Small print. `None` for no texts, which Slack rejects.
     #[must_use]
     pub fn context(mut texts: Vec<Text>) -> Option<Self> {
         texts.truncate(CONTEXT_MAX);
         let elements: Vec<_> = texts.into_iter().map(|text| text.within(CONTEXT_TEXT_MAX)).collect();
         (!elements.is_empty()).then_some(Self(Kind::Context { elements }))
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename = "button")]
+pub struct Button {
+    action_id: &'static str,
+    text: Text,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    style: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accessibility_label: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirm: Option<Box<Dialog>>,
+}
+
+/// A confirmation dialog that Slack shows before it sends the press.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Dialog {
+    title: Text,
+    text: Text,
+    confirm: Text,
+    deny: Text,
+}
+
+impl Dialog {
+    /// A question, the consequence of a yes, and the labels of the two buttons.
+    #[must_use]
+    pub fn new(title: &'static str, text: &'static str, confirm: &'static str, deny: &'static str) -> Self {
+        Self {
+            title: Text::plain_within(title, CONFIRM_TITLE_MAX),
+            text: Text::plain_within(text, CONFIRM_TEXT_MAX),
+            confirm: Text::plain_within(confirm, CONFIRM_CHOICE_MAX),
+            deny: Text::plain_within(deny, CONFIRM_CHOICE_MAX),
+        }
+    }
+}
+
+impl Button {
+    /// A button whose press is sent to this app with `value`, at most 2,000 characters.
+    #[must_use]
+    pub fn action(action_id: &'static str, text: &'static str, value: &str) -> Self {
+        debug_assert!(value.len() <= BUTTON_VALUE_MAX);
+        Self {
+            action_id,
+            text: Text::plain_within(text, BUTTON_TEXT_MAX),
+            value: Some(cut(value, BUTTON_VALUE_MAX).into_owned()),
+            url: None,
+            style: None,
+            accessibility_label: None,
+            confirm: None,
+        }
+    }
+
+    /// The same button with another label for screen readers, for several buttons that look alike.
+    #[must_use]
+    pub fn labelled(self, words: &str) -> Self {
+        Self {
+            accessibility_label: Some(clean(words, BUTTON_LABEL_MAX)),
+            ..self
+        }
+    }
+
+    /// The same button with a confirmation dialog.
+    #[must_use]
+    pub fn asking(self, dialog: Dialog) -> Self {
+        Self {
+            confirm: Some(Box::new(dialog)),
+            ..self
+        }
+    }
+
+    /// A button in the primary style, which opens `address`. `None` if the address is over Slack's limit.
+    #[must_use]
+    pub fn primary_link(action_id: &'static str, text: &'static str, address: &Url) -> Option<Self> {
+        (address.as_str().len() <= BUTTON_URL_MAX).then(|| Self {
+            action_id,
+            text: Text::plain_within(text, BUTTON_TEXT_MAX),
+            value: None,
+            url: Some(address.as_str().to_owned()),
+            style: Some("primary"),
+            accessibility_label: None,
+            confirm: None,
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! A slash command, as Slack posts it.
+//! A slash command, as Slack sends it.
 //!
 //! Source: <https://docs.slack.dev/interactivity/implementing-slash-commands>.
 
@@ -7,21 +7,20 @@ use secrecy::SecretString;
 use super::Who;
 use super::request::{Form, Rejection};
 
-/// What somebody typed, and where the answer may go. Holds nothing printable that is secret.
+/// A slash command. `Debug` shows no secret.
 #[derive(Debug, Default)]
 pub struct SlashCommand {
-    /// Who typed it, and where.
     pub who: Who,
-    /// Everything behind the command's name, as typed.
+    /// Everything after the command's name, as typed.
     pub text: String,
-    /// Where a late answer may be posted. A capability: whoever holds it can write into the conversation.
+    /// Address for late replies. Secret: anybody who has it can post to the conversation.
     pub response_url: SecretString,
-    /// What tells this command from every other: a capability as well, for a few seconds.
+    /// Unique to this invocation. Secret: it can open a dialog for a few seconds.
     pub trigger_id: SecretString,
 }
 
 impl Form for SlashCommand {
-    /// Takes the fields we use and ignores the rest, which Slack may add to. Only `command` has to be there.
+    /// Reads the fields in use and ignores all others. Only `command` is required.
     fn parse(body: &[u8]) -> Result<Self, Rejection> {
         let mut form = Self::default();
         let mut is_command = false;
@@ -41,7 +40,7 @@ impl Form for SlashCommand {
         if is_command {
             Ok(form)
         } else {
-            Err(Rejection::Unreadable)
+            Err(Rejection::Malformed)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A press on one of our buttons, as Slack posts it.
+//! A button press, as Slack sends it.
 //!
 //! Source: <https://docs.slack.dev/reference/interaction-payloads/block_actions-payload>.
 
@@ -8,27 +8,25 @@ use serde::Deserialize;
 use super::request::{Form, Rejection};
 use super::{Named, Who};
 
-/// What came to the interactivity address. Everything signed is acknowledged, so nothing here is an error.
+/// An interaction. Every signed one is acknowledged, so a form that is not understood is not an error.
 #[derive(Debug)]
 pub enum Interaction {
-    /// A button was pressed.
     Press(Press),
-    /// Something this app has no part in: a form of another kind, or one Slack shapes anew. Holds its kind.
+    /// A form that this app does not handle; says in what way.
     Other(&'static str),
 }
 
-/// One press on one button.
+/// A button press.
 #[derive(Debug)]
 pub struct Press {
-    /// Who pressed. Anybody who sees a shared message can.
+    /// Who pressed; anybody who sees a shared message can.
     pub who: Who,
-    /// Which button.
     pub action_id: String,
-    /// What the button carried; came back from a client, so it is read as foreign text.
+    /// The button's value. Sent by a client, so it is not trusted.
     pub value: String,
-    /// Where the message may be replaced or another one posted: a capability of this press alone.
+    /// Address at which the message can be replaced, or another one posted. Secret, valid for this press only.
     pub response_url: SecretString,
-    /// Whether others see the message too. Taken for shared if Slack does not say: less is shown then.
+    /// Whether others see the message too. True if Slack does not say, since less is shown then.
     pub shared: bool,
 }
 
@@ -36,14 +34,14 @@ impl Form for Interaction {
     fn parse(body: &[u8]) -> Result<Self, Rejection> {
         let (_, payload) = form_urlencoded::parse(body)
             .find(|(name, _)| name == "payload")
-            .ok_or(Rejection::Unreadable)?;
+            .ok_or(Rejection::Malformed)?;
         let Ok(payload) = serde_json::from_str::<Payload>(&payload) else {
             return Ok(Self::Other("unreadable"));
         };
         if payload.kind != "block_actions" {
             return Ok(Self::Other("not block_actions"));
         }
-        // Our messages give one action a press; Slack's format is a list.
+        // Slack's format is a list, but a press on a button is always one action.
         let Some(action) = payload.actions.into_iter().next() else {
             return Ok(Self::Other("no action"));
         };
@@ -64,7 +62,7 @@ impl Form for Interaction {
     }
 }
 
-/// Optional wherever Slack's own samples differ in what is there or null.
+/// A field is optional where it is absent or null in some of Slack's own samples.
 #[derive(Deserialize)]
 struct Payload {
     #[serde(rename = "type")]

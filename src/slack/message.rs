@@ -1,4 +1,4 @@
-//! A message as Slack takes it, in an HTTP answer or at a `response_url`.
+//! A message, as Slack accepts it in an HTTP response or at a `response_url`.
 //!
 //! Source: <https://docs.slack.dev/interactivity/handling-user-interaction>.
 
@@ -9,10 +9,10 @@ use super::text::Mrkdwn;
 
 const BLOCKS_MAX: usize = 50;
 const TEXT_MAX: usize = 4_000;
-/// What a card takes as JSON, so that it need not grow its buffer.
+/// Initial capacity of the buffer: the size of most messages as JSON, in bytes.
 const USUAL_BYTES: usize = 2_048;
 
-/// A message with everything stated that Slack has a default for.
+/// A message. States every field for which Slack has a default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Message {
     response_type: ResponseType,
@@ -34,8 +34,8 @@ enum ResponseType {
 }
 
 impl Message {
-    /// A message for the asker alone. `text` is all that a screen reader or a notification gets, so it says
-    /// everything that matters.
+    /// A message that only the sender of the command sees. `text` is all that a screen reader or a notification gets, so
+    /// it must say everything that matters.
     #[must_use]
     pub fn ephemeral(text: Mrkdwn, mut blocks: Vec<Block>) -> Self {
         blocks.truncate(BLOCKS_MAX);
@@ -58,8 +58,8 @@ impl Message {
         }
     }
 
-    /// The same message, sent to a press's `response_url`: in the place of the message that was pressed, or beside
-    /// it. Slack's own default there has changed before, so it is always said.
+    /// The same message for the `response_url` of a button press: replaces the message with the button, or is posted in
+    /// addition to it. Always stated, because Slack's default has changed before.
     #[must_use]
     pub fn replacing(self, original: bool) -> Self {
         Self {
@@ -68,25 +68,24 @@ impl Message {
         }
     }
 
-    /// The same message with words in the place of its pictures; `None` if it has none.
+    /// The same message with text instead of its images; `None` if it has no images.
     #[must_use]
     pub fn without_images(&self) -> Option<Self> {
         let mut message = self.clone();
         let mut images = 0;
         for block in &mut message.blocks {
-            if let Some(words) = block.instead_of_image() {
-                *block = words;
+            if let Some(text) = block.image_fallback() {
+                *block = text;
                 images += 1;
             }
         }
         (images > 0).then_some(message)
     }
 
-    /// The message as the JSON Slack takes.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let mut json = Vec::with_capacity(USUAL_BYTES);
-        // A message holds strings and booleans alone, and a vector takes every write.
+        // Cannot fail: a message holds strings and booleans, and is written to memory.
         let _ = serde_json::to_writer(&mut json, self);
         json
     }

@@ -1,22 +1,22 @@
-//! Slack's wire, and the only place that knows it.
+//! Slack's requests and messages: the only module that knows their form.
 //!
-//! Requests come in through [`request::Signed`], which no unsigned request passes; answers leave as
-//! [`message::Message`], either in the HTTP response or through [`response_url`].
+//! A request is extracted as [`request::Signed`], which verifies its signature; a reply is a [`message::Message`], sent
+//! in the HTTP response or through [`response_url`].
 
 pub mod blocks;
-mod button;
 pub mod command;
 pub mod interaction;
 pub mod message;
 pub mod request;
-pub mod response_host;
 pub mod response_url;
 pub mod signature;
 pub mod text;
 
 use serde::{Deserialize, Serialize};
 
-/// Who asks, and where: Slack's ids, as they came in a signed request. Absent ones are empty.
+use crate::config::is_slack_id;
+
+/// The sender of a request and the conversation it was sent in: Slack's ids, empty if absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Who {
     /// `T…`, the workspace the request came from.
@@ -33,8 +33,8 @@ pub struct Who {
 }
 
 impl Who {
-    /// By what the person is known, whatever workspace a request names: a press in an app that is installed for a whole
-    /// organisation names none.
+    /// The organisation, or else the workspace: identifies a person together with `user`. A button press in an app that
+    /// is installed for a whole organisation names no workspace.
     #[must_use]
     pub fn home(&self) -> &str {
         self.enterprise.as_deref().unwrap_or(&self.team)
@@ -61,30 +61,19 @@ impl TryFrom<String> for UserId {
 }
 
 impl UserId {
-    /// Reads an id as Slack writes them: `U` or `W`, then capitals and digits. `None` for anything else.
+    /// Parses an id: `U` or `W`, then capitals and digits. `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        is_id(text, &['U', 'W']).then(|| Self(text.to_owned()))
+        is_slack_id(text, &['U', 'W']).then(|| Self(text.to_owned()))
     }
 
-    /// The id as Slack wrote it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Whether `text` is one of Slack's ids with one of these first letters (teams `T`, organisations `E`, channels
-/// `C` `G` `D`, people `U` `W`). Ids are opaque beyond that.
-#[must_use]
-pub fn is_id(text: &str, kinds: &[char]) -> bool {
-    let mut chars = text.chars();
-    chars.next().is_some_and(|first| kinds.contains(&first))
-        && (2..=32).contains(&text.len())
-        && chars.all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
-}
-
-/// `{"id": …}`, the form in which block actions name teams, channels and organisations.
+/// `{"id": …}`, the form of teams, channels and organisations in block actions.
 #[derive(Debug, Default, Deserialize)]
 struct Named {
     #[serde(default)]

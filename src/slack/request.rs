@@ -1,4 +1,4 @@
-//! The door for what Slack sends: a handler that asks for [`Signed`] cannot be reached unsigned.
+//! Axum extractor for signed Slack requests: a handler that takes [`Signed`] is never called without a valid signature.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,76 +11,70 @@ use jiff::Timestamp;
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
 
-use super::signature::{Refusal, SigningSecrets};
+use super::signature::{SignatureError, SignatureVerifier};
 use crate::clock::Clock;
 
-/// The largest body taken, in bytes. Slack's own stay far below.
+/// Largest body accepted, in bytes. Slack's own are far smaller.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// What the door needs to tell Slack from others.
+/// What [`Signed`] needs to verify a request.
 pub struct SlackVerifier {
-    /// One or two signing secrets.
-    pub secrets: SigningSecrets,
-    /// Judges the stamps.
+    pub signatures: SignatureVerifier,
+    /// The clock that timestamps are compared with.
     pub clock: Clock,
-    /// How long a body may take to arrive.
+    /// Deadline for reading a body.
     pub body_deadline: Duration,
 }
 
 /// A form that Slack sends.
 pub trait Form: Sized {
-    /// Reads the form out of a verified body.
+    /// Parses the form from a verified body.
     ///
     /// # Errors
-    /// [`Rejection::Unreadable`] if it is not this form.
+    /// [`Rejection::Malformed`] if it is not this form.
     fn parse(body: &[u8]) -> Result<Self, Rejection>;
 }
 
-/// A request that Slack signed, within the last five minutes, with one of our secrets.
+/// A request with a valid signature by Slack, at most five minutes old.
 pub struct Signed<T> {
-    /// What it says.
     pub form: T,
-    /// When it began to be read: the clock of the three seconds.
+    /// When its head had arrived: the start of Slack's three seconds.
     pub received: Instant,
-    /// When Slack sent it, by Slack's stamp, though not later than now: its `response_url` lives from then on.
+    /// When Slack sent it, by its timestamp, but not later than now. Its `response_url` expires 30 minutes after this.
     pub sent_at: Timestamp,
 }
 
-/// Why a request was turned away, as the HTTP status that says so. The reply's body is empty: the person at the
-/// other end is not one of ours.
+/// Why a request was rejected. The response has an empty body, since its sender is not a user of this app.
 #[derive(Debug, Error)]
 pub enum Rejection {
-    /// Slack checks our certificate: an empty 200, and no command is ever reached from here.
+    /// Slack's check of our TLS certificate. Answered with 200; never treated as a command.
     #[error("ssl_check")]
     SslCheck,
-    /// Not Slack's.
     #[error(transparent)]
-    Unsigned(#[from] Refusal),
+    Signature(#[from] SignatureError),
     /// Over [`MAX_BODY_BYTES`].
     #[error("the body is over 64 KiB")]
     TooLarge,
-    /// Not a form.
     #[error("the content type is not application/x-www-form-urlencoded")]
     NotForm,
-    /// The body did not arrive within its deadline.
     #[error("the body did not arrive in time")]
-    TooSlow,
-    /// The sender broke off, or signed something that is not this form.
-    #[error("the body is not what this address takes")]
-    Unreadable,
+    Timeout,
+    /// The connection broke, or the body is not the form that this route expects.
+    #[error("the body is malformed")]
+    Malformed,
 }
 
 impl Rejection {
-    /// The status this rejection is answered with.
+    /// The status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
             Self::SslCheck => StatusCode::OK,
-            Self::Unsigned(_) => StatusCode::UNAUTHORIZED,
+            Self::Signature(_) => StatusCode::UNAUTHORIZED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Unreadable => StatusCode::BAD_REQUEST,
+            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Malformed => StatusCode::BAD_REQUEST,
         }
     }
 }
@@ -101,19 +95,18 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Rejection> {
         let received = Instant::now();
-        let door = Arc::<SlackVerifier>::from_ref(state);
+        let verifier = Arc::<SlackVerifier>::from_ref(state);
         let (head, body) = request.into_parts();
         if !is_form(head.headers.get(header::CONTENT_TYPE)) {
             return Err(Rejection::NotForm);
         }
-        let body = read(body, door.body_deadline).await?;
-        // Slack does not promise to sign its certificate check. Signed or not, it ends here: what else is in its form
-        // reaches no command.
+        let body = read(body, verifier.body_deadline).await?;
+        // Slack does not promise to sign its certificate check. Signed or not, it is never parsed as a command.
         if is_ssl_check(&body) {
             return Err(Rejection::SslCheck);
         }
-        let now = door.clock.now();
-        let signed_at = door.secrets.verify(&head.headers, &body, now)?;
+        let now = verifier.clock.now();
+        let signed_at = verifier.signatures.verify(&head.headers, &body, now)?;
         T::parse(&body).map(|form| Self {
             form,
             received,
@@ -125,18 +118,18 @@ where
 async fn read(body: axum::body::Body, deadline: Duration) -> Result<Vec<u8>, Rejection> {
     let reading = async {
         let mut body = Limited::new(body, MAX_BODY_BYTES);
-        // Into one buffer: a body that comes byte by byte would cost a multiple of its size as a list of frames.
+        // One buffer: a body that arrives byte by byte would take a multiple of its size as a list of frames.
         let mut read = Vec::new();
         while let Some(frame) = body.frame().await {
             match frame {
                 Ok(frame) => read.extend(frame.into_data().unwrap_or_default()),
                 Err(error) if error.is::<LengthLimitError>() => return Err(Rejection::TooLarge),
-                Err(_) => return Err(Rejection::Unreadable),
+                Err(_) => return Err(Rejection::Malformed),
             }
         }
         Ok(read)
     };
-    timeout(deadline, reading).await.unwrap_or(Err(Rejection::TooSlow))
+    timeout(deadline, reading).await.unwrap_or(Err(Rejection::Timeout))
 }
 
 fn is_form(content_type: Option<&http::HeaderValue>) -> bool {
@@ -146,7 +139,7 @@ fn is_form(content_type: Option<&http::HeaderValue>) -> bool {
     essence.is_some_and(|kind| kind.eq_ignore_ascii_case("application/x-www-form-urlencoded"))
 }
 
-/// Whether one of the form's fields makes it Slack's certificate check. The words inside another field's value do not.
+/// Whether the form is Slack's certificate check: by one of its own fields, not by text in the value of another.
 fn is_ssl_check(body: &[u8]) -> bool {
     form_urlencoded::parse(body).any(|(name, value)| name == "ssl_check" && value == "1")
 }

@@ -14,8 +14,8 @@ use serde::Deserialize;
 use thiserror::Error;
 use url::Url;
 
-use super::response_host::ResponseHost;
 use crate::clock::Clock;
+use crate::config::{ResponseHost, ResponseUrlTiming};
 
 /// Posts to one `response_url`, of the 5 that Slack takes.
 pub const POSTS: u32 = 4;
@@ -46,15 +46,6 @@ pub enum DeliveryError {
     NotStored,
 }
 
-/// How posts are timed; tests shorten it.
-#[derive(Clone, Debug)]
-pub struct Timing {
-    /// How long one post may take.
-    pub attempt: Duration,
-    /// The pause before a second attempt; doubles with each, with jitter.
-    pub pause: Duration,
-}
-
 /// The outcome of one post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PostOutcome {
@@ -75,13 +66,13 @@ pub struct ResponseUrlClient {
     http: Client,
     hosts: Vec<ResponseHost>,
     clock: Clock,
-    timing: Timing,
+    timing: ResponseUrlTiming,
 }
 
 impl ResponseUrlClient {
     /// A client that posts to `hosts` alone. `http` must follow no redirects.
     #[must_use]
-    pub fn new(http: Client, hosts: Vec<ResponseHost>, clock: Clock, timing: Timing) -> Self {
+    pub fn new(http: Client, hosts: Vec<ResponseHost>, clock: Clock, timing: ResponseUrlTiming) -> Self {
         Self {
             http,
             hosts,
@@ -106,7 +97,7 @@ impl ResponseUrlClient {
     /// jitter of up to as much again.
     #[must_use]
     pub fn pause_after(&self, failures: u32) -> Duration {
-        let base = self.timing.pause * 2_u32.saturating_pow(failures.saturating_sub(1).min(16));
+        let base = self.timing.min_retry_delay * 2_u32.saturating_pow(failures.saturating_sub(1).min(16));
         base.min(PAUSE_MAX).mul_f64(1.0 + fastrand::f64())
     }
 

@@ -9,42 +9,42 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use thiserror::Error;
 
-/// Carries the Unix seconds at which Slack signed.
+/// Holds the Unix seconds at which Slack signed the request.
 pub const TIMESTAMP_HEADER: HeaderName = HeaderName::from_static("x-slack-request-timestamp");
-/// Carries `v0=` and the signature in lower-case hex.
+/// Holds `v0=` and the signature in lower-case hex.
 pub const SIGNATURE_HEADER: HeaderName = HeaderName::from_static("x-slack-signature");
-/// How far a stamp may lie from our clock, in seconds, on either side.
+/// Largest difference between the timestamp and our clock, in seconds, in either direction.
 pub const MAX_SKEW_SECONDS: i64 = 300;
 
-/// Why a request is not taken for Slack's. Holds nothing that helps a forger: never the expected signature.
+/// Why the signature of a request was rejected. Never holds the expected signature.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum Refusal {
-    /// One of the two headers is absent or there twice.
+pub enum SignatureError {
+    /// One of the two headers is missing or repeated.
     #[error("a signature header is missing or repeated")]
     Headers,
-    /// A header is there, but not in Slack's form.
+    /// A header does not have Slack's form.
     #[error("a signature header is malformed")]
     Malformed,
-    /// The stamp is too old or too far ahead; `skew` is our clock less the stamp, in seconds.
-    #[error("the stamp is {skew} s away from this machine's clock")]
+    /// The timestamp is too old or too far in the future.
+    #[error("the timestamp is {skew} s away from this machine's clock")]
     Stale {
-        /// Our clock less the stamp, in seconds.
+        /// Our clock minus the timestamp, in seconds.
         skew: i64,
     },
-    /// Signed with another secret, or not what was signed.
+    /// Signed with another secret, or changed after it was signed.
     #[error("the signature does not match any of our secrets")]
-    Wrong,
+    Mismatch,
 }
 
-/// The signing secrets: one, or two while one replaces the other.
+/// Verifies signatures with one signing secret, or two while one replaces the other.
 #[derive(Clone)]
-pub struct SigningSecrets {
-    /// Keyed once; a request clones the state instead of hashing the key again.
+pub struct SignatureVerifier {
+    /// One per secret. A request clones this state instead of hashing the key again.
     keyed: Vec<Hmac<Sha256>>,
 }
 
-impl SigningSecrets {
-    /// Keys one verifier per secret. A secret's characters are the key as they stand (not its hex meaning).
+impl SignatureVerifier {
+    /// The characters of a secret are the key; it is not decoded from hex.
     #[must_use]
     pub fn new(secrets: &[SecretString]) -> Self {
         Self {
@@ -52,37 +52,37 @@ impl SigningSecrets {
         }
     }
 
-    /// Checks that `body` was signed by Slack with one of our secrets, within [`MAX_SKEW_SECONDS`] of `now`. Returns
-    /// when it was signed, by Slack's clock: the same for whoever sends it again.
+    /// Verifies that `body` was signed by Slack with one of the secrets, within [`MAX_SKEW_SECONDS`] of `now`. Returns
+    /// when it was signed, by Slack's clock.
     ///
     /// # Errors
-    /// Returns the [`Refusal`] that applies first: headers, form, stamp, signature.
-    pub fn verify(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<Timestamp, Refusal> {
-        let stamp = only(headers, &TIMESTAMP_HEADER)?;
-        let signed_at = seconds(stamp)?;
+    /// Returns the [`SignatureError`] that applies first: headers, form, timestamp, signature.
+    pub fn verify(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<Timestamp, SignatureError> {
+        let timestamp = only(headers, &TIMESTAMP_HEADER)?;
+        let signed_at = seconds(timestamp)?;
         let signature = digest(only(headers, &SIGNATURE_HEADER)?)?;
 
         let skew = now.as_second() - signed_at;
         if skew.abs() > MAX_SKEW_SECONDS {
-            return Err(Refusal::Stale { skew });
+            return Err(SignatureError::Stale { skew });
         }
-        // Each secret is tried, so that the time taken does not tell which one matched.
+        // Every secret is tried, so that the time taken does not reveal which one matched.
         let matches = self.keyed.iter().fold(false, |matched, mac| {
-            let mac = absorb(mac.clone(), stamp.as_bytes(), body);
+            let mac = update(mac.clone(), timestamp.as_bytes(), body);
             mac.verify_slice(&signature).is_ok() | matched
         });
         if !matches {
-            return Err(Refusal::Wrong);
+            return Err(SignatureError::Mismatch);
         }
-        // Its twelve digits reach further than time does, but its skew does not.
-        Timestamp::from_second(signed_at).map_err(|_| Refusal::Malformed)
+        // Cannot fail: the timestamp is near `now`.
+        Timestamp::from_second(signed_at).map_err(|_| SignatureError::Malformed)
     }
 }
 
-/// Signs as Slack does: the value of [`SIGNATURE_HEADER`] for `body` sent at `stamp` (Unix seconds).
+/// Signs as Slack does: the value of [`SIGNATURE_HEADER`] for `body` sent at `timestamp` (Unix seconds).
 #[must_use]
-pub fn sign(secret: &SecretString, stamp: &str, body: &[u8]) -> String {
-    let mac = absorb(keyed(secret), stamp.as_bytes(), body);
+pub fn sign(secret: &SecretString, timestamp: &str, body: &[u8]) -> String {
+    let mac = update(keyed(secret), timestamp.as_bytes(), body);
     format!("v0={}", hex::encode(mac.finalize().into_bytes()))
 }
 
@@ -91,38 +91,38 @@ fn keyed(secret: &SecretString) -> Hmac<Sha256> {
     Hmac::new_from_slice(secret.expose_secret().as_bytes()).expect("HMAC takes a key of any length")
 }
 
-fn absorb(mut mac: Hmac<Sha256>, stamp: &[u8], body: &[u8]) -> Hmac<Sha256> {
+fn update(mut mac: Hmac<Sha256>, timestamp: &[u8], body: &[u8]) -> Hmac<Sha256> {
     mac.update(b"v0:");
-    mac.update(stamp);
+    mac.update(timestamp);
     mac.update(b":");
     mac.update(body);
     mac
 }
 
-fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'h HeaderValue, Refusal> {
+fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'h HeaderValue, SignatureError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => Ok(value),
-        _ => Err(Refusal::Headers),
+        _ => Err(SignatureError::Headers),
     }
 }
 
-fn seconds(stamp: &HeaderValue) -> Result<i64, Refusal> {
-    let stamp = stamp.as_bytes();
-    let plain = (1..=12).contains(&stamp.len()) && stamp.iter().all(u8::is_ascii_digit);
+fn seconds(timestamp: &HeaderValue) -> Result<i64, SignatureError> {
+    let digits = timestamp.as_bytes();
+    let plain = (1..=12).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
     if !plain {
-        return Err(Refusal::Malformed);
+        return Err(SignatureError::Malformed);
     }
-    Ok(stamp.iter().fold(0, |n, digit| n * 10 + i64::from(digit - b'0')))
+    Ok(digits.iter().fold(0, |n, digit| n * 10 + i64::from(digit - b'0')))
 }
 
-fn digest(signature: &HeaderValue) -> Result<[u8; 32], Refusal> {
+fn digest(signature: &HeaderValue) -> Result<[u8; 32], SignatureError> {
     let hex = signature
         .as_bytes()
         .strip_prefix(b"v0=")
         .filter(|hex| !hex.iter().any(u8::is_ascii_uppercase))
-        .ok_or(Refusal::Malformed)?;
+        .ok_or(SignatureError::Malformed)?;
     let mut digest = [0; 32];
-    hex::decode_to_slice(hex, &mut digest).map_err(|_| Refusal::Malformed)?;
+    hex::decode_to_slice(hex, &mut digest).map_err(|_| SignatureError::Malformed)?;
     Ok(digest)
 }

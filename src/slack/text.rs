@@ -1,4 +1,4 @@
-//! Text that goes to Slack: foreign words made harmless, everything cut to Slack's limits.
+//! Text for Slack: foreign text is sanitized, and everything is cut to Slack's limits.
 //!
 //! Source: <https://docs.slack.dev/messaging/formatting-message-text>.
 
@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::UserId;
+use crate::config::is_slack_id;
 
 /// Foreign text as it may be shown in `plain_text` or `rich_text`: without control, bidirectional and invisible
 /// characters, white space folded, and cut to `max` characters with an ellipsis.
@@ -34,7 +35,7 @@ pub fn clean(text: &str, max: usize) -> String {
     }
 }
 
-/// Whether nothing can be wrong with the text: printable ASCII with single spaces inside, as nearly all is.
+/// Whether the text needs no cleaning: printable ASCII with single spaces inside, as nearly all text is.
 fn is_clean(text: &[u8]) -> bool {
     let mut before = b' ';
     text.iter().all(|&b| {
@@ -57,7 +58,7 @@ pub fn cut(text: &str, max: usize) -> Cow<'_, str> {
     }
 }
 
-/// Characters that change how their neighbours are shown, or show nothing: bidirectional controls, zero-width
+/// Whether the character changes how others are shown, or shows nothing: bidirectional controls, zero-width
 /// characters, tags. The joiners U+200C and U+200D stay: scripts and emoji need them.
 fn is_invisible(c: char) -> bool {
     matches!(c,
@@ -66,33 +67,34 @@ fn is_invisible(c: char) -> bool {
         | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
-/// Text in Slack's markup. Only our own words can put markup in; what others wrote goes through [`Mrkdwn::foreign`].
+/// Text in Slack's markup. Only string constants can add markup; text from elsewhere is added with
+/// [`Mrkdwn::foreign`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mrkdwn(String);
 
 impl Mrkdwn {
-    /// Begins with our own words, which may hold markup.
+    /// Starts with a constant, which may hold markup.
     #[must_use]
     pub fn new(words: &'static str) -> Self {
         Self(words.to_owned())
     }
 
-    /// Our own words, which may hold markup.
+    /// Adds a constant, which may hold markup.
     #[must_use]
     pub fn own(mut self, words: &'static str) -> Self {
         self.0.push_str(words);
         self
     }
 
-    /// A number.
+    /// Adds a number.
     #[must_use]
     pub fn number(mut self, number: u64) -> Self {
         let _ = write!(self.0, "{number}");
         self
     }
 
-    /// Foreign words, cut to `max` characters and unable to act: markup characters and bare addresses are taken
-    /// out, the rest is escaped.
+    /// Adds foreign text, cut to `max` characters. Markup characters and bare addresses are removed, the rest is
+    /// escaped.
     #[must_use]
     pub fn foreign(mut self, words: &str, max: usize) -> Self {
         let plain: String = clean(words, max)
@@ -113,7 +115,7 @@ impl Mrkdwn {
         self
     }
 
-    /// A command or an id to copy, in code style.
+    /// Adds a command or an id to copy, in code style.
     #[must_use]
     pub fn code(mut self, words: &str) -> Self {
         self.0.push('`');
@@ -122,7 +124,7 @@ impl Mrkdwn {
         self
     }
 
-    /// A moment in the reader's own time zone; UTC where a client cannot.
+    /// Adds a time, shown in the reader's own time zone, or in UTC by clients that cannot.
     #[must_use]
     pub fn date(mut self, at: Timestamp) -> Self {
         let _ = write!(
@@ -134,14 +136,14 @@ impl Mrkdwn {
         self
     }
 
-    /// A moment in UTC, for readers that take the text as it stands.
+    /// Adds a time in UTC, for clients that do not render markup.
     #[must_use]
     pub fn utc(mut self, at: Timestamp) -> Self {
         self.0.push_str(&utc(at));
         self
     }
 
-    /// A link that shows its own address.
+    /// Adds a link that shows its own address.
     #[must_use]
     pub fn link(mut self, address: &Url) -> Self {
         self.0.push('<');
@@ -150,17 +152,17 @@ impl Mrkdwn {
         self
     }
 
-    /// Names a person, in their own display name.
+    /// Mentions a person.
     #[must_use]
     pub fn person(mut self, user: &UserId) -> Self {
         let _ = write!(self.0, "<@{}>", user.as_str());
         self
     }
 
-    /// Names a channel. Anything but a channel id is left out.
+    /// Mentions a channel. Anything but a channel id is left out.
     #[must_use]
     pub fn channel(mut self, id: &str) -> Self {
-        if super::is_id(id, &['C', 'G', 'D']) {
+        if is_slack_id(id, &['C', 'G', 'D']) {
             let _ = write!(self.0, "<#{id}>");
         }
         self
@@ -194,8 +196,8 @@ impl Mrkdwn {
     }
 }
 
-/// Whether Slack's clients might turn the word into a link: two slashes, or a dot between what could be a domain's
-/// labels, whatever punctuation stands around them.
+/// Whether Slack's clients might turn the word into a link: it has two slashes, or a dot between what could be labels
+/// of a domain, whatever punctuation surrounds them.
 fn is_address(word: &str) -> bool {
     // Letters of every script, with their accents and joiners.
     let is_label = |c: char| c == '-' || !c.is_ascii_punctuation();

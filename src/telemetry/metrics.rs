@@ -1,4 +1,4 @@
-//! The metrics: what is counted, and how an answer reached the asker.
+//! Counters, gauges and histograms, in the `OpenMetrics` format.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -10,23 +10,21 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::kapso::{FIRST_LIMIT, Observation};
-
-/// How an answer reached the asker.
+/// How a reply reached the person who sent the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// In the HTTP response.
     InTime,
     /// At the `response_url`.
     Late,
-    /// By whoever comes next: it is still owed.
+    /// Not yet: its job was released for another worker.
     HandedOver,
-    /// Not at all.
+    /// Not at all, and it never will.
     Lost,
 }
 
 impl Delivery {
-    /// The word for log and metrics.
+    /// The value of the label in log and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -38,7 +36,7 @@ impl Delivery {
     }
 }
 
-/// The metrics of one app, as `/metrics` shows them.
+/// The metrics of one app.
 pub struct Metrics {
     registry: Registry,
     commands: Family<ByOutcome, Counter>,
@@ -88,7 +86,6 @@ impl EncodeLabelValue for Status {
 }
 
 impl Metrics {
-    /// Metrics that stand at nought, with the whole rate limit left.
     #[must_use]
     pub fn new() -> Self {
         let seconds = || Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0]);
@@ -105,27 +102,22 @@ impl Metrics {
             notices: Family::default(),
             watches: Gauge::default(),
         };
-        metrics.kapso_left.set(u64::from(FIRST_LIMIT));
         let registry = &mut metrics.registry;
         registry.register(
             "commands",
-            "Commands and presses by what came of them",
+            "Commands and button presses by outcome",
             metrics.commands.clone(),
         );
-        registry.register(
-            "answers",
-            "Answers by how they reached the asker",
-            metrics.answers.clone(),
-        );
+        registry.register("answers", "Replies by how they were delivered", metrics.answers.clone());
         registry.register_with_unit(
             "answer",
-            "From the request's arrival until its answer was handed over",
+            "Time from the arrival of a request until its reply was delivered",
             Unit::Seconds,
             metrics.answer_time.clone(),
         );
         registry.register(
             "refused_requests",
-            "Requests turned away unanswered because they were not Slack's",
+            "Rejected requests: not signed by Slack, or not usable",
             metrics.refused.clone(),
         );
         registry.register(
@@ -135,35 +127,35 @@ impl Metrics {
         );
         registry.register_with_unit(
             "kapso_request",
-            "Time that Kapso took for one request",
+            "Duration of one request to Kapso",
             Unit::Seconds,
             metrics.kapso_time.clone(),
         );
         registry.register(
             "store_failures",
-            "Times that the store did not do what it was asked to",
+            "Failed operations on the database",
             metrics.store_failures.clone(),
         );
         registry.register(
             "notices",
-            "Ends of watches by what was told and how it reached the watcher",
+            "Ended watches by notification and how it was delivered",
             metrics.notices.clone(),
         );
         registry.register(
             "watches",
-            "Watches in the store at the last look",
+            "Watches in the database at the last poll",
             metrics.watches.clone(),
         );
         registry.register(
             "kapso_rate_limit_left",
-            "Requests that Kapso's rate limit allowed after the last one",
+            "Requests left in Kapso's rate limit after the last request",
             metrics.kapso_left.clone(),
         );
         metrics
     }
 
-    /// Counts an answered command.
-    pub fn answered(&self, outcome: &'static str, delivery: Delivery, took: Duration) {
+    /// Counts a command whose reply was delivered, `took` after its request arrived.
+    pub fn count_reply(&self, outcome: &'static str, delivery: Delivery, took: Duration) {
         self.commands.get_or_create(&ByOutcome { outcome }).inc();
         self.answers
             .get_or_create(&ByAnswer {
@@ -173,43 +165,47 @@ impl Metrics {
         self.answer_time.observe(took.as_secs_f64());
     }
 
-    /// Counts a request that was turned away.
-    pub fn refused(&self, status: http::StatusCode) {
+    /// Counts an HTTP request that was rejected with this status.
+    pub fn count_rejected_request(&self, status: http::StatusCode) {
         let status = Status(Some(status.as_u16()));
         self.refused.get_or_create(&ByStatus { status }).inc();
     }
 
-    /// Counts answers that were found to be lost.
-    pub fn lost(&self, count: u64) {
+    /// Counts replies that were never delivered.
+    pub fn count_lost_replies(&self, count: u64) {
         let answer = Delivery::Lost.name();
         self.answers.get_or_create(&ByAnswer { answer }).inc_by(count);
     }
 
     /// Counts the end of a watch.
-    pub fn told(&self, news: &'static str, delivery: Delivery) {
+    pub fn count_notification(&self, news: &'static str, delivery: Delivery) {
         let answer = delivery.name();
         self.notices.get_or_create(&ByNews { news, answer }).inc();
     }
 
-    /// Notes how many watches there are.
-    pub fn watches(&self, count: u64) {
+    /// Sets the number of watches in the database.
+    pub fn set_watches(&self, count: u64) {
         self.watches.set(count);
     }
 
-    /// Counts a failure of the store.
-    pub fn store_failed(&self) {
+    /// Counts a failed operation on the database.
+    pub fn count_store_failure(&self) {
         self.store_failures.inc();
     }
 
-    /// Counts a request to Kapso.
-    pub fn asked_kapso(&self, seen: Observation) {
-        let status = Status(seen.status.map(|status| status.as_u16()));
+    /// Counts a request to Kapso that was answered with `status`, or not at all, `took` after it was sent.
+    pub fn count_kapso_request(&self, status: Option<u16>, took: Duration) {
+        let status = Status(status);
         self.kapso_requests.get_or_create(&ByStatus { status }).inc();
-        self.kapso_time.observe(seen.took.as_secs_f64());
-        self.kapso_left.set(u64::from(seen.left));
+        self.kapso_time.observe(took.as_secs_f64());
     }
 
-    /// The metrics in OpenMetrics' text format.
+    /// Sets how many requests Kapso's rate limit allows now.
+    pub fn set_kapso_rate_limit_left(&self, requests: u32) {
+        self.kapso_left.set(u64::from(requests));
+    }
+
+    /// The metrics in the `OpenMetrics` text format.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut page = String::new();

@@ -1,4 +1,4 @@
-//! What operators see: the log and the metrics, and what never gets into either.
+//! The log and the metrics. Neither ever holds a secret, a `response_url` or what a person typed.
 
 mod metrics;
 
@@ -16,22 +16,20 @@ use tracing_subscriber::layer::SubscriberExt;
 
 pub use self::metrics::{Delivery, Metrics};
 
-/// The target of our own log lines.
-const OURS: &str = "kapso_slack";
+/// The target of this crate's own log lines.
+const OUR_TARGET: &str = "kapso_slack";
 
-/// The form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
 impl LogFormat {
     /// Text on a terminal, else JSON.
     #[must_use]
-    pub fn fitting() -> Self {
+    pub fn detect() -> Self {
         if std::io::stdout().is_terminal() {
             Self::Text
         } else {
@@ -40,35 +38,30 @@ impl LogFormat {
     }
 }
 
-/// `filter` with everything that is not ours capped at `warn`: libraries print what we never would.
+/// `filter`, with the level of every target outside this crate capped at `warn`: below that level, libraries log
+/// addresses and headers, which may be secret.
 #[must_use]
-pub fn capped(filter: &Targets) -> Targets {
-    let cap = |target: &str, level: LevelFilter| {
-        if target == OURS || target.starts_with("kapso_slack::") {
-            level
-        } else {
-            level.min(LevelFilter::WARN)
-        }
-    };
-    let all = filter.default_level().unwrap_or(LevelFilter::OFF);
+pub fn cap_libraries(filter: &Targets) -> Targets {
+    let default = filter.default_level().unwrap_or(LevelFilter::OFF);
+    let targets = filter.iter().map(|(target, level)| {
+        let is_ours = target.split("::").next() == Some(OUR_TARGET);
+        let level = if is_ours { level } else { level.min(LevelFilter::WARN) };
+        (target.to_owned(), level)
+    });
     Targets::new()
-        .with_default(all.min(LevelFilter::WARN))
-        .with_target(OURS, all)
-        .with_targets(
-            filter
-                .iter()
-                .map(|(target, level)| (target.to_owned(), cap(target, level))),
-        )
+        .with_default(default.min(LevelFilter::WARN))
+        .with_target(OUR_TARGET, default)
+        .with_targets(targets)
 }
 
-/// The log as a subscriber that writes to `writer`.
+/// A subscriber that writes the log to `writer`, with libraries capped at `warn`.
 #[must_use]
 pub fn subscriber<W>(format: LogFormat, filter: &Targets, writer: W) -> Box<dyn Subscriber + Send + Sync>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
-    let filter = capped(filter);
+    let filter = cap_libraries(filter);
     match format {
         LogFormat::Text => {
             let lines = lines.with_target(false).with_ansi(std::io::stdout().is_terminal());
@@ -81,18 +74,17 @@ where
     }
 }
 
-/// Starts the log of this process, and makes panics a line in it that says where, never with what words: those may
-/// hold anything.
+/// Starts the log of this process. A panic is logged with its location only: its message may hold a secret.
 pub fn start(format: LogFormat, filter: &Targets) {
-    // Only a second start fails, and then the first one's log goes on.
+    // Fails only if a log was started before; that one stays in use.
     let _ = tracing::subscriber::set_global_default(subscriber(format, filter, std::io::stdout));
     std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
-        let place = panic.location().map(ToString::to_string);
-        tracing::error!(place, "a task panicked");
+        let location = panic.location().map(ToString::to_string);
+        tracing::error!(location, "a task panicked");
     }));
 }
 
-/// An error with its causes, in one line.
+/// An error and its causes, in one line.
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();

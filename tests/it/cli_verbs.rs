@@ -58,7 +58,7 @@ async fn healthcheck_tells_others_from_the_service() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     let ended = program(&["healthcheck"]).with("PORT", "eighty").ends().await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stderr.contains("PORT: is no port"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("PORT: is not a port"), "{}", ended.stderr);
 }
 
 /// The manifest on standard output, and the one in the link on standard error.
@@ -126,11 +126,11 @@ async fn manifest_needs_an_address_that_slack_reaches() {
     for (arguments, says) in [
         (
             &["manifest"][..],
-            "kapso-slack: say where Slack reaches the service: --url https://… (or set PUBLIC_URL)\n",
+            "kapso-slack: the address at which Slack reaches the service is missing: add --url https://… (or set PUBLIC_URL)\n",
         ),
         (
             &["manifest", "--url", "zebra"],
-            "kapso-slack: --url is no address such as https://sandbox.example.com\n",
+            "kapso-slack: --url is not an address such as https://sandbox.example.com\n",
         ),
         (
             &["manifest", "--url", "http://sandbox.example.com"],

@@ -125,7 +125,7 @@ async fn who_comes_while_every_place_is_busy_is_served_next() {
 async fn a_head_has_a_deadline() {
     let deadline = Duration::from_millis(100);
     plan()
-        .set(move |settings| settings.timing.head = deadline)
+        .set(move |settings| settings.timing.request_head = deadline)
         .run(async |app| {
             let began = Instant::now();
             let mut silent = Line::to(&app.app_url).await;
@@ -149,7 +149,7 @@ async fn a_head_has_a_deadline() {
 #[tokio::test]
 async fn a_body_has_a_deadline() {
     plan()
-        .set(|settings| settings.timing.body = Duration::from_millis(100))
+        .set(|settings| settings.timing.request_body = Duration::from_millis(100))
         .run(async |app| {
             let slip = app.slip(ID, None).to_bytes();
             let mut half = Line::to(&app.app_url).await;

@@ -2,8 +2,7 @@
 
 use std::fs;
 
-use kapso_slack::config::Environment;
-use kapso_slack::jobs::DatabaseUrl;
+use kapso_slack::config::{DatabaseUrl, Environment};
 
 use crate::support::databases::Folder;
 use crate::support::{KEY, SECRET};
@@ -77,6 +76,6 @@ fn it_names_its_kind_for_those_who_operate_it() {
         ("sqlite:a.db", "sqlite"),
         ("postgres://db/kapso", "postgres"),
     ] {
-        assert_eq!(url.parse::<DatabaseUrl>().unwrap().kind(), kind);
+        assert_eq!(url.parse::<DatabaseUrl>().unwrap().kind().name(), kind);
     }
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use kapso_slack::commands::Verb;
 use kapso_slack::config::VARIABLES;
 use kapso_slack::routes::{COMMANDS, HEALTHZ, INTERACTIONS, METRICS, QR, READYZ};
-use kapso_slack::kapso::Observation;
 use kapso_slack::telemetry::{Delivery, Metrics};
 use reqwest::StatusCode;
 
@@ -62,14 +61,10 @@ fn first_column(document: &str, name: &str) -> BTreeSet<String> {
 fn every_metric_is_documented_and_every_documented_one_is_there() {
     let metrics = Metrics::new();
     // A family shows itself once something was counted.
-    metrics.answered("shown", Delivery::InTime, Duration::ZERO);
-    metrics.refused(StatusCode::UNAUTHORIZED);
-    metrics.told("activated", Delivery::Late);
-    metrics.asked_kapso(Observation {
-        status: None,
-        took: Duration::ZERO,
-        left: 0,
-    });
+    metrics.count_reply("shown", Delivery::InTime, Duration::ZERO);
+    metrics.count_rejected_request(StatusCode::UNAUTHORIZED);
+    metrics.count_notification("activated", Delivery::Late);
+    metrics.count_kapso_request(None, Duration::ZERO);
     let page = metrics.to_text();
     let there = page
         .lines()

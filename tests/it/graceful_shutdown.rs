@@ -18,9 +18,9 @@ const FOREVER: Duration = Duration::from_mins(10);
 /// An app whose shutdown has no deadline: it has to end because there is nothing more to wait for.
 fn patient() -> Plan {
     plan().set(|settings| {
-        settings.timing.drain.kapso = FOREVER;
-        settings.timing.drain.delivery = FOREVER;
-        settings.timing.drain.connections = FOREVER;
+        settings.timing.shutdown.kapso = FOREVER;
+        settings.timing.shutdown.delivery = FOREVER;
+        settings.timing.shutdown.connections = FOREVER;
     })
 }
 
@@ -37,7 +37,7 @@ async fn while_an_answer_is_owed_the_service_is_alive_but_not_ready() {
             app.kapso.fail_next(Fault::Hold);
             let exchange = app.types_in_vain(SHOW).await;
             app.is_asked_to_stop();
-            let draining = json!({"status": "draining", "why": ["the service was asked to stop"]});
+            let draining = json!({"status": "draining", "why": ["the service is shutting down"]});
             for path in ["/readyz", "/readyz"] {
                 let (status, body) = app.gets(path).await;
                 let body: serde_json::Value = serde_json::from_str(&body).unwrap();
@@ -114,7 +114,7 @@ async fn what_kapso_has_not_answered_by_the_deadline_is_answered_without_it() {
         .set(|settings| {
             settings.timing.kapso.attempt = FOREVER;
             settings.timing.kapso.total = FOREVER;
-            settings.timing.drain.kapso = Duration::from_millis(200);
+            settings.timing.shutdown.kapso = Duration::from_millis(200);
         })
         .run(async |app| {
             app.kapso.fail(Some(Fault::Hold));
@@ -161,7 +161,7 @@ async fn a_command_that_waits_for_kapso_in_vain_is_answered_at_the_end_of_its_bu
     plan()
         .set(|settings| {
             settings.reply_budget = Duration::from_millis(400);
-            settings.timing.drain.kapso = Duration::from_millis(100);
+            settings.timing.shutdown.kapso = Duration::from_millis(100);
         })
         .run(async |app| {
             app.kapso.fail_next(Fault::Hold);
@@ -206,7 +206,7 @@ async fn where_nothing_is_owed_the_end_comes_at_once() {
             app.gets("/healthz").await;
             app.has_stopped().await;
             let last = app.log_lines().pop().unwrap();
-            assert_eq!(last["message"], "stopped; nothing is owed");
+            assert_eq!(last["message"], "stopped; all replies were delivered");
         })
         .await;
 }
@@ -216,11 +216,11 @@ async fn slack_that_takes_nothing_holds_the_end_up_only_so_long() {
     patient()
         .late()
         .set(|settings| {
-            settings.timing.drain.kapso = Duration::from_millis(50);
-            settings.timing.drain.delivery = Duration::from_millis(100);
+            settings.timing.shutdown.kapso = Duration::from_millis(50);
+            settings.timing.shutdown.delivery = Duration::from_millis(100);
         })
         .run(async |app| {
-            app.expects_complaint("stopped; answers were still on their way");
+            app.expects_complaint("stopped before all replies were delivered");
             app.kapso.fail_next(Fault::Hold);
             app.types_in_vain(SHOW).await;
             app.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(FOREVER.as_secs()));
@@ -228,7 +228,7 @@ async fn slack_that_takes_nothing_holds_the_end_up_only_so_long() {
             let last = app.log_lines().pop().unwrap();
             assert_eq!(
                 (&last["message"], &last["lost"]),
-                (&json!("stopped; answers were still on their way"), &json!(1))
+                (&json!("stopped before all replies were delivered"), &json!(1))
             );
         })
         .await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::kapso_errors::{nothing_leaked, reads_one_sentence};
 use crate::support::{TestApp, ID, with_app};
 
-const UNKNOWN: &str = "Kapso answered in an unknown way: ";
+const UNKNOWN: &str = "Kapso sent an unexpected response: ";
 const EOF: &str = "Eof error in its JSON at line ";
 const SYNTAX: &str = "Syntax error in its JSON at line ";
 const DATA: &str = "Data error in its JSON at line ";
@@ -78,9 +78,9 @@ async fn an_ok_that_is_no_session_becomes_one_sentence() {
 
 #[tokio::test]
 async fn a_session_without_its_id_or_a_status_becomes_one_sentence() {
-    const NO_ID: &str = "its id is no text";
+    const NO_ID: &str = "its id is not a string";
     const ANOTHER: &str = "it is about another session";
-    const NO_STATUS: &str = "its status is no text";
+    const NO_STATUS: &str = "its status is not a string";
     with_app(async |app| {
         for (field, value, error) in [
             ("id", json!(null), NO_ID),
@@ -114,7 +114,7 @@ async fn a_hundred_thousand_levels_do_no_harm() {
         is_unintelligible(app, "never closed", "[".repeat(200_000), EOF).await;
         is_unintelligible(app, "data", format!(r#"{{"data":{deep}}}"#), DATA).await;
         let id = format!(r#"{{"data":{{"id":{deep},"status":"zebra"}}}}"#);
-        is_unintelligible(app, "id", id, "its id is no text").await;
+        is_unintelligible(app, "id", id, "its id is not a string").await;
         for (name, fields) in [
             ("an unknown field", format!(r#"}},"zebra":{deep}"#)),
             ("an unknown field of the session", format!(r#","zebra":{deep}}}"#)),

@@ -89,7 +89,7 @@ async fn a_body_that_is_no_session_is_not_asked_for_again() {
                 } else {
                     script
                 });
-                let error = format!("Kapso answered in an unknown way: {error}");
+                let error = format!("Kapso sent an unexpected response: {error}");
                 reads_one_sentence(app, name, "unintelligible", &error).await;
                 assert_eq!(wire.requests().len() - before, 1, "{name}");
             }

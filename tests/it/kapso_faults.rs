@@ -34,7 +34,7 @@ async fn a_refused_key_becomes_one_sentence() {
     with_app(async |app| {
         for status in [401, 403] {
             for body in BODIES {
-                let error = format!("Kapso refused the key with status {status}");
+                let error = format!("Kapso rejected the API key with status {status}");
                 answers(app, status, body, 1, "key_refused", &error).await;
             }
         }
@@ -45,8 +45,8 @@ async fn a_refused_key_becomes_one_sentence() {
 
 #[tokio::test]
 async fn a_session_is_missing_only_if_kapso_says_so_in_its_own_form() {
-    const MISSING: &str = "Kapso has no session with this id";
-    const NOT_KAPSOS: &str = "Kapso answered in an unknown way: a 404 that is not Kapso's";
+    const MISSING: &str = "Kapso has no session with this ID";
+    const NOT_KAPSOS: &str = "Kapso sent an unexpected response: a 404 that is not Kapso's";
     with_app(async |app| {
         for (body, outcome, error) in [
             (r#"{"error":"zebra"}"#, "not_found", MISSING),
@@ -80,12 +80,12 @@ async fn a_status_that_no_session_comes_with_becomes_one_sentence() {
             201, 202, 203, 206, 300, 305, 400, 402, 405, 406, 408, 409, 410, 418, 422, 423, 425, 451, 600, 999,
         ] {
             for body in BODIES {
-                let error = format!("Kapso answered in an unknown way: status {status}");
+                let error = format!("Kapso sent an unexpected response: status {status}");
                 answers(app, status, body, 1, "unintelligible", &error).await;
             }
         }
         for status in [204, 205, 304] {
-            let error = format!("Kapso answered in an unknown way: status {status}");
+            let error = format!("Kapso sent an unexpected response: status {status}");
             answers(app, status, "", 1, "unintelligible", &error).await;
         }
         nothing_leaked(app);
@@ -119,7 +119,7 @@ async fn a_redirect_is_not_followed_and_the_key_goes_nowhere_else() {
                 let redirect = Fault::answer(StatusCode::from_u16(status).unwrap(), "zebra");
                 app.kapso.fail(Some(redirect.with_header(header::LOCATION, location)));
                 let name = format!("{status} to {location}");
-                let error = format!("Kapso answered in an unknown way: status {status}");
+                let error = format!("Kapso sent an unexpected response: status {status}");
                 reads_one_sentence(app, &name, "unintelligible", &error).await;
                 assert_eq!(app.kapso.requests().len() - before, 1, "{name}");
             }
@@ -177,7 +177,7 @@ async fn a_key_that_kapso_does_not_know_is_refused() {
     plan()
         .with("KAPSO_API_KEY", "kapso-key-of-another-project")
         .run(async |app| {
-            let error = "Kapso refused the key with status 401";
+            let error = "Kapso rejected the API key with status 401";
             reads_one_sentence(app, "another key", "key_refused", error).await;
         })
         .await;
@@ -243,7 +243,7 @@ async fn kapsos_headers_do_not_leak_either() {
             .with_header(header::WWW_AUTHENTICATE, "zebra")
             .with_header(header::SET_COOKIE, "zebra=1");
         app.kapso.fail(Some(fault));
-        let error = "Kapso answered in an unknown way: status 400";
+        let error = "Kapso sent an unexpected response: status 400";
         reads_one_sentence(app, "headers", "unintelligible", error).await;
         nothing_leaked(app);
     })

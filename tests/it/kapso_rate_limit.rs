@@ -23,7 +23,7 @@ fn limited(retry_after: Option<&str>) -> Fault {
 
 /// A app in which nobody waits for the limit to open, since its clock stands still.
 fn impatient() -> Plan {
-    plan().set(|settings| settings.timing.kapso.patience = Duration::ZERO)
+    plan().set(|settings| settings.timing.kapso.max_rate_limit_wait = Duration::ZERO)
 }
 
 /// Types the id and reads for how many seconds Kapso is not asked; none if there is a card.
@@ -122,7 +122,7 @@ async fn a_short_retry_after_is_waited_for() {
 #[tokio::test]
 async fn one_longer_than_anybodys_patience_is_not_waited_for() {
     plan()
-        .set(|settings| settings.timing.kapso.patience = Duration::from_millis(1_999))
+        .set(|settings| settings.timing.kapso.max_rate_limit_wait = Duration::from_millis(1_999))
         .run(async |app| {
             app.kapso.fail_next(limited(Some("2")));
             assert_eq!(must_wait(app, ID).await, Some(2));

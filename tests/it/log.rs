@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 use kapso_slack::demo::{Fault, Person};
-use kapso_slack::telemetry::capped;
+use kapso_slack::telemetry::cap_libraries;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tracing::Level;
@@ -207,7 +207,7 @@ fn whatever_the_filter_libraries_are_capped() {
         "trace,hyper::proto=trace",
         "info,rustls=info",
     ] {
-        let capped = capped(&filter.parse().unwrap());
+        let capped = cap_libraries(&filter.parse().unwrap());
         for target in [
             "hyper",
             "hyper::proto::h1",
@@ -237,7 +237,7 @@ fn what_is_asked_of_our_own_lines_is_kept() {
         ("info,hyper=error", "hyper", Level::WARN, false),
         ("info,hyper=off", "hyper::proto", Level::ERROR, false),
     ] {
-        let capped = capped(&filter.parse().unwrap());
+        let capped = cap_libraries(&filter.parse().unwrap());
         assert_eq!(
             capped.would_enable(target, &level),
             shown,
@@ -254,7 +254,7 @@ proptest! {
         all in "(trace|debug|info|warn|error|off)",
     ) {
         let filter: Targets = format!("{all},{target}={level}").parse().unwrap();
-        let capped = capped(&filter);
+        let capped = cap_libraries(&filter);
         for level in [Level::INFO, Level::DEBUG, Level::TRACE] {
             prop_assert!(!capped.would_enable(&target, &level), "{filter}");
         }

@@ -1,4 +1,4 @@
-//! What the metrics count, on an address of their own.
+//! The metrics and their separate listener.
 
 use http::StatusCode;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use kapso_slack::demo::Fault;
 use crate::support::{TestApp, ID, with_app, plan};
 use crate::support::late_replies::is_owed;
 
-/// The lines of the page that count something, in order, without those about how long it took.
+/// The counters and gauges of the page, sorted, without durations.
 async fn counts(app: &TestApp) -> String {
     let page = app.metrics().await;
     let mut lines: Vec<&str> = page
@@ -22,7 +22,7 @@ async fn counts(app: &TestApp) -> String {
 }
 
 #[tokio::test]
-async fn before_anything_happens_they_stand_at_nought() {
+async fn all_counters_start_at_zero() {
     with_app(async |app| {
         assert_snapshot!(counts(app).await, @"
         kapso_slack_answer_seconds_count 0
@@ -36,7 +36,7 @@ async fn before_anything_happens_they_stand_at_nought() {
 }
 
 #[tokio::test]
-async fn they_count_what_happened() {
+async fn commands_replies_and_requests_to_kapso_are_counted() {
     plan()
         .set(|settings| settings.reply_budget = Duration::from_millis(500))
         .run(async |app| {
@@ -76,7 +76,7 @@ async fn they_count_what_happened() {
 }
 
 #[tokio::test]
-async fn they_count_what_is_lost() {
+async fn undelivered_replies_are_counted() {
     plan()
         .late()
         .run(async |app| {
@@ -94,7 +94,7 @@ async fn they_count_what_is_lost() {
 }
 
 #[tokio::test]
-async fn they_say_what_they_count() {
+async fn every_metric_has_a_description() {
     with_app(async |app| {
         app.types(&format!("/sandbox {ID}")).await;
         let url = app.app_url.join("/slack/commands").unwrap();
@@ -102,15 +102,15 @@ async fn they_say_what_they_count() {
         let page = app.metrics().await;
         let about: Vec<&str> = page.lines().filter(|line| line.starts_with("# HELP")).collect();
         assert_snapshot!(about.join("\n"), @"
-        # HELP kapso_slack_commands Commands and presses by what came of them.
-        # HELP kapso_slack_answers Answers by how they reached the asker.
-        # HELP kapso_slack_answer_seconds From the request's arrival until its answer was handed over.
-        # HELP kapso_slack_refused_requests Requests turned away unanswered because they were not Slack's.
+        # HELP kapso_slack_commands Commands and button presses by outcome.
+        # HELP kapso_slack_answers Replies by how they were delivered.
+        # HELP kapso_slack_answer_seconds Time from the arrival of a request until its reply was delivered.
+        # HELP kapso_slack_refused_requests Rejected requests: not signed by Slack, or not usable.
         # HELP kapso_slack_kapso_requests Requests to Kapso by status.
-        # HELP kapso_slack_kapso_request_seconds Time that Kapso took for one request.
-        # HELP kapso_slack_store_failures Times that the store did not do what it was asked to.
-        # HELP kapso_slack_watches Watches in the store at the last look.
-        # HELP kapso_slack_kapso_rate_limit_left Requests that Kapso's rate limit allowed after the last one.
+        # HELP kapso_slack_kapso_request_seconds Duration of one request to Kapso.
+        # HELP kapso_slack_store_failures Failed operations on the database.
+        # HELP kapso_slack_watches Watches in the database at the last poll.
+        # HELP kapso_slack_kapso_rate_limit_left Requests left in Kapso's rate limit after the last request.
         ");
         assert_eq!(page.matches("# TYPE").count(), about.len());
         assert!(page.ends_with("# EOF\n"), "{page}");
@@ -122,7 +122,7 @@ async fn they_say_what_they_count() {
 }
 
 #[tokio::test]
-async fn requests_that_are_not_slacks_are_counted_apart_and_logged() {
+async fn rejected_requests_are_counted_by_status_and_logged() {
     const FORM: &str = "application/x-www-form-urlencoded";
     with_app(async |app| {
         let post = async |kind: &str, body: String| {
@@ -142,7 +142,7 @@ async fn requests_that_are_not_slacks_are_counted_apart_and_logged() {
         let slip = app.slip(ID, None);
         app.passes(SignedDuration::from_secs(301));
         assert_eq!(app.answers(&slip).await.status, 401);
-        // Slack checks the certificate: nothing is turned away.
+        // Slack's check of the certificate is not rejected.
         assert_eq!(post(FORM, "ssl_check=1".to_owned()).await, 200);
 
         assert_snapshot!(counts(app).await, @r#"
@@ -165,14 +165,14 @@ async fn requests_that_are_not_slacks_are_counted_apart_and_logged() {
         "WARN" 401 "a signature header is missing or repeated"
         "WARN" 415 "the content type is not application/x-www-form-urlencoded"
         "WARN" 413 "the body is over 64 KiB"
-        "WARN" 401 "the stamp is 301 s away from this machine's clock"
+        "WARN" 401 "the timestamp is 301 s away from this machine's clock"
         "#);
     })
     .await;
 }
 
 #[tokio::test]
-async fn metrics_are_on_their_own_address_alone() {
+async fn metrics_are_only_on_their_own_listener() {
     with_app(async |app| {
         assert_eq!(app.gets("/metrics").await.0, 404);
         assert_eq!(app.gets("/metrics/").await.0, 404);

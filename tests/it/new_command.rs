@@ -213,7 +213,7 @@ async fn a_command_that_slack_gave_no_trigger_id_creates_nothing() {
 async fn a_limit_that_is_used_up_creates_nothing_and_whoever_waits_is_not_asked_whether_they_mean_it() {
     plan()
         .creating()
-        .set(|settings| settings.timing.kapso.patience = Duration::ZERO)
+        .set(|settings| settings.timing.kapso.max_rate_limit_wait = Duration::ZERO)
         .run(async |app| {
             for page in 1..=100 {
                 app.types(&format!("/sandbox list {page}")).await;

@@ -41,7 +41,7 @@ async fn reads(app: &TestApp, fault: Fault, words: &str, outcome: &str) {
 async fn each_fault_becomes_one_sentence_and_no_second_request() {
     plan()
         .creating()
-        .set(|settings| settings.timing.kapso.patience = Duration::ZERO)
+        .set(|settings| settings.timing.kapso.max_rate_limit_wait = Duration::ZERO)
         .run(async |app| {
             for (fault, words, outcome) in [
                 (answer(401, r#"{"error":"zebra"}"#), KEY, "key_refused"),
@@ -154,7 +154,7 @@ async fn a_service_that_stops_before_kapso_answers_does_not_promise_too_much_eit
     plan()
         .creating()
         .late()
-        .set(|settings| settings.timing.drain.kapso = Duration::from_millis(50))
+        .set(|settings| settings.timing.shutdown.kapso = Duration::from_millis(50))
         .run(async |app| {
             app.kapso.fail_next(Fault::Hold);
             let exchange = app.types_in_vain(NEW).await;

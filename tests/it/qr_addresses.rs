@@ -1,9 +1,9 @@
-//! The addresses of QR codes, and the codes themselves, whatever is signed, forged or drawn.
+//! Signed addresses of QR codes, and the images themselves.
 
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
 use kapso_slack::kapso::SessionId;
-use kapso_slack::qr::{Addresses, Admitted, LIFETIME, LINK_MAX, Refusal, picture};
+use kapso_slack::qr::{AddressError, Addresses, LIFETIME, LINK_MAX, VerifiedAddress, encode};
 use proptest::prelude::*;
 use sha2::Sha256;
 use url::Url;
@@ -25,9 +25,9 @@ fn parts(address: &Url) -> (&str, &str) {
     (file, address.query().unwrap())
 }
 
-/// Made here a second time, so that a fault in the service's own does not hide itself.
+/// Computed independently here, so that an error in the service's own code is found.
 #[test]
-fn an_address_is_signed_with_a_key_of_its_own() {
+fn an_address_is_signed_with_a_derived_key() {
     let hmac = |key: &[u8], message: &str| {
         let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
         mac.update(message.as_bytes());
@@ -41,7 +41,7 @@ fn an_address_is_signed_with_a_key_of_its_own() {
 }
 
 #[test]
-fn an_address_stands_below_the_public_one() {
+fn an_address_is_below_the_public_url() {
     for (base, path) in [
         ("https://sandbox.example.com", "/qr/x.png"),
         ("https://sandbox.example.com/", "/qr/x.png"),
@@ -55,7 +55,7 @@ fn an_address_stands_below_the_public_one() {
 
 proptest! {
     #[test]
-    fn an_address_is_good_from_the_moment_it_is_made_for_ten_minutes(
+    fn an_address_is_valid_for_ten_minutes(
         id in "[A-Za-z0-9_-]{1,64}",
         made in 0_i64..200_000_000_000,
         passes in -1_000_i64..1_000,
@@ -64,20 +64,20 @@ proptest! {
         let addresses = addresses("https://sandbox.example.com/behind");
         let address = addresses.address(&id, at(made)).unwrap();
         let (file, query) = parts(&address);
-        let checked = addresses.check(file, query, at(made) + SignedDuration::from_secs(passes));
+        let result = addresses.verify(file, query, at(made) + SignedDuration::from_secs(passes));
         let left = LIFETIME.as_secs() - passes;
         if left > 0 {
-            let Admitted { id: admitted, left: kept } = checked.unwrap();
-            prop_assert_eq!(admitted, id);
-            prop_assert_eq!(i64::try_from(kept.as_secs()).unwrap(), left.min(LIFETIME.as_secs()));
+            let VerifiedAddress { id: verified, valid_for } = result.unwrap();
+            prop_assert_eq!(verified, id);
+            prop_assert_eq!(i64::try_from(valid_for.as_secs()).unwrap(), left.min(LIFETIME.as_secs()));
         } else {
-            prop_assert_eq!(checked, Err(Refusal::Over));
+            prop_assert_eq!(result, Err(AddressError::Expired));
         }
     }
 
     #[test]
-    fn an_address_with_one_character_changed_is_not_ours(
-        place: prop::sample::Index,
+    fn an_address_with_one_changed_character_is_invalid(
+        position: prop::sample::Index,
         other in "[ -~]",
         cut: bool,
     ) {
@@ -85,16 +85,16 @@ proptest! {
         let address = addresses.address(&SessionId::parse(ID).unwrap(), at(1_000)).unwrap();
         let (file, query) = parts(&address);
         let whole = format!("{file}?{query}");
-        let place = place.index(whole.len());
+        let position = position.index(whole.len());
         let mut changed = whole.clone();
-        changed.replace_range(place..=place, if cut { "" } else { &other });
+        changed.replace_range(position..=position, if cut { "" } else { &other });
         prop_assume!(changed != whole);
         let (file, query) = changed.split_once('?').unwrap_or((&changed, ""));
-        prop_assert_eq!(addresses.check(file, query, at(1_000)), Err(Refusal::NotOurs));
+        prop_assert_eq!(addresses.verify(file, query, at(1_000)), Err(AddressError::Invalid));
     }
 
     #[test]
-    fn nothing_that_somebody_made_up_is_ours(
+    fn a_made_up_address_is_invalid(
         file in ".{0,80}",
         query in prop_oneof![
             ".{0,200}",
@@ -104,28 +104,28 @@ proptest! {
         now in 0_i64..200_000_000_000,
     ) {
         let addresses = addresses("https://sandbox.example.com");
-        prop_assert_eq!(addresses.check(&file, &query, at(now)), Err(Refusal::NotOurs));
+        prop_assert_eq!(addresses.verify(&file, &query, at(now)), Err(AddressError::Invalid));
         let named = format!("{ID}.png");
-        prop_assert_eq!(addresses.check(&named, &query, at(now)), Err(Refusal::NotOurs));
+        prop_assert_eq!(addresses.verify(&named, &query, at(now)), Err(AddressError::Invalid));
     }
 }
 
-/// What a phone needs: dots of 8 pixels at least, and four of them of white all around.
+/// A phone needs modules of at least 8 pixels, and a white margin of four modules.
 #[test]
 fn links_of_every_length_can_be_scanned() {
     for length in [20, 37, 60, 120, 250, LINK_MAX] {
         let link = format!("https://wa.me/1?text=%20{}", "aB3%C3%A9-".repeat(60));
         let link = &link[..length];
-        let picture = Picture::of(&picture(link).unwrap());
+        let picture = Picture::of(&encode(link).unwrap());
         assert_eq!(picture.scan(), [link], "{length} characters");
         assert_eq!(picture.width, picture.height);
         let dark = |at: usize| picture.dots[at] == 0;
-        let edge = 4 * 8;
+        let margin = 4 * 8;
         let first = (0..picture.dots.len()).find(|at| dark(*at)).unwrap();
         assert_eq!(
             (first / picture.width, first % picture.width),
-            (edge, edge),
-            "the quiet zone"
+            (margin, margin),
+            "the margin"
         );
         // The corner of every code begins with a line of seven dark modules.
         assert!(
@@ -133,5 +133,5 @@ fn links_of_every_length_can_be_scanned() {
             "{length} characters"
         );
     }
-    assert_eq!(picture(&"a".repeat(3_000)), None);
+    assert_eq!(encode(&"a".repeat(3_000)), None);
 }

@@ -17,8 +17,8 @@ use crate::support::raw_request::RawRequest;
 use crate::support::qr::{picture, reachable, shows_qr_code};
 use crate::support::qr_scanner::Picture;
 
-const NOT_OURS: &str = "There is no QR code here: its address was not made by this app, or was changed.\n";
-const OVER: &str = "There is no QR code here: its address was good for 10 minutes, and they are over.\n";
+const NOT_OURS: &str = "There is no QR code here: its address was not created by this app, or was changed.\n";
+const OVER: &str = "There is no QR code here: its address was valid for 10 minutes and has expired.\n";
 
 /// The address of a session's picture, as the app with this secret makes it now.
 fn address(app: &TestApp, secret: &str, id: &str) -> Url {
@@ -259,7 +259,7 @@ async fn a_session_without_a_code_has_no_picture() {
                 assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{field} {value}");
                 let words = answer.text().await.unwrap();
                 assert!(
-                    words.contains("does not wait for its activation, or has no link"),
+                    words.contains("is not waiting for activation, or has no link"),
                     "{words}"
                 );
             }
@@ -275,7 +275,7 @@ async fn a_session_that_is_gone_has_no_picture() {
             let answer = fetched(app, address(app, SECRET, ID)).await;
             assert_eq!(answer.status(), StatusCode::NOT_FOUND);
             let words = answer.text().await.unwrap();
-            assert!(words.contains("does not wait for its activation"), "{words}");
+            assert!(words.contains("is not waiting for activation"), "{words}");
         })
         .await;
 }
@@ -319,7 +319,7 @@ async fn a_fault_of_kapsos_is_a_status_without_kapsos_words() {
             assert_eq!(answer.status().as_u16(), status, "{fault}");
             assert_eq!(answer.headers()["cache-control"], "no-store", "{fault}");
             let words = answer.text().await.unwrap();
-            assert!(words.contains("the session cannot be looked up"), "{fault}: {words}");
+            assert!(words.contains("the session could not be looked up"), "{fault}: {words}");
             assert!(!words.contains("zebra"), "{fault}: {words}");
             let lines = app.log_lines();
             let line = lines.iter().rfind(|line| line["message"] == "could not show a QR code");

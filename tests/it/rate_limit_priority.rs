@@ -29,7 +29,7 @@ struct Minute {
 async fn watched(limit: u32, test: impl AsyncFnOnce(&mut TestApp)) {
     plan()
         // Nobody waits for the limit to open: the clock stands still.
-        .set(|settings| settings.timing.kapso.patience = Duration::ZERO)
+        .set(|settings| settings.timing.kapso.max_rate_limit_wait = Duration::ZERO)
         .run(async |app| {
             app.has_a_store().await;
             app.kapso.set_limit(limit);

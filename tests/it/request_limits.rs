@@ -89,7 +89,7 @@ async fn a_body_may_have_64_kib_and_not_a_byte_more() {
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_in_time_is_not_waited_for() {
-    let hasty = plan().set(|settings| settings.timing.body = Duration::from_millis(50));
+    let hasty = plan().set(|settings| settings.timing.request_body = Duration::from_millis(50));
     hasty
         .run(async |app| {
             for door in [COMMANDS, INTERACTIONS] {

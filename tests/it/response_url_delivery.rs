@@ -147,7 +147,7 @@ async fn posts_to(letterbox: &Wire) -> (Value, Vec<String>) {
     plan()
         .late()
         .with("SLACK_RESPONSE_HOSTS", letterbox.origin())
-        .set(|settings| settings.timing.post.attempt = ATTEMPT)
+        .set(|settings| settings.timing.response_url.attempt = ATTEMPT)
         .run(async |app: &mut TestApp| {
             app.kapso.fail_next(Fault::Hold);
             let response_url = letterbox.url.join("/response/1").unwrap();

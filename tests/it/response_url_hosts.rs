@@ -23,7 +23,7 @@ fn postman(hosts: &str) -> ResponseUrlClient {
     let environment = Environment::of(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let settings = environment.settings().unwrap();
     let http = client_builder().build().unwrap();
-    ResponseUrlClient::new(http, settings.response_hosts, Clock::system(), settings.timing.post)
+    ResponseUrlClient::new(http, settings.response_hosts, Clock::system(), settings.timing.response_url)
 }
 
 /// Addresses that lead elsewhere than to Slack's hosts, or could be made to.

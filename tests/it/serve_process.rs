@@ -196,7 +196,7 @@ async fn a_signal_ends_it_when_every_answer_that_is_owed_is_delivered() {
     assert!(
         ended
             .stdout
-            .ends_with("\"stopped; nothing is owed\",\"target\":\"kapso_slack::app\"}"),
+            .ends_with("\"stopped; all replies were delivered\",\"target\":\"kapso_slack::app\"}"),
         "{}",
         ended.stdout
     );

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use insta::assert_snapshot;
-use kapso_slack::commands::Creators;
+use kapso_slack::config::Creators;
 
 use crate::support::settings::{UNSET, problem, settings};
 
@@ -17,9 +17,9 @@ fn two_secrets_are_enough() {
     assert_eq!(settings.response_hosts.len(), 2);
     assert_eq!(settings.metrics_addr, None);
     let everyone = [
-        settings.allowed.teams,
-        settings.allowed.channels,
-        settings.allowed.users,
+        settings.access_lists.teams,
+        settings.access_lists.channels,
+        settings.access_lists.users,
     ];
     assert_eq!(everyone, [None, None, None]);
 }
@@ -60,7 +60,7 @@ const BAD_VALUES: &[Row] = &[
     ),
     (
         "KAPSO_BASE_URL",
-        "is no address such as https://app.kapso.ai/api/v1",
+        "is not an address such as https://app.kapso.ai/api/v1",
         &["zebra", "app.kapso.ai/api/v1", "/api/v1", "https://"],
     ),
     (
@@ -87,17 +87,17 @@ const BAD_VALUES: &[Row] = &[
     ),
     (
         "HOST",
-        "is no IP address such as 0.0.0.0",
+        "is not an IP address such as 0.0.0.0",
         &["zebra", "0.0.0.0:80", "256.0.0.1", "[::]"],
     ),
     (
         "PORT",
-        "is no port, 0 to 65535",
+        "is not a port, 0 to 65535",
         &["zebra", "65536", "-1", "80 80", "8080/tcp"],
     ),
     (
         "PUBLIC_URL",
-        "is no address such as https://sandbox.example.com",
+        "is not an address such as https://sandbox.example.com",
         &["zebra", "sandbox.example.com"],
     ),
     (
@@ -127,7 +127,7 @@ const BAD_VALUES: &[Row] = &[
     ),
     (
         "REPLY_BUDGET_MS",
-        "is no number of milliseconds from 100 to 2800; Slack waits for 3000",
+        "is not a number of milliseconds from 100 to 2800; Slack waits for 3000",
         &["99", "2801", "2s", "-5", "2000.0", "99999999999999999999"],
     ),
     (
@@ -142,13 +142,13 @@ const BAD_VALUES: &[Row] = &[
     ),
     (
         "METRICS_ADDR",
-        "is no address with a port such as 127.0.0.1:9090",
+        "is not an address with a port such as 127.0.0.1:9090",
         &["9090", ":9090", "localhost:9090"],
     ),
     ("LOG_FORMAT", "is neither text nor json", &["pretty", "JSON"]),
     (
         "RUST_LOG",
-        "is no filter such as info or kapso_slack=debug",
+        "is not a filter such as info or kapso_slack=debug",
         &["kapso_slack=loud"],
     ),
 ];
@@ -182,22 +182,22 @@ fn a_bad_entry_of_a_list_is_quoted() {
         ),
         (
             "ALLOWED_TEAMS",
-            "is no Slack id such as T012AB3CD",
+            "is not a Slack ID such as T012AB3CD",
             &["t012ab3cd", "C012AB3CD", "acme.slack.com", "T"],
         ),
         (
             "ALLOWED_CHANNELS",
-            "is no Slack id such as C012AB3CD",
+            "is not a Slack ID such as C012AB3CD",
             &["#general", "C012ab3cd", "C012AB3CD general", "U012AB3CD"],
         ),
         (
             "ALLOWED_USERS",
-            "is no Slack id such as U012AB3CD",
+            "is not a Slack ID such as U012AB3CD",
             &["@steve", "*", "u012ab3cd", "<@U012AB3CD>"],
         ),
         (
             "CREATE_USERS",
-            "is no Slack id such as U012AB3CD",
+            "is not a Slack ID such as U012AB3CD",
             &["@steve", "**", "everyone", "<@U012AB3CD>"],
         ),
     ] {
@@ -243,21 +243,21 @@ fn everything_that_is_wrong_is_said_at_once() {
       SLACK_SIGNING_SECRET: holds more than two secrets
       KAPSO_API_KEY: is missing (or name a file that holds it in KAPSO_API_KEY_FILE)
       KAPSO_BASE_URL: must be https: over http the key could be read on the way (loopback excepted)
-      HOST: is no IP address such as 0.0.0.0
-      PORT: is no port, 0 to 65535
+      HOST: is not an IP address such as 0.0.0.0
+      PORT: is not a port, 0 to 65535
       SLACK_COMMAND: must be a slash and up to 31 lower-case letters, digits, - and _, such as /wa-sandbox
       PUBLIC_URL: must be an https address without user, query and fragment: Slack reaches no other
-      REPLY_BUDGET_MS: is no number of milliseconds from 100 to 2800; Slack waits for 3000
+      REPLY_BUDGET_MS: is not a number of milliseconds from 100 to 2800; Slack waits for 3000
       SLACK_RESPONSE_HOSTS: `:` is neither a host such as hooks.slack.com nor an origin such as http://127.0.0.1:4000
-      ALLOWED_TEAMS: `acme` is no Slack id such as T012AB3CD
-      ALLOWED_TEAMS: `initech` is no Slack id such as T012AB3CD
-      ALLOWED_CHANNELS: `general` is no Slack id such as C012AB3CD
-      ALLOWED_USERS: `steve` is no Slack id such as U012AB3CD
-      CREATE_USERS: `*` is no Slack id such as U012AB3CD
-      CREATE_USERS: `steve` is no Slack id such as U012AB3CD
-      METRICS_ADDR: is no address with a port such as 127.0.0.1:9090
+      ALLOWED_TEAMS: `acme` is not a Slack ID such as T012AB3CD
+      ALLOWED_TEAMS: `initech` is not a Slack ID such as T012AB3CD
+      ALLOWED_CHANNELS: `general` is not a Slack ID such as C012AB3CD
+      ALLOWED_USERS: `steve` is not a Slack ID such as U012AB3CD
+      CREATE_USERS: `*` is not a Slack ID such as U012AB3CD
+      CREATE_USERS: `steve` is not a Slack ID such as U012AB3CD
+      METRICS_ADDR: is not an address with a port such as 127.0.0.1:9090
       LOG_FORMAT: is neither text nor json
-      RUST_LOG: is no filter such as info or kapso_slack=debug
+      RUST_LOG: is not a filter such as info or kapso_slack=debug
     ");
 }
 
@@ -302,13 +302,13 @@ fn blank_is_unset_and_white_space_around_a_value_is_nothing() {
     ])
     .unwrap();
     assert_eq!(settings.listen.to_string(), "127.0.0.1:9000");
-    assert_eq!(settings.allowed.teams.unwrap(), ["T012AB3CD", "E012AB3CD"]);
+    assert_eq!(settings.access_lists.teams.unwrap(), ["T012AB3CD", "E012AB3CD"]);
     assert_eq!(
-        settings.allowed.channels.unwrap(),
+        settings.access_lists.channels.unwrap(),
         ["C012AB3CD", "G012AB3CD", "D012AB3CD"]
     );
-    assert_eq!(settings.allowed.users.unwrap(), ["U012AB3CD", "W012AB3CD"]);
-    assert_eq!(settings.allowed.creators, Creators::Everyone);
+    assert_eq!(settings.access_lists.users.unwrap(), ["U012AB3CD", "W012AB3CD"]);
+    assert_eq!(settings.access_lists.creators, Creators::Everyone);
     assert_eq!(settings.response_hosts.len(), 3);
     assert_eq!(settings.metrics_addr.unwrap().to_string(), "[::1]:9090");
     assert_eq!(settings.reply_budget, Duration::from_millis(2_800));

@@ -158,7 +158,7 @@ async fn the_end_waits_for_both_messages() {
         assert!(app.later(sent.exchange).await.in_channel);
         let own = app.slack.replaced(&card).await;
         assert!(plain::text(&own.message).contains("📣 Shared"), "{own:?}");
-        assert_eq!(app.log_lines().pop().unwrap()["message"], "stopped; nothing is owed");
+        assert_eq!(app.log_lines().pop().unwrap()["message"], "stopped; all replies were delivered");
     })
     .await;
 }
@@ -167,7 +167,7 @@ async fn the_end_waits_for_both_messages() {
 #[tokio::test]
 async fn the_end_does_not_wait_for_a_slack_that_wants_the_second_message_later() {
     plan()
-        .set(|settings| settings.timing.drain.kapso = Duration::from_millis(50))
+        .set(|settings| settings.timing.shutdown.kapso = Duration::from_millis(50))
         .run(async |app| {
             let card = app.types(SHOW).await;
             app.slack.take_next();
@@ -175,7 +175,7 @@ async fn the_end_does_not_wait_for_a_slack_that_wants_the_second_message_later()
             assert!(app.presses(&card, "share").await.in_channel);
             app.slack.has_been_posted_to(2).await;
             app.has_stopped().await;
-            assert_eq!(app.log_lines().pop().unwrap()["message"], "stopped; nothing is owed");
+            assert_eq!(app.log_lines().pop().unwrap()["message"], "stopped; all replies were delivered");
             assert_eq!(app.slack.posts(), 2);
         })
         .await;

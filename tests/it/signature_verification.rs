@@ -1,8 +1,8 @@
-//! Slack's signature: its published vector, the stamps it is good for, and two secrets while one replaces the other.
+//! Slack's signature: the published example, the allowed age of a request, and rotation of the signing secret.
 
 use http::{HeaderMap, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
-use kapso_slack::slack::signature::{Refusal, SIGNATURE_HEADER, SigningSecrets, TIMESTAMP_HEADER, sign};
+use kapso_slack::slack::signature::{SIGNATURE_HEADER, SignatureError, SignatureVerifier, TIMESTAMP_HEADER, sign};
 use proptest::prelude::*;
 use secrecy::SecretString;
 
@@ -11,12 +11,12 @@ use crate::support::{SECRET, with_app, plan};
 use crate::support::raw_request::{COMMANDS, INTERACTIONS, RawRequest, pressed, typed};
 
 const STAMP: &str = "1531420618";
-/// The body of Slack's documentation.
+/// The example in Slack's documentation.
 const PUBLISHED: &str = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V\
     &channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=\
     &response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN\
     &trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
-/// A body as this app gets it.
+/// A command as Slack sends it to this app.
 const OWN: &str = "token=gIkuvaNzQIHg97ATvDxqgjtO&team_id=T0001ABCD&team_domain=example&channel_id=C2147483705\
     &channel_name=test&user_id=U2147483697&user_name=steve&command=%2Fsandbox\
     &text=7b1e9c52-2f7e-4f5c-9f0f-3a5f6d1c2b3a&api_app_id=A0123456789&is_enterprise_install=false\
@@ -34,14 +34,14 @@ const VECTORS: [(&str, &str, &str); 3] = [
         "v0=55f41ec73231010289b54e669149ea021fccab11b5524355523533ce930cb739",
     ),
     (
-        "a command of ours",
+        "a command to this app",
         OWN,
         "v0=22c6264375b62742d2671002f12fba382e45d4430e2e584782a42e1ebf8eab7f",
     ),
 ];
 
 #[test]
-fn known_signatures_are_made_and_taken() {
+fn known_signatures_are_created_and_accepted() {
     for (name, body, signature) in VECTORS {
         assert_eq!(sign(&SECRET.into(), STAMP, body.as_bytes()), signature, "{name}");
         assert_eq!(verified(body, signature, 0), Ok(()), "{name}");
@@ -49,22 +49,22 @@ fn known_signatures_are_made_and_taken() {
 }
 
 #[test]
-fn the_published_signature_is_worth_nothing_once_the_empty_text_is_lost() {
+fn the_published_signature_does_not_match_without_the_empty_text_field() {
     let (_, body, signature) = VECTORS[0];
-    assert_eq!(verified(&body.replace("&text=", ""), signature, 0), Err(Refusal::Wrong));
+    assert_eq!(verified(&body.replace("&text=", ""), signature, 0), Err(SignatureError::Mismatch));
 }
 
 #[test]
-fn a_refusal_says_what_is_wrong_and_never_what_would_be_right() {
+fn an_error_names_the_problem_and_not_the_expected_signature() {
     let (_, body, signature) = VECTORS[0];
-    let refusals = [
+    let errors = [
         (
             verified(body, signature, 301),
-            "the stamp is 301 s away from this machine's clock",
+            "the timestamp is 301 s away from this machine's clock",
         ),
         (
             verified(body, signature, -301),
-            "the stamp is -301 s away from this machine's clock",
+            "the timestamp is -301 s away from this machine's clock",
         ),
         (
             verified("", signature, 0),
@@ -72,43 +72,43 @@ fn a_refusal_says_what_is_wrong_and_never_what_would_be_right() {
         ),
         (verified(body, "v0=", 0), "a signature header is malformed"),
     ];
-    for (refusal, words) in refusals {
-        assert_eq!(refusal.unwrap_err().to_string(), words);
+    for (result, message) in errors {
+        assert_eq!(result.unwrap_err().to_string(), message);
     }
 }
 
 #[test]
-fn a_body_of_bytes_that_are_no_text_is_verified_as_it_stands() {
+fn a_body_of_any_bytes_is_verified_unchanged() {
     proptest!(|(body: Vec<u8>, other: Vec<u8>, secret in "[!-~]{1,64}", stamp in 0_u32..)| {
         let secret = SecretString::from(secret);
         let signature = sign(&secret, &stamp.to_string(), &body);
-        let secrets = SigningSecrets::new(&[secret]);
+        let verifier = SignatureVerifier::new(&[secret]);
         let headers = headers(&stamp.to_string(), &signature);
         let now = Timestamp::from_second(stamp.into()).unwrap();
-        prop_assert_eq!(secrets.verify(&headers, &body, now).map(drop), Ok(()));
-        prop_assert_eq!(secrets.verify(&headers, &other, now).is_ok(), other == body);
+        prop_assert_eq!(verifier.verify(&headers, &body, now).map(drop), Ok(()));
+        prop_assert_eq!(verifier.verify(&headers, &other, now).is_ok(), other == body);
     });
 }
 
 #[tokio::test]
-async fn a_stamp_is_good_for_five_minutes_on_either_side() {
+async fn a_timestamp_may_differ_by_five_minutes_in_either_direction() {
     with_app(async |app| {
         let now = app.now().as_second();
-        for (door, body) in [(COMMANDS, typed()), (INTERACTIONS, pressed())] {
+        for (route, body) in [(COMMANDS, typed()), (INTERACTIONS, pressed())] {
             for skew in [301, -301, 3_600, -3_600, 86_400 * 365 * 30] {
-                let knock = RawRequest::unsigned(door, body.clone()).signed(SECRET, now - skew);
-                is_refused(app, &knock, &format!("{skew} s old")).await;
+                let request = RawRequest::unsigned(route, body.clone()).signed(SECRET, now - skew);
+                is_refused(app, &request, &format!("{skew} s old")).await;
             }
         }
-        for door in [COMMANDS, INTERACTIONS] {
+        for route in [COMMANDS, INTERACTIONS] {
             for skew in [300, -300, 299, 0] {
-                let body = if door == COMMANDS {
+                let body = if route == COMMANDS {
                     "command=%2Fsandbox"
                 } else {
                     "payload=%7B%7D"
                 };
-                let knock = RawRequest::unsigned(door, body).signed(SECRET, now - skew);
-                assert_eq!(app.answers(&knock).await.status, 200, "{skew} s old, at {door}");
+                let request = RawRequest::unsigned(route, body).signed(SECRET, now - skew);
+                assert_eq!(app.answers(&request).await.status, 200, "{skew} s old, at {route}");
             }
         }
     })
@@ -116,38 +116,38 @@ async fn a_stamp_is_good_for_five_minutes_on_either_side() {
 }
 
 #[tokio::test]
-async fn a_request_recorded_once_is_refused_when_played_again_later() {
+async fn a_replayed_request_is_rejected_after_five_minutes() {
     with_app(async |app| {
-        let knock = app.slack_sends(COMMANDS, typed());
+        let request = app.slack_sends(COMMANDS, typed());
         app.passes(SignedDuration::from_secs(301));
-        is_refused(app, &knock, "a replay").await;
+        is_refused(app, &request, "a replay").await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn while_secrets_rotate_both_are_good_and_no_third_is() {
+async fn during_rotation_both_secrets_are_accepted_and_no_other() {
     let rotating = plan().with("SLACK_SIGNING_SECRET", format!("{SECRET}, {SECOND}"));
     rotating
         .run(async |app| {
             let now = app.now().as_second();
-            let knock = RawRequest::unsigned(COMMANDS, "command=%2Fsandbox&text=help");
+            let request = RawRequest::unsigned(COMMANDS, "command=%2Fsandbox&text=help");
             for secret in [SECRET, SECOND] {
-                let reply = app.answers(&knock.clone().signed(secret, now)).await;
+                let reply = app.answers(&request.clone().signed(secret, now)).await;
                 assert_eq!(reply.status, 200, "{}", reply.head);
             }
-            let third = knock.signed("00000000000000000000000000000000", now);
+            let third = request.signed("00000000000000000000000000000000", now);
             assert_eq!(app.answers(&third).await.status, 401);
         })
         .await;
 }
 
-/// What comes of a request stamped [`STAMP`] when our clock is `late` seconds ahead of it.
-fn verified(body: &str, signature: &str, late: i64) -> Result<(), Refusal> {
+/// Verifies a request with the timestamp [`STAMP`] while our clock is `late` seconds ahead of it.
+fn verified(body: &str, signature: &str, late: i64) -> Result<(), SignatureError> {
     let now = STAMP.parse::<i64>().unwrap() + late;
-    let secrets = SigningSecrets::new(&[SECRET.into()]);
+    let verifier = SignatureVerifier::new(&[SECRET.into()]);
     let now = Timestamp::from_second(now).unwrap();
-    secrets
+    verifier
         .verify(&headers(STAMP, signature), body.as_bytes(), now)
         .map(|signed_at| assert_eq!(signed_at.as_second().to_string(), STAMP))
 }

@@ -52,8 +52,8 @@ async fn news_that_wait_for_slack_at_a_stop_are_handed_over_and_not_called_lost(
     plan()
         .with("DATABASE_URL", address)
         .set(|settings| {
-            settings.timing.drain.kapso = Duration::from_millis(50);
-            settings.timing.drain.delivery = Duration::from_millis(300);
+            settings.timing.shutdown.kapso = Duration::from_millis(50);
+            settings.timing.shutdown.delivery = Duration::from_millis(300);
         })
         .run(async |app| {
             app.has_a_store().await;
@@ -65,7 +65,7 @@ async fn news_that_wait_for_slack_at_a_stop_are_handed_over_and_not_called_lost(
             app.has_stopped().await;
             let lines = app.log_lines();
             let last = lines.last().unwrap();
-            assert_eq!(last["message"], "stopped; nothing is owed", "{last}");
+            assert_eq!(last["message"], "stopped; all replies were delivered", "{last}");
         })
         .await;
     let claimable = database

@@ -16,7 +16,7 @@ async fn a_kapso_that_takes_its_time_does_not_slow_the_looks_down() {
     plan()
         .in_real_time()
         // As in production.
-        .set(|settings| settings.timing.nap = Duration::from_secs(1))
+        .set(|settings| settings.timing.max_poll_interval = Duration::from_secs(1))
         .run(async |app| {
             app.has_a_store().await;
             app.kapso.set_limit(LIMIT);

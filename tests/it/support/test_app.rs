@@ -115,7 +115,7 @@ impl Plan {
 
     /// With every look-up asking Kapso, though no time passes between them.
     pub fn forgetful(self) -> Self {
-        self.set(|settings| settings.timing.kapso.remember = SignedDuration::from_secs(-1))
+        self.set(|settings| settings.timing.kapso.cache_ttl = SignedDuration::from_secs(-1))
     }
 
     /// With `PUBLIC_URL` set to where the service answers.
@@ -173,11 +173,11 @@ impl Plan {
         }
         variables.extend(self.variables);
         let mut settings = Environment::of(variables).settings().unwrap();
-        settings.timing.kapso.pause = Duration::from_millis(1);
-        settings.timing.post.pause = Duration::from_millis(1);
-        settings.timing.drain.linger = Duration::ZERO;
+        settings.timing.kapso.min_retry_delay = Duration::from_millis(1);
+        settings.timing.response_url.min_retry_delay = Duration::from_millis(1);
+        settings.timing.shutdown.linger = Duration::ZERO;
         // The clock may be moved any time.
-        settings.timing.nap = Duration::from_millis(2);
+        settings.timing.max_poll_interval = Duration::from_millis(2);
         for change in self.settings {
             change(&mut settings);
         }

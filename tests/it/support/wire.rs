@@ -145,7 +145,7 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<Scripts>>, asked: watch::Send
         let Some((head, body)) = line.message().await else {
             return;
         };
-        asked.send_modify(|requests| requests.push(head + &body));
+        asked.send_modify(|requests| requests.push(head + body.as_str()));
     }
     let Some(script) = script else {
         return;

@@ -1,0 +1,95 @@
+//! Durations that no variable changes; tests shorten them.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+/// Every deadline, delay and interval of the service that is not a variable.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// Deadline for the head of a request, counted from the end of the previous one.
+    pub request_head: Duration,
+    /// Deadline for the body of a request.
+    pub request_body: Duration,
+    /// Deadline for connecting to Kapso or Slack.
+    pub connect: Duration,
+    /// Requests to Kapso.
+    pub kapso: KapsoTiming,
+    /// Posts to a `response_url`.
+    pub response_url: ResponseUrlTiming,
+    /// Longest time between two polls for watches that are due.
+    pub max_poll_interval: Duration,
+    /// How long an acknowledgement waits for its job to be stored.
+    pub enqueue: Duration,
+    /// Graceful shutdown.
+    pub shutdown: ShutdownTiming,
+}
+
+/// Timing of requests to Kapso.
+#[derive(Clone, Debug)]
+pub struct KapsoTiming {
+    /// Deadline for one attempt, response body included.
+    pub attempt: Duration,
+    /// Deadline for all attempts together.
+    pub total: Duration,
+    /// Shortest delay before the second attempt; doubles for each further attempt, with jitter.
+    pub min_retry_delay: Duration,
+    /// Longest time a person waits for the rate limit to reset; a longer wait is reported as an error instead.
+    pub max_rate_limit_wait: Duration,
+    /// How long a session is served from the cache.
+    pub cache_ttl: SignedDuration,
+}
+
+/// Timing of posts to a `response_url`.
+#[derive(Clone, Debug)]
+pub struct ResponseUrlTiming {
+    /// Deadline for one post.
+    pub attempt: Duration,
+    /// Shortest delay before the second attempt; doubles for each further attempt, with jitter.
+    pub min_retry_delay: Duration,
+}
+
+/// Timing of a graceful shutdown.
+#[derive(Clone, Debug)]
+pub struct ShutdownTiming {
+    /// How long after the signal commands may wait for Kapso.
+    pub kapso: Duration,
+    /// How long after the signal replies are delivered.
+    pub delivery: Duration,
+    /// Shortest time after the signal during which requests are still answered, so that load balancers see `/readyz`
+    /// turn to 503 before connections are refused.
+    pub linger: Duration,
+    /// How long connections then have to send their last response.
+    pub connections: Duration,
+}
+
+impl Timing {
+    /// The timing in production. A person waits for the rate limit no longer than `reply_budget`.
+    #[must_use]
+    pub fn standard(reply_budget: Duration) -> Self {
+        Self {
+            request_head: Duration::from_secs(10),
+            request_body: Duration::from_secs(5),
+            connect: Duration::from_secs(3),
+            kapso: KapsoTiming {
+                attempt: Duration::from_secs(8),
+                total: Duration::from_secs(25),
+                min_retry_delay: Duration::from_millis(200),
+                max_rate_limit_wait: reply_budget,
+                cache_ttl: SignedDuration::from_secs(5),
+            },
+            response_url: ResponseUrlTiming {
+                attempt: Duration::from_secs(5),
+                min_retry_delay: Duration::from_millis(500),
+            },
+            max_poll_interval: Duration::from_secs(1),
+            enqueue: Duration::from_millis(300),
+            shutdown: ShutdownTiming {
+                kapso: Duration::from_millis(4_500),
+                delivery: Duration::from_millis(6_500),
+                linger: Duration::from_secs(1),
+                connections: Duration::from_millis(500),
+            },
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Every environment variable that is read, with its default and its description for the documentation.
+
+/// An environment variable, as the documentation describes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// The value used if the variable is unset; for variables that have no such value, words for the documentation.
+    pub default: &'static str,
+    /// What it is for.
+    pub what: &'static str,
+}
+
+/// Declares a constant for each variable, and `VARIABLES`, the table of all of them in this order.
+macro_rules! variables {
+    ($($name:ident = $default:literal, $what:literal;)+) => {
+        $(pub(super) const $name: Variable = Variable {
+            name: stringify!($name),
+            default: $default,
+            what: $what,
+        };)+
+
+        /// Every variable that is read. Those marked secret are also read from the file named in `NAME_FILE`.
+        pub const VARIABLES: &[Variable] = &[$($name,)+ NAME_FILE];
+    };
+}
+
+/// Stands for the `_FILE` variants of all secrets in the documentation; never read under this name.
+const NAME_FILE: Variable = Variable {
+    name: "NAME_FILE",
+    default: "none",
+    what: "for each secret NAME above: the file that holds it, such as SLACK_SIGNING_SECRET_FILE",
+};
+
+variables! {
+    SLACK_SIGNING_SECRET = "required",
+        "secret: the app's signing secret, or two separated by a comma while rotating";
+    KAPSO_API_KEY = "required", "secret: the key of the Kapso project";
+    KAPSO_BASE_URL = "https://app.kapso.ai/api/v1", "the address of Kapso's API";
+    HOST = "0.0.0.0", "the address to listen on";
+    PORT = "8080", "the port to listen on";
+    PUBLIC_URL = "none",
+        "the https address at which Slack reaches the service: without it there are no QR codes; the default of `manifest --url`";
+    SLACK_COMMAND = "/sandbox", "the command's name in help and in the manifest";
+    REPLY_BUDGET_MS = "2000",
+        "how many milliseconds a command may take before its reply comes as a separate message; 100 to 2800";
+    SLACK_RESPONSE_HOSTS = "hooks.slack.com,hooks.slack-gov.com",
+        "hosts that late replies may be posted to; an entry such as http://127.0.0.1:4000 allows exactly that origin, for tests";
+    ALLOWED_TEAMS = "everyone", "workspaces (T…) or organisations (E…) that may use the app, separated by commas";
+    ALLOWED_CHANNELS = "everyone", "channels (C…, G…, D…) it may be used in";
+    ALLOWED_USERS = "everyone", "people (U…, W…) who may use it";
+    CREATE_USERS = "nobody",
+        "people (U…, W…) who may create sessions, of those who may use it; `*` for all of them";
+    DATABASE_URL = "sqlite:kapso-slack.db",
+        "secret: database for pending replies and watches; `sqlite:<path>` for one process, `postgres://…` for several";
+    METRICS_ADDR = "closed", "address and port of a separate listener for `/metrics`, such as 127.0.0.1:9090";
+    LOG_FORMAT = "text on a terminal, else json", "`text` or `json`";
+    RUST_LOG = "info",
+        "how much is logged, such as `debug` or `kapso_slack=debug`; libraries log warnings and errors only";
+}
