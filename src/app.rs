@@ -92,13 +92,21 @@ impl App {
             let metrics = Arc::clone(&metrics);
             move || metrics.store_failed()
         }));
+        let qr = settings
+            .public_url
+            .map(|public_url| Arc::new(qr::Addresses::new(public_url, &settings.signing_secrets)));
         let bot = Bot {
-            commands: Commands::new(Arc::clone(&kapso), settings.allowed, Arc::clone(&ledger)),
+            commands: Commands {
+                kapso: Arc::clone(&kapso),
+                allowed: Arc::new(settings.allowed),
+                store: Arc::clone(&ledger),
+                clock: clock.clone(),
+                command_name: settings.command.clone(),
+                qr_addresses: qr.clone(),
+            },
             kapso,
             notices: Semaphore::new(NOTICES),
-            qr: settings
-                .public_url
-                .map(|public_url| qr::Addresses::new(public_url, &settings.signing_secrets)),
+            qr,
             postman: ResponseUrlClient::new(
                 http,
                 settings.response_hosts,

@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use crate::commands::{Action, Verb};
+use crate::cards::Action;
+use crate::commands;
 
 /// One command or press, and everything the app answered.
 #[derive(Clone, Debug, Serialize)]
@@ -98,11 +99,11 @@ impl Exchange {
     /// who shared a card that it was shared.
     pub(super) fn due(&self) -> u32 {
         let asks_for_news = match &self.act {
-            Act::Typed(command) => command
-                .split_whitespace()
-                .nth(1)
-                .is_some_and(|verb| verb == Verb::Watch.name()),
-            Act::Pressed(action) => action == Action::Watch.id(),
+            Act::Typed(command) => {
+                let text = command.split_once(' ').map_or("", |(_, text)| text);
+                commands::parse(text).posts_reserved() > 0
+            }
+            Act::Pressed(action) => action == Action::StartWatching.id(),
         };
         1 + u32::from(asks_for_news || self.shares())
     }
@@ -113,7 +114,7 @@ impl Exchange {
     }
 
     fn shares(&self) -> bool {
-        matches!(&self.act, Act::Pressed(action) if action == Action::Share.id())
+        matches!(&self.act, Act::Pressed(action) if action == Action::ShareInChannel.id())
     }
 
     pub(super) fn took(&self) -> Duration {

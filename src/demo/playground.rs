@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::exchange::milliseconds;
 use super::{ButtonRef, DemoServer, Person, faults, gallery, security_headers};
-use crate::commands::Verb;
+use crate::commands::CommandWord;
 
 /// The files of the page: address, type, content.
 const FILES: [(&str, &str, &str); 11] = [
@@ -94,7 +94,7 @@ fn snapshot(house: &DemoServer) -> Value {
     );
     lines.sort_by_key(|(id, _)| *id);
     json!({
-        "command": {"name": DemoServer::COMMAND, "hint": Verb::hint()},
+        "command": {"name": DemoServer::COMMAND, "hint": CommandWord::hint()},
         "now_ms": house.clock.now().as_millisecond(),
         "conversation": lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>(),
         "fault": house.fault(),

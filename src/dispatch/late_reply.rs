@@ -7,8 +7,8 @@ use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::{Asked, Bot, Invocation, Work};
-use crate::cards;
-use crate::commands::{self, ButtonValue, Outcome, Problem, Reply, RequestContext};
+use crate::cards::{ButtonValue, Problem};
+use crate::commands::{self, FollowUp, RequestContext};
 use crate::jobs::{Late, Lease, LeasedJob, Payload, Persistence, RENEWAL, Trigger};
 use crate::slack::message::Message;
 use crate::slack::response_url::{BLIND_TRIES, DeliveryError, ResponseUrl, RetryPolicy};
@@ -43,7 +43,7 @@ impl Bot {
         kept: Persistence,
         mut letterbox: Option<ResponseUrl>,
     ) {
-        let (outcome, message) = tokio::select! {
+        let response = tokio::select! {
             biased;
             done = work => done,
             () = self.lease_is_lost(&kept) => return self.handed_over(&order),
@@ -59,7 +59,7 @@ impl Bot {
             Some(letterbox) => {
                 let payload = |uses_left| Payload::Late(late(&order, uses_left));
                 let request_id = &order.asked.asker.request_id;
-                let delivering = self.deliver(request_id, letterbox, None, &kept, &message, payload);
+                let delivering = self.deliver(request_id, letterbox, None, &kept, &response.message, payload);
                 self.while_it_holds(&kept, delivering).await
             }
             None => Err(DeliveryError::Forbidden),
@@ -67,17 +67,17 @@ impl Bot {
         if delivery == Err(DeliveryError::HandedOver) {
             return self.handed_over(&order);
         }
-        self.note(&order, &outcome, delivery.map(|()| Delivery::Late));
+        self.note(&order, &response, delivery.map(|()| Delivery::Late));
         // First of all nobody must do it again.
         self.ledger.settle(&kept).await;
         let uses_left = letterbox.map_or(0, |letterbox| letterbox.uses_left());
-        self.follow_up(&order, &outcome.reply, delivery.is_ok(), uses_left)
+        self.follow_up(&order, response.follow_up, delivery.is_ok(), uses_left)
             .await;
     }
 
     /// Posts what follows an answer, if anything does, with what the answer has left of the `response_url` and what was
     /// kept back for this. It is a courtesy: nobody does it again, and the end does not wait for it.
-    async fn follow_up(&self, order: &Invocation, reply: &Reply, taken: bool, uses_left: u32) {
+    async fn follow_up(&self, order: &Invocation, follow_up: Option<FollowUp>, taken: bool, uses_left: u32) {
         let RequestContext {
             request_id,
             response_url,
@@ -85,7 +85,8 @@ impl Bot {
             ..
         } = &order.asked.asker;
         let letterbox = self.postman.letterbox(response_url, *arrived_at);
-        let Some((message, letterbox)) = cards::follow_up(reply, taken, &self.look(order)).zip(letterbox) else {
+        let message = follow_up.map(|follow_up| follow_up.message(taken));
+        let Some((message, letterbox)) = message.zip(letterbox) else {
             return;
         };
         let mut letterbox = letterbox.with_uses_left(uses_left + order.kept_back);
@@ -113,10 +114,10 @@ impl Bot {
         let Payload::Late(late) = held.job.payload else {
             return;
         };
-        let (command, sharer) = match &late.ask {
+        let (command, shared_by) = match &late.ask {
             Trigger::Typed(text) => (commands::parse(text), None),
             Trigger::Pressed { action, value } => match commands::press(action, value) {
-                Some(command) => (command, ButtonValue::sharer(value)),
+                Some(command) => (command, ButtonValue::shared_by(value)),
                 None => return,
             },
         };
@@ -130,11 +131,11 @@ impl Bot {
                 response_url: late.response_url,
                 arrived_at: late.arrived_at,
                 request_id: late.request_id,
-                sharer,
-                trigger: late.trigger,
+                target: late.place,
+                shared_by,
+                idempotency_key: late.trigger,
             },
             ask: late.ask,
-            place: late.place,
             received: Instant::now(),
         };
         // Whatever was done for it before: that nothing was can be said of new commands alone. Should this process be
@@ -254,19 +255,19 @@ impl Bot {
     }
 
     fn note_unanswered(&self, order: &Invocation, delivery: Result<Delivery, DeliveryError>) {
-        let outcome = Outcome::from(Reply::Problem(Problem::NoAnswer));
-        self.note(order, &outcome, delivery);
+        let response = self.commands.problem(&Problem::NoAnswer, &order.asked.asker);
+        self.note(order, &response, delivery);
     }
 }
 
 fn late(order: &Invocation, uses_left: u32) -> Late {
-    let Asked { asker, ask, place, .. } = &order.asked;
+    let Asked { asker, ask, .. } = &order.asked;
     Late {
         ask: ask.clone(),
         session: order.session_id.clone(),
-        trigger: asker.trigger.clone(),
+        trigger: asker.idempotency_key.clone(),
         who: asker.who.clone(),
-        place: *place,
+        place: asker.target,
         request_id: asker.request_id.clone(),
         response_url: asker.response_url.clone(),
         arrived_at: asker.arrived_at,

@@ -20,10 +20,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::cards::{self, RenderContext, ReplyTarget};
+use crate::cards::{ButtonValue, Problem, ReplyTarget};
 use crate::clock::Clock;
-use crate::commands::{self, ButtonValue, Command, Commands, Outcome, Problem, Reply, RequestContext};
-use crate::jobs::{JobStore, Persistence, Trigger, fingerprint, watch};
+use crate::commands::{self, Command, Commands, RequestContext, Response};
+use crate::jobs::{JobStore, Persistence, Trigger, fingerprint};
 use crate::kapso::{Client, SessionId};
 use crate::qr;
 use crate::slack::command::SlashCommand;
@@ -38,7 +38,7 @@ pub struct Bot {
     /// Decides.
     pub commands: Commands,
     /// Where QR codes are shown; none where Slack could not fetch them.
-    pub qr: Option<qr::Addresses>,
+    pub qr: Option<Arc<qr::Addresses>>,
     /// Takes late answers to Slack.
     pub postman: ResponseUrlClient,
     /// Asks Kapso for those who watch.
@@ -67,7 +67,6 @@ pub struct Bot {
 struct Asked {
     asker: RequestContext,
     ask: Trigger,
-    place: ReplyTarget,
     received: Instant,
 }
 
@@ -82,7 +81,7 @@ struct Invocation {
     creates: bool,
 }
 
-type Work = Pin<Box<dyn Future<Output = (Outcome, Message)> + Send>>;
+type Work = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 /// A command being carried out. Dropped unfinished, it goes on as a task.
 struct PendingReply {
@@ -114,22 +113,23 @@ impl Bot {
             sent_at,
         } = signed;
         let command = commands::parse(&form.text);
-        let trigger = match command {
-            Command::New(_) => trigger(&form),
-            _ => None,
-        };
+        let idempotency_key = if command.creates() { trigger(&form) } else { None };
         let asked = Asked {
             asker: RequestContext {
-                trigger,
-                ..RequestContext::new(form.who, form.response_url, sent_at, request_id())
+                who: form.who,
+                response_url: form.response_url,
+                arrived_at: sent_at,
+                request_id: request_id(),
+                target: ReplyTarget::Command,
+                shared_by: None,
+                idempotency_key,
             },
             ask: Trigger::Typed(form.text),
-            place: ReplyTarget::Command,
             received,
         };
         let mut carried = self.carry(asked, command);
         let (order, work) = carried.unfinished.as_mut()?;
-        let (outcome, message) = match timeout_at(received + self.budget, work).await {
+        let response = match timeout_at(received + self.budget, work).await {
             Ok(done) => done,
             Err(_) => match self.letterbox(order) {
                 Some(letterbox) => {
@@ -139,9 +139,9 @@ impl Bot {
                 None => self.instead(Problem::NoAnswer, order),
             },
         };
-        self.note(order, &outcome, Ok(Delivery::InTime));
+        self.note(order, &response, Ok(Delivery::InTime));
         carried.unfinished = None;
-        Some(message)
+        Some(response.message)
     }
 
     /// Takes a press on a button, which the caller then acknowledges. What comes of it goes to its `response_url`.
@@ -163,17 +163,17 @@ impl Bot {
         };
         let asked = Asked {
             asker: RequestContext {
-                sharer: ButtonValue::sharer(&press.value),
-                ..RequestContext::new(press.who, press.response_url, sent_at, request_id())
+                who: press.who,
+                response_url: press.response_url,
+                arrived_at: sent_at,
+                request_id: request_id(),
+                target: commands::reply_target(&press.action_id, press.shared),
+                shared_by: ButtonValue::shared_by(&press.value),
+                idempotency_key: None,
             },
             ask: Trigger::Pressed {
                 action: press.action_id,
                 value: press.value,
-            },
-            place: match command {
-                Command::Show(_) => ReplyTarget::Beside,
-                _ if press.shared => ReplyTarget::SharedCard,
-                _ => ReplyTarget::OwnCard,
             },
             received,
         };
@@ -201,13 +201,8 @@ impl Bot {
             asked,
             verb: command.name(),
             session_id: command.session_id().cloned(),
-            kept_back: match command {
-                Command::Watch(_) => watch::POSTS,
-                // Their own card says so.
-                Command::Share(_) => 1,
-                _ => 0,
-            },
-            creates: matches!(command, Command::New(_)),
+            kept_back: command.posts_reserved(),
+            creates: command.creates(),
         });
         let (bot, ordered) = (Arc::clone(self), Arc::clone(&order));
         let work = async move {
@@ -220,15 +215,14 @@ impl Bot {
         (order, Box::pin(work))
     }
 
-    async fn carry_out(&self, command: Command, order: &Invocation, is_taken: bool) -> (Outcome, Message) {
+    async fn carry_out(&self, command: Command, order: &Invocation, is_taken: bool) -> Response {
         let can_tell = order.kept_back == 0 || self.letterbox(order).is_some();
-        let outcome = match (is_taken, can_tell) {
-            (true, true) => self.commands.run(command, &order.asked.asker).await,
-            (true, false) => Reply::Problem(Problem::NoLetterbox).into(),
-            (false, _) => Reply::Problem(Problem::Stopping).into(),
-        };
-        let message = self.draw(&outcome.reply, order);
-        (outcome, message)
+        let request = &order.asked.asker;
+        match (is_taken, can_tell) {
+            (true, true) => self.commands.run(command, request).await,
+            (true, false) => self.commands.problem(&Problem::ResponseUrlNotAllowed, request),
+            (false, _) => self.commands.problem(&Problem::Stopping, request),
+        }
     }
 
     /// Where the answer may still go once the HTTP response is gone.
@@ -239,33 +233,18 @@ impl Bot {
         Some(letterbox.with_uses_left(uses))
     }
 
-    fn instead(&self, problem: Problem, order: &Invocation) -> (Outcome, Message) {
-        let reply = Reply::Problem(if order.creates { Problem::Unsure } else { problem });
-        let message = self.draw(&reply, order);
-        (reply.into(), message)
-    }
-
-    fn draw(&self, reply: &Reply, order: &Invocation) -> Message {
-        cards::draw(reply, &self.look(order))
-    }
-
-    fn look<'a>(&'a self, order: &'a Invocation) -> RenderContext<'a> {
-        RenderContext {
-            now: self.clock.now(),
-            command: &self.command_name,
-            request_id: &order.asked.asker.request_id,
-            place: order.asked.place,
-            sharer: order.asked.asker.sharer.as_ref(),
-            qr: self.qr.as_ref(),
-        }
+    fn instead(&self, problem: Problem, order: &Invocation) -> Response {
+        let problem = if order.creates { Problem::Unsure } else { problem };
+        self.commands.problem(&problem, &order.asked.asker)
     }
 
     /// The one line that the log has about a command.
-    fn note(&self, order: &Invocation, outcome: &Outcome, delivery: Result<Delivery, DeliveryError>) {
+    fn note(&self, order: &Invocation, response: &Response, delivery: Result<Delivery, DeliveryError>) {
         let total = order.asked.received.elapsed();
-        let word = outcome.reply.outcome();
-        // What was created has an id that nobody knew when it was ordered.
-        let shown = outcome.reply.session().map(|session| &session.id);
+        let word = response.outcome.word();
+        // An id that Kapso does not know may be something else that was typed by mistake, such as a phone number.
+        let typed = order.session_id.as_ref().filter(|id| id.is_uuid());
+        let session_id = response.session.as_ref().or(typed);
         let delivered = *delivery.as_ref().unwrap_or(&Delivery::Lost);
         self.metrics.answered(word, delivered, total);
         tracing::info!(
@@ -274,24 +253,16 @@ impl Bot {
             channel = order.asked.asker.who.channel,
             user = order.asked.asker.who.user,
             verb = order.verb,
-            session_id = shown
-                .or(order.session_id.as_ref())
-                .and_then(|id| loggable(id, &outcome.reply)),
+            session_id = session_id.map(SessionId::as_str),
             outcome = word,
             answer = delivered.name(),
-            kapso_ms = milliseconds(outcome.kapso),
+            kapso_ms = milliseconds(response.kapso),
             total_ms = milliseconds(total),
-            error = outcome.error.as_deref().map(|error| chain(error)),
+            error = response.error.as_deref().map(|error| chain(error)),
             lost = delivery.err().map(|lost| lost.to_string()),
             "command"
         );
     }
-}
-
-/// An id, unless it may be something else that was typed by mistake, such as a code or a phone number.
-fn loggable<'id>(id: &'id SessionId, reply: &Reply) -> Option<&'id str> {
-    let known = id.is_uuid() || reply.session().is_some();
-    known.then_some(id.as_str())
 }
 
 /// What a command is known by if it comes again. Neither is what Slack sent kept anywhere, nor can it be told from this.

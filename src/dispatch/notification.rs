@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Bot;
-use crate::cards::{self, Notice, RenderContext, ReplyTarget};
+use crate::cards::{Notification, RenderContext, ReplyTarget, notification};
 use crate::jobs::watch::News;
 use crate::jobs::{Lease, LeasedJob, Payload, Persistence, Watch};
 use crate::kapso::Session;
@@ -37,17 +37,17 @@ impl Bot {
             command: &self.command_name,
             request_id: &watch.request_id,
             // Beside whatever is there.
-            place: ReplyTarget::Command,
-            sharer: watch.sharer.as_ref(),
-            qr: self.qr.as_ref(),
+            target: ReplyTarget::Command,
+            shared_by: watch.sharer.as_ref(),
+            qr_addresses: self.qr.as_deref(),
         };
-        let notice = Notice {
+        let notification = Notification {
             news,
             id: &watch.session,
             session: session.as_deref(),
             created_at: watch.session_created_at,
         };
-        let message = cards::notice(&notice, &look);
+        let message = notification::render(&notification, &look);
         let letterbox = self.postman.letterbox(&watch.response_url, watch.arrived_at);
         let delivery = match letterbox {
             Some(letterbox) => {

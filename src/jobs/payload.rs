@@ -158,7 +158,7 @@ struct WhoForm {
 #[serde(remote = "ReplyTarget", rename_all = "snake_case")]
 enum ReplyTargetForm {
     Command,
-    Beside,
+    NewMessage,
     OwnCard,
     SharedCard,
 }

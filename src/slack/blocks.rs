@@ -145,7 +145,7 @@ pub struct Fact<'a> {
     /// What Kapso says it is.
     pub value: &'a str,
     /// Whether it is there to be copied letter by letter.
-    pub code: bool,
+    pub monospace: bool,
 }
 
 impl Block {
@@ -195,7 +195,7 @@ impl Block {
             };
             elements.push(RichText {
                 text,
-                style: fact.code.then_some(Style {
+                style: fact.monospace.then_some(Style {
                     bold: false,
                     code: true,
                 }),
