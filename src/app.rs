@@ -1,13 +1,14 @@
 //! Composition root: builds the parts from the settings, serves them, and shuts down gracefully.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,21 +16,23 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::{DatabaseUrl, Settings, ShutdownTiming, Timing};
-use crate::dispatch::Bot;
-use crate::jobs::{JobStore, runner};
+use crate::db::{DatabaseError, StoreConnection};
+use crate::dispatch::Dispatcher;
+use crate::idempotency::IdempotencyKeys;
 use crate::kapso::{self, Observation};
 use crate::qr;
+use crate::queue::JobStore;
 use crate::routes::{self, AppState};
 use crate::server::{self, Bounds};
 use crate::slack::request::SlackVerifier;
 use crate::slack::response_url::ResponseUrlClient;
 use crate::slack::signature::SignatureVerifier;
 use crate::telemetry::Metrics;
+use crate::watches::Watches;
+use crate::watches::poller::{self, Poller};
 
 /// Most connections to the metrics at the same time, out of the reserved file descriptors.
 const METRICS_CONNECTIONS: usize = 16;
-/// Notifications posted at the same time.
-const NOTIFICATIONS: usize = 32;
 /// Most idle connections in the pool for one host.
 const IDLE_CONNECTIONS: usize = 32;
 
@@ -56,6 +59,9 @@ pub enum StartError {
     /// The HTTP client for Kapso and Slack; most likely no CA certificates were found.
     #[error("the HTTP client cannot be created")]
     Client(#[source] reqwest::Error),
+    /// The in-memory database for jobs that the database does not take.
+    #[error("the in-memory database cannot be created")]
+    Memory(#[source] DatabaseError),
 }
 
 impl App {
@@ -91,41 +97,56 @@ impl App {
             settings.timing.kapso.clone(),
             observer,
         ));
-        let ledger = Arc::new(JobStore::new(clock.clone(), settings.timing.store_write, {
+        let connection = Arc::new(StoreConnection::new({
             let metrics = Arc::clone(&metrics);
             move || metrics.count_store_failure()
         }));
-        let dispatcher = Bot {
-            commands: Commands::new(Arc::clone(&kapso), settings.access_lists, Arc::clone(&ledger)),
-            kapso,
-            notices: Semaphore::new(NOTIFICATIONS),
-            qr: settings
-                .public_url
-                .map(|public_url| qr::Addresses::new(public_url, &settings.signing_secrets)),
-            postman: ResponseUrlClient::new(
+        let queue = JobStore::new(Arc::clone(&connection), clock.clone(), settings.timing.enqueue);
+        let queue = Arc::new(queue.await.map_err(StartError::Memory)?);
+        let idempotency = IdempotencyKeys::new(Arc::clone(&connection), clock.clone());
+        let qr_addresses = settings
+            .public_url
+            .map(|public_url| Arc::new(qr::Addresses::new(public_url, &settings.signing_secrets)));
+        let dispatcher = Dispatcher {
+            commands: Commands {
+                kapso: Arc::clone(&kapso),
+                access: Arc::new(settings.access_lists),
+                watches: Watches::new(Arc::clone(&queue), clock.clone()),
+                idempotency: idempotency.clone(),
+                clock: clock.clone(),
+                command_name: settings.command,
+                qr_addresses: qr_addresses.clone(),
+            },
+            response_urls: ResponseUrlClient::new(
                 http,
                 settings.response_hosts,
                 clock.clone(),
                 settings.timing.response_url.clone(),
             ),
             clock: clock.clone(),
-            command_name: settings.command,
             budget: settings.reply_budget,
             tasks: TaskTracker::new(),
             give_up: CancellationToken::new(),
             stopping: CancellationToken::new(),
-            ledger,
-            metrics,
+            stopped: CancellationToken::new(),
+            queue,
+            idempotency,
+            metrics: Arc::clone(&metrics),
         };
         let verifier = SlackVerifier {
             signatures: SignatureVerifier::new(&settings.signing_secrets),
-            clock,
+            clock: clock.clone(),
             body_deadline: settings.timing.request_body,
         };
         Ok(Self {
             state: AppState {
                 verifier: Arc::new(verifier),
                 dispatcher: Arc::new(dispatcher),
+                connection,
+                kapso,
+                qr_addresses,
+                metrics,
+                clock,
             },
             metrics_listener,
             database: settings.database,
@@ -152,31 +173,20 @@ impl App {
             tasks: self.connection_tasks,
         };
         if let Some(listener) = self.metrics_listener {
-            let page = routes::metrics(Arc::clone(&dispatcher.metrics));
+            let page = routes::metrics(Arc::clone(&self.state.metrics));
             let bounds_of_metrics = Bounds {
                 connections: METRICS_CONNECTIONS,
                 ..bounds.clone()
             };
             bounds.tasks.spawn(server::serve(listener, page, bounds_of_metrics));
         }
-        let database = self.database;
-        let max_poll_interval = self.timing.max_poll_interval;
-        let background_work = {
-            let dispatcher = Arc::clone(&dispatcher);
-            async move {
-                let running = async {
-                    tokio::select! {
-                        () = dispatcher.ledger.was_opened() => {}
-                        () = dispatcher.stopping.cancelled() => {}
-                    }
-                    runner::run(Arc::clone(&dispatcher), max_poll_interval).await;
-                };
-                tokio::select! {
-                    never = dispatcher.ledger.keep_open(&database) => match never {},
-                    () = running => {}
-                }
-            }
-        };
+        let background_work = run_in_background(
+            Arc::clone(&dispatcher),
+            Arc::clone(&self.state.connection),
+            Arc::clone(&self.state.kapso),
+            self.database,
+            self.timing.max_poll_interval,
+        );
         bounds.tasks.spawn(background_work);
         let routes = routes::routes(self.state);
         let serving = server::serve(listener, routes, bounds.clone());
@@ -189,29 +199,77 @@ impl App {
     }
 }
 
+/// Keeps the database open, polls watched sessions, and runs jobs, until the service has stopped.
+async fn run_in_background(
+    dispatcher: Arc<Dispatcher>,
+    connection: Arc<StoreConnection>,
+    kapso: Arc<kapso::Client>,
+    database: DatabaseUrl,
+    max_poll_interval: Duration,
+) {
+    let poller = Poller::new(poller::Environment {
+        kapso,
+        store: Arc::clone(&dispatcher.queue),
+        clock: dispatcher.clock.clone(),
+        end_watch: {
+            let dispatcher = Arc::clone(&dispatcher);
+            Box::new(move |job, ending, session| {
+                Box::pin(Arc::clone(&dispatcher).end_watch(job, ending, session))
+            })
+        },
+        on_count: {
+            let metrics = Arc::clone(&dispatcher.metrics);
+            Box::new(move |count| metrics.set_watches(count))
+        },
+        on_lost: {
+            let dispatcher = Arc::clone(&dispatcher);
+            Box::new(move |count| dispatcher.count_unreadable(count))
+        },
+        stopping: dispatcher.stopping.clone(),
+    });
+    let polling = async {
+        tokio::select! {
+            () = connection.wait_until_opened() => poller.run(max_poll_interval).await,
+            () = dispatcher.stopping.cancelled() => {}
+        }
+    };
+    // Side by side: a Kapso that keeps the poller waiting must not keep a reply waiting.
+    let working = future::join(polling, dispatcher.run_jobs());
+    tokio::select! {
+        never = connection.keep_open(&database) => match never {},
+        _ = working => {}
+    }
+}
+
 /// Delivers pending replies, then closes the connections and the database.
-async fn shut_down(dispatcher: &Bot, bounds: &Bounds, timing: &ShutdownTiming) {
+async fn shut_down(dispatcher: &Dispatcher, bounds: &Bounds, timing: &ShutdownTiming) {
     let started = Instant::now();
-    tracing::info!(pending = dispatcher.tasks.len(), "shutting down");
+    let pending = dispatcher.pending().await;
+    tracing::info!(pending, "shutting down");
     dispatcher.stopping.cancel();
     bounds.draining.cancel();
     dispatcher.tasks.close();
-    if timeout_at(started + timing.kapso, dispatcher.tasks.wait())
+    if timeout_at(started + timing.kapso, dispatcher.wait_until_idle())
         .await
         .is_err()
     {
         dispatcher.give_up.cancel();
-        let _ = timeout_at(started + timing.delivery, dispatcher.tasks.wait()).await;
+        let _ = timeout_at(started + timing.delivery, dispatcher.wait_until_idle()).await;
     }
     // A load balancer needs time to see that requests should go elsewhere.
     sleep_until(started + timing.linger).await;
     bounds.closed.cancel();
     bounds.tasks.close();
-    let _ = timeout_at(Instant::now() + timing.connections, bounds.tasks.wait()).await;
     // Replies to the last requests.
-    let _ = timeout_at(started + timing.delivery, dispatcher.tasks.wait()).await;
-    dispatcher.ledger.close().await;
-    match dispatcher.tasks.len() {
+    let last = async {
+        let _ = timeout_at(started + timing.delivery, dispatcher.wait_until_idle()).await;
+        dispatcher.stopped.cancel();
+    };
+    let connections = timeout_at(Instant::now() + timing.connections, bounds.tasks.wait());
+    let ((), _) = tokio::join!(last, connections);
+    let lost = dispatcher.pending().await;
+    dispatcher.queue.close().await;
+    match lost {
         0 => tracing::info!("stopped; all replies were delivered"),
         lost => tracing::error!(lost, "stopped before all replies were delivered"),
     }

@@ -1,17 +1,14 @@
 //! Kapso's WhatsApp sandbox, in Slack.
 //!
-//! Somebody types `/sandbox <id>`; the service checks that Slack sent it, asks Kapso for the session and answers
-//! with a card. The walk of that command, straight through the house:
+//! Somebody types `/sandbox <id>`; the service verifies that Slack sent it, asks Kapso for the session and replies with
+//! a card. The path of that command:
 //!
-//! `POST /slack/commands` → [`routes`] (the route) → [`slack::request::Signed`] (is it Slack? no handler can be
-//! reached without it) → [`dispatch`] (starts the clock) → [`commands::parse`] (what do they want) →
-//! [`commands::Commands::run`] (may they, and asks [`kapso`]) → [`cards`] (draws it) → the HTTP response. A button enters at
-//! [`slack::interaction`] and joins at [`dispatch`]: it is a typed command. A late answer differs only inside [`dispatch`]:
-//! the same message, another letterbox, [`slack::response_url`]. A picture in a message is fetched by Slack itself, at an
-//! address that [`qr`] has signed.
+//! `POST /slack/commands` → [`routes`] → [`slack::request::Signed`] (verified; no handler can be reached without it) →
+//! [`dispatch`] (starts the clock) → [`commands::parse`] → [`commands::Commands::run`] (authorizes, asks [`kapso`],
+//! renders) → the HTTP response. A pressed button enters through [`slack::interaction`] and joins at [`dispatch`]. A
+//! reply that is not ready in time becomes a job in the [`queue`], and is delivered through [`slack::response_url`].
 //!
-//! Walls, each held by a test: `slack` and `kapso` import no sibling but the [`clock`]; `commands` knows neither
-//! axum nor reqwest; `views` is not async; only `config` reads the environment.
+//! Modules import only from modules below them in the list in `docs/architecture.md`; a test checks it.
 
 pub mod app;
 pub mod cards;
@@ -19,14 +16,17 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod db;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod dispatch;
-pub mod jobs;
+pub mod idempotency;
 pub mod kapso;
 mod manifest;
 pub mod qr;
+pub mod queue;
 pub mod routes;
 pub mod server;
 pub mod slack;
 pub mod telemetry;
+pub mod watches;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::commands::Verb;
+use crate::commands::CommandWord;
 use crate::routes::{COMMANDS, INTERACTIONS};
 
 /// The manifest as it stands in the repository.
@@ -19,7 +19,7 @@ pub(crate) fn filled_in(public_url: &Url, name: &str) -> Result<Value, serde_jso
     let command = &mut manifest["features"]["slash_commands"][0];
     command["command"] = json!(name);
     command["url"] = json!(format!("{base}{COMMANDS}"));
-    command["usage_hint"] = json!(Verb::hint());
+    command["usage_hint"] = json!(CommandWord::hint());
     manifest["settings"]["interactivity"]["request_url"] = json!(format!("{base}{INTERACTIONS}"));
     Ok(manifest)
 }

@@ -8,7 +8,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 
-use crate::dispatch::Bot;
+use crate::clock::Clock;
+use crate::db::StoreConnection;
+use crate::dispatch::Dispatcher;
+use crate::kapso::Client;
 use crate::qr::{self, ImageError};
 use crate::slack::command::SlashCommand;
 use crate::slack::interaction::Interaction;
@@ -30,7 +33,12 @@ pub const METRICS: &str = "/metrics";
 #[derive(Clone)]
 pub(crate) struct AppState {
     pub(crate) verifier: Arc<SlackVerifier>,
-    pub(crate) dispatcher: Arc<Bot>,
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) connection: Arc<StoreConnection>,
+    pub(crate) kapso: Arc<Client>,
+    pub(crate) qr_addresses: Option<Arc<qr::Addresses>>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Clock,
 }
 
 impl FromRef<AppState> for Arc<SlackVerifier> {
@@ -86,16 +94,14 @@ async fn interactions(State(state): State<AppState>, signed: Result<Signed<Inter
 
 async fn qr(State(state): State<AppState>, uri: Uri) -> Response {
     const NOSNIFF: (HeaderName, HeaderValue) = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    let Bot { qr, kapso, clock, .. } = &*state.dispatcher;
-    match qr::load(
-        qr.as_ref(),
-        kapso,
+    let image = qr::load(
+        state.qr_addresses.as_deref(),
+        &state.kapso,
         uri.path(),
         uri.query().unwrap_or_default(),
-        clock.now(),
-    )
-    .await
-    {
+        state.clock.now(),
+    );
+    match image.await {
         Ok(image) => {
             let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("image/png"));
             let max_age = format!("private, max-age={}", image.valid_for.as_secs());
@@ -127,7 +133,7 @@ fn reject(state: &AppState, rejection: Rejection) -> Response {
 }
 
 fn record_rejection(state: &AppState, status: StatusCode, reason: &dyn std::error::Error) {
-    state.dispatcher.metrics.count_rejected_request(status);
+    state.metrics.count_rejected_request(status);
     tracing::warn!(
         status = status.as_u16(),
         reason = reason.to_string(),
@@ -139,9 +145,9 @@ async fn readyz(State(state): State<AppState>) -> Response {
     let (code, status, why) = if state.dispatcher.stopping.is_cancelled() {
         let why = "the service is shutting down".to_owned();
         (StatusCode::SERVICE_UNAVAILABLE, "draining", Some(why))
-    } else if let Some(trouble) = state.dispatcher.ledger.trouble() {
+    } else if let Some(trouble) = state.connection.trouble() {
         // Status 200, since look-ups still work.
-        (StatusCode::OK, "degraded", Some(trouble))
+        (StatusCode::OK, "degraded", Some(trouble.to_string()))
     } else {
         (StatusCode::OK, "ready", None)
     };

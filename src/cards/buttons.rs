@@ -1,50 +1,178 @@
-//! The buttons of a session's card.
+//! Buttons: their fixed action ids, the values they carry, and the row below a session's card.
 
-use super::RenderContext;
+use std::fmt;
+
 use super::session::Watched;
-use crate::commands::{Action, ButtonValue};
-use crate::kapso::{ActivationLink, Session, Status};
+use super::{RenderContext, word_enum};
+use crate::kapso::{ActivationLink, Session, SessionId, Status};
 use crate::qr;
+use crate::slack::UserId;
 use crate::slack::blocks::{Block, Button, Dialog};
 
-/// The row of buttons. What is shared already, by whomever, has none to share it.
-pub(super) fn buttons(
+word_enum! {
+    /// What a button does. Ids never change and are never used for something else: cards stay in conversations for
+    /// years.
+    pub enum Action / id {
+        /// Opens WhatsApp. It is a link, so there is nothing to do when it is pressed.
+        OpenWhatsApp = "open",
+        /// Shows the activation link as a QR code.
+        ShowQrCode = "qr",
+        /// Shows the session's current card in the place of the pressed message: "Refresh", "Show the session".
+        ShowFullCard = "refresh",
+        /// Notifies the presser when the session changes.
+        StartWatching = "watch",
+        /// Ends that.
+        StopWatching = "unwatch",
+        /// Shows the session to everybody in the channel.
+        ShareInChannel = "share",
+        /// Shows the session in a message of its own.
+        ShowInNewMessage = "show",
+        /// Turns a list to its next page.
+        NextPage = "page",
+        /// Turns it back. An id may occur only once in a row of buttons.
+        PreviousPage = "page_back",
+        /// Confirms that another session for the same phone is wanted.
+        CreateAnother = "again",
+    }
+}
+
+impl Action {
+    /// The action with this id.
+    #[must_use]
+    pub fn parse(id: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|action| action.id() == id)
+    }
+
+    /// What the help says about a button of a session's card: its text, and what it does. `None` for buttons that
+    /// explain themselves.
+    pub(crate) fn help(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::OpenWhatsApp => Some((ACTIVATE, "opens the link")),
+            Self::ShowQrCode => Some((QR_CODE, "shows a QR code to scan")),
+            Self::ShowFullCard => Some((REFRESH, "shows the session as it is now")),
+            Self::StartWatching => Some((WATCH, "same as `watch`")),
+            Self::ShareInChannel => Some((SHARE, "shows the card to everybody there, with the phone number masked")),
+            Self::StopWatching | Self::ShowInNewMessage | Self::NextPage | Self::PreviousPage | Self::CreateAnother => {
+                None
+            }
+        }
+    }
+}
+
+const ACTIVATE: &str = "Activate in WhatsApp";
+const QR_CODE: &str = "Show QR code";
+const REFRESH: &str = "Refresh";
+const WATCH: &str = "Tell me when it is active";
+const SHARE: &str = "Share in channel";
+
+/// A button that comes back with `value`.
+pub(crate) fn button(action: Action, text: &'static str, value: &impl fmt::Display) -> Button {
+    Button::action(action.id(), text, &value.to_string())
+}
+
+/// A button's value: `v1:` and fields with `:` between them.
+pub(crate) fn encode_value<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
+    let mut value = VERSION.to_owned();
+    for field in fields {
+        debug_assert!(!field.contains(':'), "a field must not hold the separator");
+        value.push(':');
+        value.push_str(field);
+    }
+    value
+}
+
+/// The fields of a value; `None` for another version. Values come back from a client, so they are read like typed text.
+pub(crate) fn decode_value(value: &str) -> Option<Vec<&str>> {
+    let fields = value.strip_prefix(VERSION)?.strip_prefix(':')?;
+    Some(fields.split(':').collect())
+}
+
+const VERSION: &str = "v1";
+
+/// The value of a button about one session: `v1:<id>` or `v1:<id>:<shared by>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ButtonValue {
+    /// The session.
+    pub id: SessionId,
+    /// Who shared the card.
+    pub shared_by: Option<UserId>,
+}
+
+impl ButtonValue {
+    /// Reads a value; `None` for anything that [`fmt::Display`] does not write.
+    #[must_use]
+    pub fn parse(value: &str) -> Option<Self> {
+        let (id, shared_by) = match decode_value(value)?[..] {
+            [id] => (id, None),
+            [id, shared_by] => (id, Some(UserId::parse(shared_by)?)),
+            _ => return None,
+        };
+        Some(Self {
+            id: SessionId::parse(id)?,
+            shared_by,
+        })
+    }
+
+    /// Who shared the card whose button has this value, if it was shared.
+    #[must_use]
+    pub fn shared_by(value: &str) -> Option<UserId> {
+        Self::parse(value)?.shared_by
+    }
+
+    /// The value of a button about this session in this context.
+    pub(crate) fn new(id: &SessionId, context: &RenderContext<'_>) -> Self {
+        Self {
+            id: id.clone(),
+            shared_by: context.shared_by.cloned(),
+        }
+    }
+}
+
+impl fmt::Display for ButtonValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shared_by = self.shared_by.as_ref().map(UserId::as_str);
+        f.write_str(&encode_value([self.id.as_str()].into_iter().chain(shared_by)))
+    }
+}
+
+/// The row of buttons below a session's card. A card that was just shared is not `shareable` again.
+pub(crate) fn row(
     session: &Session,
     watched: Watched,
     link: Option<&ActivationLink>,
     shareable: bool,
-    look: &RenderContext<'_>,
+    context: &RenderContext<'_>,
 ) -> Option<Block> {
-    let value = ButtonValue {
-        id: session.id.clone(),
-        sharer: look.sharer.cloned(),
-    }
-    .to_string();
-    let open = link.and_then(|link| Button::primary_link(Action::Open.id(), "Activate in WhatsApp", link.url()));
-    let code = look
-        .qr
+    let value = ButtonValue::new(&session.id, context);
+    let open = link.and_then(|link| Button::primary_link(Action::OpenWhatsApp.id(), ACTIVATE, link.url()));
+    let qr_code = context
+        .qr_addresses
         .and_then(|_| qr::activation_link(session))
-        .map(|_| Button::action(Action::Qr.id(), "Show QR code", &value));
-    let refresh = Button::action(Action::Refresh.id(), "Refresh", &value);
+        .map(|_| button(Action::ShowQrCode, QR_CODE, &value));
+    let refresh = button(Action::ShowFullCard, REFRESH, &value);
     let watch = match watched {
-        Watched::Until(_) => Some(Button::action(Action::Unwatch.id(), "Stop watching", &value)),
-        _ if session.status == Status::Pending => {
-            Some(Button::action(Action::Watch.id(), "Tell me when it is active", &value))
+        Watched::Until(_) => Some(button(Action::StopWatching, "Stop watching", &value)),
+        Watched::No | Watched::NoLonger if session.status == Status::Pending => {
+            Some(button(Action::StartWatching, WATCH, &value))
         }
-        _ => None,
+        Watched::No | Watched::NoLonger => None,
     };
-    let share = (shareable && !look.masks() && session.can_be_activated())
-        .then(|| Button::action(Action::Share.id(), "Share in channel", &value).asking(sharing()));
-    let row = open.into_iter().chain(code).chain([refresh]).chain(watch).chain(share);
+    let share = (shareable && !context.masks_phone() && session.can_be_activated())
+        .then(|| button(Action::ShareInChannel, SHARE, &value).asking(sharing_dialog()));
+    let row = open
+        .into_iter()
+        .chain(qr_code)
+        .chain([refresh])
+        .chain(watch)
+        .chain(share);
     Block::actions(row.collect())
 }
 
-/// What somebody has to know before they show a session to others.
-fn sharing() -> Dialog {
+fn sharing_dialog() -> Dialog {
     Dialog::new(
         "Share this session?",
-        "Everybody here will see the card with its link and its code. Of the phone number they see no more than \
-         the last four digits. If people from other companies are in this channel, they see it too.",
+        "Everybody here will see the card with its link and its code. They see only the last four digits of the phone \
+         number. If people from other companies are in this channel, they see it too.",
         "Share",
         "Cancel",
     )

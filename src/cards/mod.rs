@@ -1,122 +1,139 @@
-//! Draws replies: pure functions from what was decided to a Slack message.
+//! What several commands render: the session card, buttons, times, problems and notifications. Pure functions.
 
-mod buttons;
-mod help;
-mod list;
-mod new;
-mod problem;
-mod qr;
-mod session;
-mod share;
-mod time;
-mod watch;
+pub mod buttons;
+pub mod notification;
+pub mod problem;
+#[cfg(feature = "demo")]
+pub(crate) mod samples;
+pub(crate) mod sentence;
+pub(crate) mod session;
+pub(crate) mod time;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use self::session::Watched;
-pub use self::watch::{Notice, notice};
-use crate::commands::Reply;
+pub use self::buttons::{Action, ButtonValue};
+pub use self::notification::Notification;
+pub use self::problem::Problem;
+use self::sentence::monospace;
 use crate::qr::Addresses;
 use crate::slack::UserId;
 use crate::slack::message::Message;
+use crate::slack::text::Mrkdwn;
 
-/// Under what circumstances a reply is drawn.
+/// What a message depends on besides its subject.
 #[derive(Clone, Copy, Debug)]
 pub struct RenderContext<'a> {
-    /// The time by which ages are told.
+    /// The time that ages and remaining times are relative to.
     pub now: Timestamp,
     /// The slash command's name, such as `/sandbox`.
     pub command: &'a str,
-    /// What ties this answer to the operator's log.
+    /// Shown below a problem, so that the operator finds the request in the log.
     pub request_id: &'a str,
-    /// Where the reply goes.
-    pub place: ReplyTarget,
-    /// Who shared the card that the asker knows the session by, where it was shared: with a masked phone number, which
-    /// they are not shown in other ways either.
-    pub sharer: Option<&'a UserId>,
-    /// Where QR codes are shown; none where Slack could not fetch them.
-    pub qr: Option<&'a Addresses>,
+    /// What the message is a reply to.
+    pub target: ReplyTarget,
+    /// Who shared the card that led to this request, if it was a shared one. Its phone number was masked, so it is
+    /// masked in everything that follows from it too.
+    pub shared_by: Option<&'a UserId>,
+    /// Signs the addresses of QR codes; `None` if Slack cannot reach this app to fetch them.
+    pub qr_addresses: Option<&'a Addresses>,
 }
 
 impl RenderContext<'_> {
-    /// Whether the phone number is masked.
-    fn masks(&self) -> bool {
-        self.place == ReplyTarget::SharedCard || self.sharer.is_some()
+    /// Whether people other than the one who looked the session up may see the message.
+    #[must_use]
+    pub fn masks_phone(&self) -> bool {
+        self.target == ReplyTarget::SharedCard || self.shared_by.is_some()
     }
 
-    /// What to type: these words behind the command's name.
-    fn typed(&self, words: &str) -> String {
-        format!("{} {words}", self.command)
+    /// A command to copy: the command's name and `words`.
+    #[must_use]
+    pub fn typed(&self, words: &str) -> Mrkdwn {
+        monospace(&format!("{} {words}", self.command))
     }
 }
 
-/// Where a reply goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a reply answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ReplyTarget {
-    /// It answers something typed.
+    /// A slash command.
     Command,
-    /// It answers a press that wants to see something else than what was pressed.
-    Beside,
-    /// It answers a press on a card that only the presser sees.
+    /// A button whose result is always a message of its own.
+    NewMessage,
+    /// A button on a message that only the presser sees.
     OwnCard,
-    /// It answers a press on a card that others see too.
+    /// A button on a message that the whole channel sees.
     SharedCard,
 }
 
-/// Draws a reply.
-#[must_use]
-pub fn draw(reply: &Reply, look: &RenderContext<'_>) -> Message {
-    let message = match reply {
-        Reply::Session { session, watched_until } => {
-            let watched = match (look.place, watched_until) {
-                // Others see this one, and it says nothing of one of them.
-                (ReplyTarget::SharedCard, _) | (_, None) => Watched::No,
-                (_, Some(until)) => Watched::Until(*until),
-            };
-            session::card(session, watched, look)
+/// A rendered reply, which knows whether it replaces the message whose button was pressed.
+#[derive(Clone, Debug)]
+pub struct View {
+    message: Message,
+    replaces: Replaces,
+}
+
+/// Which message a reply to a button replaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaces {
+    /// None: the reply is a message of its own, and the pressed one stays.
+    Nothing,
+    /// The pressed one, if only the presser sees it.
+    OwnCard,
+    /// The pressed one, even if the whole channel sees it.
+    AnyCard,
+}
+
+impl View {
+    /// A message, and what it replaces when it answers a button.
+    #[must_use]
+    pub fn new(message: Message, replaces: Replaces) -> Self {
+        Self { message, replaces }
+    }
+
+    /// The message as it is sent to `target`.
+    #[must_use]
+    pub fn into_message(self, target: ReplyTarget) -> Message {
+        match (target, self.replaces) {
+            (ReplyTarget::Command, Replaces::Nothing | Replaces::OwnCard | Replaces::AnyCard) => self.message,
+            (ReplyTarget::OwnCard, Replaces::OwnCard | Replaces::AnyCard) => self.message.replacing(true),
+            (ReplyTarget::SharedCard, Replaces::AnyCard) => self.message.in_channel().replacing(true),
+            (ReplyTarget::NewMessage, Replaces::Nothing | Replaces::OwnCard | Replaces::AnyCard)
+            | (ReplyTarget::OwnCard, Replaces::Nothing)
+            | (ReplyTarget::SharedCard, Replaces::Nothing | Replaces::OwnCard) => self.message.replacing(false),
         }
-        Reply::Watching { session, until } => watch::watching(session, *until, look),
-        Reply::Unwatched { id, session } => watch::unwatched(id, session.as_deref(), look),
-        Reply::Qr { session, link } => qr::qr(session, link, look),
-        Reply::Shared { session, sharer, .. } => share::shared(session, sharer, look),
-        Reply::List(listing) => list::list(listing, look),
-        Reply::Created(session) => session::card(session, Watched::No, look),
-        Reply::AskAgain { wanted, earlier } => new::ask_again(wanted, earlier, look),
-        Reply::Help { creates } => help::help(*creates, look),
-        Reply::ParseError(misread) => help::misread(misread, look),
-        Reply::Problem(problem) => problem::problem(problem, look),
-    };
-    // A card takes the place of the one that was pressed, a page that of another, and what was created that of the
-    // question; a sentence about a fault stands beside it.
-    let (is_card, is_for_all) = match reply {
-        Reply::Session { .. } => (true, true),
-        Reply::Watching { .. } | Reply::Unwatched { session: Some(_), .. } | Reply::List(_) | Reply::Created(_) => {
-            (true, false)
-        }
-        _ => (false, false),
-    };
-    match look.place {
-        ReplyTarget::Command => message,
-        ReplyTarget::OwnCard => message.replacing(is_card),
-        ReplyTarget::SharedCard if is_for_all => message.in_channel().replacing(true),
-        ReplyTarget::SharedCard | ReplyTarget::Beside => message.replacing(false),
     }
 }
 
-/// What follows a reply's message once Slack has taken it, or has not: a courtesy to whoever asked. Most replies say
-/// all there is to say.
-#[must_use]
-pub fn follow_up(reply: &Reply, taken: bool, look: &RenderContext<'_>) -> Option<Message> {
-    let Reply::Shared {
-        session, watched_until, ..
-    } = reply
-    else {
-        return None;
+/// Declares an enum of fixed words together with `ALL` and the function that returns the word, so that neither can
+/// miss a variant.
+macro_rules! word_enum {
+    (
+        $(#[$meta:meta])*
+        pub enum $name:ident / $word:ident {
+            $($(#[$doc:meta])* $variant:ident = $text:literal,)+
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl $name {
+            /// Every variant, in the order of the declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Its fixed word.
+            #[must_use]
+            pub const fn $word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
     };
-    let watched = watched_until.map_or(Watched::No, Watched::Until);
-    Some(if taken {
-        share::was_shared(session, watched, look)
-    } else {
-        share::was_not_shared(look)
-    })
 }
+
+pub(crate) use word_enum;

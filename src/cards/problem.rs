@@ -1,8 +1,12 @@
-//! A fault as a sentence: what happened, what to do, and the words to find it in the operator's log.
+//! A problem as one message: what happened, what to do next, and the request id for the operator.
 
-use super::RenderContext;
-use crate::commands::{NewSession, Problem, Verb};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::sentence::{fill, join, monospace, number, person};
+use super::{RenderContext, Replaces, View};
 use crate::config::{AccessLists, Creators};
+use crate::kapso::{Error, SessionId, Unavailable};
 use crate::slack::UserId;
 use crate::slack::blocks::{Block, Text};
 use crate::slack::message::Message;
@@ -11,64 +15,112 @@ use crate::slack::text::Mrkdwn;
 /// How many people or channels are named to somebody who is not on a list.
 const NAMED_MAX: usize = 10;
 
-/// Draws a fault.
-pub(super) fn problem(problem: &Problem, look: &RenderContext<'_>) -> Message {
-    with_request(sentence(problem, look), look)
+/// Why there is nothing to show. What can go wrong with one command only is in that command's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// This project has no such session.
+    NotFound(SessionId),
+    /// Kapso refused this app's key.
+    KeyRefused,
+    /// The rate limit is used up.
+    Limited {
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
+    /// Kapso did not answer.
+    NoAnswer,
+    /// Kapso answered with a 5xx.
+    KapsoError,
+    /// Kapso answered with something that this app does not know.
+    Unintelligible,
+    /// This person or this channel is not on the operator's list.
+    NotAllowed(Arc<AccessLists>),
+    /// This person is not on the operator's list of those who create sessions.
+    MayNotCreate(Arc<AccessLists>),
+    /// The database does not work.
+    NoStore,
+    /// Nothing may be posted to the `response_url` of the request.
+    ResponseUrlNotAllowed,
+    /// A session may have been created, or not.
+    Unsure,
+    /// The button is of another version of this app, or its value was changed.
+    StaleButton,
+    /// The service is shutting down and takes no new work.
+    Stopping,
+    /// A bug of this app.
+    Broken,
 }
 
-/// A sentence, with the words to find it in the operator's log.
-pub(super) fn with_request(text: Mrkdwn, look: &RenderContext<'_>) -> Message {
-    let request = Mrkdwn::new("Request ").code(look.request_id);
+impl From<&Error> for Problem {
+    /// For a request about no session in particular; see [`Problem::about`].
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::KeyRejected(_) => Self::KeyRefused,
+            Error::RateLimited { retry_after } => Self::Limited {
+                retry_after: *retry_after,
+            },
+            Error::Unavailable(Unavailable::Status(_)) => Self::KapsoError,
+            Error::Unavailable(Unavailable::Transport(_) | Unavailable::TimedOut(_)) => Self::NoAnswer,
+            Error::NotFound | Error::UnexpectedResponse(_) | Error::Unprocessable => Self::Unintelligible,
+        }
+    }
+}
+
+impl Problem {
+    /// For a request about one session.
+    #[must_use]
+    pub fn about(id: &SessionId, error: &Error) -> Self {
+        match error {
+            Error::NotFound => Self::NotFound(id.clone()),
+            error => error.into(),
+        }
+    }
+}
+
+/// Renders a problem.
+#[must_use]
+pub fn render(problem: &Problem, context: &RenderContext<'_>) -> View {
+    with_request_id(text(problem, context), context)
+}
+
+/// A paragraph with the request id below it. It never replaces a card.
+pub(crate) fn with_request_id(text: Mrkdwn, context: &RenderContext<'_>) -> View {
+    let request = fill("Request {id}", [("id", monospace(context.request_id))]);
     let blocks = [Block::section(Text::mrkdwn(text.clone()))]
         .into_iter()
         .chain(Block::context(vec![Text::mrkdwn(request)]));
-    Message::ephemeral(text, blocks.collect())
+    View::new(Message::ephemeral(text, blocks.collect()), Replaces::Nothing)
 }
 
-fn sentence(problem: &Problem, look: &RenderContext<'_>) -> Mrkdwn {
+fn text(problem: &Problem, context: &RenderContext<'_>) -> Mrkdwn {
     match problem {
-        Problem::NotFound(id) => {
-            // Another word may be anything, such as a code or a phone number typed by mistake.
-            let text = if id.is_uuid() {
-                Mrkdwn::new("There is no session ").code(id.as_str())
-            } else {
-                Mrkdwn::new("There is no session with this id")
-            };
-            text.own(" in this app's Kapso project. Check the id, and whether it belongs to another project.")
-        }
+        Problem::NotFound(id) => not_found(id),
         Problem::KeyRefused => Mrkdwn::new(
             "Kapso refused this app's key, so nothing can be looked up or created. Please tell whoever runs this app.",
         ),
-        Problem::Limited { retry_after } => Mrkdwn::new("Kapso is limiting this app's requests. Try again in ")
-            .number(retry_after.as_secs().max(1))
-            .own(" s."),
+        Problem::Limited { retry_after } => fill(
+            "Kapso is limiting this app's requests. Try again in {seconds} s.",
+            [("seconds", number(retry_after.as_secs().max(1)))],
+        ),
         Problem::NoAnswer => Mrkdwn::new("Kapso did not answer. Nothing was changed; try again in a moment."),
-        Problem::Unintelligible => {
-            Mrkdwn::new("Kapso answered in a way this app does not know. Please tell whoever runs this app.")
-        }
+        Problem::KapsoError => Mrkdwn::new("Kapso had an error. Nothing was changed; try again in a moment."),
+        Problem::Unintelligible => Mrkdwn::new("Kapso sent an unexpected response. Please tell whoever runs this app."),
         Problem::NotAllowed(allowed) => not_allowed(allowed),
-        Problem::TooManyWatches { mine: Some(mine) } => Mrkdwn::new("You watch ").number(u64::from(*mine)).own(
-            " sessions already, as many as one person may. Press Stop watching on one of them, or wait until one ends.",
+        Problem::MayNotCreate(allowed) => join(
+            " ",
+            [Mrkdwn::new("You cannot create sessions here."), who_may_create(allowed)],
         ),
-        Problem::TooManyWatches { mine: None } => Mrkdwn::new(
-            "So many sessions are watched just now that no other can be. Try again in some minutes, or use Refresh.",
+        Problem::Unsure => fill(
+            "Kapso did not confirm it: the session may or may not have been created. Check {list} before you try again.",
+            [("list", context.typed("list"))],
         ),
-        Problem::MayNotCreate(allowed) => may_create(Mrkdwn::new("You cannot create sessions here."), allowed),
-        Problem::NotAccepted(wanted) => not_accepted(wanted),
-        Problem::Unsure => Mrkdwn::new("Kapso did not confirm it: the session may have been created, or not. Look at ")
-            .code(&look.typed(Verb::List.name()))
-            .own(" before you try again."),
-        Problem::CameToNothing => Mrkdwn::new(
-            "This very request was here before, and nothing was created then. Type the command once more to try again.",
-        ),
-        Problem::NoLetterbox => Mrkdwn::new(
-            "This app could not tell you here: it posts nothing to the address that Slack gave with your request. \
-             Nothing was begun. Please tell whoever runs this app.",
+        Problem::ResponseUrlNotAllowed => Mrkdwn::new(
+            "The app isn't allowed to reply to the address Slack sent, so nothing was started. \
+             Please tell whoever runs this app.",
         ),
         Problem::NoStore => Mrkdwn::new(
-            "This app cannot remember anything just now, so it did not even begin: it keeps no watch, and creates no \
-             session of which it cannot make sure that there will be only one. Try again in a minute; if it happens \
-             again, please tell whoever runs this app.",
+            "Storage is unavailable, so nothing was started. Try again in a minute; if it happens again, \
+             please tell whoever runs this app.",
         ),
         Problem::StaleButton => {
             Mrkdwn::new("This button is too old, or from another version of the app. Type the command again.")
@@ -77,65 +129,78 @@ fn sentence(problem: &Problem, look: &RenderContext<'_>) -> Mrkdwn {
             Mrkdwn::new("The app is just being restarted. Nothing was done; try again in a few seconds.")
         }
         Problem::Broken => Mrkdwn::new(
-            "This app has made a mistake, and there is no answer. Try again; if it happens again, \
-             please tell whoever runs this app.",
+            "Something went wrong in this app. Try again; if it happens again, please tell whoever runs this app.",
         ),
     }
 }
 
+/// Names the id only if it is a UUID: anything else may be a code or a phone number, typed by mistake.
+fn not_found(id: &SessionId) -> Mrkdwn {
+    if id.is_uuid() {
+        fill(
+            "There is no session {id} in this app's Kapso project. Check the ID, and whether it belongs to another \
+             project.",
+            [("id", monospace(id.as_str()))],
+        )
+    } else {
+        Mrkdwn::new(
+            "There is no session with this ID in this app's Kapso project. Check the ID, and whether it belongs to \
+             another project.",
+        )
+    }
+}
+
 fn not_allowed(allowed: &AccessLists) -> Mrkdwn {
-    let mut text = Mrkdwn::new("You cannot use this here.");
-    if let Some(users) = &allowed.users {
-        text = people(text.own(" It is open to "), users).own(".");
-    }
-    if let Some((named, more)) = allowed.channels.as_deref().map(named) {
-        text = text.own(" It works in ");
-        for (place, channel) in named.iter().enumerate() {
-            text = text.own(comma(place)).channel(channel);
+    let users = allowed
+        .users
+        .as_deref()
+        .map(|users| fill("It is open to {people}.", [("people", people(users))]));
+    let channels = allowed
+        .channels
+        .as_deref()
+        .map(|channels| fill("It works in {channels}.", [("channels", names(channels, channel))]));
+    let teams = allowed
+        .teams
+        .is_some()
+        .then(|| Mrkdwn::new("It is meant for certain workspaces only."));
+    let sentences = [Mrkdwn::new("You cannot use this here.")]
+        .into_iter()
+        .chain(users)
+        .chain(channels)
+        .chain(teams)
+        .chain([Mrkdwn::new("Whoever runs this app can change that.")]);
+    join(" ", sentences)
+}
+
+/// Who may create sessions, for somebody who may not.
+pub(crate) fn who_may_create(allowed: &AccessLists) -> Mrkdwn {
+    match &allowed.creators {
+        Creators::Only(users) if users.is_empty() => {
+            Mrkdwn::new("Creating from Slack is turned off; create it in Kapso. Whoever runs this app can change that.")
         }
-        text = text.own(more).own(".");
-    }
-    if allowed.teams.is_some() {
-        text = text.own(" It is meant for certain workspaces only.");
-    }
-    text.own(" Whoever runs this app can change that.")
-}
-
-/// Adds who may create sessions, for somebody who may not.
-pub(super) fn may_create(text: Mrkdwn, allowed: &AccessLists) -> Mrkdwn {
-    let text = match &allowed.creators {
-        Creators::Only(users) if users.is_empty() => text.own(" Nobody can: they are made in Kapso."),
-        Creators::Only(users) => people(text.own(" Ask one of those who can: "), users).own("."),
+        Creators::Only(users) => fill(
+            "Ask one of those who can: {people}. Whoever runs this app can change that.",
+            [("people", people(users))],
+        ),
         // Then there is nobody to read this.
-        Creators::Everyone => text,
-    };
-    text.own(" Whoever runs this app can change that.")
-}
-
-fn not_accepted(wanted: &NewSession) -> Mrkdwn {
-    let text = Mrkdwn::new("Kapso does not create a session for ").code(wanted.phone.as_str());
-    match &wanted.agent {
-        Some(agent) => text
-            .own(" with the agent ")
-            .code(agent.as_str())
-            .own(". Check the number, and whether the agent is one of this app's Kapso project."),
-        None => text.own(". Check the number: it must be one that WhatsApp reaches."),
+        Creators::Everyone => Mrkdwn::new("Whoever runs this app can change that."),
     }
 }
 
-fn people(mut text: Mrkdwn, users: &[String]) -> Mrkdwn {
-    let (named, more) = named(users);
-    for (place, user) in named.iter().filter_map(|id| UserId::parse(id)).enumerate() {
-        text = text.own(comma(place)).person(&user);
+fn people(users: &[String]) -> Mrkdwn {
+    names(users, |id| UserId::parse(id).map(|user| person(&user)))
+}
+
+fn channel(id: &String) -> Option<Mrkdwn> {
+    Some(Mrkdwn::default().channel(id))
+}
+
+/// The first of a list, and whether there are more.
+fn names(list: &[String], name: impl Fn(&String) -> Option<Mrkdwn>) -> Mrkdwn {
+    let named = join(", ", list.iter().take(NAMED_MAX).filter_map(name));
+    if list.len() > NAMED_MAX {
+        fill("{names} and others", [("names", named)])
+    } else {
+        named
     }
-    text.own(more)
-}
-
-fn named(list: &[String]) -> (&[String], &'static str) {
-    let more = if list.len() > NAMED_MAX { " and others" } else { "" };
-    (&list[..list.len().min(NAMED_MAX)], more)
-}
-
-fn comma(place: usize) -> &'static str {
-    if place == 0 { "" } else { ", " }
 }

@@ -2,152 +2,142 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::RenderContext;
-use super::buttons::buttons;
-use super::time::relative;
+use super::sentence::{date, fill, foreign, join, monospace, person, utc};
+use super::time::from_now;
+use super::{RenderContext, buttons};
 use crate::kapso::{ActivationLink, NotWhatsApp, Session, SessionId, Status};
 use crate::slack::UserId;
 use crate::slack::blocks::{Block, Fact, Text};
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
 
-/// How long after a session's creation its code is said to work.
+/// How long a code usually works after its session's creation.
 const CODE_LIFETIME: SignedDuration = SignedDuration::from_mins(15);
-/// Longer words of Kapso's are cut in the one-sentence text.
+/// Longer words of Kapso's are cut in the top-level text.
 const SPOKEN_MAX: usize = 80;
-/// A longer link is left to its button, so that the one-sentence text is never cut in the middle of it.
+/// A longer link is left to its button, so that the top-level text is never cut in the middle of it.
 const SPOKEN_LINK_MAX: usize = 500;
 
-/// A status in our words.
-pub(super) struct Words {
-    /// The status at a glance.
-    pub(super) emoji: &'static str,
-    /// The same in words.
-    pub(super) title: &'static str,
-    /// The same inside a sentence that begins "The sandbox session …".
-    pub(super) spoken: &'static str,
-    /// What it means and what to do next.
-    next: &'static str,
+/// How a status is shown at a glance.
+pub(crate) struct Badge {
+    pub(crate) emoji: &'static str,
+    pub(crate) title: &'static str,
 }
 
-/// Whether somebody waits for a session to change.
+/// Whether the reader is notified when the session changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Watched {
-    /// Not that the card knows of.
+pub(crate) enum Watched {
+    /// Not as far as the card knows.
     No,
     /// Until then.
     Until(Timestamp),
-    /// They have just stopped.
+    /// They have just stopped watching.
     NoLonger,
 }
 
-/// The card for a session: for its asker, or masked where it stands in a channel or where one there led to it.
-pub(super) fn card(session: &Session, watched: Watched, look: &RenderContext<'_>) -> Message {
-    card_saying(None, session, watched, look)
+impl Watched {
+    pub(crate) fn until(until: Option<Timestamp>) -> Self {
+        until.map_or(Self::No, Self::Until)
+    }
 }
 
-/// The card of a session that has just been shared, for who shared it.
-pub(super) fn was_shared(session: &Session, watched: Watched, look: &RenderContext<'_>) -> Message {
-    let words = Mrkdwn::new("📣 Shared with everybody in this channel.");
-    card_saying(Some(&words), session, watched, look)
+/// The card of a session, with the phone number masked where others may see it.
+pub(crate) fn card(session: &Session, watched: Watched, context: &RenderContext<'_>) -> Message {
+    render(None, session, watched, context)
 }
 
-/// The card, which says that something was done, if something was.
-fn card_saying(done: Option<&Mrkdwn>, session: &Session, watched: Watched, look: &RenderContext<'_>) -> Message {
-    let phone = phone(session, look);
-    let pending = session.status == Status::Pending;
-    // Of use only as long as the tester has not sent it; an unknown status may be such a one.
+/// The card of a session for the person who has just shared it.
+pub(crate) fn card_after_sharing(session: &Session, watched: Watched, context: &RenderContext<'_>) -> Message {
+    let note = Mrkdwn::new("📣 Shared with everybody in this channel.");
+    render(Some(note), session, watched, context)
+}
+
+/// The card; `done` says what was just done with the session.
+fn render(done: Option<Mrkdwn>, session: &Session, watched: Watched, context: &RenderContext<'_>) -> Message {
+    let phone = visible_phone(session, context);
+    // Useful only until the tester has sent it; a session with an unknown status may still wait for it.
     let code = match session.status {
         Status::Pending | Status::Other(_) => session.activation_code.as_deref(),
+        Status::Active | Status::Expired | Status::Superseded => None,
+    };
+    let link = match (&session.status, &session.activation_link) {
+        (Status::Pending, Some(Ok(link))) => Some(link),
         _ => None,
     };
-    let link = match (&session.activation_link, pending) {
-        (Some(Ok(link)), true) => Some(link),
-        _ => None,
-    };
+    let shareable = done.is_none();
+    let notes: Vec<Mrkdwn> = done.into_iter().chain(watch_note(watched, context.now)).collect();
 
     let mut blocks = vec![Block::header("WhatsApp sandbox session")];
-    blocks.extend(status(session, link));
+    blocks.extend(status(&session.status, link));
     blocks.push(facts(session, phone.as_deref(), code));
     if let Some(expires_at) = session.expires_at {
-        blocks.push(Block::section(Text::mrkdwn(expiry(expires_at, look.now))));
+        blocks.push(Block::section(Text::mrkdwn(expiry(expires_at, context.now))));
     }
-    blocks.extend(warnings(session, look.now).map(|words| Block::section(Text::mrkdwn(words))));
-    let said: Vec<Mrkdwn> = done
-        .cloned()
-        .into_iter()
-        .chain(watch_words(watched, look.now))
-        .collect();
-    blocks.extend(said.iter().cloned().map(|words| Block::section(Text::mrkdwn(words))));
-    let shareable = done.is_none();
-    blocks.extend(buttons(session, watched, link, shareable, look));
-    blocks.extend(small_print(&session.id, look.sharer));
+    let paragraphs = warnings(session, context.now).into_iter().chain(notes.iter().cloned());
+    blocks.extend(paragraphs.map(|text| Block::section(Text::mrkdwn(text))));
+    blocks.extend(buttons::row(session, watched, link, shareable, context));
+    blocks.extend(footer(&session.id, context.shared_by));
 
-    let mut text = spoken(session, phone.as_deref(), code, link, look.now);
-    for words in &said {
-        text = text.own(" ").then(words);
-    }
-    Message::ephemeral(text, blocks)
+    let text = spoken(session, phone.as_deref(), code, link, context.now);
+    Message::ephemeral(join(" ", [text].into_iter().chain(notes)), blocks)
 }
 
-pub(super) fn words(status: &Status) -> Option<Words> {
-    Some(match status {
-        Status::Pending => Words {
-            emoji: "🟡",
-            title: "Waiting for activation",
-            spoken: "is waiting for activation",
-            next: "Open the link on the tester's phone and send the message it holds.",
-        },
-        Status::Active => Words {
-            emoji: "🟢",
-            title: "Active",
-            spoken: "is active",
-            next: "Messages from this phone to the sandbox number reach the agent.",
-        },
-        Status::Expired => Words {
-            emoji: "⚫",
-            title: "Expired",
-            spoken: "has expired",
-            next: "Messages from this phone no longer reach the agent. Create a new session to go on.",
-        },
-        Status::Superseded => Words {
-            emoji: "🔵",
-            title: "Superseded",
-            spoken: "was superseded",
-            next: "Another project has claimed this phone, and messages go to its newer session. \
-                   Create a new session to claim the phone back.",
-        },
+/// `None` for a status that this app does not know.
+pub(crate) fn badge(status: &Status) -> Option<Badge> {
+    let (emoji, title) = match status {
+        Status::Pending => ("🟡", "Waiting for activation"),
+        Status::Active => ("🟢", "Active"),
+        Status::Expired => ("⚫", "Expired"),
+        Status::Superseded => ("🔵", "Superseded"),
         Status::Other(_) => return None,
-    })
+    };
+    Some(Badge { emoji, title })
 }
 
-fn status(session: &Session, link: Option<&ActivationLink>) -> Vec<Block> {
-    if let Some(words) = words(&session.status) {
-        let title = Mrkdwn::new(words.emoji).own(" *").own(words.title).own("*");
-        // Where there is no link to open, a warning says what to do instead.
-        let text = match (&session.status, link) {
-            (Status::Pending, None) => title,
-            _ => title.own("\n").own(words.next),
-        };
-        return vec![Block::section(Text::mrkdwn(text))];
+/// What the status means and what to do next.
+fn next_step(status: &Status) -> &'static str {
+    match status {
+        Status::Pending => "Open the link on the tester's phone and send the pre-filled message.",
+        Status::Active => "Messages from this phone to the sandbox number reach the agent.",
+        Status::Expired => "Messages from this phone no longer reach the agent. Create a new session to continue.",
+        Status::Superseded => {
+            "Another project has claimed this phone, and messages go to its newer session. \
+             Create a new session to claim it back."
+        }
+        Status::Other(_) => "This app does not know this status yet; Kapso's dashboard says what it means.",
     }
-    let Status::Other(status) = &session.status else {
-        return Vec::new();
-    };
-    let status = Fact {
-        label: "⚪ Status",
-        value: status,
-        code: false,
-    };
-    let next = Mrkdwn::new("This app does not know this status yet; Kapso's dashboard says what it means.");
-    vec![Block::facts(&[status]), Block::section(Text::mrkdwn(next))]
+}
+
+fn status(status: &Status, link: Option<&ActivationLink>) -> Vec<Block> {
+    let next = Mrkdwn::new(next_step(status));
+    match (status, badge(status)) {
+        (Status::Other(word), _) => {
+            let fact = Fact {
+                label: "⚪ Status",
+                value: word,
+                monospace: false,
+            };
+            vec![Block::facts(&[fact]), Block::section(Text::mrkdwn(next))]
+        }
+        (_, Some(Badge { emoji, title })) => {
+            let title = Mrkdwn::new(emoji).own(" *").own(title).own("*");
+            // Where there is no link to open, a warning says what to do instead.
+            let text = if matches!(status, Status::Pending) && link.is_none() {
+                title
+            } else {
+                join("\n", [title, next])
+            };
+            vec![Block::section(Text::mrkdwn(text))]
+        }
+        (_, None) => Vec::new(),
+    }
 }
 
 fn facts(session: &Session, phone: Option<&str>, code: Option<&str>) -> Block {
     let fact = |label, value| Fact {
         label,
         value,
-        code: false,
+        monospace: false,
     };
     let mut facts = vec![
         fact("Agent", session.agent.as_deref().unwrap_or("none assigned")),
@@ -156,126 +146,149 @@ fn facts(session: &Session, phone: Option<&str>, code: Option<&str>) -> Block {
     facts.extend(code.map(|code| Fact {
         label: "Code",
         value: code,
-        code: true,
+        monospace: true,
     }));
     Block::facts(&facts)
 }
 
 fn expiry(expires_at: Timestamp, now: Timestamp) -> Mrkdwn {
-    let over = expires_at < now;
-    let words = Mrkdwn::new(if over { "Expired " } else { "Expires " })
-        .date(expires_at)
-        .own(" (");
-    relative(words, expires_at, now).own(")")
+    let values = [("date", date(expires_at)), ("relative", from_now(expires_at, now))];
+    if expires_at < now {
+        fill("Expired {date} ({relative})", values)
+    } else {
+        fill("Expires {date} ({relative})", values)
+    }
 }
 
-fn warnings(session: &Session, now: Timestamp) -> impl Iterator<Item = Mrkdwn> {
-    let pending = session.status == Status::Pending;
+/// What may keep a tester from activating a session that waits for it.
+fn warnings(session: &Session, now: Timestamp) -> Vec<Mrkdwn> {
+    if session.status != Status::Pending {
+        return Vec::new();
+    }
+    let is_over = session.expires_at.is_some_and(|expires_at| expires_at < now);
     let old = session
         .created_at
-        .filter(|created_at| now.duration_since(*created_at) >= CODE_LIFETIME)
-        .map(|created_at| {
-            let words = Mrkdwn::new("⏳ This session was created ");
-            relative(words, created_at, now).own(
-                ", and a code is said to work for 15 minutes: it may have lapsed. A new session gives a fresh one.",
-            )
-        });
+        .filter(|created_at| now.duration_since(*created_at) >= CODE_LIFETIME);
+    let time = match (is_over, old) {
+        (true, _) => Some(Mrkdwn::new(
+            "⏳ This session is past its expiry; the code may not work. Create a new session for a fresh code.",
+        )),
+        (false, Some(created_at)) => Some(fill(
+            "⏳ This session was created {relative}. Codes usually expire after 15 minutes, so this one may no longer \
+             work. Create a new session for a fresh code.",
+            [("relative", from_now(created_at, now))],
+        )),
+        (false, None) => None,
+    };
     let link = match (&session.activation_link, &session.activation_code) {
         (Some(Ok(_)), _) => None,
         (Some(Err(NotWhatsApp)), Some(_)) => Some(
-            "⚠️ The activation link that Kapso gave does not lead to WhatsApp, so it is not shown. \
+            "⚠️ Kapso's activation link does not lead to WhatsApp, so it is not shown. \
              Send the code from the tester's phone to the sandbox number instead.",
         ),
         (Some(Err(NotWhatsApp)), None) => Some(
-            "⚠️ The activation link that Kapso gave does not lead to WhatsApp, so it is not shown, and there is no code. \
-             A new session gives fresh ones.",
+            "⚠️ Kapso's activation link does not lead to WhatsApp, so it is not shown, and there is no code. \
+             Create a new session for fresh ones.",
         ),
-        (None, Some(_)) => {
-            Some("Kapso gave no activation link. Send the code from the tester's phone to the sandbox number.")
-        }
-        (None, None) => Some("Kapso gave neither an activation link nor a code. A new session gives fresh ones."),
+        (None, Some(_)) => Some(
+            "Kapso didn't provide an activation link. Send the code from the tester's phone to the sandbox number.",
+        ),
+        (None, None) => Some("Kapso didn't provide an activation link or a code. Create a new session for fresh ones."),
     };
-    let over = session.expires_at.filter(|expires_at| *expires_at < now).map(|_| {
-        Mrkdwn::new(
-            "⏳ By Kapso's word its time is over, so the code may work no longer. A new session gives a fresh one.",
-        )
-    });
-    over.or(old)
-        .into_iter()
-        .chain(link.map(Mrkdwn::new))
-        .filter(move |_| pending)
+    time.into_iter().chain(link.map(Mrkdwn::new)).collect()
 }
 
-fn watch_words(watched: Watched, now: Timestamp) -> Option<Mrkdwn> {
+fn watch_note(watched: Watched, now: Timestamp) -> Option<Mrkdwn> {
     match watched {
         Watched::No => None,
-        Watched::Until(until) => Some(
-            relative(Mrkdwn::new("👀 Watching until ").date(until).own(" ("), until, now)
-                .own("): you will hear here when this session is activated or ends. Slack lets me answer no longer."),
-        ),
-        Watched::NoLonger => Some(Mrkdwn::new("You will not hear of this session any more.")),
+        Watched::Until(until) => Some(fill(
+            "👀 Watching until {date} ({relative}). I'll post here when it is activated or ends. \
+             (Slack's limit is 30 minutes.)",
+            [("date", date(until)), ("relative", from_now(until, now))],
+        )),
+        Watched::NoLonger => Some(Mrkdwn::new("Stopped watching this session.")),
     }
 }
 
-pub(super) fn small_print(id: &SessionId, sharer: Option<&UserId>) -> Option<Block> {
-    let id = Mrkdwn::new("Session ").code(id.as_str());
-    let words = match sharer {
-        Some(sharer) => id.own(" · shared by ").person(sharer),
-        None => id,
+/// The small print that names the session.
+pub(crate) fn footer(id: &SessionId, shared_by: Option<&UserId>) -> Option<Block> {
+    let id = monospace(id.as_str());
+    let text = match shared_by {
+        Some(user) => fill("Session {id} · shared by {user}", [("id", id), ("user", person(user))]),
+        None => fill("Session {id}", [("id", id)]),
     };
-    Block::context(vec![Text::mrkdwn(words)])
+    Block::context(vec![Text::mrkdwn(text)])
 }
 
-/// Adds " of this phone with that agent", as far as Kapso told.
-pub(super) fn whose(mut text: Mrkdwn, phone: Option<&str>, session: &Session) -> Mrkdwn {
-    if let Some(phone) = phone {
-        text = text.own(" of ").foreign(phone, SPOKEN_MAX);
+/// "The sandbox session of … with the agent …", as far as it is known.
+pub(crate) fn subject(phone: Option<&str>, agent: Option<&str>) -> Mrkdwn {
+    let words = |words| foreign(words, SPOKEN_MAX);
+    match (phone.map(words), agent.map(words)) {
+        (Some(phone), Some(agent)) => fill(
+            "The sandbox session of {phone} with the agent {agent}",
+            [("phone", phone), ("agent", agent)],
+        ),
+        (Some(phone), None) => fill("The sandbox session of {phone}", [("phone", phone)]),
+        (None, Some(agent)) => fill("The sandbox session with the agent {agent}", [("agent", agent)]),
+        (None, None) => Mrkdwn::new("The sandbox session"),
     }
-    if let Some(agent) = &session.agent {
-        text = text.own(" with the agent ").foreign(agent, SPOKEN_MAX);
+}
+
+/// "… is waiting for activation".
+pub(crate) fn statement(subject: Mrkdwn, status: &Status) -> Mrkdwn {
+    match status {
+        Status::Pending => fill("{subject} is waiting for activation", [("subject", subject)]),
+        Status::Active => fill("{subject} is active", [("subject", subject)]),
+        Status::Expired => fill("{subject} has expired", [("subject", subject)]),
+        Status::Superseded => fill("{subject} was superseded", [("subject", subject)]),
+        Status::Other(word) => fill(
+            "{subject} has the status {status}",
+            [("subject", subject), ("status", foreign(word, SPOKEN_MAX))],
+        ),
     }
-    text
 }
 
 /// The whole card as one text: all that a screen reader or a notification gets.
-pub(super) fn spoken(
+pub(crate) fn spoken(
     session: &Session,
     phone: Option<&str>,
     code: Option<&str>,
     link: Option<&ActivationLink>,
     now: Timestamp,
 ) -> Mrkdwn {
-    let mut text = whose(Mrkdwn::new("The sandbox session"), phone, session).own(" ");
-    text = match (&session.status, words(&session.status)) {
-        (Status::Other(status), _) => text.own("has the status ").foreign(status, SPOKEN_MAX),
-        (_, Some(words)) => text.own(words.spoken),
-        (_, None) => text,
-    };
-    text = text.own(".");
-    if let Some(expires_at) = session.expires_at {
-        let verb = if expires_at < now {
-            " It expired at "
+    let statement = statement(subject(phone, session.agent.as_deref()), &session.status);
+    let expiry = session.expires_at.map(|at| {
+        let values = [("date", utc(at)), ("relative", from_now(at, now))];
+        if at < now {
+            fill("It expired at {date}, {relative}.", values)
         } else {
-            " It expires at "
-        };
-        text = relative(text.own(verb).utc(expires_at).own(", "), expires_at, now).own(".");
-    }
-    if let Some(link) = link.filter(|link| link.url().as_str().len() <= SPOKEN_LINK_MAX) {
-        text = text.own(" Activate it: ").link(link.url());
-    } else if let Some(code) = code {
-        text = text.own(" Its code: ").foreign(code, SPOKEN_MAX).own(".");
-    }
-    text
+            fill("It expires at {date}, {relative}.", values)
+        }
+    });
+    let link = link.filter(|link| link.url().as_str().len() <= SPOKEN_LINK_MAX);
+    let activation = match (link, code) {
+        (Some(link), _) => Some(fill(
+            "Activate it: {link}",
+            [("link", Mrkdwn::default().link(link.url()))],
+        )),
+        (None, Some(code)) => Some(fill("Its code: {code}.", [("code", foreign(code, SPOKEN_MAX))])),
+        (None, None) => None,
+    };
+    join(" ", [statement.own(".")].into_iter().chain(expiry).chain(activation))
 }
 
-/// The tester's phone, as it may be seen.
-pub(super) fn phone(session: &Session, look: &RenderContext<'_>) -> Option<String> {
+/// The tester's phone number as the readers of this message may see it.
+pub(crate) fn visible_phone(session: &Session, context: &RenderContext<'_>) -> Option<String> {
     let phone = session.phone.as_deref()?;
-    Some(if look.masks() { masked(phone) } else { phone.to_owned() })
+    Some(if context.masks_phone() {
+        masked(phone)
+    } else {
+        phone.to_owned()
+    })
 }
 
-/// A phone number of which others see only the last four digits.
-pub(super) fn masked(phone: &str) -> String {
+/// A phone number of which only the last four digits are seen.
+pub(crate) fn masked(phone: &str) -> String {
     let digits: Vec<char> = phone.chars().filter(char::is_ascii_digit).collect();
     match digits.len() {
         8.. => format!("•••• {}", digits[digits.len() - 4..].iter().collect::<String>()),

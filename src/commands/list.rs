@@ -1,45 +1,216 @@
-//! `/sandbox list [page]`: the project's sessions, ten at a time.
+//! `/sandbox list [page]`: the project's sessions, ten per page.
 
+use std::fmt;
 use std::sync::Arc;
 
-use super::show::Asked;
-use super::{Problem, Reply};
+use jiff::Timestamp;
+
+use super::show::WORD as SHOW;
+use super::{
+    Command, CommandWord, Commands, Definition, Outcome, ParseError, RequestContext, Response, Usage, new,
+    parse,
+};
+use crate::cards::buttons::{Action, ButtonValue, button, decode_value, encode_value};
+#[cfg(feature = "demo")]
+use crate::cards::samples::{SampleGroup, sessions};
+use crate::cards::sentence::{date, fill, foreign, join, number, paragraph, utc};
+use crate::cards::session::{badge, masked, statement};
+use crate::cards::{Problem, RenderContext, Replaces, View, problem};
 use crate::config::AccessLists;
-use crate::kapso::{Client, Page};
+use crate::kapso::{Page, Session, SessionId, Status};
+use crate::slack::blocks::{Block, Text};
+use crate::slack::message::Message;
+use crate::slack::text::{Mrkdwn, clean};
 
 /// Sessions on a page: legible on a phone, and well inside Slack's 50 blocks.
 const PER_PAGE: u32 = 10;
 /// No project has as many pages; a larger number is this one.
-pub(super) const LAST_PAGE: u32 = 999_999;
+const LAST_PAGE: u32 = 999_999;
+/// Longer names are cut: a row is to fit into two lines of a phone.
+const NAME_MAX: usize = 60;
+
+const WORD: &CommandWord = &CommandWord {
+    name: "list",
+    takes_session_id: false,
+    usages: &[Usage {
+        typed: "list [page]",
+        does: "lists the sessions, ten per page",
+    }],
+    examples: &[],
+    parse: read,
+    usage_error: |context| {
+        fill(
+            "Page numbers start at 1. Type {first} for the first page, or for example {second}.",
+            [("first", context.typed("list")), ("second", context.typed("list 2"))],
+        )
+    },
+};
+
+/// Shows a page of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    /// Which page, from 1 on.
+    pub page: u32,
+}
 
 /// A page of the list.
 #[derive(Clone, Debug)]
-pub struct Listing {
-    /// Which page it is, counted from 1.
-    pub number: u32,
-    /// What is on it.
-    pub page: Page,
-    /// Who may create sessions, where the reader may not.
-    pub creators: Option<Arc<AccessLists>>,
+struct Listing {
+    /// Which page, from 1 on.
+    number: u32,
+    page: Page,
+    /// The operator's lists, for a reader who may not create sessions.
+    may_not_create: Option<Arc<AccessLists>>,
+}
+
+impl Definition for List {
+    const NAME: &'static str = WORD.name;
+    const WORD: Option<&'static CommandWord> = Some(WORD);
+    const CREATES: bool = false;
+    const POSTS_RESERVED: u32 = 0;
+
+    fn session_id(&self) -> Option<&SessionId> {
+        None
+    }
+
+    fn typed(&self) -> Option<String> {
+        Some(match self.page {
+            1 => WORD.name.to_owned(),
+            page => format!("{} {page}", WORD.name),
+        })
+    }
+
+    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
+        let mut page = match commands.kapso.page(self.page, PER_PAGE).await {
+            Ok(page) => page,
+            Err(error) => {
+                let problem = Problem::from(&error);
+                return commands.problem(&problem, request).caused_by(Arc::new(error));
+            }
+        };
+        // However many an odd answer holds: more rows would push the buttons out of the message.
+        page.sessions.truncate(PER_PAGE as usize);
+        let may_create = commands.may_create(&request.who);
+        let listing = Listing {
+            number: self.page,
+            page,
+            may_not_create: (!may_create).then(|| Arc::clone(&commands.access)),
+        };
+        let context = commands.render_context(request);
+        Response::new(Outcome::Listed, render(&listing, &context), &context)
+    }
+
+    #[cfg(feature = "demo")]
+    fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup> {
+        let view = |(title, listing)| (title, render(&listing, context));
+        vec![SampleGroup::new(
+            "The list of sessions",
+            samples(context.now).into_iter().map(view),
+            context,
+        )]
+    }
+}
+
+/// Pages with all that there is, in the middle of it, past its end, and of projects that have little.
+#[cfg(feature = "demo")]
+fn samples(now: Timestamp) -> [(&'static str, Listing); 7] {
+    let all: Vec<_> = sessions(now)
+        .into_iter()
+        .map(|(_, session)| Arc::new(session))
+        .collect();
+    let listing = |number, many, total_pages, total_count| Listing {
+        number,
+        page: Page {
+            sessions: all.iter().take(many).cloned().collect(),
+            count: many,
+            total_pages,
+            total_count,
+        },
+        may_not_create: None,
+    };
+    let nobody = Listing {
+        may_not_create: Some(Arc::default()),
+        ..listing(1, 0, Some(0), Some(0))
+    };
+    let odd = Listing {
+        page: Page {
+            sessions: all.iter().rev().take(3).cloned().collect(),
+            count: 3,
+            total_pages: Some(1),
+            total_count: Some(3),
+        },
+        ..nobody.clone()
+    };
+    [
+        ("The only page", listing(1, 4, Some(1), Some(4))),
+        ("One of three pages", listing(2, 10, Some(3), Some(23))),
+        (
+            "Where Kapso does not say how many there are",
+            listing(1, 10, None, None),
+        ),
+        ("With names that do not fit", odd),
+        ("Past the end", listing(999, 0, Some(3), Some(23))),
+        ("No sessions yet", listing(1, 0, Some(0), Some(0))),
+        ("No sessions yet, and none to be created", nobody),
+    ]
+}
+
+fn read(rest: &[&str]) -> Result<Command, ParseError> {
+    let page = |word: &&str| {
+        let digits = word.trim_matches(['#', '.', ',']);
+        let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        // What is too large for a number is past the end, like others.
+        let number = is_number.then(|| digits.parse().unwrap_or(LAST_PAGE).min(LAST_PAGE))?;
+        (number >= 1).then_some(List { page: number })
+    };
+    let is_session = |word: &&str| parse::session_id(word).is_some_and(|id| id.is_uuid());
+    match rest {
+        [] => Ok(List { page: 1 }.into()),
+        [word] if let Some(list) = page(word) => Ok(list.into()),
+        _ if rest.iter().any(is_session) => Err(parse::corrected(rest, SHOW)),
+        _ => Err(match rest.iter().find_map(page).and_then(|list| list.typed()) {
+            Some(instead) => ParseError::instead(instead),
+            None => ParseError::Usage(WORD),
+        }),
+    }
+}
+
+/// The value of a button that turns a list to a page: `v1:<page>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageValue(pub u32);
+
+impl PageValue {
+    /// Reads a value; `None` for anything that [`fmt::Display`] does not write.
+    #[must_use]
+    pub fn parse(value: &str) -> Option<Self> {
+        let [page] = decode_value(value)?[..] else {
+            return None;
+        };
+        let page = Self(page.parse().ok()?);
+        ((1..=LAST_PAGE).contains(&page.0) && page.to_string() == value).then_some(page)
+    }
+}
+
+impl fmt::Display for PageValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&encode_value([self.0.to_string().as_str()]))
+    }
 }
 
 impl Listing {
-    /// The number of the page before, or of the last one there is where this one is past the end.
-    #[must_use]
-    pub fn previous(&self) -> Option<u32> {
+    /// The number of the page before, or of the last one there is if this one is past the end.
+    fn previous(&self) -> Option<u32> {
         let last = self.page.total_pages.unwrap_or(LAST_PAGE).max(1);
         (self.number > 1).then(|| last.min(self.number - 1))
     }
 
     /// The number of the page after this one.
-    #[must_use]
-    pub fn next(&self) -> Option<u32> {
+    fn next(&self) -> Option<u32> {
         self.page.has_next(self.number, PER_PAGE).then_some(self.number + 1)
     }
 
     /// Whether Kapso has no sessions at all.
-    #[must_use]
-    pub fn is_empty_project(&self) -> bool {
+    fn is_empty_project(&self) -> bool {
         let none = match self.page.total_count {
             Some(count) => count == 0,
             None => self.number == 1 && self.page.total_pages.unwrap_or(0) == 0,
@@ -48,15 +219,147 @@ impl Listing {
     }
 }
 
-/// Lists a page.
-pub(super) async fn list(kapso: &Client, number: u32, creators: Option<Arc<AccessLists>>) -> Asked {
-    match kapso.page(number, PER_PAGE).await {
-        Ok(mut page) => {
-            // However many an odd answer holds: more rows would push the buttons out of the message.
-            page.sessions.truncate(PER_PAGE as usize);
-            let listing = Listing { number, page, creators };
-            (Reply::List(listing), None)
-        }
-        Err(error) => (Reply::Problem(Problem::of(&error)), Some(Arc::new(error))),
+fn render(listing: &Listing, context: &RenderContext<'_>) -> View {
+    if listing.is_empty_project() {
+        return View::new(paragraph(no_sessions_yet(listing, context)), Replaces::OwnCard);
     }
+    let sessions = &listing.page.sessions;
+    let (title, summary) = if sessions.is_empty() {
+        let title = nothing_on_page(listing);
+        (title.clone(), fill("Sandbox sessions. {title}", [("title", title)]))
+    } else {
+        let title = title(listing);
+        (title.clone(), fill("Sandbox sessions. {title}.", [("title", title)]))
+    };
+    let rows = sessions.iter().map(|session| row(session, context));
+    let blocks = [
+        Block::header("WhatsApp sandbox sessions"),
+        Block::section(Text::mrkdwn(title)),
+    ]
+    .into_iter()
+    .chain(rows)
+    .chain(page_buttons(listing));
+    let spoken = sessions.iter().map(|session| spoken(session, context.now));
+    let text = join(" ", [summary].into_iter().chain(spoken));
+    View::new(Message::ephemeral(text, blocks.collect()), Replaces::OwnCard)
+}
+
+fn no_sessions_yet(listing: &Listing, context: &RenderContext<'_>) -> Mrkdwn {
+    match &listing.may_not_create {
+        None => fill(
+            "There are no sessions yet in this app's Kapso project. Create the first one for a tester's phone: {new}",
+            [("new", context.typed(new::EXAMPLE))],
+        ),
+        Some(allowed) => fill(
+            "There are no sessions yet in this app's Kapso project. You cannot create one here. {who}",
+            [("who", problem::who_may_create(allowed))],
+        ),
+    }
+}
+
+fn nothing_on_page(listing: &Listing) -> Mrkdwn {
+    let page = number(listing.number.into());
+    match (
+        listing.page.total_pages.map(page_count),
+        listing.page.total_count.map(session_count),
+    ) {
+        (Some(pages), Some(sessions)) => fill(
+            "There is nothing to show on page {page}: the list has {pages} and {sessions}.",
+            [("page", page), ("pages", pages), ("sessions", sessions)],
+        ),
+        (Some(pages), None) => fill(
+            "There is nothing to show on page {page}: the list has {pages}.",
+            [("page", page), ("pages", pages)],
+        ),
+        (None, _) => fill("There is nothing to show on page {page}.", [("page", page)]),
+    }
+}
+
+fn title(listing: &Listing) -> Mrkdwn {
+    let page = number(listing.number.into());
+    let pages = listing.page.total_pages.map(|pages| number(pages.into()));
+    match (pages, listing.page.total_count.map(session_count)) {
+        (Some(pages), Some(sessions)) => fill(
+            "Page {page} of {pages} · {sessions}",
+            [("page", page), ("pages", pages), ("sessions", sessions)],
+        ),
+        (Some(pages), None) => fill("Page {page} of {pages}", [("page", page), ("pages", pages)]),
+        (None, Some(sessions)) => fill("Page {page} · {sessions}", [("page", page), ("sessions", sessions)]),
+        (None, None) => fill("Page {page}", [("page", page)]),
+    }
+}
+
+fn page_count(count: u32) -> Mrkdwn {
+    match count {
+        1 => Mrkdwn::new("one page"),
+        _ => fill("{count} pages", [("count", number(count.into()))]),
+    }
+}
+
+fn session_count(count: u64) -> Mrkdwn {
+    match count {
+        1 => Mrkdwn::new("1 session"),
+        _ => fill("{count} sessions", [("count", number(count))]),
+    }
+}
+
+/// A row is plain text: the agent's name is Kapso's.
+fn row(session: &Session, context: &RenderContext<'_>) -> Block {
+    let (emoji, status) = match (&session.status, badge(&session.status)) {
+        (_, Some(badge)) => (badge.emoji, badge.title),
+        (Status::Other(word), None) => ("⚪", word.as_str()),
+        (_, None) => ("⚪", ""),
+    };
+    let phone = session.phone.as_deref().map_or_else(|| "no phone".to_owned(), masked);
+    let agent = session.agent.as_deref().unwrap_or("no agent");
+    let [status, agent] = [status, agent].map(|words| clean(words, NAME_MAX));
+    let text = Text::plain(&format!("{emoji} {status} · {phone} · {agent}"));
+    let expiry = session.expires_at.map(|at| {
+        let values = [("date", date(at))];
+        Text::mrkdwn(if at < context.now {
+            fill("Expired {date}", values)
+        } else {
+            fill("Expires {date}", values)
+        })
+    });
+    let show = button(
+        Action::ShowInNewMessage,
+        "Show",
+        &ButtonValue::new(&session.id, context),
+    );
+    Block::row(text, expiry, show.labelled(&format!("Show the session of {phone}")))
+}
+
+fn spoken(session: &Session, now: Timestamp) -> Mrkdwn {
+    let statement = ("statement", statement(subject(session), &session.status));
+    match session.expires_at {
+        Some(at) if at < now => fill("{statement} (expired {date}).", [statement, ("date", utc(at))]),
+        Some(at) => fill("{statement} (expires {date}).", [statement, ("date", utc(at))]),
+        None => fill("{statement}.", [statement]),
+    }
+}
+
+fn subject(session: &Session) -> Mrkdwn {
+    let words = |words: &str| foreign(words, NAME_MAX);
+    let phone = session.phone.as_deref().map(|phone| words(&masked(phone)));
+    match (phone, session.agent.as_deref().map(words)) {
+        (Some(phone), Some(agent)) => fill(
+            "The session of {phone} with the agent {agent}",
+            [("phone", phone), ("agent", agent)],
+        ),
+        (Some(phone), None) => fill("The session of {phone}", [("phone", phone)]),
+        (None, Some(agent)) => fill("The session with the agent {agent}", [("agent", agent)]),
+        (None, None) => Mrkdwn::new("The session"),
+    }
+}
+
+fn page_buttons(listing: &Listing) -> Option<Block> {
+    let turn = |action, text, page| button(action, text, &PageValue(page));
+    let back = listing.previous().map(|page| {
+        let is_far = page + 1 < listing.number;
+        let text = if is_far { "Last page" } else { "Previous page" };
+        turn(Action::PreviousPage, text, page)
+    });
+    let on = listing.next().map(|page| turn(Action::NextPage, "Next page", page));
+    Block::actions(back.into_iter().chain(on).collect())
 }

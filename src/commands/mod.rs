@@ -1,227 +1,325 @@
-//! Decides what somebody wants and whether they may have it; never draws and never speaks HTTP.
+//! The commands: one file each, with the words that are typed for it, what it does, what it renders and its samples.
+//!
+//! To add one, write its file with a [`Definition`], and name it twice below: as a module and in the table.
 
 mod access;
-mod button;
+mod help;
 mod list;
 mod new;
 mod parse;
 mod phone;
-mod qr;
-mod reply;
+mod qr_code;
+mod refresh;
+mod response;
 mod share;
 mod show;
-mod usage;
+mod stale_button;
+mod unknown;
+mod unwatch;
 mod watch;
+mod word;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-pub use button::{Action, AgainValue, ButtonValue, PageValue};
-pub use list::Listing;
-pub use new::{ConfirmationToken, NewSession};
-pub use parse::{ParseError, parse, press};
+pub use list::PageValue;
+pub use new::{ConfirmationToken, ConfirmationValue, SAMPLE_PHONE};
+pub use parse::{ParseError, parse};
 pub use phone::Phone;
-pub use reply::{Problem, Reply};
-pub use usage::{Example, SAMPLE_PHONE, Verb};
+pub use response::{FollowUp, Outcome, Response};
+pub use word::{CommandWord, Usage};
 
+#[cfg(feature = "demo")]
+use crate::cards::samples::SampleGroup;
+use crate::cards::{Action, ButtonValue, Problem, RenderContext, ReplyTarget, problem};
+use crate::clock::Clock;
 use crate::config::AccessLists;
-use crate::jobs::JobStore;
+use crate::idempotency::IdempotencyKeys;
 use crate::kapso::{self, SessionId};
+use crate::qr::Addresses;
 use crate::slack::{UserId, Who};
+use crate::watches::Watches;
 
-/// What somebody wants. Text that is none of it is one of these too.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// See a session.
-    Show(SessionId),
-    /// See again, by a button, the session that a card shows.
-    Refresh(SessionId),
-    /// Hear when a session changes.
-    Watch(SessionId),
-    /// Hear of it no longer.
-    Unwatch(SessionId),
-    /// See, by a button, the activation link as a QR code.
-    Qr(SessionId),
-    /// Show a session, by a button, to everybody in the channel.
-    Share(SessionId),
-    /// See a page of the list of sessions.
-    List {
-        /// Which, counted from 1.
-        page: u32,
-    },
-    /// Have a session created.
-    New(NewSession),
-    /// See what can be typed.
-    Help,
-    /// Text that was not understood.
-    Unknown(ParseError),
-    /// A button of another version of this app, or one whose value was tampered with.
-    StaleButton,
+/// What the file of a command says about it. Nothing has a default, so that nothing can be forgotten.
+pub(crate) trait Definition: Sized {
+    /// The command in the log.
+    const NAME: &'static str;
+    /// How it is typed; `None` for what only a button does.
+    const WORD: Option<&'static CommandWord>;
+    /// Whether it asks Kapso to create something: only those on the operator's list may, and if it ends in an unknown
+    /// way, something may have been created.
+    const CREATES: bool;
+    /// How many posts of the `response_url` are reserved for what comes after the reply.
+    const POSTS_RESERVED: u32;
+
+    /// The session it is about.
+    fn session_id(&self) -> Option<&SessionId>;
+
+    /// What to type behind the command's name for the same; `None` for what only a button does.
+    fn typed(&self) -> Option<String>;
+
+    /// Does it.
+    fn run(self, commands: &Commands, request: &RequestContext) -> impl Future<Output = Response> + Send;
+
+    /// Everything it renders, for the gallery.
+    #[cfg(feature = "demo")]
+    fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup>;
 }
 
-/// What came of a command, and what the operator wants to know about it.
-#[derive(Debug)]
-pub struct Outcome {
-    /// For the asker.
-    pub reply: Reply,
-    /// Time spent waiting for Kapso; zero where the answer was remembered.
-    pub kapso: Duration,
-    /// Why there was no session, for the log.
-    pub error: Option<Arc<kapso::Error>>,
-}
+/// Declares the enum [`Command`] and everything that is looked up by command, from one table.
+macro_rules! commands {
+    ($($(#[$doc:meta])* $variant:ident($module:ident),)+) => {
+        $(pub use $module::$variant;)+
 
-impl From<Reply> for Outcome {
-    fn from(reply: Reply) -> Self {
-        Self {
-            reply,
-            kapso: Duration::ZERO,
-            error: None,
+        /// What somebody wants.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Command {
+            $($(#[$doc])* $variant($variant),)+
         }
+
+        $(impl From<$variant> for Command {
+            fn from(command: $variant) -> Self {
+                Self::$variant(command)
+            }
+        })+
+
+        impl Command {
+            /// The command in log and metrics.
+            #[must_use]
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => <$variant as Definition>::NAME,)+
+                }
+            }
+
+            /// The session it is about.
+            #[must_use]
+            pub fn session_id(&self) -> Option<&SessionId> {
+                match self {
+                    $(Self::$variant(command) => command.session_id(),)+
+                }
+            }
+
+            /// What to type behind the command's name for the same; `None` for what only a button does.
+            #[must_use]
+            pub fn typed(&self) -> Option<String> {
+                match self {
+                    $(Self::$variant(command) => command.typed(),)+
+                }
+            }
+
+            /// Whether it asks Kapso to create something.
+            #[must_use]
+            pub fn creates(&self) -> bool {
+                match self {
+                    $(Self::$variant(_) => <$variant as Definition>::CREATES,)+
+                }
+            }
+
+            /// How many posts of the `response_url` are reserved for what comes after the reply.
+            #[must_use]
+            pub fn posts_reserved(&self) -> u32 {
+                match self {
+                    $(Self::$variant(_) => <$variant as Definition>::POSTS_RESERVED,)+
+                }
+            }
+
+            async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
+                match self {
+                    $(Self::$variant(command) => command.run(commands, request).await,)+
+                }
+            }
+        }
+
+        /// The words that can be typed, and whether what they do creates something. In the order of the help.
+        const WORDS: &[(Option<&CommandWord>, bool)] = &[
+            $((<$variant as Definition>::WORD, <$variant as Definition>::CREATES),)+
+        ];
+
+        /// The samples of every command.
+        #[cfg(feature = "demo")]
+        pub(crate) fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup> {
+            [$(<$variant as Definition>::samples(context),)+].into_iter().flatten().collect()
+        }
+    };
+}
+
+// In the order of the help and of the gallery.
+commands! {
+    /// Show a session.
+    Show(show),
+    /// Show the session of a card as it is now.
+    Refresh(refresh),
+    /// Show a page of the list of sessions.
+    List(list),
+    /// Create a session.
+    New(new),
+    /// Notify somebody when a session changes.
+    StartWatching(watch),
+    /// Notify them no longer.
+    StopWatching(unwatch),
+    /// Show an activation link as a QR code.
+    ShowQrCode(qr_code),
+    /// Show a session to everybody in the channel.
+    Share(share),
+    /// Show what can be typed.
+    Help(help),
+    /// Text that was not understood.
+    Unknown(unknown),
+    /// A button of another version of this app, or one whose value was changed.
+    StaleButton(stale_button),
+}
+
+/// Reads a press of a button. `None` if there is nothing to do.
+#[must_use]
+pub fn press(action_id: &str, value: &str) -> Option<Command> {
+    let Some(action) = Action::parse(action_id) else {
+        // Ids of this app are short words; anything else may be foreign text.
+        let is_word = action_id.len() <= 32 && action_id.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        let action = if is_word { action_id } else { "not a word" };
+        tracing::warn!(action, "a button with an action id that this version does not know");
+        return None;
+    };
+    let about_session = |command: fn(SessionId) -> Command| ButtonValue::parse(value).map(|value| command(value.id));
+    let command = match action {
+        Action::OpenWhatsApp => return None,
+        Action::ShowFullCard => about_session(|id| Refresh(id).into()),
+        Action::StartWatching => about_session(|id| StartWatching(id).into()),
+        Action::StopWatching => about_session(|id| StopWatching(id).into()),
+        Action::ShowQrCode => about_session(|id| ShowQrCode(id).into()),
+        Action::ShareInChannel => about_session(|id| Share(id).into()),
+        Action::ShowInNewMessage => about_session(|id| Show(id).into()),
+        Action::NextPage | Action::PreviousPage => PageValue::parse(value).map(|PageValue(page)| List { page }.into()),
+        Action::CreateAnother => ConfirmationValue::parse(value).map(|ConfirmationValue(new)| new.into()),
+    };
+    Some(command.unwrap_or(StaleButton.into()))
+}
+
+/// What a reply to a press answers. `is_shared` says whether the whole channel sees the message that was pressed.
+#[must_use]
+pub fn reply_target(action_id: &str, is_shared: bool) -> ReplyTarget {
+    match (Action::parse(action_id), is_shared) {
+        (Some(Action::ShowInNewMessage), _) => ReplyTarget::NewMessage,
+        (_, true) => ReplyTarget::SharedCard,
+        (_, false) => ReplyTarget::OwnCard,
     }
 }
 
-/// Who asks, with what a command may need of the request beyond its words.
+/// Who wants something, with what a command may need of the request beyond its words.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
     /// Who, and where.
     pub who: Who,
-    /// Where what comes later may be posted.
+    /// Where late replies and notifications may be posted.
     pub response_url: SecretString,
     /// When the `response_url` came.
     pub arrived_at: Timestamp,
     /// Finds the command in the log.
     pub request_id: String,
-    /// Who shared the card that was pressed, or what came of that card, where it was shared.
-    pub sharer: Option<UserId>,
-    /// The fingerprint of the request, by which a command that creates something is known again.
-    pub trigger: Option<String>,
+    /// What the reply answers.
+    pub target: ReplyTarget,
+    /// Who shared the card that was pressed, or that led to it, if it was a shared one.
+    pub shared_by: Option<UserId>,
+    /// The same for a request that Slack sends again, so that a command that creates something creates it once.
+    pub idempotency_key: Option<String>,
 }
 
-impl RequestContext {
-    /// Somebody who typed, or pressed a card of their own.
-    #[must_use]
-    pub fn new(who: Who, response_url: SecretString, arrived_at: Timestamp, request_id: String) -> Self {
-        Self {
-            who,
-            response_url,
-            arrived_at,
-            request_id,
-            sharer: None,
-            trigger: None,
-        }
-    }
-}
-
-/// Carries commands out.
+/// Runs commands.
 pub struct Commands {
-    kapso: Arc<kapso::Client>,
-    allowed: Arc<AccessLists>,
-    ledger: Arc<JobStore>,
+    /// Answers questions about sessions.
+    pub kapso: Arc<kapso::Client>,
+    /// Who may use the app, and who may create sessions.
+    pub access: Arc<AccessLists>,
+    /// The stored watches.
+    pub watches: Watches,
+    /// Make sure that one command creates one session.
+    pub idempotency: IdempotencyKeys,
+    /// The time that messages are relative to.
+    pub clock: Clock,
+    /// The slash command's name, such as `/sandbox`.
+    pub command_name: String,
+    /// Signs the addresses of QR codes; `None` if Slack cannot reach this app to fetch them.
+    pub qr_addresses: Option<Arc<Addresses>>,
 }
 
 impl Commands {
-    /// Commands over one Kapso project, for those who are allowed. What must not be forgotten goes into `ledger`.
-    #[must_use]
-    pub fn new(kapso: Arc<kapso::Client>, allowed: AccessLists, ledger: Arc<JobStore>) -> Self {
-        Self {
-            kapso,
-            allowed: Arc::new(allowed),
-            ledger,
+    /// Runs a command, if the person may.
+    pub async fn run(&self, command: Command, request: &RequestContext) -> Response {
+        if !access::admits(&self.access, &request.who) {
+            return self.problem(&Problem::NotAllowed(Arc::clone(&self.access)), request);
         }
-    }
-
-    /// Does what somebody wants, if they may.
-    pub async fn run(&self, command: Command, asker: &RequestContext) -> Outcome {
-        if !access::admits(&self.allowed, &asker.who) {
-            return Reply::Problem(Problem::NotAllowed(Arc::clone(&self.allowed))).into();
+        if command.needs_create_permission() && !self.may_create(&request.who) {
+            return self.problem(&Problem::MayNotCreate(Arc::clone(&self.access)), request);
         }
-        // Looked up only for those whom it concerns: a look-up does not.
-        let may_create = || access::may_create(&self.allowed, &asker.who);
-        if command.is_to_create() && !may_create() {
-            return Reply::Problem(Problem::MayNotCreate(Arc::clone(&self.allowed))).into();
-        }
-        match command {
-            Command::Show(id) => self.timed(show::show(&self.kapso, id)).await,
-            Command::Refresh(id) => {
-                self.timed(show::refresh(&self.kapso, &self.ledger, id, &asker.who))
-                    .await
-            }
-            Command::Watch(id) => self.timed(watch::watch(&self.kapso, &self.ledger, id, asker)).await,
-            Command::Unwatch(id) => {
-                self.timed(watch::unwatch(&self.kapso, &self.ledger, id, &asker.who))
-                    .await
-            }
-            Command::Qr(id) => self.timed(qr::qr(&self.kapso, id)).await,
-            Command::Share(id) => {
-                self.timed(share::share(&self.kapso, &self.ledger, id, &asker.who))
-                    .await
-            }
-            Command::List { page } => {
-                let creators = (!may_create()).then(|| Arc::clone(&self.allowed));
-                self.timed(list::list(&self.kapso, page, creators)).await
-            }
-            Command::New(wanted) => self.timed(new::new(&self.kapso, &self.ledger, asker, wanted)).await,
-            Command::Help => Reply::Help { creates: may_create() }.into(),
-            Command::Unknown(misread) => Reply::ParseError(misread).into(),
-            Command::StaleButton => Reply::Problem(Problem::StaleButton).into(),
-        }
-    }
-
-    async fn timed(&self, asking: impl Future<Output = (Reply, Option<Arc<kapso::Error>>)>) -> Outcome {
+        let posts_reserved = command.posts_reserved();
         let began = Instant::now();
-        let (reply, error) = asking.await;
-        Outcome {
-            reply,
+        let response = command.run(self, request).await;
+        debug_assert!(
+            response.follow_up.is_none() || posts_reserved > 0,
+            "a command whose response has a follow-up reserves a post for it"
+        );
+        Response {
             kapso: began.elapsed(),
-            error,
+            ..response
         }
     }
+
+    /// The response that says what went wrong.
+    #[must_use]
+    pub fn problem(&self, problem: &Problem, request: &RequestContext) -> Response {
+        let context = self.render_context(request);
+        Response::new(problem.into(), problem::render(problem, &context), &context)
+    }
+
+    /// What the response to a request depends on besides its subject, at this moment.
+    #[must_use]
+    pub fn render_context<'a>(&'a self, request: &'a RequestContext) -> RenderContext<'a> {
+        RenderContext {
+            now: self.clock.now(),
+            command: &self.command_name,
+            request_id: &request.request_id,
+            target: request.target,
+            shared_by: request.shared_by.as_ref(),
+            qr_addresses: self.qr_addresses.as_deref(),
+        }
+    }
+
+    /// What a notification depends on besides its subject. It is a message of its own, beside whatever there is.
+    #[must_use]
+    pub fn notification_context<'a>(
+        &'a self,
+        request_id: &'a str,
+        shared_by: Option<&'a UserId>,
+    ) -> RenderContext<'a> {
+        RenderContext {
+            now: self.clock.now(),
+            command: &self.command_name,
+            request_id,
+            target: ReplyTarget::Command,
+            shared_by,
+            qr_addresses: self.qr_addresses.as_deref(),
+        }
+    }
+
+    /// Whether a person, who may use the app, may create sessions.
+    fn may_create(&self, who: &Who) -> bool {
+        access::may_create(&self.access, who)
+    }
+
+    /// The response to a request about one session that Kapso did not answer with that session.
+    fn session_problem(&self, id: &SessionId, error: Arc<kapso::Error>, request: &RequestContext) -> Response {
+        self.problem(&Problem::about(id, &error), request).caused_by(error)
+    }
+
 }
 
 impl Command {
-    /// The verb, for log and metrics.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Show(_) => Verb::Show.name(),
-            Self::Refresh(_) => Action::Refresh.id(),
-            Self::Watch(_) => Verb::Watch.name(),
-            Self::Unwatch(_) => Action::Unwatch.id(),
-            Self::Qr(_) => Action::Qr.id(),
-            Self::Share(_) => Action::Share.id(),
-            Self::List { .. } => Verb::List.name(),
-            Self::New(_) => Verb::New.name(),
-            Self::Help => Verb::Help.name(),
-            Self::Unknown(_) | Self::StaleButton => "unknown",
-        }
-    }
-
-    /// The session it is about.
-    #[must_use]
-    pub fn session_id(&self) -> Option<&SessionId> {
-        match self {
-            Self::Show(id)
-            | Self::Refresh(id)
-            | Self::Watch(id)
-            | Self::Unwatch(id)
-            | Self::Qr(id)
-            | Self::Share(id) => Some(id),
-            _ => None,
-        }
-    }
-
-    /// Whether it creates something, or was meant to.
-    fn is_to_create(&self) -> bool {
-        match self {
-            Self::New(_) | Self::Unknown(ParseError::NoPhone) => true,
-            Self::Unknown(ParseError::DidYouMean { instead, .. }) => instead
-                .split_once(' ')
-                .is_some_and(|(verb, _)| verb == Verb::New.name()),
-            _ => false,
-        }
+    /// Whether only those who may create sessions may do this: neither they nor a correction tells others how.
+    fn needs_create_permission(&self) -> bool {
+        let explains_creating = matches!(self, Self::Unknown(Unknown(error)) if error.is_about_creating());
+        explains_creating || self.creates()
     }
 }

@@ -1,90 +1,334 @@
 //! `/sandbox new <+phone> [agent id]`: creates a session, once.
 //!
-//! Kapso is asked only after the store has taken down that it will be, under the fingerprint of the command. Whoever
-//! comes with the same fingerprint, be it a replay, a resumed answer or another process, is told what came of it and
-//! asks for nothing.
+//! Kapso is asked only after the database has recorded that it will be, under the idempotency key of the request. The
+//! same request again, be it a replay, a resumed job or another process, gets the recorded result and does not ask
+//! Kapso.
 
+use std::fmt;
 use std::sync::Arc;
 
-use super::show::{self, Asked};
-use super::{Phone, Problem, Reply, RequestContext};
-use crate::jobs::{BeginOutcome, Created, Creation, JobStore, fingerprint};
-use crate::kapso::{AgentId, Client, Error};
+use super::{
+    Command, CommandWord, Commands, Definition, Outcome, ParseError, Phone, RequestContext, Response, Show, Usage,
+    phone,
+};
+use crate::cards::buttons::{Action, ButtonValue, button, decode_value, encode_value};
+#[cfg(feature = "demo")]
+use crate::cards::samples::{SampleGroup, sample_id, usual_session};
+use crate::cards::sentence::{fill, monospace};
+use crate::cards::session::{self, Watched};
+use crate::cards::{Problem, RenderContext, Replaces, View, problem};
+use crate::idempotency::{BeginOutcome, Creation, CreationOutcome, fingerprint};
+use crate::kapso::{AgentId, Error, Session, SessionId};
+use crate::slack::blocks::{Block, Text};
+use crate::slack::message::Message;
+use crate::slack::text::Mrkdwn;
 
-/// A session that somebody wants.
+/// A phone number that works nowhere: the United States reserve such for films.
+pub const SAMPLE_PHONE: &str = "+12025550123";
+/// What can be typed as it stands, with [`SAMPLE_PHONE`].
+pub(super) const EXAMPLE: &str = "new +12025550123";
+
+const WORD: &CommandWord = &CommandWord {
+    name: "new",
+    takes_session_id: false,
+    usages: &[Usage {
+        typed: "new <+phone> [agent id]",
+        does: "creates a session for a tester's phone, if you're allowed to",
+    }],
+    examples: &[EXAMPLE],
+    parse,
+    usage_error: |context| {
+        fill(
+            "I couldn't read a phone number. Start with `+` and the country code, for example {example}. You can add \
+             an agent ID after it.",
+            [("example", context.typed(EXAMPLE))],
+        )
+    },
+};
+
+/// Creates a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewSession {
+pub struct New {
     /// The tester's phone.
     pub phone: Phone,
-    /// The agent that answers; the project's default one if not said.
+    /// The agent that answers; `None` for the project's default one.
     pub agent: Option<AgentId>,
-    /// The question that was answered with yes, where there was one.
-    pub answers: Option<ConfirmationToken>,
+    /// Given if the person confirmed that they want another session.
+    pub confirmation: Option<ConfirmationToken>,
 }
 
-/// "Again?", asked once: the fingerprint of the command that it was asked about.
+/// Identifies the question whether another session is wanted: the idempotency key of the request that led to it, 64 hex
+/// digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfirmationToken(String);
 
 impl ConfirmationToken {
-    /// Reads a question off a button.
+    /// Reads a token.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         (text.len() == 64 && text.bytes().all(is_hex)).then(|| Self(text.to_owned()))
     }
 
-    /// As it stands on the button.
+    /// The token as it stands in a button's value.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Creates a session, unless this very wish was here before.
-pub(super) async fn new(kapso: &Client, ledger: &JobStore, asker: &RequestContext, wanted: NewSession) -> Asked {
-    // A yes is one wish however often it is pressed.
-    let trigger = match &wanted.answers {
-        Some(question) => Some(fingerprint(&["yes", question.as_str()])),
-        None => asker.trigger.clone(),
-    };
-    let Some(trigger) = trigger else {
-        return (Reply::Problem(Problem::NoStore), None);
-    };
-    let subject = fingerprint(&[asker.who.home(), &asker.who.user, wanted.phone.as_str()]);
-    let answers = wanted.answers.as_ref().map(ConfirmationToken::as_str);
-    match ledger.begin_creation(&trigger, &subject, answers).await {
-        Some(BeginOutcome::First) => create(kapso, ledger, &trigger, wanted).await,
-        Some(BeginOutcome::Recent(earlier)) => {
-            let wanted = NewSession {
-                answers: Some(ConfirmationToken(trigger)),
-                ..wanted
-            };
-            (Reply::AskAgain { wanted, earlier }, None)
-        }
-        Some(BeginOutcome::Again(Creation { outcome, .. })) => match outcome {
-            Some(Created::Session(id)) => show::show(kapso, id).await,
-            Some(Created::Nothing | Created::Asked) => (Reply::Problem(Problem::CameToNothing), None),
-            Some(Created::Unsure) | None => (Reply::Problem(Problem::Unsure), None),
-        },
-        Some(BeginOutcome::Unasked) => (Reply::Problem(Problem::StaleButton), None),
-        None => (Reply::Problem(Problem::NoStore), None),
+/// The value of the button that confirms: `v1:<token>:<phone>` or `v1:<token>:<phone>:<agent>`. Only the person who
+/// typed the phone number sees the message it is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfirmationValue(pub New);
+
+impl ConfirmationValue {
+    /// Reads a value; `None` for anything that [`fmt::Display`] does not write.
+    #[must_use]
+    pub fn parse(value: &str) -> Option<Self> {
+        let (token, written, agent) = match decode_value(value)?[..] {
+            [token, phone] => (token, phone, None),
+            [token, phone, agent] => (token, phone, Some(AgentId::parse(agent)?)),
+            _ => return None,
+        };
+        Some(Self(New {
+            phone: Phone::parse(written).filter(|phone| phone.as_str() == written)?,
+            agent,
+            confirmation: Some(ConfirmationToken::parse(token)?),
+        }))
     }
 }
 
-async fn create(kapso: &Client, ledger: &JobStore, trigger: &str, wanted: NewSession) -> Asked {
-    let agent = wanted.agent.as_ref().map(AgentId::as_str);
-    let (outcome, reply, error) = match kapso.create(wanted.phone.as_str(), agent).await {
-        Ok(session) => (Created::Session(session.id.clone()), Reply::Created(session), None),
-        Err(error) if error.is_ambiguous() => (Created::Unsure, Reply::Problem(Problem::Unsure), Some(error)),
-        Err(error) => {
-            let problem = match error {
-                Error::Unprocessable => Problem::NotAccepted(wanted),
-                _ => Problem::of(&error),
-            };
-            (Created::Nothing, Reply::Problem(problem), Some(error))
+impl fmt::Display for ConfirmationValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let token = self.0.confirmation.as_ref().map_or("", ConfirmationToken::as_str);
+        let agent = self.0.agent.as_ref().map(AgentId::as_str);
+        let fields = [token, self.0.phone.as_str()].into_iter().chain(agent);
+        f.write_str(&encode_value(fields))
+    }
+}
+
+impl Definition for New {
+    const NAME: &'static str = WORD.name;
+    const WORD: Option<&'static CommandWord> = Some(WORD);
+    const CREATES: bool = true;
+    const POSTS_RESERVED: u32 = 0;
+
+    fn session_id(&self) -> Option<&SessionId> {
+        None
+    }
+
+    fn typed(&self) -> Option<String> {
+        let (word, phone) = (WORD.name, self.phone.as_str());
+        Some(match &self.agent {
+            Some(agent) => format!("{word} {phone} {}", agent.as_str()),
+            None => format!("{word} {phone}"),
+        })
+    }
+
+    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
+        // A confirmation counts once, however often it is pressed.
+        let key = match &self.confirmation {
+            Some(token) => Some(fingerprint(&["yes", token.as_str()])),
+            None => request.idempotency_key.clone(),
+        };
+        let Some(key) = key else {
+            return commands.problem(&Problem::NoStore, request);
+        };
+        let subject = fingerprint(&[request.who.home(), &request.who.user, self.phone.as_str()]);
+        let confirms = self.confirmation.as_ref().map(ConfirmationToken::as_str);
+        match commands.idempotency.begin(&key, &subject, confirms).await {
+            Ok(BeginOutcome::First) => self.create(&key, commands, request).await,
+            Ok(BeginOutcome::NeedsConfirmation(earlier)) => {
+                let new = Self {
+                    confirmation: Some(ConfirmationToken(key)),
+                    ..self
+                };
+                let context = commands.render_context(request);
+                Response::new(Outcome::AskedAgain, render_question(&new, &earlier, &context), &context)
+            }
+            Ok(BeginOutcome::Repeated(Creation { outcome, .. })) => match outcome {
+                Some(CreationOutcome::Created(id)) => Show(id).run(commands, request).await,
+                Some(CreationOutcome::NotCreated | CreationOutcome::AskedToConfirm) => {
+                    let context = commands.render_context(request);
+                    Response::new(Outcome::NothingCreated, render_nothing_created(&context), &context)
+                }
+                Some(CreationOutcome::Unknown) | None => commands.problem(&Problem::Unsure, request),
+            },
+            Ok(BeginOutcome::NotAsked) => commands.problem(&Problem::StaleButton, request),
+            Err(_) => commands.problem(&Problem::NoStore, request),
+        }
+    }
+
+    #[cfg(feature = "demo")]
+    fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup> {
+        let new = |agent: Option<&str>| {
+            Some(New {
+                phone: Phone::parse(SAMPLE_PHONE)?,
+                agent: agent.and_then(AgentId::parse),
+                confirmation: ConfirmationToken::parse(&"5eed".repeat(16)),
+            })
+        };
+        let created = usual_session(context.now).map(|session| ("Created", render(&session, context)));
+        let rejected = [
+            ("Kapso rejects the number", new(None)),
+            ("Kapso rejects number or agent", new(Some("agent-123abc"))),
+        ];
+        let rejected = rejected
+            .into_iter()
+            .filter_map(|(title, new)| Some((title, render_not_accepted(&new?, context))));
+        let nothing = ("The same request again", render_nothing_created(context));
+        let question = |(title, outcome)| {
+            let began_at = context.now - jiff::SignedDuration::from_secs(20);
+            let earlier = Creation { began_at, outcome };
+            Some((title, render_question(&new(Some("agent-123abc"))?, &earlier, context)))
+        };
+        let questions = [
+            ("There is one", sample_id().map(CreationOutcome::Created)),
+            ("There may be one", None),
+        ];
+        vec![
+            SampleGroup::new(
+                "A new session",
+                created.into_iter().chain(rejected).chain([nothing]),
+                context,
+            ),
+            SampleGroup::new(
+                "Another session for the same phone",
+                questions.into_iter().filter_map(question),
+                context,
+            ),
+        ]
+    }
+}
+
+impl New {
+    async fn create(self, key: &str, commands: &Commands, request: &RequestContext) -> Response {
+        let agent = self.agent.as_ref().map(AgentId::as_str);
+        let result = commands.kapso.create(self.phone.as_str(), agent).await;
+        let recorded = match &result {
+            Ok(session) => CreationOutcome::Created(session.id.clone()),
+            Err(error) if error.is_ambiguous() => CreationOutcome::Unknown,
+            Err(_) => CreationOutcome::NotCreated,
+        };
+        commands.idempotency.finish(key, &recorded).await;
+        let context = commands.render_context(request);
+        let (response, error) = match result {
+            Ok(session) => {
+                let view = render(&session, &context);
+                return Response::new(Outcome::Created, view, &context).showing(&session.id);
+            }
+            Err(error) if error.is_ambiguous() => (commands.problem(&Problem::Unsure, request), error),
+            Err(error @ Error::Unprocessable) => {
+                let view = render_not_accepted(&self, &context);
+                (Response::new(Outcome::NotAccepted, view, &context), error)
+            }
+            Err(error) => (commands.problem(&Problem::from(&error), request), error),
+        };
+        response.caused_by(Arc::new(error))
+    }
+}
+
+/// Reads a phone number in any grouping, and the id of an agent behind it or, if it is plainly one, before it.
+pub(super) fn parse(rest: &[&str]) -> Result<Command, ParseError> {
+    let words: Vec<&str> = rest.iter().map(|word| word.trim_end_matches([',', ';'])).collect();
+    let is_number = |word: &&str| phone::is_part(word) && SessionId::parse(word).is_none_or(|id| !id.is_uuid());
+    let (number, others): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| is_number(word));
+    let written = number.join(" ");
+    let (phone, is_international) = match (Phone::parse(&written), Phone::guess(&written)) {
+        (Some(phone), _) => (phone, true),
+        (None, Some(guess)) => (guess, false),
+        (None, None) => return Err(ParseError::Usage(WORD)),
+    };
+    // Digits behind a number that is whole without them may be none of it.
+    let behind = number[1..]
+        .iter()
+        .any(|word| word.contains(|c: char| c.is_ascii_digit()));
+    let is_one = !behind || Phone::parse(number[0]).is_none();
+    let looks_like_id = |word: &str| word.contains(|c: char| c.is_ascii_digit() || c == '-' || c == '_');
+    let (agent, is_plain) = match others.as_slice() {
+        [] => (None, true),
+        [agent] if words.ends_with(&[agent]) || words.starts_with(&[agent]) && looks_like_id(agent) => {
+            let agent = AgentId::parse(agent);
+            (agent.clone(), agent.is_some())
+        }
+        [_] => (None, false),
+        several => {
+            let likely = several.iter().rev().find(|word| looks_like_id(word));
+            (likely.and_then(|word| AgentId::parse(word)), false)
         }
     };
-    ledger.finish_creation(trigger, &outcome).await;
-    (reply, error.map(Arc::new))
+    let new = New {
+        phone,
+        agent,
+        confirmation: None,
+    };
+    match new.typed() {
+        Some(instead) if !(is_international && is_one && is_plain) => Err(ParseError::instead(instead)),
+        _ => Ok(new.into()),
+    }
+}
+
+fn render(session: &Session, context: &RenderContext<'_>) -> View {
+    View::new(session::card(session, Watched::No, context), Replaces::OwnCard)
+}
+
+fn render_not_accepted(new: &New, context: &RenderContext<'_>) -> View {
+    let phone = ("phone", monospace(new.phone.as_str()));
+    let text = match &new.agent {
+        Some(agent) => fill(
+            "Kapso rejected this number: {phone}, with the agent {agent}. Check the number, and whether the agent is one \
+             of this app's Kapso project.",
+            [phone, ("agent", monospace(agent.as_str()))],
+        ),
+        None => fill(
+            "Kapso rejected this number: {phone}. Check it: it must be on WhatsApp.",
+            [phone],
+        ),
+    };
+    problem::with_request_id(text, context)
+}
+
+fn render_nothing_created(context: &RenderContext<'_>) -> View {
+    let text = Mrkdwn::new(
+        "This request was already processed; nothing was created. Type the command once more to try again.",
+    );
+    problem::with_request_id(text, context)
+}
+
+/// Asks whether another session is wanted for the same phone.
+fn render_question(new: &New, earlier: &Creation, context: &RenderContext<'_>) -> View {
+    let created = match &earlier.outcome {
+        Some(CreationOutcome::Created(id)) => Some(id),
+        Some(CreationOutcome::NotCreated | CreationOutcome::Unknown | CreationOutcome::AskedToConfirm) | None => None,
+    };
+    let phone = ("phone", monospace(new.phone.as_str()));
+    let text = if created.is_some() {
+        fill(
+            "You asked for a session for {phone} less than a minute ago, and one was created. Do you want another one?",
+            [phone],
+        )
+    } else {
+        fill(
+            "You asked for a session for {phone} less than a minute ago, and one may have been created: check {list} \
+             first. Do you want another one?",
+            [phone, ("list", context.typed("list"))],
+        )
+    };
+    let confirm = button(
+        Action::CreateAnother,
+        "Yes, another one",
+        &ConfirmationValue(new.clone()),
+    );
+    let show = created.map(|id| {
+        button(
+            Action::ShowInNewMessage,
+            "Show that one",
+            &ButtonValue::new(id, context),
+        )
+    });
+    let blocks = [Block::section(Text::mrkdwn(text.clone()))]
+        .into_iter()
+        .chain(Block::actions([confirm].into_iter().chain(show).collect()));
+    View::new(Message::ephemeral(text, blocks.collect()), Replaces::Nothing)
 }

@@ -1,33 +1,118 @@
 //! "Share in channel": a session for everybody in the channel, in the name of whoever presses.
 
-use super::show::{Asked, failed, shown, watched_until};
-use super::{Problem, Reply};
-use crate::jobs::JobStore;
-use crate::kapso::{Age, Client, SessionId};
-use crate::slack::{UserId, Who};
+use jiff::Timestamp;
 
-/// Looks a session up to be shared. Where there is nothing to activate any more, the card is out of date: nothing is
-/// shared, and its present state is the answer.
-pub(super) async fn share(kapso: &Client, ledger: &JobStore, id: SessionId, who: &Who) -> Asked {
-    // Nobody shares without a name.
-    let Some(sharer) = UserId::parse(&who.user) else {
-        return (Reply::Problem(Problem::StaleButton), None);
-    };
-    // What a channel sees cannot be taken back, so nothing that is remembered will do.
-    match kapso.session(&id, Age::Fresh).await {
-        Ok(session) => {
-            let watched_until = watched_until(ledger, &session, who).await;
-            let reply = if session.can_be_activated() {
-                Reply::Shared {
-                    session,
-                    sharer,
-                    watched_until,
-                }
-            } else {
-                shown(session, watched_until)
-            };
-            (reply, None)
-        }
-        Err(error) => failed(error, id),
+use super::show::{shown, watched_until};
+use super::{CommandWord, Commands, Definition, FollowUp, Outcome, RequestContext, Response};
+#[cfg(feature = "demo")]
+use crate::cards::samples::{SAMPLE_USER, SampleGroup, usual_session};
+use crate::cards::session::{self, Watched};
+use crate::cards::{Action, Problem, RenderContext, Replaces, ReplyTarget, View, problem};
+#[cfg(feature = "demo")]
+use crate::kapso::{Age, Session, SessionId};
+use crate::slack::UserId;
+use crate::slack::message::Message;
+use crate::slack::text::Mrkdwn;
+use crate::watches::policy::WATCH_DURATION;
+
+/// Shows a session to everybody in the channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share(pub SessionId);
+
+impl Definition for Share {
+    const NAME: &'static str = Action::ShareInChannel.id();
+    const WORD: Option<&'static CommandWord> = None;
+    const CREATES: bool = false;
+    /// For the follow-up.
+    const POSTS_RESERVED: u32 = 1;
+
+    fn session_id(&self) -> Option<&SessionId> {
+        Some(&self.0)
     }
+
+    fn typed(&self) -> Option<String> {
+        None
+    }
+
+    /// If there is nothing to activate any more, the card is out of date: nothing is shared, and the session is shown as
+    /// it is now.
+    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
+        // Nobody shares without a name.
+        let Some(shared_by) = UserId::parse(&request.who.user) else {
+            return commands.problem(&Problem::StaleButton, request);
+        };
+        // What a channel sees cannot be taken back, so a cached session will not do.
+        let session = match commands.kapso.session(&self.0, Age::Fresh).await {
+            Ok(session) => session,
+            Err(error) => return commands.session_problem(&self.0, error, request),
+        };
+        let watched_until = watched_until(commands, &session, request).await;
+        let context = commands.render_context(request);
+        if !session.can_be_activated() {
+            return shown(&session, watched_until, &context);
+        }
+        Response::new(Outcome::Shared, render(&session, &shared_by, &context), &context)
+            .showing(&session.id)
+            .followed_by(follow_up(&session, watched_until, &context))
+    }
+
+    #[cfg(feature = "demo")]
+    fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup> {
+        let Some((session, shared_by)) = usual_session(context.now).zip(UserId::parse(SAMPLE_USER)) else {
+            return Vec::new();
+        };
+        let context = RenderContext {
+            target: ReplyTarget::OwnCard,
+            ..*context
+        };
+        let shared = [("For everybody", render(&session, &shared_by, &context))];
+        let follow_up = |until| follow_up(&session, until, &context);
+        let follow_ups = [
+            ("It was shared", follow_up(None).message(true)),
+            (
+                "It was shared, and is watched",
+                follow_up(Some(context.now + WATCH_DURATION)).message(true),
+            ),
+            ("Slack did not confirm it", follow_up(None).message(false)),
+        ];
+        vec![
+            SampleGroup::new("Sharing a session with a channel", shared, &context),
+            SampleGroup {
+                title: "What the person reads who shared it",
+                samples: follow_ups.map(|(title, message)| (title.to_owned(), message)).into(),
+            },
+        ]
+    }
+}
+
+/// The card for the channel, whichever message the button was on.
+fn render(session: &Session, shared_by: &UserId, context: &RenderContext<'_>) -> View {
+    let for_channel = RenderContext {
+        target: ReplyTarget::SharedCard,
+        shared_by: Some(shared_by),
+        ..*context
+    };
+    let card = session::card(session, Watched::No, &for_channel).in_channel();
+    View::new(card, Replaces::Nothing)
+}
+
+/// What the person reads afterwards who shared it.
+fn follow_up(session: &Session, watched_until: Option<Timestamp>, context: &RenderContext<'_>) -> FollowUp {
+    FollowUp {
+        delivered: render_delivered(session, watched_until, context),
+        undelivered: render_undelivered(context),
+    }
+}
+
+/// Their own card says that it was shared.
+fn render_delivered(session: &Session, watched_until: Option<Timestamp>, context: &RenderContext<'_>) -> Message {
+    let card = session::card_after_sharing(session, Watched::until(watched_until), context);
+    View::new(card, Replaces::OwnCard).into_message(context.target)
+}
+
+fn render_undelivered(context: &RenderContext<'_>) -> Message {
+    let text = Mrkdwn::new(
+        "Slack didn't confirm that the card was posted. Check whether it is in the channel before you share it again.",
+    );
+    problem::with_request_id(text, context).into_message(context.target)
 }

@@ -1,54 +1,111 @@
-//! `/sandbox <id>`: one session.
-
-use std::sync::Arc;
+//! `/sandbox <id>` and `/sandbox show <id>`: one session.
 
 use jiff::Timestamp;
 
-use super::{Problem, Reply};
-use crate::jobs::{JobStore, WatchKey, watch};
-use crate::kapso::{Age, Client, Error, Session, SessionId};
-use crate::slack::Who;
+use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, Usage, parse};
+#[cfg(feature = "demo")]
+use crate::cards::samples::{SampleGroup, sessions};
+use crate::cards::sentence::fill;
+use crate::cards::session::{self, Watched};
+use crate::cards::{RenderContext, Replaces, ReplyTarget, View};
+use crate::kapso::{Age, Session, SessionId};
+use crate::slack::text::Mrkdwn;
+use crate::watches::policy;
 
-/// What came of asking Kapso, and why if nothing did.
-pub(super) type Asked = (Reply, Option<Arc<Error>>);
+/// Kapso's published sample of an id.
+const SAMPLE_ID: &str = "123e4567-e89b-12d3-a456-426614174000";
 
-/// Looks a session up.
-pub(super) async fn show(kapso: &Client, id: SessionId) -> Asked {
-    match kapso.session(&id, Age::Recent).await {
-        Ok(session) => (shown(session, None), None),
-        Err(error) => failed(error, id),
+pub(super) const WORD: &CommandWord = &CommandWord {
+    name: "show",
+    takes_session_id: true,
+    usages: &[
+        Usage {
+            typed: "<session id>",
+            does: "shows a session: status, expiry, and the link that activates it",
+        },
+        Usage {
+            typed: "show <session id>",
+            does: "the same, if the ID is also a command word",
+        },
+    ],
+    examples: &[SAMPLE_ID],
+    parse: |rest| parse::one_session_id(rest, WORD).map(|id| Show(id).into()),
+    usage_error: |context| no_session_id(context.typed(SAMPLE_ID), context),
+};
+
+/// Shows a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Show(pub SessionId);
+
+impl Definition for Show {
+    const NAME: &'static str = WORD.name;
+    const WORD: Option<&'static CommandWord> = Some(WORD);
+    const CREATES: bool = false;
+    const POSTS_RESERVED: u32 = 0;
+
+    fn session_id(&self) -> Option<&SessionId> {
+        Some(&self.0)
     }
-}
 
-/// Looks a session up again because somebody wants to see it as it is now.
-pub(super) async fn refresh(kapso: &Client, ledger: &JobStore, id: SessionId, who: &Who) -> Asked {
-    match kapso.session(&id, Age::Fresh).await {
-        Ok(session) => {
-            let watched_until = watched_until(ledger, &session, who).await;
-            (shown(session, watched_until), None)
+    fn typed(&self) -> Option<String> {
+        Some(format!("{} {}", WORD.name, self.0))
+    }
+
+    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
+        match commands.kapso.session(&self.0, Age::Recent).await {
+            Ok(session) => shown(&session, None, &commands.render_context(request)),
+            Err(error) => commands.session_problem(&self.0, error, request),
         }
-        Err(error) => failed(error, id),
+    }
+
+    #[cfg(feature = "demo")]
+    fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup> {
+        let view = |(title, session)| (title, render(&session, None, context));
+        vec![SampleGroup::new(
+            "A session",
+            sessions(context.now).into_iter().map(view),
+            context,
+        )]
     }
 }
 
-/// Until when `who` hears of changes of the session, if they wait for some.
-pub(super) async fn watched_until(ledger: &JobStore, session: &Session, who: &Who) -> Option<Timestamp> {
-    if watch::may_change(&session.status) {
-        ledger.watched_until(&WatchKey::new(who, &session.id)).await
+/// The response that shows a session, also for the commands that show it because they can do nothing else with it.
+pub(super) fn shown(session: &Session, watched_until: Option<Timestamp>, context: &RenderContext<'_>) -> Response {
+    Response::new(Outcome::Shown, render(session, watched_until, context), context).showing(&session.id)
+}
+
+/// Renders the card.
+pub(super) fn render(session: &Session, watched_until: Option<Timestamp>, context: &RenderContext<'_>) -> View {
+    let watched = match context.target {
+        // Others see this card, and who watches is nobody's business.
+        ReplyTarget::SharedCard => Watched::No,
+        ReplyTarget::Command | ReplyTarget::NewMessage | ReplyTarget::OwnCard => Watched::until(watched_until),
+    };
+    View::new(session::card(session, watched, context), Replaces::AnyCard)
+}
+
+/// Until when the person is notified of changes of the session, if they watch it.
+pub(super) async fn watched_until(
+    commands: &Commands,
+    session: &Session,
+    request: &RequestContext,
+) -> Option<Timestamp> {
+    if policy::may_change(&session.status) {
+        commands.watches.watched_until(&request.who, &session.id).await
     } else {
         None
     }
 }
 
-pub(super) fn shown(session: Arc<Session>, watched_until: Option<Timestamp>) -> Reply {
-    Reply::Session { session, watched_until }
+/// What to say if there is no session id where one is needed.
+pub(super) fn no_session_id(example: Mrkdwn, context: &RenderContext<'_>) -> Mrkdwn {
+    fill(
+        "I couldn't find a session ID in that. Copy the ID from Kapso, for example {example}. More: {help}",
+        [("example", example), ("help", context.typed("help"))],
+    )
 }
 
-/// What whoever asked for the session `id` has to know of Kapso's answer.
-pub(super) fn failed(error: Arc<Error>, id: SessionId) -> Asked {
-    let problem = match &*error {
-        Error::NotFound => Problem::NotFound(id),
-        error => Problem::of(error),
-    };
-    (Reply::Problem(problem), Some(error))
+/// The example of a command word that takes a session id.
+pub(super) fn sample_of(word: &CommandWord) -> String {
+    format!("{} {SAMPLE_ID}", word.name)
 }

@@ -1,58 +1,126 @@
-//! `/sandbox watch <id>`: hear when a session changes, and "Stop watching".
+//! `/sandbox watch <id>` and "Tell me when it is active": a notification when a session changes.
 
-use super::show::{Asked, failed, shown};
-use super::{Problem, Reply, RequestContext};
-use crate::jobs::watch::{self, CAPS, GOODBYE};
-use crate::jobs::{Added, JobStore, Watch, WatchKey};
-use crate::kapso::{Age, Client, SessionId};
-use crate::slack::Who;
+use super::show::{no_session_id, sample_of, shown};
+use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, Usage, parse};
+#[cfg(feature = "demo")]
+use crate::cards::samples::{SampleGroup, usual_session};
+use crate::cards::sentence::{fill, number};
+use crate::cards::session::{self, Watched};
+use crate::cards::{Problem, RenderContext, Replaces, View, problem};
+use crate::queue::Upserted;
+use crate::kapso::{Age, Session, SessionId};
+use crate::slack::text::Mrkdwn;
+use crate::watches::policy::{self, WATCH_DURATION};
+use crate::watches::{self, QUOTA, Watch};
 
-/// Stores a watch, and only then says so.
-pub(super) async fn watch(kapso: &Client, ledger: &JobStore, id: SessionId, asker: &RequestContext) -> Asked {
-    let session = match kapso.session(&id, Age::Recent).await {
-        Ok(session) => session,
-        Err(error) => return failed(error, id),
-    };
-    if !watch::may_change(&session.status) {
-        // The card says what has become of it.
-        return (shown(session, None), None);
-    }
-    let watch = Watch {
-        session: id,
-        session_created_at: session.created_at,
-        who: asker.who.clone(),
-        sharer: asker.sharer.clone(),
-        request_id: asker.request_id.clone(),
-        response_url: asker.response_url.clone(),
-        arrived_at: asker.arrived_at,
-        uses_left: watch::POSTS,
-        not_found: 0,
-    };
-    let reply = match ledger.watch(&watch).await {
-        Some(Added::Added | Added::AlreadyThere) => Reply::Watching {
-            session,
-            until: asker.arrived_at + GOODBYE,
-        },
-        Some(Added::TooManyOfMine) => Reply::Problem(Problem::TooManyWatches { mine: Some(CAPS.mine) }),
-        Some(Added::TooManyInAll) => Reply::Problem(Problem::TooManyWatches { mine: None }),
-        None => Reply::Problem(Problem::NoStore),
-    };
-    (reply, None)
+const WORD: &CommandWord = &CommandWord {
+    name: "watch",
+    takes_session_id: true,
+    usages: &[Usage {
+        typed: "watch <session id>",
+        does: "tells you, for the next 28 minutes, when the session is activated or ends",
+    }],
+    examples: &[],
+    parse: |rest| parse::one_session_id(rest, WORD).map(|id| StartWatching(id).into()),
+    usage_error: |context| no_session_id(context.typed(&sample_of(WORD)), context),
+};
+
+/// Notifies somebody when a session changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartWatching(pub SessionId);
+
+/// Why nothing more can be watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TooMany {
+    /// This person watches as many sessions as one person may.
+    PerUser(u32),
+    /// All people together do.
+    InAll,
 }
 
-/// Ends a watch, whatever Kapso says.
-pub(super) async fn unwatch(kapso: &Client, ledger: &JobStore, id: SessionId, who: &Who) -> Asked {
-    if ledger.unwatch(&WatchKey::new(who, &id)).await.is_none() {
-        return (Reply::Problem(Problem::NoStore), None);
+impl Definition for StartWatching {
+    const NAME: &'static str = WORD.name;
+    const WORD: Option<&'static CommandWord> = Some(WORD);
+    const CREATES: bool = false;
+    const POSTS_RESERVED: u32 = watches::RESERVED_POSTS;
+
+    fn session_id(&self) -> Option<&SessionId> {
+        Some(&self.0)
     }
-    match kapso.session(&id, Age::Recent).await {
-        Ok(session) => (
-            Reply::Unwatched {
-                id,
-                session: Some(session),
-            },
-            None,
+
+    fn typed(&self) -> Option<String> {
+        Some(format!("{} {}", WORD.name, self.0))
+    }
+
+    /// Stores a watch before it says that there is one.
+    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
+        let session = match commands.kapso.session(&self.0, Age::Recent).await {
+            Ok(session) => session,
+            Err(error) => return commands.session_problem(&self.0, error, request),
+        };
+        if !policy::may_change(&session.status) {
+            // The card says what has become of it.
+            return shown(&session, None, &commands.render_context(request));
+        }
+        let watch = Watch {
+            session: self.0,
+            session_created_at: session.created_at,
+            who: request.who.clone(),
+            shared_by: request.shared_by.clone(),
+            request_id: request.request_id.clone(),
+            response_url: request.response_url.clone(),
+            arrived_at: request.arrived_at,
+            posts_left: watches::RESERVED_POSTS,
+            not_found: 0,
+        };
+        let added = commands.watches.add(&watch).await;
+        let context = commands.render_context(request);
+        let too_many = |why| Response::new(Outcome::TooManyWatches, render_too_many(why, &context), &context);
+        match added {
+            Ok(Upserted::Inserted | Upserted::Replaced | Upserted::Older) => {
+                let until = request.arrived_at + WATCH_DURATION;
+                let view = render(&session, Watched::Until(until), &context);
+                Response::new(Outcome::Watching, view, &context).showing(&session.id)
+            }
+            Ok(Upserted::OwnerQuotaReached) => too_many(TooMany::PerUser(QUOTA.per_owner)),
+            Ok(Upserted::TotalQuotaReached) => too_many(TooMany::InAll),
+            Err(_) => commands.problem(&Problem::NoStore, request),
+        }
+    }
+
+    #[cfg(feature = "demo")]
+    fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup> {
+        let until = context.now + WATCH_DURATION;
+        let watched =
+            usual_session(context.now).map(|session| ("From now on", render(&session, Watched::Until(until), context)));
+        let too_many = [
+            ("One person watches too much", TooMany::PerUser(QUOTA.per_owner)),
+            ("All watch too much", TooMany::InAll),
+        ];
+        let too_many = too_many.map(|(title, why)| (title, render_too_many(why, context)));
+        vec![SampleGroup::new(
+            "A session that is watched",
+            watched.into_iter().chain(too_many),
+            context,
+        )]
+    }
+}
+
+/// The card of a session that the person watches, or has just stopped watching.
+pub(super) fn render(session: &Session, watched: Watched, context: &RenderContext<'_>) -> View {
+    View::new(session::card(session, watched, context), Replaces::OwnCard)
+}
+
+fn render_too_many(why: TooMany, context: &RenderContext<'_>) -> View {
+    let text = match why {
+        TooMany::PerUser(limit) => fill(
+            "You are watching {limit} sessions already, the limit per person. Press Stop watching on one of them, or \
+             wait until one ends.",
+            [("limit", number(limit.into()))],
         ),
-        Err(error) => (Reply::Unwatched { id, session: None }, Some(error)),
-    }
+        TooMany::InAll => {
+            Mrkdwn::new("Too many sessions are being watched right now. Try again in some minutes, or use Refresh.")
+        }
+    };
+    problem::with_request_id(text, context)
 }

@@ -374,7 +374,8 @@ async fn migrate(connection: &mut AnyConnection) -> Result<(), DatabaseError> {
     });
     let mut migrator = Migrator::with_migrations(migrations.into());
     migrator.dangerous_set_table_name(MIGRATIONS_TABLE);
-    match migrator.run(connection).await {
+    // Not `run`, whose future cannot be sent between threads.
+    match migrator.run_direct(None, connection, false).await {
         Ok(()) => Ok(()),
         Err(MigrateError::VersionMissing(found)) => Err(DatabaseError::Newer {
             found,

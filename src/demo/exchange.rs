@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use crate::commands::{Action, Verb};
+use crate::cards::Action;
+use crate::commands;
 
 /// One command or button press, and everything the app replied to it.
 #[derive(Clone, Debug, Serialize)]
@@ -94,11 +95,11 @@ impl Exchange {
     /// shared card.
     pub(super) fn max_messages(&self) -> u32 {
         let starts_watch = match &self.act {
-            Act::Typed(command) => command
-                .split_whitespace()
-                .nth(1)
-                .is_some_and(|verb| verb == Verb::Watch.name()),
-            Act::Pressed(action) => action == Action::Watch.id(),
+            Act::Typed(command) => {
+                let text = command.split_once(' ').map_or("", |(_, text)| text);
+                commands::parse(text).posts_reserved() > 0
+            }
+            Act::Pressed(action) => action == Action::StartWatching.id(),
         };
         1 + u32::from(starts_watch || self.is_share())
     }
@@ -109,7 +110,7 @@ impl Exchange {
     }
 
     fn is_share(&self) -> bool {
-        matches!(&self.act, Act::Pressed(action) if action == Action::Share.id())
+        matches!(&self.act, Act::Pressed(action) if action == Action::ShareInChannel.id())
     }
 
     pub(super) fn elapsed(&self) -> Duration {

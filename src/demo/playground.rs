@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::exchange::milliseconds;
 use super::{ButtonRef, DemoServer, Person, faults, gallery, security_headers};
-use crate::commands::Verb;
+use crate::commands::CommandWord;
 
 /// Embedded files: path, content type, content.
 const FILES: [(&str, &str, &str); 11] = [
@@ -100,7 +100,7 @@ fn snapshot(server: &DemoServer) -> Value {
     );
     lines.sort_by_key(|(id, _)| *id);
     json!({
-        "command": {"name": DemoServer::COMMAND, "hint": Verb::hint()},
+        "command": {"name": DemoServer::COMMAND, "hint": CommandWord::hint()},
         "now_ms": server.clock.now().as_millisecond(),
         "conversation": lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>(),
         "fault": server.fault_name(),

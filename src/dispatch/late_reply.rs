@@ -9,8 +9,8 @@ use tokio::time::{Instant, interval};
 
 use super::delivery::{Attempt, Deliverable, Outgoing, StoredMessage};
 use super::{Delivered, Dispatcher, Invocation, LogEntry, request_context};
-use crate::cards::{Problem, ReplyTarget};
-use crate::commands::{self, ButtonValue, FollowUp, Outcome, RequestContext, Response};
+use crate::cards::{ButtonValue, Problem, ReplyTarget};
+use crate::commands::{self, FollowUp, Outcome, RequestContext, Response};
 use crate::kapso::SessionId;
 use crate::queue::{LeasedJob, Payload, RENEWAL};
 use crate::slack::Who;

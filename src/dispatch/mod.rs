@@ -23,12 +23,12 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::cards::{Problem, ReplyTarget};
+use crate::cards::{ButtonValue, Problem, ReplyTarget};
 use crate::clock::Clock;
-use crate::commands::{self, ButtonValue, Command, Commands, Outcome, RequestContext, Response};
+use crate::commands::{self, Command, Commands, Outcome, RequestContext, Response};
 use crate::idempotency::{IdempotencyKeys, fingerprint};
 use crate::kapso::SessionId;
-use crate::queue::worker::{self, Claimer, Round};
+use crate::queue::worker::{Claimer, NextRound, Round};
 use crate::queue::JobStore;
 use crate::slack::Who;
 use crate::slack::command::SlashCommand;
@@ -235,15 +235,22 @@ impl Dispatcher {
         let notifications = Claimer::new(Arc::clone(&self.queue), NOTIFICATIONS_AT_ONCE);
         let follow_ups = Claimer::new(Arc::clone(&self.queue), NOTIFICATIONS_AT_ONCE);
         let mut rounds = 0_u32;
-        worker::run(&self.queue, &self.clock, &self.stopped, async |now| {
+        while !self.stopped.is_cancelled() {
+            let next_round = NextRound::new(&self.queue);
+            let now = self.clock.now();
             if rounds.is_multiple_of(ROUNDS_PER_CLEANUP) {
                 self.count_expired(self.queue.delete_expired(now).await);
                 self.idempotency.delete_expired(now).await;
             }
             rounds = rounds.wrapping_add(1);
-            self.run_due_jobs(now, &late_replies, &notifications, &follow_ups).await
-        })
-        .await;
+            let round = self
+                .run_due_jobs(now, &late_replies, &notifications, &follow_ups)
+                .await;
+            tokio::select! {
+                () = next_round.wait(now, round.is_full) => {}
+                () = self.stopped.cancelled() => {}
+            }
+        }
     }
 
     async fn run_due_jobs(

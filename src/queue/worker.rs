@@ -1,15 +1,15 @@
-//! Runs jobs that are due: claims of one kind at a time, and a plain loop around them.
+//! Claims jobs that are due, in rounds.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::futures::Notified;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 use super::{ClaimFilter, JobStore, LeasedJob, Payload};
-use crate::clock::Clock;
 
 /// The longest pause between two rounds. With the 15 s of a lease, the jobs of a process that died are run within 20 s.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
@@ -74,28 +74,29 @@ impl Claimer {
     }
 }
 
-/// Runs rounds until `stopped`: at once when a job is due that this process has rescheduled, and every 2 s at least.
-pub async fn run(
-    store: &JobStore,
-    clock: &Clock,
-    stopped: &CancellationToken,
-    mut round: impl AsyncFnMut(Timestamp) -> Round,
-) {
-    while !stopped.is_cancelled() {
-        let changed = store.rescheduled();
-        tokio::pin!(changed);
-        changed.as_mut().enable();
-        let now = clock.now();
-        let pause = if round(now).await.is_full {
-            BUSY_INTERVAL
-        } else {
-            POLL_INTERVAL
-        };
+/// The wait for the next round of claims. Created before a round, so that nothing that happens during it is missed.
+pub struct NextRound<'a> {
+    store: &'a JobStore,
+    rescheduled: Pin<Box<Notified<'a>>>,
+}
+
+impl<'a> NextRound<'a> {
+    /// Listens for rescheduled jobs from now on.
+    #[must_use]
+    pub fn new(store: &'a JobStore) -> Self {
+        let mut rescheduled = Box::pin(store.rescheduled());
+        rescheduled.as_mut().enable();
+        Self { store, rescheduled }
+    }
+
+    /// Waits until a job is due that this process has rescheduled, for 2 s at most. `began` is the time of the round
+    /// before.
+    pub async fn wait(self, began: Timestamp, is_full: bool) {
+        let pause = if is_full { BUSY_INTERVAL } else { POLL_INTERVAL };
         tokio::select! {
-            () = changed => {}
-            () = store.wait_for_due_job(now) => {}
+            () = self.rescheduled => {}
+            () = self.store.wait_for_due_job(began) => {}
             () = sleep(pause) => {}
-            () = stopped.cancelled() => {}
         }
     }
 }

@@ -149,7 +149,7 @@ pub struct Fact<'a> {
     /// Foreign text.
     pub value: &'a str,
     /// Whether it is shown in code style, to be copied.
-    pub code: bool,
+    pub monospace: bool,
 }
 
 impl Block {
@@ -199,7 +199,7 @@ impl Block {
             };
             elements.push(RichText {
                 text,
-                style: fact.code.then_some(Style {
+                style: fact.monospace.then_some(Style {
                     bold: false,
                     code: true,
                 }),

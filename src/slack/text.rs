@@ -117,7 +117,7 @@ impl Mrkdwn {
 
     /// Adds a command or an id to copy, in code style.
     #[must_use]
-    pub fn code(mut self, words: &str) -> Self {
+    pub fn monospace(mut self, words: &str) -> Self {
         self.0.push('`');
         self.escape(&clean(words, 200).replace('`', "'"));
         self.0.push('`');

@@ -1,7 +1,7 @@
 //! Which requests the poller makes: few, evenly spread, and never from the fifth of the limit that is kept for people.
 //!
 //! The arithmetic, for a key at 100 requests a minute. A fifth is kept free, so the poller makes at most 80 requests in
-//! any 60 s, one every 0.75 s ([`Budget::pace`]).
+//! any 60 s, one every 0.75 s ([`RateBudget::pace`]).
 //!
 //! - One by one, 60 watches take 60 × 0.75 s = 45 s a round. No pause between two polls of a watch is longer than 25 s,
 //!   so the poller is never idle for longer than a round takes: each session is polled every 45 s, and its watcher is
@@ -16,7 +16,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::kapso::Budget;
+use crate::kapso::RateBudget;
 
 /// Sessions on one page of a list, the most that Kapso gives.
 pub const PER_PAGE: u32 = 100;
@@ -110,7 +110,7 @@ impl List {
 
 /// The next request for watches of `due` sessions. `turn` counts requests.
 #[must_use]
-pub fn plan(due: u64, list: &List, budget: Budget, turn: u64, now: Timestamp) -> Plan {
+pub fn plan(due: u64, list: &List, budget: RateBudget, turn: u64, now: Timestamp) -> Plan {
     if due == 0 || budget.spare() == 0 {
         return Plan::Nothing;
     }

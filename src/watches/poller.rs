@@ -171,7 +171,7 @@ impl Poller {
         };
         let page = match read {
             Ok(page) => page,
-            Err(Error::Limited { .. }) => return PollOutcome::NotMade,
+            Err(Error::RateLimited { .. }) => return PollOutcome::NotMade,
             Err(_) => {
                 // A list that cannot be read must not keep sessions from being requested one by one.
                 self.list.disable(now);
@@ -205,7 +205,7 @@ impl Environment {
         let id = job.payload.session.clone();
         let response = tokio::select! {
             response = self.kapso.session_if_spare(&id) => response,
-            () = self.stopping.cancelled() => Err(Error::Limited { retry_after: Duration::ZERO }),
+            () = self.stopping.cancelled() => Err(Error::RateLimited { retry_after: Duration::ZERO }),
         };
         let (outcome, result, session) = match response {
             Ok(session) => (
@@ -215,8 +215,8 @@ impl Environment {
             ),
             Err(Error::NotFound) => (PollOutcome::Answered, PollResult::NotFound, None),
             // Kapso works; what is wrong is wrong with this session.
-            Err(Error::Unintelligible(_)) => (PollOutcome::Answered, PollResult::Unknown, None),
-            Err(Error::Limited { .. }) => {
+            Err(Error::UnexpectedResponse(_)) => (PollOutcome::Answered, PollResult::Unknown, None),
+            Err(Error::RateLimited { .. }) => {
                 self.store.release(job).await;
                 return PollOutcome::NotMade;
             }

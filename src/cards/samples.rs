@@ -1,55 +1,69 @@
-//! Sample data for the gallery: every fault, every slip, and sessions in every state.
+//! Sample data and samples of what several commands render, for the gallery.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::demo_server::PENDING;
-use super::listings::wanted;
-use crate::commands::{ParseError, Problem, Verb};
+use super::{Notification, Problem, RenderContext, View, notification, problem};
 use crate::config::{AccessLists, Creators};
+use crate::watches::policy::{Change, Ending};
 use crate::kapso::{ActivationLink, NotWhatsApp, Session, SessionId, Status};
+use crate::slack::message::Message;
 
-/// What a view is drawn from, with a title.
-pub(super) type Sample<T> = (String, T);
+/// Kapso's published sample of a session id.
+pub(crate) const SAMPLE_ID: &str = "123e4567-e89b-12d3-a456-426614174000";
 
-/// Lists samples, pattern by pattern. The patterns make up a `match`, so that a variant that nobody gave samples does
-/// not compile.
-macro_rules! samples {
+/// A person for samples.
+pub(crate) const SAMPLE_USER: &str = "U2147483697";
+
+/// A name with every kind of markup in it.
+const HOSTILE: &str =
+    "<!channel> *bold* `code` <https://evil.example|click> <script>alert(1)</script> &lt;b&gt; \u{202e}txet";
+
+/// Messages that belong together in the gallery.
+#[derive(Debug)]
+pub(crate) struct SampleGroup {
+    pub(crate) title: &'static str,
+    pub(crate) samples: Vec<(String, Message)>,
+}
+
+impl SampleGroup {
+    pub(crate) fn new(
+        title: &'static str,
+        samples: impl IntoIterator<Item = (impl Into<String>, View)>,
+        context: &RenderContext<'_>,
+    ) -> Self {
+        let sample = |(title, view): (_, View)| (Into::into(title), view.into_message(context.target));
+        Self {
+            title,
+            samples: samples.into_iter().map(sample).collect(),
+        }
+    }
+}
+
+/// Lists sample values of an enum, pattern by pattern, with their titles. A variant without samples does not compile.
+macro_rules! sample_values {
     ($type:ty { $($pattern:pat => $samples:expr),+ $(,)? }) => {{
         let _complete = |one: &$type| match one { $($pattern => ()),+ };
-        vec![$({
-            let samples: Vec<Sample<$type>> = $samples.into_iter().map(titled).collect();
-            debug_assert!(!samples.is_empty() && samples.iter().all(|(_, sample)| matches!(sample, $pattern)));
-            samples
-        }),+]
+        let mut all: Vec<(String, $type)> = Vec::new();
+        $({
+            let before = all.len();
+            all.extend($samples.into_iter().map(|(title, value)| (String::from(title), value)));
+            debug_assert!(all.len() > before && all[before..].iter().all(|(_, value)| matches!(value, $pattern)));
+        })+
+        all
     }};
 }
 
-pub(super) use samples;
+pub(crate) use sample_values;
 
-pub(super) fn titled<T>((title, sample): (impl Into<String>, T)) -> Sample<T> {
-    (title.into(), sample)
+pub(crate) fn sample_id() -> Option<SessionId> {
+    SessionId::parse(SAMPLE_ID)
 }
 
-pub(super) fn misread() -> Vec<Sample<ParseError>> {
-    samples!(ParseError {
-        ParseError::DidYouMean { .. } => [
-            ("A verb with a slip", ParseError::DidYouMean { instead: "help".to_owned(), as_id: id("helpp") }),
-            ("An id among other words", ParseError::DidYouMean { instead: format!("show {PENDING}"), as_id: None }),
-        ],
-        ParseError::NoId(_) => [
-            ("No id in it", ParseError::NoId(Verb::Show)),
-            ("Nothing to watch in it", ParseError::NoId(Verb::Watch)),
-        ],
-        ParseError::NoPage => [("No page of the list", ParseError::NoPage)],
-        ParseError::NoPhone => [("No phone number", ParseError::NoPhone)],
-    })
-    .concat()
-}
-
-pub(super) fn problems() -> Vec<Sample<Problem>> {
+/// Every problem.
+pub(crate) fn problems(context: &RenderContext<'_>) -> SampleGroup {
     let on_lists = |teams: Option<&str>, channels: Option<&str>, users: Option<&str>| {
         let list = |ids: Option<&str>| Some(ids?.split(' ').map(str::to_owned).collect());
         Problem::NotAllowed(Arc::new(AccessLists {
@@ -65,49 +79,69 @@ pub(super) fn problems() -> Vec<Sample<Problem>> {
             ..AccessLists::default()
         }))
     };
-    let not_accepted = |agent| wanted(agent).into_iter().map(Problem::NotAccepted);
-    samples!(Problem {
-        Problem::NotFound(_) => id(PENDING).map(|id| ("No such session", Problem::NotFound(id))),
+    let problems = sample_values!(Problem {
+        Problem::NotFound(_) => sample_id().map(|id| ("No such session", Problem::NotFound(id))),
         Problem::KeyRefused => [("The key is refused", Problem::KeyRefused)],
         Problem::Limited { .. } => [(
             "The rate limit is used up",
             Problem::Limited { retry_after: Duration::from_secs(42) },
         )],
         Problem::NoAnswer => [("Kapso does not answer", Problem::NoAnswer)],
-        Problem::Unintelligible => [("Kapso answers with something else", Problem::Unintelligible)],
+        Problem::KapsoError => [("Kapso has an error", Problem::KapsoError)],
+        Problem::Unintelligible => [("Kapso sends an unexpected response", Problem::Unintelligible)],
         Problem::NotAllowed(_) => [
             ("Open to some people", on_lists(None, None, Some("U2147483697 W012A3CDE"))),
             ("Open in some channels", on_lists(None, Some("C2147483705"), None)),
             ("Open to some workspaces", on_lists(Some("T0001ABCD"), None, None)),
         ],
-        Problem::TooManyWatches { .. } => [
-            ("One person watches too much", Problem::TooManyWatches { mine: Some(20) }),
-            ("All watch too much", Problem::TooManyWatches { mine: None }),
-        ],
         Problem::MayNotCreate(_) => [
             ("Nobody creates sessions", created_by(&[])),
             ("Some people create sessions", created_by(&["U2147483697", "W012A3CDE"])),
         ],
-        Problem::NotAccepted(_) => not_accepted(None)
-            .map(|problem| ("Kapso does not take the number", problem))
-            .chain(not_accepted(Some("agent-123abc")).map(|problem| ("Kapso does not take number or agent", problem))),
+        Problem::NoStore => [("The database does not work", Problem::NoStore)],
+        Problem::ResponseUrlNotAllowed => [("Nothing could be posted later", Problem::ResponseUrlNotAllowed)],
         Problem::Unsure => [("Nobody knows whether it was created", Problem::Unsure)],
-        Problem::CameToNothing => [("The same request again", Problem::CameToNothing)],
-        Problem::NoStore => [("The store does not work", Problem::NoStore)],
-        Problem::NoLetterbox => [("Nothing could be posted later", Problem::NoLetterbox)],
         Problem::StaleButton => [("A button of another version", Problem::StaleButton)],
         Problem::Stopping => [("The app is stopping", Problem::Stopping)],
         Problem::Broken => [("The app is broken", Problem::Broken)],
-    })
-    .concat()
+    });
+    let view = |(title, problem)| (title, problem::render(&problem, context));
+    SampleGroup::new("What went wrong", problems.into_iter().map(view), context)
+}
+
+/// Every end of a watch.
+pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
+    let changed = Ending::Changed;
+    let endings = sample_values!(Ending {
+        Ending::Changed(Change::Activated) => [("Activated", changed(Change::Activated))],
+        Ending::Changed(Change::Expired) => [("Expired", changed(Change::Expired))],
+        Ending::Changed(Change::Superseded) => [("Superseded", changed(Change::Superseded))],
+        Ending::Changed(Change::Gone) => [("Gone", changed(Change::Gone))],
+        Ending::TimeUp => [("Nothing in half an hour", Ending::TimeUp)],
+    });
+    let session = usual_session(context.now);
+    let message = |(title, ending)| {
+        let session = session.as_ref()?;
+        let notification = Notification {
+            ending,
+            id: &session.id,
+            session: Some(session),
+            created_at: Some(context.now - SignedDuration::from_mins(3)),
+        };
+        Some((title, notification::render(&notification, context)))
+    };
+    SampleGroup {
+        title: "What a watch ends with",
+        samples: endings.into_iter().filter_map(message).collect(),
+    }
 }
 
 /// Sessions in every status, and with everything that can be odd about one.
-pub(super) fn sessions(now: Timestamp) -> Vec<Sample<Session>> {
-    let Some(usual) = usual(now) else {
+pub(crate) fn sessions(now: Timestamp) -> Vec<(String, Session)> {
+    let Some(usual) = usual_session(now) else {
         return Vec::new();
     };
-    let statuses = samples!(Status {
+    let statuses = sample_values!(Status {
         Status::Pending => [("Waiting for activation", Status::Pending)],
         Status::Active => [("Active", Status::Active)],
         Status::Expired => [("Expired", Status::Expired)],
@@ -115,12 +149,13 @@ pub(super) fn sessions(now: Timestamp) -> Vec<Sample<Session>> {
         Status::Other(_) => [("A status that Kapso has added", Status::Other("paused_by_operator".to_owned()))],
     });
     let mut sessions: Vec<_> = statuses
-        .concat()
         .into_iter()
         .map(|(title, status)| {
             let expires_at = match status {
                 Status::Expired => now - SignedDuration::from_mins(30),
-                _ => now + SignedDuration::from_hours(24),
+                Status::Pending | Status::Active | Status::Superseded | Status::Other(_) => {
+                    now + SignedDuration::from_hours(24)
+                }
             };
             let session = Session {
                 status,
@@ -165,9 +200,9 @@ pub(super) fn sessions(now: Timestamp) -> Vec<Sample<Session>> {
 }
 
 /// A session as most are.
-pub(super) fn usual(now: Timestamp) -> Option<Session> {
+pub(crate) fn usual_session(now: Timestamp) -> Option<Session> {
     Some(Session {
-        id: id(PENDING)?,
+        id: sample_id()?,
         status: Status::Pending,
         phone: Some("+12345678901".to_owned()),
         activation_code: Some("ABC123".to_owned()),
@@ -177,12 +212,4 @@ pub(super) fn usual(now: Timestamp) -> Option<Session> {
         activated_at: None,
         expires_at: Some(now + SignedDuration::from_hours(24)),
     })
-}
-
-/// A name with every kind of markup in it.
-const HOSTILE: &str =
-    "<!channel> *bold* `code` <https://evil.example|click> <script>alert(1)</script> &lt;b&gt; \u{202e}txet";
-
-fn id(text: &str) -> Option<SessionId> {
-    SessionId::parse(text)
 }

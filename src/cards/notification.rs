@@ -1,0 +1,94 @@
+//! The one message that ends a watch: what has become of the session, or that watching has ended.
+
+use jiff::Timestamp;
+
+use super::buttons::{Action, ButtonValue, button};
+use super::sentence::fill;
+use super::{RenderContext, session, time};
+use crate::kapso::{Session, SessionId};
+use crate::slack::blocks::{Block, Text};
+use crate::slack::message::Message;
+use crate::slack::text::Mrkdwn;
+use crate::watches::policy::{Change, Ending};
+
+/// The end of a watch.
+#[derive(Clone, Copy, Debug)]
+pub struct Notification<'a> {
+    /// What ended the watch.
+    pub ending: Ending,
+    /// The watched session.
+    pub id: &'a SessionId,
+    /// The session as it was seen last, if it was seen at all.
+    pub session: Option<&'a Session>,
+    /// When the session was created, if Kapso said so.
+    pub created_at: Option<Timestamp>,
+}
+
+/// Renders a notification.
+#[must_use]
+pub fn render(notification: &Notification<'_>, context: &RenderContext<'_>) -> Message {
+    let text = text(notification, context.now);
+    let value = ButtonValue::new(notification.id, context);
+    let show = || button(Action::ShowFullCard, "Show the session", &value);
+    let buttons = match notification.ending {
+        Ending::Changed(Change::Gone) => Vec::new(),
+        Ending::Changed(Change::Activated | Change::Expired | Change::Superseded) => vec![show()],
+        Ending::TimeUp => vec![button(Action::StartWatching, "Keep watching", &value), show()],
+    };
+    let blocks = [Block::section(Text::mrkdwn(text.clone()))]
+        .into_iter()
+        .chain(Block::actions(buttons))
+        .chain(session::footer(notification.id, None));
+    Message::ephemeral(text, blocks.collect())
+}
+
+fn text(notification: &Notification<'_>, now: Timestamp) -> Mrkdwn {
+    let subject = [("subject", subject(notification))];
+    match notification.ending {
+        Ending::Changed(Change::Activated) => activated(notification, now),
+        Ending::Changed(Change::Expired) => fill(
+            "⚫ {subject} expired before it was activated. Create a new session for a fresh link.",
+            subject,
+        ),
+        Ending::Changed(Change::Superseded) => fill(
+            "🔵 {subject} was superseded: another project has claimed this phone. Create a new session to claim it back.",
+            subject,
+        ),
+        Ending::Changed(Change::Gone) => Mrkdwn::new("This session no longer exists in Kapso, so I've stopped watching."),
+        Ending::TimeUp => fill(
+            "⏳ {subject} is not active yet. I've stopped watching (Slack's 30-minute limit). Press to keep watching.",
+            subject,
+        ),
+    }
+}
+
+fn activated(notification: &Notification<'_>, now: Timestamp) -> Mrkdwn {
+    let subject = subject(notification);
+    let activated_at = notification.session.and_then(|session| session.activated_at);
+    let took = notification
+        .created_at
+        .map(|created_at| activated_at.unwrap_or(now).duration_since(created_at))
+        .filter(|took| !took.is_negative());
+    match took {
+        Some(took) => fill(
+            "🟢 {subject} is active now, {duration} after it was created. Messages from this phone to the sandbox \
+             number reach the agent.",
+            [("subject", subject), ("duration", time::length(took))],
+        ),
+        None => fill(
+            "🟢 {subject} is active now. Messages from this phone to the sandbox number reach the agent.",
+            [("subject", subject)],
+        ),
+    }
+}
+
+/// With a masked phone number: the watch may have begun on a card that others see.
+fn subject(notification: &Notification<'_>) -> Mrkdwn {
+    match notification.session {
+        Some(session) => {
+            let phone = session.phone.as_deref().map(session::masked);
+            session::subject(phone.as_deref(), session.agent.as_deref())
+        }
+        None => Mrkdwn::new("The sandbox session you watch"),
+    }
+}

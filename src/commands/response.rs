@@ -1,0 +1,181 @@
+//! What comes of a command: a message, and what log and metrics say about it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cards::{Problem, RenderContext, View, word_enum};
+use crate::kapso::{self, SessionId};
+use crate::slack::message::Message;
+
+/// What comes of a command.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The reply.
+    pub message: Message,
+    /// What happened, for log and metrics.
+    pub outcome: Outcome,
+    /// The session that the message shows. Kapso knows it, so it may be logged.
+    pub session: Option<SessionId>,
+    /// Why there is no session.
+    pub error: Option<Arc<kapso::Error>>,
+    /// What is posted after the message.
+    pub follow_up: Option<FollowUp>,
+    /// How long the command took: nearly all of it is waiting for Kapso. Zero if it was not run.
+    pub kapso: Duration,
+}
+
+/// A message after the reply, to the person who sent the request. It is not repeated if it fails.
+#[derive(Clone, Debug)]
+pub struct FollowUp {
+    /// If Slack confirmed that it took the reply.
+    pub delivered: Message,
+    /// If it did not.
+    pub undelivered: Message,
+}
+
+impl FollowUp {
+    /// The message to post.
+    #[must_use]
+    pub fn message(self, delivered: bool) -> Message {
+        if delivered { self.delivered } else { self.undelivered }
+    }
+}
+
+impl Response {
+    /// A response with nothing but its message.
+    #[must_use]
+    pub fn new(outcome: Outcome, view: View, context: &RenderContext<'_>) -> Self {
+        Self {
+            message: view.into_message(context.target),
+            outcome,
+            session: None,
+            error: None,
+            follow_up: None,
+            kapso: Duration::ZERO,
+        }
+    }
+
+    /// The same response, which shows a session.
+    #[must_use]
+    pub fn showing(self, id: &SessionId) -> Self {
+        Self {
+            session: Some(id.clone()),
+            ..self
+        }
+    }
+
+    /// The same response, whose cause is an error of Kapso's.
+    #[must_use]
+    pub fn caused_by(self, error: Arc<kapso::Error>) -> Self {
+        Self {
+            error: Some(error),
+            ..self
+        }
+    }
+
+    /// The same response, which something follows.
+    #[must_use]
+    pub fn followed_by(self, follow_up: FollowUp) -> Self {
+        Self {
+            follow_up: Some(follow_up),
+            ..self
+        }
+    }
+}
+
+word_enum! {
+    /// What came of a command, in one word for log and metrics.
+    #[derive(Serialize, Deserialize)]
+    #[serde(try_from = "String", into = "String")]
+    pub enum Outcome / word {
+        /// A session was shown.
+        Shown = "shown",
+        /// A page of the list was shown.
+        Listed = "listed",
+        /// A session was created.
+        Created = "created",
+        /// `new` asked whether another session for the same phone is wanted.
+        AskedAgain = "asked_again",
+        /// The person is notified when the session changes.
+        Watching = "watching",
+        /// The person is no longer notified.
+        Unwatched = "unwatched",
+        /// A QR code was shown.
+        Qr = "qr",
+        /// A session was shown to the whole channel.
+        Shared = "shared",
+        /// The help was shown.
+        Help = "help",
+        /// The text was not understood.
+        NotUnderstood = "not_understood",
+        /// Kapso has no such session.
+        NotFound = "not_found",
+        /// Kapso refused the app's key.
+        KeyRefused = "key_refused",
+        /// The rate limit is used up.
+        Limited = "limited",
+        /// Kapso did not answer, or with a 5xx.
+        NoAnswer = "no_answer",
+        /// Kapso sent an unexpected response.
+        Unintelligible = "unintelligible",
+        /// This person or channel is not on the operator's list.
+        NotAllowed = "not_allowed",
+        /// This person is not on the list of those who may create sessions.
+        MayNotCreate = "may_not_create",
+        /// Kapso rejected the number or the agent (its 422).
+        NotAccepted = "not_accepted",
+        /// A session may have been created, or not.
+        Unsure = "unsure",
+        /// `new` was already processed when the same request came again, and nothing had been created.
+        NothingCreated = "nothing_created",
+        /// Too many sessions are watched, by this person or by all.
+        TooManyWatches = "too_many_watches",
+        /// The database does not work, so nothing was started.
+        NoStore = "no_store",
+        /// Nothing may be posted to the request's `response_url`, so nothing was started.
+        ResponseUrlNotAllowed = "response_url_not_allowed",
+        /// The button is of another version, or its value was changed.
+        StaleButton = "stale_button",
+        /// The service is shutting down.
+        Stopping = "stopping",
+        /// A bug of this app.
+        Broken = "broken",
+    }
+}
+
+impl From<Outcome> for String {
+    fn from(outcome: Outcome) -> Self {
+        outcome.word().to_owned()
+    }
+}
+
+impl TryFrom<String> for Outcome {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        let known = Self::ALL.iter().find(|outcome| outcome.word() == word);
+        known.copied().ok_or("an outcome that this version does not know")
+    }
+}
+
+impl From<&Problem> for Outcome {
+    fn from(problem: &Problem) -> Self {
+        match problem {
+            Problem::NotFound(_) => Self::NotFound,
+            Problem::KeyRefused => Self::KeyRefused,
+            Problem::Limited { .. } => Self::Limited,
+            Problem::NoAnswer | Problem::KapsoError => Self::NoAnswer,
+            Problem::Unintelligible => Self::Unintelligible,
+            Problem::NotAllowed(_) => Self::NotAllowed,
+            Problem::MayNotCreate(_) => Self::MayNotCreate,
+            Problem::NoStore => Self::NoStore,
+            Problem::ResponseUrlNotAllowed => Self::ResponseUrlNotAllowed,
+            Problem::Unsure => Self::Unsure,
+            Problem::StaleButton => Self::StaleButton,
+            Problem::Stopping => Self::Stopping,
+            Problem::Broken => Self::Broken,
+        }
+    }
+}

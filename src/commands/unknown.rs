@@ -1,0 +1,77 @@
+//! Text that was not understood: what was probably meant, or what is missing.
+
+use super::{CommandWord, Commands, Definition, Outcome, ParseError, RequestContext, Response, show};
+#[cfg(feature = "demo")]
+use crate::cards::samples::{SAMPLE_ID, SampleGroup, sample_values};
+use crate::cards::sentence::{fill, paragraph};
+use crate::cards::{RenderContext, Replaces, View};
+use crate::kapso::SessionId;
+use crate::slack::text::Mrkdwn;
+
+/// Text that was not understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown(pub ParseError);
+
+impl Definition for Unknown {
+    const NAME: &'static str = "unknown";
+    const WORD: Option<&'static CommandWord> = None;
+    const CREATES: bool = false;
+    const POSTS_RESERVED: u32 = 0;
+
+    fn session_id(&self) -> Option<&SessionId> {
+        None
+    }
+
+    fn typed(&self) -> Option<String> {
+        None
+    }
+
+    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
+        let context = commands.render_context(request);
+        Response::new(Outcome::NotUnderstood, render(&self.0, &context), &context)
+    }
+
+    #[cfg(feature = "demo")]
+    fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup> {
+        let errors = sample_values!(ParseError {
+            ParseError::DidYouMean { .. } => [
+                (
+                    "A command word with a typo",
+                    ParseError::DidYouMean { instead: "help".to_owned(), as_id: SessionId::parse("helpp") },
+                ),
+                ("An ID among other words", ParseError::instead(format!("show {SAMPLE_ID}"))),
+            ],
+            ParseError::Usage(_) => CommandWord::all()
+                .filter(|word| (word.parse)(&["?"]).is_err())
+                .map(|word| (word.name, ParseError::Usage(word))),
+        });
+        let view = |(title, error)| (title, render(&error, context));
+        vec![SampleGroup::new(
+            "What was not understood",
+            errors.into_iter().map(view),
+            context,
+        )]
+    }
+}
+
+fn render(error: &ParseError, context: &RenderContext<'_>) -> View {
+    let text = match error {
+        ParseError::DidYouMean { instead, as_id } => did_you_mean(instead, as_id.as_ref(), context),
+        ParseError::Usage(word) => (word.usage_error)(context),
+    };
+    View::new(paragraph(text), Replaces::Nothing)
+}
+
+fn did_you_mean(instead: &str, as_id: Option<&SessionId>, context: &RenderContext<'_>) -> Mrkdwn {
+    let instead = context.typed(instead);
+    match as_id {
+        Some(id) => fill(
+            "Did you mean {instead}? If that's a session ID, type {show}",
+            [
+                ("instead", instead),
+                ("show", context.typed(&format!("{} {id}", show::WORD.name))),
+            ],
+        ),
+        None => fill("Did you mean {instead}?", [("instead", instead)]),
+    }
+}

@@ -1,0 +1,115 @@
+//! The words that can be typed, as they stand in each command's file, for the parser, the help, the README and the
+//! manifest.
+
+use super::{Command, ParseError, WORDS};
+use crate::cards::RenderContext;
+use crate::slack::text::Mrkdwn;
+
+/// The longest word that can be two edits away from a command word, which has five letters at most.
+const LONGEST_NEAR: usize = 7;
+
+/// A word that is typed behind the slash command, and what belongs to it.
+#[derive(Debug)]
+pub struct CommandWord {
+    /// The word.
+    pub name: &'static str,
+    /// Whether it takes the id of a session, and nothing else.
+    pub takes_session_id: bool,
+    /// How it is used, the usual way first.
+    pub usages: &'static [Usage],
+    /// What can be typed as it stands, to show how ids and numbers are written.
+    pub examples: &'static [&'static str],
+    /// Reads what is typed behind the word.
+    pub(crate) parse: fn(&[&str]) -> Result<Command, ParseError>,
+    /// What to say if that cannot be read.
+    pub(crate) usage_error: fn(&RenderContext<'_>) -> Mrkdwn,
+}
+
+/// One line of the help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// What to type behind the command's name, with `<…>` for what must and `[…]` for what may be filled in.
+    pub typed: &'static str,
+    /// What it does.
+    pub does: &'static str,
+}
+
+impl PartialEq for CommandWord {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for CommandWord {}
+
+impl CommandWord {
+    /// Every word, in the order of the help.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        Self::allowed(true)
+    }
+
+    /// Every word for somebody who may, or may not, create sessions.
+    pub(crate) fn allowed(may_create: bool) -> impl Iterator<Item = &'static Self> {
+        WORDS
+            .iter()
+            .filter(move |(_, creates)| may_create || !creates)
+            .filter_map(|(word, _)| *word)
+    }
+
+    /// Whether what it does creates something.
+    pub(crate) fn creates(&self) -> bool {
+        WORDS
+            .iter()
+            .any(|(word, creates)| *creates && word.is_some_and(|word| word == self))
+    }
+
+    /// The hint that Slack shows behind the command while somebody types it.
+    #[must_use]
+    pub fn hint() -> String {
+        let usual = Self::all().filter_map(|word| word.usages.first());
+        usual.map(|usage| usage.typed).collect::<Vec<_>>().join(" | ")
+    }
+
+    /// The word with this name in any case: phones capitalise first words.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        Self::all().find(|word| word.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The word that was probably meant: one or two edits away.
+    #[must_use]
+    pub fn near(typed: &str) -> Option<&'static Self> {
+        if typed.len() > LONGEST_NEAR {
+            return None;
+        }
+        let typed = typed.to_ascii_lowercase();
+        Self::all()
+            .map(|word| (strsim::osa_distance(word.name, &typed), word))
+            .filter(|(distance, _)| (1..=2).contains(distance))
+            .min_by_key(|(distance, _)| *distance)
+            .map(|(_, word)| word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_word_is_one_that_can_be_typed_and_explained() {
+        for word in CommandWord::all() {
+            let name = word.name;
+            assert!(name.len() <= LONGEST_NEAR - 2, "{name}: raise LONGEST_NEAR");
+            assert!(
+                name.bytes().all(|b| b.is_ascii_lowercase()),
+                "{name} is one word in lower case"
+            );
+            assert_eq!(CommandWord::named(name), Some(word), "{name} is used once");
+            assert!(!word.usages.is_empty(), "{name} is in the help");
+            for example in word.examples {
+                let command = super::super::parse(example);
+                assert!(!matches!(command, Command::Unknown(_)), "{example} is understood");
+            }
+        }
+    }
+}
