@@ -30,7 +30,7 @@ async fn eight_hundred_that_never_finish_their_heads_keep_nobody_waiting() {
         .set(move |settings| {
             settings.connections = Some(places);
             // Only eviction makes room, no deadline.
-            settings.timing.head = FOREVER;
+            settings.timing.request_head = FOREVER;
         })
         .run(async |app| {
             let mut lines = Vec::new();
@@ -105,7 +105,7 @@ async fn who_comes_while_every_place_is_busy_is_served_next() {
         .set(|settings| {
             settings.connections = Some(1);
             // The answer ends the first connection's turn, no deadline does.
-            settings.timing.head = FOREVER;
+            settings.timing.request_head = FOREVER;
         })
         .run(async |app| {
             app.kapso.fail_next(Fault::Hold);
@@ -193,7 +193,7 @@ async fn whose_body_never_ends_makes_room_too() {
         .set(|settings| {
             settings.connections = Some(3);
             // Only eviction makes room, no deadline.
-            settings.timing.body = FOREVER;
+            settings.timing.request_body = FOREVER;
         })
         .run(async |app| {
             let mut trickling = Vec::new();

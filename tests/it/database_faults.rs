@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use kapso_slack::db::{Database, DatabaseError};
 use kapso_slack::dispatch::LateReply;
-use kapso_slack::jobs::DatabaseUrl;
+use kapso_slack::config::DatabaseUrl;
 use kapso_slack::queue::{Job, JobRows, Quota, Upserted, WorkerId};
 use kapso_slack::watches::Watch;
 use tokio::task::yield_now;

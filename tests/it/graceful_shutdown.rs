@@ -237,8 +237,8 @@ async fn slack_that_takes_nothing_holds_the_end_up_only_so_long() {
 #[tokio::test]
 async fn no_client_holds_the_end_up() {
     let plan = plan().set(|settings| {
-        settings.timing.head = FOREVER;
-        settings.timing.body = FOREVER;
+        settings.timing.request_head = FOREVER;
+        settings.timing.request_body = FOREVER;
     });
     plan.run(async |app| {
         let mut silent = Line::to(&app.app_url).await;

@@ -6,7 +6,7 @@ use std::fs;
 use futures_util::future::join_all;
 use kapso_slack::db::Database;
 use kapso_slack::dispatch::LateReply;
-use kapso_slack::jobs::DatabaseUrl;
+use kapso_slack::config::DatabaseUrl;
 use kapso_slack::queue::{ClaimFilter, Job, JobRows, Payload, QueueStats, Quota, WorkerId};
 use kapso_slack::watches::Watch;
 use secrecy::ExposeSecret;

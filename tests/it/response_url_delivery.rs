@@ -19,6 +19,7 @@ async fn meets(refusals: &[(u16, Option<u64>)]) -> (Value, usize) {
     let mut noted = None;
     plan()
         .late()
+        .in_real_time()
         .run(async |app| {
             let exchange = is_owed(app).await;
             for (status, retry_after) in refusals {
@@ -106,6 +107,7 @@ async fn nothing_is_posted_after_29_minutes() {
     for (minutes, posts, answer) in [(28, 1, "late"), (29, 0, "lost"), (31, 0, "lost"), (-60, 1, "late")] {
         plan()
             .late()
+            .in_real_time()
             .run(async |app| {
                 let exchange = is_owed(app).await;
                 app.passes(SignedDuration::from_mins(minutes));
@@ -125,6 +127,7 @@ async fn nothing_is_posted_after_29_minutes() {
 async fn nor_when_the_29_minutes_end_while_slack_has_us_wait() {
     plan()
         .late()
+        .in_real_time()
         .run(async |app| {
             is_owed(app).await;
             app.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(1));
@@ -146,6 +149,7 @@ async fn posts_to(letterbox: &Wire) -> (Value, Vec<String>) {
     let mut noted = None;
     plan()
         .late()
+        .in_real_time()
         .with("SLACK_RESPONSE_HOSTS", letterbox.origin())
         .set(|settings| settings.timing.response_url.attempt = ATTEMPT)
         .run(async |app: &mut TestApp| {
@@ -258,6 +262,7 @@ async fn a_retry_after_that_makes_no_sense_is_a_second() {
     let origins: Vec<String> = letterboxes.iter().map(Wire::origin).collect();
     plan()
         .late()
+        .in_real_time()
         .with("SLACK_RESPONSE_HOSTS", origins.join(","))
         .run(async |app| {
             app.kapso.fail_next(Fault::Hold);
@@ -301,6 +306,7 @@ async fn a_network_that_is_down_for_a_while_loses_nothing() {
     drop(closed);
     plan()
         .late()
+        .in_real_time()
         .with("SLACK_RESPONSE_HOSTS", format!("http://{address}"))
         .run(async |app| {
             app.kapso.fail_next(Fault::Hold);

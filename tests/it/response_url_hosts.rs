@@ -6,6 +6,7 @@ use kapso_slack::app::client_builder;
 use kapso_slack::clock::Clock;
 use kapso_slack::config::Environment;
 use kapso_slack::demo::{Fault, plain};
+use kapso_slack::dispatch::Outgoing;
 use kapso_slack::slack::response_url::ResponseUrlClient;
 use serde_json::{Value, json};
 
@@ -13,8 +14,8 @@ use crate::support::{ID, KEY, SECRET, with_app, plan};
 use crate::support::raw_request::Reply;
 use crate::support::wire::Wire;
 
-/// A postman with the hosts of this `SLACK_RESPONSE_HOSTS`.
-fn postman(hosts: &str) -> ResponseUrlClient {
+/// A client with the hosts of this `SLACK_RESPONSE_HOSTS`.
+fn client(hosts: &str) -> ResponseUrlClient {
     let variables = [
         ("SLACK_SIGNING_SECRET", SECRET),
         ("KAPSO_API_KEY", KEY),
@@ -89,8 +90,8 @@ const HOSTILE: [&str; 58] = [
 ];
 
 #[tokio::test]
-async fn only_slacks_own_hosts_are_letterboxes() {
-    let postman = postman("");
+async fn messages_are_posted_to_slacks_own_hosts_alone() {
+    let client = client("");
     for address in [
         "https://hooks.slack.com/commands/T1/2/x",
         "https://hooks.slack-gov.com/commands/T1/2/x",
@@ -99,13 +100,13 @@ async fn only_slacks_own_hosts_are_letterboxes() {
         "https://hooks.slack.com",
     ] {
         assert!(
-            postman.letterbox(&address.into(), Timestamp::now()).is_some(),
+            client.allows(&address.into()),
             "{address:?} is Slack's"
         );
     }
     for address in HOSTILE {
         assert!(
-            postman.letterbox(&address.into(), Timestamp::now()).is_none(),
+            !client.allows(&address.into()),
             "{address:?} is not Slack's"
         );
     }
@@ -113,7 +114,7 @@ async fn only_slacks_own_hosts_are_letterboxes() {
 
 #[tokio::test]
 async fn an_origin_opens_just_that() {
-    let postman = postman("http://127.0.0.1:4000");
+    let client = client("http://127.0.0.1:4000");
     for (address, opens) in [
         ("http://127.0.0.1:4000/response/1", true),
         ("http://127.0.0.1:4001/response/1", false),
@@ -126,18 +127,18 @@ async fn an_origin_opens_just_that() {
         ("https://hooks.slack.com/commands/T1/2/x", false),
     ] {
         assert_eq!(
-            postman.letterbox(&address.into(), Timestamp::now()).is_some(),
+            client.allows(&address.into()),
             opens,
             "{address}"
         );
     }
 }
 
-#[tokio::test]
-async fn a_letterbox_shows_nothing_of_its_address() {
-    let letterbox = postman("").letterbox(&"https://hooks.slack.com/commands/T1/2/zebra".into(), Timestamp::now());
-    let shown = format!("{:?}", letterbox.unwrap());
-    assert!(shown.starts_with("ResponseUrl"), "{shown}");
+#[test]
+fn a_pending_reply_shows_nothing_of_its_address() {
+    let address = "https://hooks.slack.com/commands/T1/2/zebra";
+    let shown = format!("{:?}", Outgoing::new(address.into(), Timestamp::now()));
+    assert!(shown.starts_with("Outgoing"), "{shown}");
     assert!(!shown.contains("zebra") && !shown.contains("hooks"), "{shown}");
 }
 

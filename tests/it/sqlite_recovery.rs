@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use kapso_slack::demo::{Fault, plain};
 use kapso_slack::db::{Database, DatabaseError};
 use kapso_slack::dispatch::LateReply;
-use kapso_slack::jobs::DatabaseUrl;
+use kapso_slack::config::DatabaseUrl;
 use kapso_slack::queue::{Job, JobRows};
 use serde_json::{Value, json};
 
@@ -209,7 +209,7 @@ async fn an_answer_whose_file_is_deleted_is_not_handed_over() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     with_store(&path)
-        .set(|settings| settings.timing.drain.kapso = Duration::ZERO)
+        .set(|settings| settings.timing.shutdown.kapso = Duration::ZERO)
         .run(async |app| {
             is_whole(app, 1).await;
             let exchange = is_owed(app).await;

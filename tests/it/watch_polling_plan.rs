@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use kapso_slack::watches::Watch;
 use kapso_slack::watches::plan::{AHEAD, List, PER_PAGE, Plan, plan};
 use kapso_slack::watches::policy::{Decision, PollResult, decide};
-use kapso_slack::kapso::Budget;
+use kapso_slack::kapso::RateBudget;
 use kapso_slack::kapso::Status;
 use proptest::prelude::*;
 
@@ -24,12 +24,12 @@ struct Key {
 }
 
 impl Key {
-    fn budget(&mut self, now: i64) -> Budget {
+    fn budget(&mut self, now: i64) -> RateBudget {
         while self.taken.front().is_some_and(|at| at + WINDOW <= now) {
             self.taken.pop_front();
         }
         let left = self.limit - u32::try_from(self.taken.len()).unwrap();
-        Budget {
+        RateBudget {
             limit: self.limit,
             left,
         }
@@ -177,7 +177,7 @@ fn sixty_and_a_thousand_hear_within_a_minute_and_a_fifth_stays_free() {
 
 #[test]
 fn what_is_cheaper_is_asked() {
-    let left = |left| Budget { limit: 100, left };
+    let left = |left| RateBudget { limit: 100, left };
     let fresh = left(100);
     let unknown = List::default();
     // Read through in 10 s, at the start.
@@ -223,7 +223,7 @@ fn what_is_cheaper_is_asked() {
         assert_eq!(plan(due, &list, budget, turn, at(seconds)), planned, "{case}");
     }
     assert_eq!(fresh.pace(), Duration::from_millis(750));
-    assert_eq!(Budget { limit: 500, left: 0 }.pace(), Duration::from_millis(150));
+    assert_eq!(RateBudget { limit: 500, left: 0 }.pace(), Duration::from_millis(150));
 }
 
 proptest! {
@@ -231,7 +231,7 @@ proptest! {
     fn the_last_fifth_is_for_people(
         due in any::<u64>(), pages in any::<Option<u32>>(), limit in any::<u32>(), left in any::<u32>(), turn in any::<u64>(),
     ) {
-        let budget = Budget { limit, left };
+        let budget = RateBudget { limit, left };
         let mut list = List::default();
         if let Some(pages) = pages {
             list.record_page(1, pages, true, at(0));

@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 
 use crate::support::databases::{USER, add_watch, at, claim, claim_one, on_both, watch, who};
 
-const MANY: Caps = Quota { per_owner: 100, total: 100 };
+const MANY: Quota = Quota { per_owner: 100, total: 100 };
 
 fn count<T: PartialEq + Debug>(of: &[T], what: &T) -> usize {
     of.iter().filter(|one| *one == what).count()
@@ -87,7 +87,7 @@ async fn nobody_watches_more_than_the_caps_allow_however_they_hurry() {
     on_both(async |database| {
         let replicas = database.replicas(4).await;
         let caps = Quota { per_owner: 3, total: 5 };
-        let per_owner: Vec<_> = (0..10).map(|n| watch(USER, &format!("s{n}"))).collect();
+        let mine: Vec<_> = (0..10).map(|n| watch(USER, &format!("s{n}"))).collect();
         let adding = mine
             .iter()
             .enumerate()

@@ -10,7 +10,7 @@ use kapso_slack::cards::ReplyTarget;
 use kapso_slack::db;
 use kapso_slack::dispatch::{LateReply, Outgoing, Trigger};
 use kapso_slack::idempotency::KeyRows;
-use kapso_slack::jobs::DatabaseUrl;
+use kapso_slack::config::DatabaseUrl;
 use kapso_slack::kapso::SessionId;
 use kapso_slack::queue::{ClaimFilter, ClaimedJob, Job, JobRows, Lease, Payload, Quota, Upserted, WorkerId};
 use kapso_slack::slack::Who;
@@ -197,7 +197,7 @@ async fn run(address: &str, sql: String) {
 /// The same story on a SQLite file and on a PostgreSQL server.
 pub async fn on_both(story: impl AsyncFn(&Database)) {
     for database in [Database::sqlite(), Database::postgres().await] {
-        let kind = database.url.kind();
+        let kind = database.url.kind().name();
         timeout(PATIENCE, story(&database))
             .await
             .unwrap_or_else(|_| panic!("the story on {kind} hangs"));

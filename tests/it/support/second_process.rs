@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use kapso_slack::db::Database;
-use kapso_slack::jobs::DatabaseUrl;
+use kapso_slack::config::DatabaseUrl;
 use kapso_slack::queue::{JobRows, WorkerId};
 
 use crate::support::databases::{at, late};
