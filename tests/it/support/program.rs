@@ -118,10 +118,10 @@ impl Running {
             }
             panic!("it ended without {words:?}: {:?}", self.said);
         };
-        match timeout(PATIENCE, listening).await {
-            Ok(line) => line,
-            Err(_) => panic!("no line with {words:?} in time: {:#?}", self.said),
-        }
+        let Ok(line) = timeout(PATIENCE, listening).await else {
+            panic!("no line with {words:?} in time: {:#?}", self.said);
+        };
+        line
     }
 
     /// Waits until it listens, and returns its address.
