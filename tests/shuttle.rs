@@ -1,4 +1,4 @@
-//! The side door for real, against a stub of Shuttle's local API and a fake Kapso.
+//! The Shuttle entry point as a process, against a stub of Shuttle's local API and both fakes.
 #![cfg(all(feature = "shuttle", feature = "demo"))]
 
 use std::process::Stdio;
@@ -21,10 +21,10 @@ use url::Url;
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const KEY: &str = "kapso-key-planted-7d1f";
 const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
-/// Longer than anything here takes; only a hang reaches it.
+/// Far longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Shuttle's local API, which knows of one project's secrets.
+/// A stub of Shuttle's local API that serves one project's secrets.
 struct Api {
     url: String,
     _serving: AbortOnDropHandle<()>,
@@ -55,14 +55,14 @@ impl Api {
     }
 }
 
-/// The side door's process; killed should a test fail.
-struct SlackVerifier {
+/// The process of the Shuttle entry point. Killed when it is dropped, so that a failed test leaves nothing behind.
+struct ShuttleProcess {
     process: Child,
     log: Lines<BufReader<ChildStdout>>,
     said: String,
 }
 
-impl SlackVerifier {
+impl ShuttleProcess {
     fn open(api: &Api) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_shuttle"))
             .env_clear()
@@ -139,8 +139,8 @@ async fn a_signed_command_is_answered_and_a_stop_delivers_what_is_owed() {
         "LOG_FORMAT": "json",
     }))
     .await;
-    let mut door = SlackVerifier::open(&api);
-    let line: Value = serde_json::from_str(&door.says("listening").await).unwrap();
+    let mut service = ShuttleProcess::open(&api);
+    let line: Value = serde_json::from_str(&service.says("listening").await).unwrap();
     let app: Url = format!("http://{}", line["address"].as_str().unwrap()).parse().unwrap();
 
     let command = format!("/sandbox {ID}");
@@ -155,22 +155,26 @@ async fn a_signed_command_is_answered_and_a_stop_delivers_what_is_owed() {
     kapso.fail_next(Fault::Hold);
     let sent = slack.types(&app, &Person::default(), "/sandbox another-session").await;
     assert!(sent.message.is_none(), "Kapso holds, so the answer is owed");
-    let id = door.process.id().unwrap().to_string();
+    let id = service.process.id().unwrap().to_string();
     let kill = Command::new("sh").args(["-c", "kill -TERM $0", &id]).status().await;
     assert!(kill.unwrap().success());
-    door.says("shutting down").await;
+    service.says("stopping").await;
     kapso.release();
     let answer = slack.later(sent.exchange).await;
     assert!(plain::text(&answer.message).contains("There is no session with this id"));
-    assert_eq!(door.code().await, Some(10), "Shuttle's own code for a signal");
-    assert!(door.said.contains("nothing is owed"), "{}", door.said);
-    assert!(!door.said.contains(SECRET) && !door.said.contains(KEY), "{}", door.said);
+    assert_eq!(service.code().await, Some(10), "Shuttle's own code for a signal");
+    assert!(service.said.contains("nothing is owed"), "{}", service.said);
+    assert!(
+        !service.said.contains(SECRET) && !service.said.contains(KEY),
+        "{}",
+        service.said
+    );
     assert_eq!(slack.broken_rules(), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_wrong_configuration_names_every_problem_at_once() {
     let api = Api::with(json!({"SLACK_SIGNING_SECRET": "changeme"})).await;
-    let mut door = SlackVerifier::open(&api);
-    assert_eq!(door.code().await, Some(151), "Shuttle's own code for a failed start");
+    let mut service = ShuttleProcess::open(&api);
+    assert_eq!(service.code().await, Some(151), "Shuttle's own code for a failed start");
 }

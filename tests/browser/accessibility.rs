@@ -51,11 +51,14 @@ async fn everything_that_can_be_used_has_a_name_and_a_place_in_the_order() {
             it.closest('dialog') === null && it.tabIndex < 0 || it.closest('dialog') === null && \
             !(it.ariaLabel ?? it.labels?.[0]?.textContent ?? it.textContent).trim()).map((it) => it.outerHTML)";
         assert_eq!(page.value(nameless).await, json!([]));
-        let unnamed = "[...document.querySelectorAll('section, aside, main, ol#conversation, dialog, fieldset')].filter((it) => \
-            !it.ariaLabel && !it.getAttribute('aria-labelledby') && !it.querySelector('legend')).map((it) => it.outerHTML)";
+        let unnamed = "[...document.querySelectorAll('section, aside, main, ol#conversation, dialog, fieldset')] \
+            .filter((it) => !it.ariaLabel && !it.getAttribute('aria-labelledby') && !it.querySelector('legend')) \
+            .map((it) => it.outerHTML)";
         assert_eq!(page.value(unnamed).await, json!([]));
-        let ids = "[...document.querySelectorAll('[aria-labelledby], [aria-describedby], [aria-controls]')].flatMap((it) => \
-            ['aria-labelledby', 'aria-describedby', 'aria-controls'].map((name) => it.getAttribute(name))).filter(Boolean).filter((id) => !document.getElementById(id))";
+        let ids = "[...document.querySelectorAll('[aria-labelledby], [aria-describedby], [aria-controls]')] \
+            .flatMap((it) => ['aria-labelledby', 'aria-describedby', 'aria-controls'] \
+              .map((name) => it.getAttribute(name))) \
+            .filter((id) => id && !document.getElementById(id))";
         assert_eq!(page.value(ids).await, json!([]), "names that lead nowhere");
     })
     .await;
@@ -74,18 +77,29 @@ async fn a_phone_shows_the_channel_or_what_is_behind_it() {
                 page.goes_to(path).await;
                 page.until("document.querySelectorAll('.view').length > 0").await;
             }
-            let wide = "[...document.querySelectorAll('body *')].filter((it) => \
-                it.getBoundingClientRect().right > innerWidth + 1 && !it.closest('.visually-hidden')).map((it) => it.outerHTML)";
+            let wide = "[...document.querySelectorAll('body *')] \
+                .filter((it) => it.getBoundingClientRect().right > innerWidth + 1) \
+                .filter((it) => !it.closest('.visually-hidden')) \
+                .map((it) => it.outerHTML)";
             assert_eq!(page.value(wide).await, json!([]), "nothing sticks out of /{path}");
         }
         page.goes_to("").await;
         page.reads("Waiting for activation").await;
-        let shown = async |id: &str| page.value(&format!("document.getElementById('{id}').checkVisibility()")).await;
+        let shown = async |id: &str| {
+            page.value(&format!("document.getElementById('{id}').checkVisibility()"))
+                .await
+        };
         assert_eq!(shown("panel").await, false);
         page.clicks("#toggle", "Behind the scenes").await;
-        assert_eq!((shown("panel").await, shown("command").await), (true.into(), false.into()));
+        assert_eq!(
+            (shown("panel").await, shown("command").await),
+            (true.into(), false.into())
+        );
         page.clicks("#toggle", "Back to the channel").await;
-        assert_eq!((shown("panel").await, shown("command").await), (false.into(), true.into()));
+        assert_eq!(
+            (shown("panel").await, shown("command").await),
+            (false.into(), true.into())
+        );
     })
     .await;
 }

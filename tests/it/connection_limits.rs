@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use kapso_slack::demo::{Fault, plain};
 
-use crate::support::{TestApp, ID, with_app, plan};
 use crate::support::wire::Line;
+use crate::support::{ID, TestApp, plan, with_app};
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 const HEALTHZ: &str = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";

@@ -7,8 +7,8 @@ use http::StatusCode;
 use kapso_slack::demo::{Fault, plain};
 use serde_json::json;
 
-use crate::support::{ID, Plan, with_app, plan};
 use crate::support::wire::Line;
+use crate::support::{ID, Plan, plan, with_app};
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 const NO_ANSWER: &str = "Kapso did not answer. Nothing was changed; try again in a moment.";
@@ -223,7 +223,8 @@ async fn slack_that_takes_nothing_holds_the_end_up_only_so_long() {
             app.expects_complaint("stopped before all replies were delivered");
             app.kapso.fail_next(Fault::Hold);
             app.types_in_vain(SHOW).await;
-            app.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(FOREVER.as_secs()));
+            app.slack
+                .refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(FOREVER.as_secs()));
             app.has_stopped().await;
             let last = app.log_lines().pop().unwrap();
             assert_eq!(

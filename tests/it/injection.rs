@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
+use crate::support::cards::{looks_up, with_app};
 use crate::support::inert_text::WORDS;
-use crate::support::cards::{with_app, looks_up};
 use crate::support::inert_text::{letters, stays_words};
-use crate::support::{TestApp, ID};
+use crate::support::{ID, TestApp};
 
 /// One field holds the words, in the shape Kapso gives it.
 const FIELDS: &[&str] = &[
@@ -101,8 +101,9 @@ async fn half_a_character_costs_only_its_field() {
     with_app(async |app| {
         for half in [r"\ud83d", r"\udc00", r"\ud83dMARK", r"MARK\udc00\ud83d"] {
             let body = format!(
-                r#"{{"data":{{"id":"{ID}","status":"pending_activation","phone_number":"{half}","activation_code":"{half}",
-                    "activation_link":"{half}","agent":{{"name":"{half}"}},"expires_at":"{half}","created_at":"{half}"}}}}"#
+                r#"{{"data":{{"id":"{ID}","status":"pending_activation",
+                    "phone_number":"{half}","activation_code":"{half}","activation_link":"{half}",
+                    "agent":{{"name":"{half}"}},"expires_at":"{half}","created_at":"{half}"}}}}"#
             );
             app.kapso_answers(200, body);
             let halved = looks_up(app).await;

@@ -108,7 +108,11 @@ async fn a_larger_plan_is_followed_by_kapsos_own_word() {
     watched(500, async |app| {
         let minute = minute(app, 2).await;
         println!("60 watches and 1,200 look-ups of 500 ids at 500 a minute: {minute:?}");
-        assert_eq!(minute.people + minute.watches, 500, "all of the limit is used: {minute:?}");
+        assert_eq!(
+            minute.people + minute.watches,
+            500,
+            "all of the limit is used: {minute:?}"
+        );
         // Two rounds of five pages fit into the time in which more than a fifth is free.
         assert!(minute.people >= 480, "people come first: {minute:?}");
     })

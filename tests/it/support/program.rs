@@ -6,12 +6,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use kapso_slack::app::client_builder;
+use kapso_slack::app::{App, client_builder};
 use kapso_slack::clock::Clock;
+use kapso_slack::config::Environment;
 use kapso_slack::demo::{FakeKapso, FakeSlack, Person, Posted, Sent};
+use kapso_slack::telemetry;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout, Command};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 use url::Url;
 
@@ -50,10 +54,14 @@ pub fn program(arguments: &[&str]) -> Program {
     program_by(&[], arguments)
 }
 
-/// `kapso-slack` with these arguments, run by way of the command `before`.
+/// `kapso-slack` with these arguments, with the command `before` in front.
 fn program_by(before: &[&str], arguments: &[&str]) -> Program {
+    run(&[before, &[env!("CARGO_BIN_EXE_kapso-slack")], arguments].concat())
+}
+
+/// A command line that is run in a folder of its own, with an empty environment.
+fn run(words: &[&str]) -> Program {
     let folder = Folder::new();
-    let words = [before, &[env!("CARGO_BIN_EXE_kapso-slack")], arguments].concat();
     let mut command = Command::new(words[0]);
     command
         .args(&words[1..])
@@ -110,7 +118,10 @@ impl Running {
             }
             panic!("it ended without {words:?}: {:?}", self.said);
         };
-        timeout(PATIENCE, listening).await.expect("it says so in time")
+        let Ok(line) = timeout(PATIENCE, listening).await else {
+            panic!("no line with {words:?} in time: {:#?}", self.said);
+        };
+        line
     }
 
     /// Waits until it listens, and returns its address.
@@ -158,6 +169,38 @@ impl Running {
     }
 }
 
+/// Runs in a process of its own: `kapso-slack serve`, but with a deadline for writes to the store that no test reaches.
+#[test]
+#[ignore = "run by other tests, in a process of its own"]
+#[expect(
+    clippy::print_stdout,
+    reason = "the log lines begin after what the test runner prints"
+)]
+fn service_process() {
+    println!();
+    let environment = Environment::of_process().unwrap();
+    let mut settings = environment.settings().unwrap();
+    settings.timing.store_write = PATIENCE;
+    let log = environment.log().unwrap();
+    telemetry::start(log.format, &log.filter);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut terminated = signal(SignalKind::terminate()).unwrap();
+        let listener = TcpListener::bind(settings.listen).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = App::build(settings, Clock::system()).await.unwrap();
+        // Under the target that the default filter lets through.
+        tracing::info!(target: "kapso_slack::cli", %address, "listening");
+        app.serve(listener, async move {
+            terminated.recv().await;
+        })
+        .await;
+    });
+}
+
 /// A Slack and a Kapso for a program that knows no stopped clock.
 pub struct World {
     pub kapso: FakeKapso,
@@ -184,6 +227,17 @@ impl World {
         self.service_by(&[])
     }
 
+    /// The service, in a process of this test binary, with patience for a slow store: every acknowledged command has its
+    /// pending reply in the store, however busy the machine is.
+    pub fn service_that_waits_for_the_store(&self) -> Program {
+        let tests = env::current_exe().unwrap();
+        // The test's name is its path without the crate's name.
+        let (_, module) = module_path!().split_once("::").unwrap();
+        let test = format!("{module}::service_process");
+        let words = [tests.to_str().unwrap(), "--exact", &test, "--ignored", "--nocapture"];
+        self.with_secrets(run(&words))
+    }
+
     /// The service with all that it needs but its secrets.
     pub fn service_without_secrets(&self) -> Program {
         self.between_fakes(program(&[]))
@@ -191,7 +245,11 @@ impl World {
 
     /// The service with all that it needs, run by way of the command `before`.
     pub fn service_by(&self, before: &[&str]) -> Program {
-        self.between_fakes(program_by(before, &[]))
+        self.with_secrets(program_by(before, &[]))
+    }
+
+    fn with_secrets(&self, program: Program) -> Program {
+        self.between_fakes(program)
             .with("SLACK_SIGNING_SECRET", SECRET)
             .with("KAPSO_API_KEY", KEY)
     }
