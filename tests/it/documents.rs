@@ -13,7 +13,7 @@ use kapso_slack::routes::{COMMANDS, HEALTHZ, INTERACTIONS, METRICS, QR, READYZ};
 use kapso_slack::telemetry::{Delivery, Metrics};
 use reqwest::StatusCode;
 
-use crate::architecture::sources;
+use crate::support::sources::sources;
 
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()

@@ -179,7 +179,7 @@ async fn a_signal_ends_it_when_every_answer_that_is_owed_is_delivered() {
     }))
     .await;
     service.is_sent("TERM").await;
-    service.says("\"stopping\"").await;
+    service.says("\"shutting down\"").await;
     let text = world.reads(&app, SHOW).await;
     assert!(text.starts_with("The app is just being restarted."), "{text}");
     world.kapso.release();

@@ -5,6 +5,7 @@ pub mod inert_text;
 pub mod program;
 pub mod qr_scanner;
 pub mod raw_request;
+pub mod sources;
 mod test_app;
 pub mod wire;
 
