@@ -1,4 +1,4 @@
-//! The end: not ready, no new work, every answer that is owed delivered, and nobody holds it up.
+//! Graceful shutdown: not ready, no new work, every pending reply delivered, and no client can delay it.
 
 use std::time::{Duration, Instant};
 
@@ -12,16 +12,16 @@ use crate::support::wire::Line;
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 const NO_ANSWER: &str = "Kapso did not answer. Nothing was changed; try again in a moment.";
-/// Long before any deadline of the end, those of these tests included.
+/// Far below every deadline of the shutdown, including those of these tests.
 const AT_ONCE: Duration = Duration::from_secs(3);
 
-/// A app that would wait long for a connection that does not end.
-fn patient() -> Plan {
+/// An app that would wait long for a connection that stays open.
+fn with_long_connection_deadline() -> Plan {
     plan().set(|settings| settings.timing.shutdown.connections = Duration::from_secs(20))
 }
 
 #[tokio::test]
-async fn while_an_answer_is_owed_the_service_is_alive_but_not_ready() {
+async fn while_a_reply_is_pending_the_service_is_alive_but_not_ready() {
     plan()
         .late()
         .run(async |app| {
@@ -54,7 +54,7 @@ async fn while_an_answer_is_owed_the_service_is_alive_but_not_ready() {
 }
 
 #[tokio::test]
-async fn what_is_typed_during_the_end_is_not_begun() {
+async fn commands_during_the_shutdown_are_not_started() {
     plan()
         .set(|settings| settings.reply_budget = Duration::from_millis(500))
         .run(async |app| {
@@ -75,7 +75,7 @@ async fn what_is_typed_during_the_end_is_not_begun() {
 }
 
 #[tokio::test]
-async fn a_hundred_owed_answers_are_delivered() {
+async fn a_hundred_pending_replies_are_delivered() {
     plan()
         .late()
         .run(async |app| {
@@ -104,7 +104,7 @@ async fn a_hundred_owed_answers_are_delivered() {
 }
 
 #[tokio::test]
-async fn what_kapso_has_not_answered_by_the_deadline_is_answered_without_it() {
+async fn commands_still_waiting_for_kapso_at_the_deadline_get_an_error() {
     plan()
         .late()
         .set(|settings| settings.timing.shutdown.kapso = Duration::from_millis(200))
@@ -112,10 +112,10 @@ async fn what_kapso_has_not_answered_by_the_deadline_is_answered_without_it() {
             app.kapso.fail(Some(Fault::Hold));
             let exchanges =
                 join_all((0..20).map(async |n| app.types_in_vain(&format!("/sandbox session-{n}")).await)).await;
-            let began = Instant::now();
+            let started = Instant::now();
             app.has_stopped().await;
-            assert!(began.elapsed() >= Duration::from_millis(200), "{:?}", began.elapsed());
-            assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+            assert!(started.elapsed() >= Duration::from_millis(200), "{:?}", started.elapsed());
+            assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
             assert_eq!(app.slack.conversation().len(), 20);
             for exchange in exchanges {
                 let text = plain::text(&app.later(exchange).await.message);
@@ -132,8 +132,8 @@ async fn what_kapso_has_not_answered_by_the_deadline_is_answered_without_it() {
 }
 
 #[tokio::test]
-async fn a_command_that_still_waits_is_answered_directly() {
-    patient()
+async fn a_command_in_progress_is_answered_in_its_response() {
+    with_long_connection_deadline()
         .run(async |app| {
             app.kapso.fail_next(Fault::Hold);
             let stopping = async {
@@ -144,15 +144,15 @@ async fn a_command_that_still_waits_is_answered_directly() {
             };
             let (text, ()) = tokio::join!(app.reads(SHOW), stopping);
             assert!(text.contains("Waiting for activation"), "{text}");
-            let began = Instant::now();
+            let started = Instant::now();
             app.has_stopped().await;
-            assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+            assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
         })
         .await;
 }
 
 #[tokio::test]
-async fn a_command_that_waits_for_kapso_in_vain_is_answered_at_the_end_of_its_budget() {
+async fn a_command_without_an_answer_from_kapso_is_answered_at_the_end_of_its_budget() {
     plan()
         .set(|settings| {
             settings.reply_budget = Duration::from_millis(400);
@@ -174,7 +174,7 @@ async fn a_command_that_waits_for_kapso_in_vain_is_answered_at_the_end_of_its_bu
 }
 
 #[tokio::test]
-async fn a_press_is_owed_an_answer_too() {
+async fn the_reply_to_a_press_is_delivered_too() {
     with_app(async |app| {
         let card = app.types(SHOW).await;
         app.kapso.activate(ID);
@@ -194,14 +194,14 @@ async fn a_press_is_owed_an_answer_too() {
 }
 
 #[tokio::test]
-async fn where_nothing_is_owed_the_end_comes_at_once() {
-    patient()
+async fn without_pending_replies_it_stops_at_once() {
+    with_long_connection_deadline()
         .run(async |app| {
             app.types(SHOW).await;
             app.gets("/healthz").await;
-            let began = Instant::now();
+            let started = Instant::now();
             app.has_stopped().await;
-            assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+            assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
             let last = app.log_lines().pop().unwrap();
             assert_eq!(last["message"], "stopped; all replies were delivered");
         })
@@ -209,8 +209,8 @@ async fn where_nothing_is_owed_the_end_comes_at_once() {
 }
 
 #[tokio::test]
-async fn slack_that_takes_nothing_holds_the_end_up_only_so_long() {
-    patient()
+async fn an_unreachable_slack_delays_the_shutdown_only_until_the_deadline() {
+    with_long_connection_deadline()
         .late()
         .set(|settings| {
             settings.timing.shutdown.kapso = Duration::from_millis(50);
@@ -221,9 +221,9 @@ async fn slack_that_takes_nothing_holds_the_end_up_only_so_long() {
             app.kapso.fail_next(Fault::Hold);
             app.types_in_vain(SHOW).await;
             app.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(60));
-            let began = Instant::now();
+            let started = Instant::now();
             app.has_stopped().await;
-            assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+            assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
             let last = app.log_lines().pop().unwrap();
             assert_eq!(
                 (&last["message"], &last["lost"]),
@@ -234,7 +234,7 @@ async fn slack_that_takes_nothing_holds_the_end_up_only_so_long() {
 }
 
 #[tokio::test]
-async fn no_client_holds_the_end_up() {
+async fn no_client_delays_the_shutdown() {
     with_app(async |app| {
         let mut silent = Line::to(&app.app_url).await;
         let mut half_a_head = Line::to(&app.app_url).await;
@@ -252,9 +252,9 @@ async fn no_client_holds_the_end_up() {
         assert_eq!(half_a_second_head.answer().await, (200, "ok\n".to_owned()));
         half_a_second_head.says("GET /healthz HT").await;
 
-        let began = Instant::now();
+        let started = Instant::now();
         app.has_stopped().await;
-        assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+        assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
         for (name, line) in [
             ("silent", &mut silent),
             ("half a head", &mut half_a_head),
@@ -268,7 +268,7 @@ async fn no_client_holds_the_end_up() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_kept_alive_ends_with_its_next_answer() {
+async fn a_kept_alive_connection_closes_after_its_next_response() {
     plan()
         .late()
         .run(async |app| {
