@@ -1,17 +1,14 @@
 //! Kapso's WhatsApp sandbox, in Slack.
 //!
-//! Somebody types `/sandbox <id>`; the service checks that Slack sent it, asks Kapso for the session and answers
-//! with a card. The walk of that command, straight through the house:
+//! A person types `/sandbox <id>`; the service verifies that Slack sent the request, looks the session up in Kapso and
+//! replies with a card.
 //!
-//! `POST /slack/commands` → [`routes`] (the route) → [`slack::request::Signed`] (is it Slack? no handler can be
-//! reached without it) → [`dispatch`] (starts the clock) → [`commands::parse`] (what do they want) →
-//! [`commands::Commands::run`] (may they, and asks [`kapso`]) → [`cards`] (draws it) → the HTTP response. A button enters at
-//! [`slack::interaction`] and joins at [`dispatch`]: it is a typed command. A late answer differs only inside [`dispatch`]:
-//! the same message, another letterbox, [`slack::response_url`]. A picture in a message is fetched by Slack itself, at an
-//! address that [`qr`] has signed.
+//! The request path of a command: `POST /slack/commands` → [`routes`] → [`slack::request::Signed`], which verifies the
+//! signature → [`dispatch`] → [`commands`], which request sessions from [`kapso`] → [`cards`] → the HTTP response. A
+//! button press arrives as [`slack::interaction`] and continues at [`dispatch`]. A reply that takes too long for the HTTP
+//! response is sent through [`slack::response_url`]. Slack fetches images from addresses that [`qr`] has signed.
 //!
-//! Walls, each held by a test: `slack` and `kapso` import no sibling but the [`clock`]; `commands` knows neither
-//! axum nor reqwest; `views` is not async; only `config` reads the environment.
+//! A module imports only modules below it, in the order of the list in `tests/it/architecture.rs`.
 
 pub mod app;
 pub mod cards;
