@@ -24,7 +24,9 @@ async fn main(#[shuttle_runtime::Secrets] secrets: SecretStore) -> Result<Shuttl
     telemetry::start(log.format, &log.filter);
     let app = App::build(settings, Clock::system()).await;
     // Shuttle shows only the outermost message.
-    Ok(ShuttleService(app.map_err(|error| CustomError::msg(telemetry::chain(&error)))?))
+    Ok(ShuttleService(
+        app.map_err(|error| CustomError::msg(telemetry::chain(&error)))?,
+    ))
 }
 
 /// The service, at the address that Shuttle assigns: `HOST` and `PORT` are ignored.

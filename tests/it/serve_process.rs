@@ -73,7 +73,7 @@ async fn it_answers_a_signed_command() {
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     assert!(
         ended.took < Duration::from_secs(2),
-        "nothing was owed: {:?}",
+        "no reply was pending: {:?}",
         ended.took
     );
     let log: Vec<Value> = ended
@@ -167,7 +167,7 @@ async fn on_a_signal_it_delivers_pending_replies_and_exits() {
     let mut service = world.service().with("REPLY_BUDGET_MS", "500").starts();
     let app = service.listens().await;
     world.kapso.fail(Some(Fault::Hold));
-    let owed = join_all((0..50).map(async |n| {
+    let pending = join_all((0..50).map(async |n| {
         let id = format!("session-{n}");
         world.kapso.add(&id);
         let sent = world.types(&app, &format!("/sandbox {id}")).await;
@@ -183,7 +183,7 @@ async fn on_a_signal_it_delivers_pending_replies_and_exits() {
     let text = world.reads(&app, SHOW).await;
     assert!(text.starts_with("The app is just being restarted."), "{text}");
     world.kapso.release();
-    for exchange in owed {
+    for exchange in pending {
         let card = world.slack.later(exchange).await;
         assert!(
             plain::text(&card.message).contains("Waiting for activation"),
@@ -213,13 +213,13 @@ async fn on_a_signal_it_exits_within_8_s_whatever_kapso_does() {
         .starts();
     let app = service.listens().await;
     world.kapso.fail(Some(Fault::Hold));
-    let owed =
+    let pending =
         join_all((0..10).map(async |n| world.types(&app, &format!("/sandbox session-{n}")).await.exchange)).await;
     service.is_sent("TERM").await;
     let ended = service.ends().await;
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     assert!(ended.took < Duration::from_secs(8), "{:?}", ended.took);
-    for exchange in owed {
+    for exchange in pending {
         let text = plain::text(&world.slack.later(exchange).await.message);
         assert!(
             text.starts_with("Kapso did not answer. Nothing was changed; try again in a moment."),
