@@ -121,7 +121,7 @@ fn print_manifest(url: Option<String>) -> Result<(), Box<dyn Error>> {
     if url.scheme() != "https" {
         return Err("a manifest needs an https address: Slack reaches no other".into());
     }
-    let manifest = manifest::filled_in(&url, &command)?;
+    let manifest = manifest::for_deployment(&url, &command)?;
     // Only the manifest goes to standard output, so that it can be redirected to a file.
     println!("{manifest:#}");
     eprintln!(

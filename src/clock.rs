@@ -1,16 +1,16 @@
-//! The policy clock: the wall time by which stamps, cache age and limits are judged, handed to whoever judges.
+//! The wall clock for signatures, expiry, cache and rate limit; injected, so that tests and the demo can move it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// A clock that all its clones share. Production runs on [`Clock::system`]; the demo moves it forward, tests stop it.
+/// A clock whose clones share one state. Production uses [`Clock::system`]; the demo moves it forward, tests stop it.
 ///
-/// Deadlines on sockets are not its business: those are tokio's, with durations from the configuration.
+/// Deadlines on sockets do not use it: they use tokio's timers, with durations from the configuration.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    /// Where a stopped clock stands, in Unix milliseconds; a running one has none.
+    /// The time of a stopped clock in Unix milliseconds; `None` for a running one.
     stopped_at: Option<i64>,
     shift_ms: Arc<AtomicI64>,
 }
@@ -25,7 +25,7 @@ impl Clock {
         }
     }
 
-    /// A clock that stands at `at` until it is moved.
+    /// A clock that shows `at` until it is moved.
     #[must_use]
     pub fn stopped(at: Timestamp) -> Self {
         Self {
@@ -34,7 +34,7 @@ impl Clock {
         }
     }
 
-    /// The time now, to the millisecond.
+    /// The current time, to the millisecond.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         let base = self.stopped_at.unwrap_or_else(|| Timestamp::now().as_millisecond());

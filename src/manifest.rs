@@ -1,4 +1,4 @@
-//! The Slack app's manifest, filled in for one deployment, and the link that creates the app from it.
+//! The manifest of the Slack app for one deployment, and the link that creates the app from it.
 
 use serde_json::{Value, json};
 use url::Url;
@@ -6,14 +6,14 @@ use url::Url;
 use crate::commands::CommandWord;
 use crate::routes::{COMMANDS, INTERACTIONS};
 
-/// The manifest as it stands in the repository.
-pub(crate) const TEMPLATE: &str = include_str!("../manifest/slack-app.json");
+/// The manifest in the repository, for the command `/sandbox` at an example address.
+const TEMPLATE: &str = include_str!("../manifest/slack-app.json");
 
 /// The manifest for a service that Slack reaches at `public_url`, with the command's `name`.
 ///
 /// # Errors
-/// Only if the template is no JSON, which a test rules out.
-pub(crate) fn filled_in(public_url: &Url, name: &str) -> Result<Value, serde_json::Error> {
+/// If the template is not JSON, which a test rules out.
+pub(crate) fn for_deployment(public_url: &Url, name: &str) -> Result<Value, serde_json::Error> {
     let mut manifest: Value = serde_json::from_str(TEMPLATE)?;
     let base = public_url.as_str().trim_end_matches('/');
     let command = &mut manifest["features"]["slash_commands"][0];
@@ -24,7 +24,7 @@ pub(crate) fn filled_in(public_url: &Url, name: &str) -> Result<Value, serde_jso
     Ok(manifest)
 }
 
-/// The link that opens Slack's "create an app" page with `manifest` filled in.
+/// The link that opens Slack's page for creating an app from `manifest`.
 /// Source: <https://docs.slack.dev/app-manifests/configuring-apps-with-app-manifests>.
 pub(crate) fn one_click_link(manifest: &Value) -> String {
     let query = form_urlencoded::Serializer::new(String::new())
@@ -39,10 +39,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_template_is_what_the_service_serves() {
+    fn the_template_is_the_manifest_of_an_example_deployment() {
         let template: Value = serde_json::from_str(TEMPLATE).unwrap();
         let example = Url::parse("https://sandbox.example.com").unwrap();
-        assert_eq!(template, filled_in(&example, "/sandbox").unwrap());
+        assert_eq!(template, for_deployment(&example, "/sandbox").unwrap());
         assert_eq!(template["oauth_config"]["scopes"], json!({"bot": ["commands"]}));
     }
 
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn the_manifest_keeps_slacks_limits() {
         let address = Url::parse("https://sandbox.example.com/behind/a/path/").unwrap();
-        let manifest = filled_in(&address, "/kapso-sandbox").unwrap();
+        let manifest = for_deployment(&address, "/kapso-sandbox").unwrap();
         let length = |pointer: &str| {
             manifest
                 .pointer(pointer)
@@ -105,12 +105,12 @@ mod tests {
     }
 
     #[test]
-    fn the_link_carries_the_whole_manifest() {
+    fn the_link_contains_the_whole_manifest() {
         let address = Url::parse("https://sandbox.example.com").unwrap();
-        let manifest = filled_in(&address, "/sandbox").unwrap();
+        let manifest = for_deployment(&address, "/sandbox").unwrap();
         let link = Url::parse(&one_click_link(&manifest)).unwrap();
         assert_eq!(link.host_str(), Some("api.slack.com"));
-        let (_, carried) = link.query_pairs().find(|(name, _)| name == "manifest_json").unwrap();
-        assert_eq!(serde_json::from_str::<Value>(&carried).unwrap(), manifest);
+        let (_, linked) = link.query_pairs().find(|(name, _)| name == "manifest_json").unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&linked).unwrap(), manifest);
     }
 }

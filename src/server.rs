@@ -104,7 +104,7 @@ async fn serve_connection(stream: TcpStream, router: Router, bounds: Bounds, slo
         async move {
             let mut response: Response = response.await?;
             let full = slot.set_idle();
-            // Announced in the response: closed without a word, a connection could lose a request that the client is
+            // Announced in the response: closed without notice, a connection could lose a request that the client is
             // just sending.
             if full || draining.is_cancelled() {
                 response.headers_mut().insert(header::CONNECTION, CLOSE);

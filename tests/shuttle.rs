@@ -158,7 +158,7 @@ async fn a_signed_command_is_answered_and_a_stop_delivers_what_is_owed() {
     let id = service.process.id().unwrap().to_string();
     let kill = Command::new("sh").args(["-c", "kill -TERM $0", &id]).status().await;
     assert!(kill.unwrap().success());
-    service.says("stopping").await;
+    service.says("shutting down").await;
     kapso.release();
     let answer = slack.later(sent.exchange).await;
     assert!(plain::text(&answer.message).contains("There is no session with this id"));

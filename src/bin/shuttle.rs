@@ -1,4 +1,4 @@
-//! The side door, for those who run Shuttle's runtime themselves: the platform closed in January 2026.
+//! Entry point for Shuttle's runtime, for those who run it themselves: the platform closed in January 2026.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -13,9 +13,9 @@ use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
 
-// Shuttle's command line looks for this attribute written out in full.
+// Shuttle's command line searches for this attribute as text, so it must have its full path.
 #[shuttle_runtime::main]
-async fn main(#[shuttle_runtime::Secrets] secrets: SecretStore) -> Result<Side, Error> {
+async fn main(#[shuttle_runtime::Secrets] secrets: SecretStore) -> Result<ShuttleService, Error> {
     let environment = Environment::of_process()
         .map_err(CustomError::new)?
         .overlaid_with(secrets);
@@ -23,55 +23,57 @@ async fn main(#[shuttle_runtime::Secrets] secrets: SecretStore) -> Result<Side, 
     let log = environment.log().map_err(CustomError::new)?;
     telemetry::start(log.format, &log.filter);
     let app = App::build(settings, Clock::system()).await;
-    // Shuttle shows the outermost message alone.
-    Ok(Side(app.map_err(|error| CustomError::msg(telemetry::chain(&error)))?))
+    // Shuttle shows only the outermost message.
+    Ok(ShuttleService(
+        app.map_err(|error| CustomError::msg(telemetry::chain(&error)))?,
+    ))
 }
 
-/// The service, at the address that Shuttle gives: `HOST` and `PORT` have no say here.
-struct Side(App);
+/// The service, at the address that Shuttle assigns: `HOST` and `PORT` are ignored.
+struct ShuttleService(App);
 
 #[shuttle_runtime::async_trait]
-impl shuttle_runtime::Service for Side {
+impl shuttle_runtime::Service for ShuttleService {
     async fn bind(self, address: SocketAddr) -> Result<(), Error> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         tracing::info!(target: "kapso_slack", %address, "listening");
         let stop = CancellationToken::new();
-        let serving = Box::pin(self.0.serve(listener, stop.clone().cancelled_owned()));
-        let mut served = Served {
+        let future = Box::pin(self.0.serve(listener, stop.clone().cancelled_owned()));
+        let mut serving = Serving {
             stop,
-            serving: Some(serving),
+            future: Some(future),
         };
-        served.finish().await;
+        serving.finish().await;
         Ok(())
     }
 }
 
-/// Serving that is finished, not cut off, when it is dropped. Shuttle listens for signals itself, answers one by
-/// dropping its future, and ends the process right after.
-struct Served {
+/// The running service, which shuts down gracefully when it is dropped. On a signal, Shuttle drops the future of
+/// `bind` and ends the process right after.
+struct Serving {
     stop: CancellationToken,
-    serving: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    future: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
-impl Served {
+impl Serving {
     async fn finish(&mut self) {
-        if let Some(serving) = &mut self.serving {
-            serving.await;
-            self.serving = None;
+        if let Some(future) = &mut self.future {
+            future.await;
+            self.future = None;
         }
     }
 }
 
-impl Drop for Served {
+impl Drop for Serving {
     fn drop(&mut self) {
-        let Some(serving) = self.serving.take() else {
+        let Some(future) = self.future.take() else {
             return;
         };
         if std::thread::panicking() {
             return;
         }
         self.stop.cancel();
-        block_in_place(|| Handle::current().block_on(serving));
+        block_in_place(|| Handle::current().block_on(future));
     }
 }

@@ -157,13 +157,10 @@ impl Environment {
 
     /// The variable's value or its default, parsed. Adds `problem` if the value cannot be parsed.
     fn parsed<T: FromStr>(&self, problems: &mut Problems, variable: &Variable, problem: &str) -> T {
-        match self.get_or_default(variable).parse() {
-            Ok(value) => value,
-            Err(_) => {
-                problems.add(variable.name, problem);
-                default(variable)
-            }
-        }
+        self.get_or_default(variable).parse().unwrap_or_else(|_| {
+            problems.add(variable.name, problem);
+            default(variable)
+        })
     }
 
     /// A secret from its variable or from the file that `NAME_FILE` names.

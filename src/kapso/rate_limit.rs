@@ -244,13 +244,13 @@ mod tests {
         }
 
         #[test]
-        fn whoever_waits_as_long_as_told_gets_in(bursts in bursts()) {
+        fn a_request_after_the_returned_wait_is_allowed(bursts in bursts()) {
             let mut limit = RateLimit::new();
             let mut now = 0;
             for (pause, requests) in bursts {
                 now += pause;
-                let refused = (0..requests).find_map(|_| send(&mut limit, at(now)).err());
-                if let Some(wait) = refused {
+                let rejected = (0..requests).find_map(|_| send(&mut limit, at(now)).err());
+                if let Some(wait) = rejected {
                     prop_assert!(wait >= Duration::from_secs(1) && wait <= Duration::from_mins(1), "{wait:?}");
                     now += i64::try_from(wait.as_millis()).unwrap();
                     prop_assert_eq!(send(&mut limit, at(now)), Ok(()));
@@ -258,9 +258,9 @@ mod tests {
             }
         }
 
-        /// However long requests take, and whenever between they arrive, Kapso never counts more than the limit.
+        /// However long requests take, and whenever they arrive in between, Kapso never counts more than the limit.
         #[test]
-        fn what_is_in_flight_counts_until_60_s_after_its_answer(
+        fn a_request_counts_until_60_s_after_its_response(
             steps in prop::collection::vec((0..20_000_i64, 0..60_usize, 0..30_000_i64, 0..=100_i64), 0..60),
         ) {
             let mut limit = RateLimit::new();

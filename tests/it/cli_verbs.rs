@@ -33,7 +33,7 @@ async fn healthcheck_says_whether_the_service_is_alive() {
 }
 
 #[tokio::test]
-async fn healthcheck_tells_others_from_the_service() {
+async fn healthcheck_fails_for_other_programs_on_the_port() {
     let wire = Wire::start().await;
     for script in [
         Script::answer("404 Not Found", ""),
@@ -76,17 +76,17 @@ async fn manifests(program: Program) -> (Value, Value) {
             .starts_with("https://api.slack.com/apps?new_app=1&manifest_json="),
         "{link}"
     );
-    let (_, carried) = link.query_pairs().find(|(name, _)| name == "manifest_json").unwrap();
+    let (_, linked) = link.query_pairs().find(|(name, _)| name == "manifest_json").unwrap();
     (
         serde_json::from_str(&ended.stdout).unwrap(),
-        serde_json::from_str(&carried).unwrap(),
+        serde_json::from_str(&linked).unwrap(),
     )
 }
 
 #[tokio::test]
-async fn manifest_prints_the_app_for_an_address_and_the_link_that_creates_it() {
-    let (printed, carried) = manifests(program(&["manifest", "--url", "https://sandbox.acme.example"])).await;
-    assert_eq!(printed, carried);
+async fn manifest_prints_the_manifest_and_the_link_that_creates_the_app() {
+    let (printed, linked) = manifests(program(&["manifest", "--url", "https://sandbox.acme.example"])).await;
+    assert_eq!(printed, linked);
     let command = &printed["features"]["slash_commands"][0];
     assert_eq!(command["command"], "/sandbox");
     assert_eq!(command["url"], "https://sandbox.acme.example/slack/commands");
@@ -102,7 +102,7 @@ async fn manifest_prints_the_app_for_an_address_and_the_link_that_creates_it() {
 }
 
 #[tokio::test]
-async fn manifest_takes_its_address_and_command_from_the_environment() {
+async fn manifest_reads_its_defaults_from_the_environment() {
     let configured = || {
         program(&["manifest"])
             .with("PUBLIC_URL", "https://sandbox.acme.example/behind/")
@@ -122,7 +122,7 @@ async fn manifest_takes_its_address_and_command_from_the_environment() {
 }
 
 #[tokio::test]
-async fn manifest_needs_an_address_that_slack_reaches() {
+async fn manifest_requires_an_https_address() {
     for (arguments, says) in [
         (
             &["manifest"][..],
@@ -148,7 +148,7 @@ async fn manifest_needs_an_address_that_slack_reaches() {
 }
 
 #[tokio::test]
-async fn doctor_says_that_it_comes() {
+async fn doctor_is_announced() {
     let ended = program(&["doctor"]).ends().await;
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
     assert!(
@@ -159,7 +159,7 @@ async fn doctor_says_that_it_comes() {
 }
 
 #[tokio::test]
-async fn an_unknown_verb_is_answered_with_those_there_are() {
+async fn an_unknown_verb_gets_a_suggestion() {
     let ended = program(&["serv"]).ends().await;
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
     assert!(ended.stderr.contains("'serve'"), "{}", ended.stderr);
@@ -174,7 +174,7 @@ async fn an_unknown_verb_is_answered_with_those_there_are() {
     }
 }
 
-/// An environment that would end or mislead the service; a demo has no part in it.
+/// The demo in an environment with invalid variables, which it must ignore.
 fn demo(arguments: &[&str]) -> Program {
     [
         ("SLACK_SIGNING_SECRET", "changeme"),
@@ -196,24 +196,24 @@ fn demo(arguments: &[&str]) -> Program {
 }
 
 #[tokio::test]
-async fn the_demo_needs_nothing_and_can_be_typed_into_from_elsewhere() {
-    let mut playing = demo(&["demo", "--port", "0"]).starts();
-    let typing = playing.says(" --type ").await;
+async fn the_demo_needs_no_configuration_and_accepts_commands_from_another_process() {
+    let mut demo_process = demo(&["demo", "--port", "0"]).starts();
+    let typing = demo_process.says(" --type ").await;
     let port = typing
         .split_once("--port ")
         .and_then(|(_, rest)| rest.split_once(' '))
         .expect("a port")
         .0;
-    playing.says("Ctrl-C ends the demo.").await;
-    playing.says(&format!("> /sandbox {ID}")).await;
-    playing.says("    WHATSAPP SANDBOX SESSION").await;
-    playing.says("    🟡 Waiting for activation").await;
-    playing.says("[ Activate in WhatsApp → https://wa.me/").await;
-    playing
+    demo_process.says("Ctrl-C ends the demo.").await;
+    demo_process.says(&format!("> /sandbox {ID}")).await;
+    demo_process.says("    WHATSAPP SANDBOX SESSION").await;
+    demo_process.says("    🟡 Waiting for activation").await;
+    demo_process.says("[ Activate in WhatsApp → https://wa.me/").await;
+    demo_process
         .says("    There is no session with this id in this app's Kapso project.")
         .await;
-    playing.says("    🟢 Active").await;
-    playing.says("    /sandbox <session id>").await;
+    demo_process.says("    🟢 Active").await;
+    demo_process.says("    /sandbox <session id>").await;
 
     for (command, reads) in [
         ("/sandbox expired", "⚫ Expired"),
@@ -235,13 +235,13 @@ async fn the_demo_needs_nothing_and_can_be_typed_into_from_elsewhere() {
         ended.stderr
     );
 
-    playing.is_sent("INT").await;
-    let ended = playing.ends().await;
+    demo_process.is_sent("INT").await;
+    let ended = demo_process.ends().await;
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
 }
 
 #[tokio::test]
-async fn a_taken_port_is_a_clear_error() {
+async fn a_port_in_use_is_a_clear_error() {
     let taken = port().await;
     let taken = taken.local_addr().unwrap().port().to_string();
     let ended = program(&["demo", "--port", &taken]).ends().await;
@@ -256,7 +256,7 @@ async fn a_taken_port_is_a_clear_error() {
 }
 
 #[tokio::test]
-async fn there_must_be_a_demo_to_type_into() {
+async fn typing_without_a_running_demo_is_a_clear_error() {
     let closed = Closed::port().unwrap();
     let port = closed.address.port().to_string();
     let ended = program(&["demo", "--port", &port, "--type", "/sandbox help"])

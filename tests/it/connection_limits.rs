@@ -1,4 +1,4 @@
-//! Clients that never finish what they begin keep nobody else from being served.
+//! Clients that never finish their requests do not keep others from being served.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ const HEALTHZ: &str = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
 /// Longer than Slack waits for an answer, and than the harness waits for a test.
 const FOREVER: Duration = Duration::from_mins(10);
 
-/// A client that begins a head and never ends it.
+/// A client that sends part of a request head.
 async fn unfinished(app: &TestApp) -> Line {
     let mut line = Line::to(&app.app_url).await;
     line.says("POST /slack/commands HTTP/1.1\r\nhost: sandbox.example.com\r\nx-")
@@ -21,14 +21,14 @@ async fn unfinished(app: &TestApp) -> Line {
 }
 
 #[tokio::test]
-async fn eight_hundred_that_never_finish_their_heads_keep_nobody_waiting() {
-    // Fewer where the system does not give this process, and the tests beside this one, that many descriptors.
+async fn eight_hundred_unfinished_requests_do_not_delay_others() {
+    // Fewer if the limit on file descriptors is too low for this many, and for the tests that run at the same time.
     let descriptors = rlimit::increase_nofile_limit(8_192).unwrap();
     let clients = usize::try_from(descriptors / 5).unwrap().min(800);
-    let places = clients * 5 / 8;
+    let connections = clients * 5 / 8;
     plan()
         .set(move |settings| {
-            settings.connections = Some(places);
+            settings.connections = Some(connections);
             // Only eviction makes room, no deadline.
             settings.timing.request_head = FOREVER;
         })
@@ -47,7 +47,7 @@ async fn eight_hundred_that_never_finish_their_heads_keep_nobody_waiting() {
                 assert!(card.contains("Waiting for activation"), "{card}");
             }
             // The oldest connections were closed to make room.
-            let evicted = lines.len() - places;
+            let evicted = lines.len() - connections;
             for line in &mut lines[..evicted] {
                 assert_eq!(line.ends().await, "");
             }
@@ -56,7 +56,7 @@ async fn eight_hundred_that_never_finish_their_heads_keep_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn at_the_cap_the_oldest_without_a_complete_head_makes_room() {
+async fn at_the_limit_the_oldest_connection_without_a_complete_request_is_evicted() {
     plan()
         .set(|settings| settings.connections = Some(3))
         .run(async |app| {
@@ -64,7 +64,7 @@ async fn at_the_cap_the_oldest_without_a_complete_head_makes_room() {
             let mut second = unfinished(app).await;
             let mut third = Line::to(&app.app_url).await;
             let mut fourth = Line::to(&app.app_url).await;
-            assert_eq!(first.ends().await, "", "the oldest makes room");
+            assert_eq!(first.ends().await, "", "the oldest is evicted");
             for (name, line) in [("third", &mut third), ("fourth", &mut fourth)] {
                 line.says(HEALTHZ).await;
                 assert_eq!(line.answer().await, (200, "ok\n".to_owned()), "{name}");
@@ -78,13 +78,13 @@ async fn at_the_cap_the_oldest_without_a_complete_head_makes_room() {
 }
 
 #[tokio::test]
-async fn who_has_finished_a_head_keeps_the_place() {
+async fn a_connection_with_a_complete_request_is_not_evicted() {
     plan()
         .set(|settings| settings.connections = Some(2))
         .run(async |app| {
             app.kapso.fail_next(Fault::Hold);
             let answered = app.reads(SHOW);
-            let crowding = async {
+            let others = async {
                 app.kapso.has_been_asked(1).await;
                 for _ in 0..10 {
                     let mut line = Line::to(&app.app_url).await;
@@ -93,14 +93,14 @@ async fn who_has_finished_a_head_keeps_the_place() {
                 }
                 app.kapso.release();
             };
-            let (text, ()) = tokio::join!(answered, crowding);
+            let (text, ()) = tokio::join!(answered, others);
             assert!(text.contains("Waiting for activation"), "{text}");
         })
         .await;
 }
 
 #[tokio::test]
-async fn who_comes_while_every_place_is_busy_is_served_next() {
+async fn a_new_connection_waits_while_all_are_busy() {
     plan()
         .set(|settings| {
             settings.connections = Some(1);
@@ -127,7 +127,7 @@ async fn a_head_has_a_deadline() {
     plan()
         .set(move |settings| settings.timing.request_head = deadline)
         .run(async |app| {
-            let began = Instant::now();
+            let started = Instant::now();
             let mut silent = Line::to(&app.app_url).await;
             let mut half = unfinished(app).await;
             let mut idle = Line::to(&app.app_url).await;
@@ -135,11 +135,11 @@ async fn a_head_has_a_deadline() {
             assert_eq!(idle.answer().await.0, 200);
             for (name, line) in [("silent", &mut silent), ("half", &mut half), ("idle", &mut idle)] {
                 assert_eq!(line.ends().await, "", "{name}");
-                assert!(began.elapsed() >= deadline, "{name} after {:?}", began.elapsed());
+                assert!(started.elapsed() >= deadline, "{name} after {:?}", started.elapsed());
                 assert!(
-                    began.elapsed() < Duration::from_secs(5),
+                    started.elapsed() < Duration::from_secs(5),
                     "{name} after {:?}",
-                    began.elapsed()
+                    started.elapsed()
                 );
             }
         })
@@ -161,7 +161,7 @@ async fn a_body_has_a_deadline() {
 }
 
 #[tokio::test]
-async fn a_head_has_a_largest_size() {
+async fn a_head_has_a_size_limit() {
     with_app(async |app| {
         let mut line = Line::to(&app.app_url).await;
         let huge = format!("GET /healthz HTTP/1.1\r\nx: {}", "z".repeat(20 * 1024));
@@ -173,7 +173,7 @@ async fn a_head_has_a_largest_size() {
 }
 
 #[tokio::test]
-async fn one_connection_takes_many_commands() {
+async fn one_connection_serves_many_commands() {
     with_app(async |app| {
         let mut line = Line::to(&app.app_url).await;
         for n in 0..200 {
@@ -188,7 +188,7 @@ async fn one_connection_takes_many_commands() {
 }
 
 #[tokio::test]
-async fn whose_body_never_ends_makes_room_too() {
+async fn a_connection_whose_body_never_ends_is_evicted_too() {
     plan()
         .set(|settings| {
             settings.connections = Some(3);

@@ -1,4 +1,4 @@
-//! `DATABASE_URL`: what it may be, and that its password stays inside.
+//! `DATABASE_URL`: the accepted forms; its password is never shown.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use kapso_slack::config::{DatabaseUrl, Environment};
 use crate::support::databases::Folder;
 use crate::support::{KEY, SECRET};
 
-/// What the configuration makes of a variable beside those that are required.
+/// The database of the settings with this variable, or their problems.
 fn configured(name: &str, value: &str) -> Result<String, String> {
     let variables = [("SLACK_SIGNING_SECRET", SECRET), ("KAPSO_API_KEY", KEY), (name, value)];
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -18,7 +18,7 @@ fn configured(name: &str, value: &str) -> Result<String, String> {
 }
 
 #[test]
-fn a_file_memory_or_a_server_is_taken() {
+fn a_file_memory_or_a_server_is_accepted() {
     for (value, taken) in [
         ("", "sqlite:kapso-slack.db"),
         ("sqlite:kapso-slack.db", "sqlite:kapso-slack.db"),
@@ -37,7 +37,7 @@ fn a_file_memory_or_a_server_is_taken() {
 }
 
 #[test]
-fn anything_else_refuses_to_start_and_is_not_repeated() {
+fn any_other_value_is_rejected_without_quoting_it() {
     for value in [
         "jobs-hunter2.db",
         "sqlite:",
@@ -56,7 +56,7 @@ fn anything_else_refuses_to_start_and_is_not_repeated() {
 }
 
 #[test]
-fn it_may_stand_in_a_file() {
+fn it_can_be_read_from_a_file() {
     let folder = Folder::new();
     let file = folder.join("url");
     fs::write(&file, "postgres://kapso:hunter2@db/kapso\n").unwrap();
@@ -70,7 +70,7 @@ fn it_may_stand_in_a_file() {
 }
 
 #[test]
-fn it_names_its_kind_for_those_who_operate_it() {
+fn its_kind_has_a_name_for_log_and_readyz() {
     for (url, kind) in [
         ("sqlite::memory:", "sqlite"),
         ("sqlite:a.db", "sqlite"),

@@ -1,4 +1,4 @@
-//! What the documents say is what the code does.
+//! The documents agree with the code.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// What stands between `<!-- name: … -->` and `<!-- /name -->`.
+/// The text between `<!-- name: … -->` and `<!-- /name -->`.
 fn part<'d>(document: &'d str, name: &str) -> &'d str {
     let (_, behind) = document
         .split_once(&format!("<!-- {name}: held to the code by a test -->\n"))
@@ -28,7 +28,7 @@ fn part<'d>(document: &'d str, name: &str) -> &'d str {
 }
 
 #[test]
-fn the_readmes_commands_are_the_helps() {
+fn the_readme_lists_the_commands_of_the_help() {
     let mut table = "| type | what it does |\n|---|---|\n".to_owned();
     for example in Verb::all_examples() {
         let _ = writeln!(table, "| `/sandbox {}` | {} |", example.typed, example.does);
@@ -37,7 +37,7 @@ fn the_readmes_commands_are_the_helps() {
 }
 
 #[test]
-fn the_readmes_variables_are_those_that_are_read() {
+fn the_readme_lists_the_variables_that_are_read() {
     let mut table = "| variable | default | what |\n|---|---|---|\n".to_owned();
     for variable in VARIABLES {
         let _ = writeln!(
@@ -49,7 +49,7 @@ fn the_readmes_variables_are_those_that_are_read() {
     assert_eq!(part(&read("README.md"), "variables"), table);
 }
 
-/// The names in the first column of the table that a document holds under this name.
+/// The names in the first column of the table with this name.
 fn first_column(document: &str, name: &str) -> BTreeSet<String> {
     part(document, name)
         .lines()
@@ -58,9 +58,9 @@ fn first_column(document: &str, name: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_metric_is_documented_and_every_documented_one_is_there() {
+fn the_documented_metrics_are_those_that_exist() {
     let metrics = Metrics::new();
-    // A family shows itself once something was counted.
+    // A family is on the page only after something was counted.
     metrics.count_reply("shown", Delivery::InTime, Duration::ZERO);
     metrics.count_rejected_request(StatusCode::UNAUTHORIZED);
     metrics.count_notification("activated", Delivery::Late);
@@ -74,7 +74,7 @@ fn every_metric_is_documented_and_every_documented_one_is_there() {
 }
 
 #[test]
-fn every_log_field_is_documented_and_every_documented_one_is_there() {
+fn the_documented_log_fields_are_those_that_exist() {
     let mut there = BTreeSet::new();
     for (name, text) in sources() {
         if name.starts_with("demo/") {
@@ -89,8 +89,8 @@ fn every_log_field_is_documented_and_every_documented_one_is_there() {
     assert_eq!(first_column(&read("docs/operating.md"), "log fields"), there);
 }
 
-/// The field names among a log line's arguments, which `text` begins with: what stands before a `=` or alone, and is
-/// not in quotes.
+/// The field names among the arguments of a log macro, with which `text` begins: what is before a `=` or alone, outside
+/// quotes.
 fn fields(text: &str) -> BTreeSet<String> {
     let mut fields = BTreeSet::new();
     let (mut depth, mut quoted, mut field) = (0, false, String::new());
@@ -129,7 +129,7 @@ fn every_route_is_documented() {
             "docs/operating.md names {route}"
         );
     }
-    // And no other is served: the table of routes is in one file.
+    // No other routes are served: the route table is in one file.
     let routes = sources().into_iter().find(|(name, _)| name == "routes.rs").unwrap().1;
     assert_eq!(routes.matches("pub const ").count(), 6, "each route is named above");
 }
@@ -160,7 +160,7 @@ fn every_verb_of_the_program_is_documented() {
 }
 
 #[test]
-fn what_the_documents_name_is_there() {
+fn variables_and_links_in_the_documents_exist() {
     let mut variables: BTreeSet<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
     variables.extend([
         "RAILWAY_DEPLOYMENT_DRAINING_SECONDS",

@@ -1,4 +1,4 @@
-//! The end: not ready, no new work, every answer that is owed delivered, and nobody holds it up.
+//! Graceful shutdown: not ready, no new work, every pending reply delivered, and no client can delay it.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ fn patient() -> Plan {
 }
 
 #[tokio::test]
-async fn while_an_answer_is_owed_the_service_is_alive_but_not_ready() {
+async fn while_a_reply_is_pending_the_service_is_alive_but_not_ready() {
     plan()
         .late()
         .run(async |app| {
@@ -58,7 +58,7 @@ async fn while_an_answer_is_owed_the_service_is_alive_but_not_ready() {
 }
 
 #[tokio::test]
-async fn what_is_typed_during_the_end_is_not_begun() {
+async fn commands_during_the_shutdown_are_not_started() {
     plan()
         .set(|settings| settings.reply_budget = Duration::from_millis(500))
         .run(async |app| {
@@ -79,7 +79,7 @@ async fn what_is_typed_during_the_end_is_not_begun() {
 }
 
 #[tokio::test]
-async fn a_hundred_owed_answers_are_delivered() {
+async fn a_hundred_pending_replies_are_delivered() {
     plan()
         .late()
         .run(async |app| {
@@ -108,7 +108,7 @@ async fn a_hundred_owed_answers_are_delivered() {
 }
 
 #[tokio::test]
-async fn what_kapso_has_not_answered_by_the_deadline_is_answered_without_it() {
+async fn commands_still_waiting_for_kapso_at_the_deadline_get_an_error() {
     plan()
         .late()
         .set(|settings| {
@@ -120,9 +120,9 @@ async fn what_kapso_has_not_answered_by_the_deadline_is_answered_without_it() {
             app.kapso.fail(Some(Fault::Hold));
             let exchanges =
                 join_all((0..20).map(async |n| app.types_in_vain(&format!("/sandbox session-{n}")).await)).await;
-            let began = Instant::now();
+            let started = Instant::now();
             app.has_stopped().await;
-            assert!(began.elapsed() >= Duration::from_millis(200), "{:?}", began.elapsed());
+            assert!(started.elapsed() >= Duration::from_millis(200), "{:?}", started.elapsed());
             assert_eq!(app.slack.conversation().len(), 20);
             for exchange in exchanges {
                 let text = plain::text(&app.later(exchange).await.message);
@@ -139,7 +139,7 @@ async fn what_kapso_has_not_answered_by_the_deadline_is_answered_without_it() {
 }
 
 #[tokio::test]
-async fn a_command_that_still_waits_is_answered_directly() {
+async fn a_command_in_progress_is_answered_in_its_response() {
     patient()
         .run(async |app| {
             app.kapso.fail_next(Fault::Hold);
@@ -157,7 +157,7 @@ async fn a_command_that_still_waits_is_answered_directly() {
 }
 
 #[tokio::test]
-async fn a_command_that_waits_for_kapso_in_vain_is_answered_at_the_end_of_its_budget() {
+async fn a_command_without_an_answer_from_kapso_is_answered_at_the_end_of_its_budget() {
     plan()
         .set(|settings| {
             settings.reply_budget = Duration::from_millis(400);
@@ -179,7 +179,7 @@ async fn a_command_that_waits_for_kapso_in_vain_is_answered_at_the_end_of_its_bu
 }
 
 #[tokio::test]
-async fn a_press_is_owed_an_answer_too() {
+async fn the_reply_to_a_press_is_delivered_too() {
     with_app(async |app| {
         let card = app.types(SHOW).await;
         app.kapso.activate(ID);
@@ -199,7 +199,7 @@ async fn a_press_is_owed_an_answer_too() {
 }
 
 #[tokio::test]
-async fn where_nothing_is_owed_the_end_comes_at_once() {
+async fn without_pending_replies_it_stops_at_once() {
     patient()
         .run(async |app| {
             app.types(SHOW).await;
@@ -212,7 +212,7 @@ async fn where_nothing_is_owed_the_end_comes_at_once() {
 }
 
 #[tokio::test]
-async fn slack_that_takes_nothing_holds_the_end_up_only_so_long() {
+async fn an_unreachable_slack_delays_the_shutdown_only_until_the_deadline() {
     patient()
         .late()
         .set(|settings| {
@@ -272,7 +272,7 @@ async fn no_client_holds_the_end_up() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_kept_alive_ends_with_its_next_answer() {
+async fn a_kept_alive_connection_closes_after_its_next_response() {
     plan()
         .late()
         .run(async |app| {

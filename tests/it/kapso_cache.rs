@@ -1,4 +1,4 @@
-//! Those who ask for one id share what Kapso says, for a moment.
+//! Concurrent look-ups of one id are joined, and results are cached for a few seconds.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn shown(app: &TestApp, id: &str) {
 }
 
 #[tokio::test]
-async fn five_hundred_who_ask_for_one_id_make_at_most_two_requests() {
+async fn five_hundred_look_ups_of_one_id_make_at_most_two_requests() {
     plan()
         .set(|settings| settings.reply_budget = Duration::from_mins(1))
         .run(async |app| {
@@ -37,7 +37,7 @@ async fn five_hundred_who_ask_for_one_id_make_at_most_two_requests() {
 }
 
 #[tokio::test]
-async fn a_failure_is_shared_as_well() {
+async fn an_error_is_shared_too() {
     with_app(async |app| {
         app.kapso.fail(Some(Fault::answer(StatusCode::UNAUTHORIZED, "")));
         let cards = join_all((0..100).map(|_| app.reads("/sandbox 123e4567-e89b-12d3-a456-426614174000"))).await;
@@ -52,22 +52,22 @@ async fn a_failure_is_shared_as_well() {
 }
 
 #[tokio::test]
-async fn a_card_is_remembered_for_five_seconds() {
+async fn a_session_is_cached_for_five_seconds() {
     with_app(async |app| {
-        let asked = || app.kapso.requests().len();
+        let requests = || app.kapso.requests().len();
         shown(app, ID).await;
         app.passes(SignedDuration::from_secs(5));
         shown(app, ID).await;
-        assert_eq!(asked(), 1, "asked again within 5 s");
+        assert_eq!(requests(), 1, "requested again within 5 s");
         app.passes(SignedDuration::from_millis(1));
         shown(app, ID).await;
-        assert_eq!(asked(), 2, "not asked again after 5 s");
+        assert_eq!(requests(), 2, "not requested again after 5 s");
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_failure_is_not_remembered() {
+async fn an_error_is_not_cached() {
     with_app(async |app| {
         assert!(app.reads("/sandbox new-one").await.contains("There is no session"));
         app.kapso.add("new-one");
@@ -78,7 +78,7 @@ async fn a_failure_is_not_remembered() {
 }
 
 #[tokio::test]
-async fn fifty_who_press_refresh_make_at_most_two_requests() {
+async fn fifty_presses_of_refresh_make_at_most_two_requests() {
     with_app(async |app| {
         let cards = join_all((0..50).map(|_| app.types("/sandbox 123e4567-e89b-12d3-a456-426614174000"))).await;
         assert_eq!(app.kapso.requests().len(), 1);
@@ -100,12 +100,11 @@ async fn fifty_who_press_refresh_make_at_most_two_requests() {
 }
 
 #[tokio::test]
-async fn who_presses_refresh_reads_no_answer_that_was_asked_for_before() {
+async fn refresh_shows_no_result_that_was_requested_before_the_press() {
     with_app(async |app| {
         let card = app.types("/sandbox 123e4567-e89b-12d3-a456-426614174000").await;
         app.passes(SignedDuration::from_secs(6));
-        // Somebody else's look-up is under way.
-
+        // Another person's look-up is in flight.
         app.kapso.fail_next(Fault::Hold);
         let other = app.reads("/sandbox 123e4567-e89b-12d3-a456-426614174000");
         let pressing = async {
@@ -120,7 +119,7 @@ async fn who_presses_refresh_reads_no_answer_that_was_asked_for_before() {
         };
         let (_, fresh) = tokio::join!(other, pressing);
         assert!(fresh.message["text"].as_str().unwrap().contains("is active"));
-        assert_eq!(app.kapso.requests().len(), 3, "it asked again");
+        assert_eq!(app.kapso.requests().len(), 3, "a new request");
     })
     .await;
 }

@@ -1,4 +1,4 @@
-//! A connection to Kapso that breaks, at whatever byte, becomes one sentence.
+//! A connection to Kapso that breaks, at any byte, results in one sentence.
 
 use serde_json::json;
 
@@ -6,9 +6,9 @@ use crate::support::kapso_errors::{nothing_leaked, reads_one_sentence};
 use crate::support::{ID, plan};
 use crate::support::wire::{Script, Wire};
 
-/// The head of an answer whose length is not said.
+/// The head of a response without a length.
 const OK: &str = "HTTP/1.1 200 OK\r\n\r\n";
-/// The head of an answer in chunks.
+/// The head of a response in chunks.
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
 
 fn session() -> String {
@@ -16,7 +16,7 @@ fn session() -> String {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_is_tried_again_and_then_becomes_one_sentence() {
+async fn a_request_whose_connection_breaks_is_retried_and_then_becomes_one_sentence() {
     let whole = session();
     let half = &whole[..whole.len() / 2];
     let long = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{half}", whole.len());
@@ -53,7 +53,7 @@ async fn a_connection_that_breaks_is_tried_again_and_then_becomes_one_sentence()
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_session_is_not_asked_for_again() {
+async fn a_request_is_not_retried_after_a_malformed_body() {
     let half = &session()[..40];
     let chunk = format!("8000\r\n{}\r\n", "z".repeat(0x8000));
     let many = "z".repeat(300_000);
@@ -82,7 +82,7 @@ async fn a_body_that_is_no_session_is_not_asked_for_again() {
         .run(async |app| {
             for (name, bytes, error) in rows {
                 let before = wire.requests().len();
-                // What is too large is not waited for.
+                // The rest of a body that is too large is not read.
                 let script = Script::bytes(bytes);
                 wire.says(if error.contains("KiB") {
                     script.then_hangs()
@@ -99,7 +99,7 @@ async fn a_body_that_is_no_session_is_not_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_session_whose_length_is_not_said_is_shown() {
+async fn a_response_without_a_length_is_accepted() {
     let wire = Wire::start().await;
     wire.says(Script::bytes(format!("{OK}{}", session())));
     plan()

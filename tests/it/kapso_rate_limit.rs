@@ -1,4 +1,4 @@
-//! Kapso's rate limit is never burnt by us, and whoever meets it reads how long to wait.
+//! Kapso's rate limit is never exceeded, and people read how long to wait.
 
 use std::time::Duration;
 
@@ -21,17 +21,17 @@ fn limited(retry_after: Option<&str>) -> Fault {
     }
 }
 
-/// A app in which nobody waits for the limit to open, since its clock stands still.
-fn impatient() -> Plan {
+/// An app in which nobody waits for the limit to reset, since its clock does not advance.
+fn without_waiting() -> Plan {
     plan().set(|settings| settings.timing.kapso.max_rate_limit_wait = Duration::ZERO)
 }
 
-/// Types the id and reads for how many seconds Kapso is not asked; none if there is a card.
+/// Types the id; returns the wait in seconds that the reply names, or `None` if it is a card.
 async fn must_wait(app: &TestApp, id: &str) -> Option<u64> {
     seconds(&app.reads(&format!("/sandbox {id}")).await)
 }
 
-/// For how many seconds Kapso is not asked, by what people read; none if that is a card.
+/// The wait in seconds that a reply names; `None` if it is a card.
 fn seconds(text: &str) -> Option<u64> {
     if text.starts_with("WHATSAPP SANDBOX SESSION") {
         return None;
@@ -43,7 +43,7 @@ fn seconds(text: &str) -> Option<u64> {
     Some(seconds.unwrap_or_else(|| panic!("{text}")))
 }
 
-/// Types that many ids that were not typed before, each of which shows a card.
+/// Types one new id for each number; each shows a card.
 async fn shows(app: &TestApp, ids: std::ops::Range<usize>) {
     for n in ids {
         let id = format!("session-{n}");
@@ -53,7 +53,7 @@ async fn shows(app: &TestApp, ids: std::ops::Range<usize>) {
 }
 
 #[tokio::test]
-async fn a_429_shuts_the_door_for_as_long_as_it_says() {
+async fn after_a_429_no_request_is_sent_until_retry_after_has_passed() {
     for (retry_after, seconds) in [
         (None, 60),
         (Some(""), 60),
@@ -78,25 +78,25 @@ async fn a_429_shuts_the_door_for_as_long_as_it_says() {
         (Some("Wed, 21 Oct 2015 07:28:00 GMT"), 60),
         (Some("Mon, 23 Nov 2099 10:00:00 GMT"), 60),
     ] {
-        impatient()
+        without_waiting()
             .run(async |app| {
-                let asked = || app.kapso.requests().len();
+                let requests = || app.kapso.requests().len();
                 app.kapso.fail_next(limited(retry_after));
                 assert_eq!(must_wait(app, ID).await, Some(seconds), "{retry_after:?}");
                 assert_eq!(must_wait(app, ID).await, Some(seconds), "{retry_after:?}, at once");
                 app.passes(SignedDuration::from_millis(i64::try_from(seconds).unwrap() * 1_000 - 1));
                 assert_eq!(must_wait(app, ID).await, Some(1), "{retry_after:?}, just before");
-                assert_eq!(asked(), 1, "{retry_after:?}: asked although it is shut");
+                assert_eq!(requests(), 1, "{retry_after:?}: requested too early");
                 app.passes(SignedDuration::from_millis(1));
                 assert_eq!(must_wait(app, ID).await, None, "{retry_after:?}, after it");
-                assert_eq!(asked(), 2, "{retry_after:?}: not asked although it is open");
+                assert_eq!(requests(), 2, "{retry_after:?}: not requested after the wait");
             })
             .await;
     }
 }
 
 #[tokio::test]
-async fn a_429_is_told_apart_in_the_log() {
+async fn a_429_has_its_own_outcome_in_the_log() {
     with_app(async |app| {
         app.kapso.fail_next(limited(Some("42")));
         assert_eq!(must_wait(app, ID).await, Some(42));
@@ -120,7 +120,7 @@ async fn a_short_retry_after_is_waited_for() {
 }
 
 #[tokio::test]
-async fn one_longer_than_anybodys_patience_is_not_waited_for() {
+async fn a_long_retry_after_is_not_waited_for() {
     plan()
         .set(|settings| settings.timing.kapso.max_rate_limit_wait = Duration::from_millis(1_999))
         .run(async |app| {
@@ -132,7 +132,7 @@ async fn one_longer_than_anybodys_patience_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_clock_set_back_an_hour_does_not_shut_the_door_for_an_hour() {
+async fn a_clock_set_back_does_not_prolong_the_wait() {
     with_app(async |app| {
         app.kapso.fail_next(limited(Some("30")));
         assert_eq!(must_wait(app, ID).await, Some(30));
@@ -145,15 +145,15 @@ async fn a_clock_set_back_an_hour_does_not_shut_the_door_for_an_hour() {
 }
 
 #[tokio::test]
-async fn the_hundred_and_first_in_a_minute_is_not_asked_for() {
-    impatient()
+async fn the_hundred_and_first_request_in_a_minute_is_not_sent() {
+    without_waiting()
         .run(async |app| {
             shows(app, 0..60).await;
             app.passes(SignedDuration::from_secs(25));
             shows(app, 60..100).await;
             assert_eq!(must_wait(app, ID).await, Some(35));
             assert_eq!(must_wait(app, ID).await, Some(35));
-            assert_eq!(app.kapso.requests().len(), 100, "the limit is not burnt");
+            assert_eq!(app.kapso.requests().len(), 100, "the limit is not exceeded");
 
             app.passes(SignedDuration::from_millis(34_999));
             assert_eq!(must_wait(app, ID).await, Some(1));
@@ -165,10 +165,10 @@ async fn the_hundred_and_first_in_a_minute_is_not_asked_for() {
         .await;
 }
 
-/// FakeKapso complains of every request that comes over the limit, and then so does the app.
+/// FakeKapso reports every request over the limit, and the test fails on such a report.
 #[tokio::test]
-async fn whatever_the_pace_kapso_never_has_to_refuse() {
-    impatient()
+async fn kapso_never_has_to_reject_a_request_whatever_the_pace() {
+    without_waiting()
         .run(async |app| {
             app.kapso.set_limit(20);
             let mut pauses = fastrand::Rng::with_seed(60);
@@ -194,7 +194,7 @@ async fn whatever_the_pace_kapso_never_has_to_refuse() {
 }
 
 #[tokio::test]
-async fn a_larger_plan_is_followed() {
+async fn a_larger_limit_is_followed() {
     with_app(async |app| {
         app.kapso.set_limit(250);
         shows(app, 0..250).await;
@@ -205,7 +205,7 @@ async fn a_larger_plan_is_followed() {
 }
 
 #[tokio::test]
-async fn a_smaller_plan_is_followed() {
+async fn a_smaller_limit_is_followed() {
     with_app(async |app| {
         app.kapso.set_limit(10);
         shows(app, 0..10).await;
@@ -216,8 +216,8 @@ async fn a_smaller_plan_is_followed() {
 }
 
 #[tokio::test]
-async fn what_others_use_with_the_same_key_counts() {
-    impatient()
+async fn requests_of_others_with_the_same_key_count() {
+    without_waiting()
         .run(async |app| {
             let others = Fault::answer(StatusCode::NOT_FOUND, r#"{"error":"no"}"#)
                 .with_header(LIMIT, "100")
@@ -240,7 +240,7 @@ async fn what_others_use_with_the_same_key_counts() {
 }
 
 #[tokio::test]
-async fn headers_that_make_no_sense_change_nothing() {
+async fn malformed_limit_headers_are_ignored() {
     for (limit, remaining) in [
         ("", ""),
         ("zebra", "zebra"),
@@ -270,7 +270,7 @@ async fn headers_that_make_no_sense_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_crowd_at_the_same_moment_does_not_slip_through() {
+async fn concurrent_requests_do_not_exceed_the_limit() {
     plan()
         .set(|settings| settings.reply_budget = Duration::from_mins(1))
         .run(async |app| {
@@ -288,9 +288,9 @@ async fn a_crowd_at_the_same_moment_does_not_slip_through() {
         .await;
 }
 
-/// "Nothing remains" is what a 429 means; it says itself for how long.
+/// A 429 says by itself how long to wait; `x-ratelimit-remaining: 0` must not prolong that.
 #[tokio::test]
-async fn a_429_after_which_nothing_remains_is_over_when_it_says() {
+async fn remaining_zero_on_a_429_does_not_prolong_the_wait() {
     with_app(async |app| {
         let fault = limited(Some("5")).with_header(HeaderName::from_static("x-ratelimit-remaining"), "0");
         app.kapso.fail_next(fault);

@@ -1,4 +1,4 @@
-//! What the log says: one line a command, with nothing secret and nothing of what libraries say.
+//! The log: one line per command, nothing secret, and of libraries only warnings and errors.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use crate::support::late_replies::is_owed;
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 
-/// A log line without what differs from run to run.
-fn settled(mut line: Value) -> Value {
+/// A log line with fixed values for what differs between runs.
+fn redacted(mut line: Value) -> Value {
     for field in ["timestamp", "request_id"] {
         assert!(line[field].is_string(), "{line}");
         line[field] = json!("…");
@@ -29,12 +29,12 @@ fn settled(mut line: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_command_is_one_line_that_says_who_what_and_how_long() {
+async fn a_command_is_one_line_with_person_outcome_and_duration() {
     with_app(async |app| {
         app.types(SHOW).await;
         let lines = app.has_noted(1).await;
         assert_eq!(
-            settled(lines[0].clone()),
+            redacted(lines[0].clone()),
             json!({
                 "timestamp": "…",
                 "level": "INFO",
@@ -52,7 +52,7 @@ async fn a_command_is_one_line_that_says_who_what_and_how_long() {
                 "total_ms": 0,
             })
         );
-        assert_eq!(app.log_lines().len(), 1, "and nothing else is logged");
+        assert_eq!(app.log_lines().len(), 1, "nothing else is logged");
     })
     .await;
 }
@@ -110,7 +110,7 @@ async fn every_command_and_press_is_one_line() {
 }
 
 #[tokio::test]
-async fn the_line_says_how_long_kapso_took() {
+async fn the_line_has_the_time_spent_waiting_for_kapso() {
     plan()
         .set(|settings| settings.reply_budget = Duration::from_millis(500))
         .run(async |app| {
@@ -121,7 +121,7 @@ async fn the_line_says_how_long_kapso_took() {
             let (kapso, total) = (line["kapso_ms"].as_u64().unwrap(), line["total_ms"].as_u64().unwrap());
             assert!((400..10_000).contains(&kapso), "{line}");
             assert!(total >= kapso, "{line}");
-            // A remembered answer took no time of Kapso's.
+            // A cached session takes no time of Kapso.
             let exchange = app.sends(SHOW).await;
             assert!(exchange.message.is_some());
             let line = &app.has_noted(2).await[1];
@@ -131,7 +131,7 @@ async fn the_line_says_how_long_kapso_took() {
 }
 
 #[tokio::test]
-async fn the_request_id_that_people_read_finds_the_line() {
+async fn the_request_id_in_a_reply_is_in_its_line() {
     with_app(async |app| {
         let mut seen = Vec::new();
         for command in ["/sandbox unknown-1", "/sandbox unknown-2", "/sandbox unknown-3"] {
@@ -149,7 +149,7 @@ async fn the_request_id_that_people_read_finds_the_line() {
 }
 
 #[tokio::test]
-async fn ids_in_the_log_are_slacks_and_not_what_somebody_made_of_them() {
+async fn ids_cannot_forge_log_lines() {
     with_app(async |app| {
         app.person = Person {
             team: "T1\nlevel=ERROR".to_owned(),
@@ -158,7 +158,7 @@ async fn ids_in_the_log_are_slacks_and_not_what_somebody_made_of_them() {
             ..Person::default()
         };
         app.types(SHOW).await;
-        // Every line is still one JSON object, or this would fail.
+        // Fails unless every line is one JSON object.
         let lines = app.has_noted(1).await;
         assert_eq!(lines[0]["team"], "T1\nlevel=ERROR");
         assert_eq!(app.log_lines().len(), 1);
@@ -167,7 +167,7 @@ async fn ids_in_the_log_are_slacks_and_not_what_somebody_made_of_them() {
 }
 
 #[tokio::test]
-async fn trace_shows_no_line_of_a_library_above_a_warning() {
+async fn with_trace_libraries_log_only_warnings_and_errors() {
     with_app(async |app| {
         app.types(SHOW).await;
         app.kapso.fail_next(Fault::HangUp);
@@ -194,7 +194,7 @@ async fn trace_shows_no_line_of_a_library_above_a_warning() {
 }
 
 #[test]
-fn whatever_the_filter_libraries_are_capped() {
+fn libraries_are_capped_with_every_filter() {
     for filter in [
         "trace",
         "debug",
@@ -217,13 +217,13 @@ fn whatever_the_filter_libraries_are_capped() {
             "kapso",
             "",
         ] {
-            assert!(!capped.would_enable(target, &Level::INFO), "{filter} opens {target}");
+            assert!(!capped.would_enable(target, &Level::INFO), "{filter} raises {target}");
         }
     }
 }
 
 #[test]
-fn what_is_asked_of_our_own_lines_is_kept() {
+fn the_filter_applies_to_our_own_lines() {
     for (filter, target, level, shown) in [
         ("info", "kapso_slack::dispatch", Level::INFO, true),
         ("info", "kapso_slack::dispatch", Level::DEBUG, false),
@@ -248,7 +248,7 @@ fn what_is_asked_of_our_own_lines_is_kept() {
 
 proptest! {
     #[test]
-    fn no_filter_opens_a_library(
+    fn no_filter_raises_the_level_of_a_library(
         target in "(hyper|reqwest|rustls|h2|kapso|kapso|tokio)(::[a-z]{1,8}){0,2}",
         level in "(trace|debug|info|warn|error|off)",
         all in "(trace|debug|info|warn|error|off)",

@@ -1,5 +1,4 @@
-//! `GET /qr/{id}.png`: the picture for whoever has an address that this app has made, for ten minutes, and for nobody
-//! else.
+//! `GET /qr/{id}.png`: the image of a QR code, only at an address that this app signed at most ten minutes ago.
 
 use std::time::Duration;
 
@@ -17,10 +16,10 @@ use crate::support::raw_request::RawRequest;
 use crate::support::qr::{picture, reachable, shows_qr_code};
 use crate::support::qr_scanner::Picture;
 
-const NOT_OURS: &str = "There is no QR code here: its address was not created by this app, or was changed.\n";
-const OVER: &str = "There is no QR code here: its address was valid for 10 minutes and has expired.\n";
+const INVALID: &str = "There is no QR code here: its address was not created by this app, or was changed.\n";
+const EXPIRED: &str = "There is no QR code here: its address was valid for 10 minutes and has expired.\n";
 
-/// The address of a session's picture, as the app with this secret makes it now.
+/// The address of a session's image, as the app with this secret signs it now.
 fn address(app: &TestApp, secret: &str, id: &str) -> Url {
     let addresses = Addresses::new(app.app_url.clone(), &[secret.into()]);
     addresses.address(&SessionId::parse(id).unwrap(), app.now()).unwrap()
@@ -30,15 +29,15 @@ async fn fetched(app: &TestApp, address: Url) -> Response {
     app.http.get(address).send().await.unwrap()
 }
 
-/// Asks for a path and query as they stand, which no URL library would let through.
+/// Requests a path and query unchanged; a URL library would normalize them.
 async fn answered(app: &TestApp, path: &str) -> (u16, String) {
-    let mut knock = RawRequest::unsigned(path, "");
-    knock.method = "GET";
-    let reply = app.answers(&knock).await;
+    let mut request = RawRequest::unsigned(path, "");
+    request.method = "GET";
+    let reply = app.answers(&request).await;
     (reply.status, reply.body)
 }
 
-/// What a forger makes of the path and query of a genuine address.
+/// A change to the path and query of a genuine address.
 type Forgery = (&'static str, fn(&str) -> String);
 
 const FORGERIES: &[Forgery] = &[
@@ -114,7 +113,7 @@ fn later(address: &str, seconds: i64) -> String {
 }
 
 #[tokio::test]
-async fn a_forged_address_is_refused_in_the_same_words_whatever_is_wrong_with_it() {
+async fn every_forged_address_gets_the_same_response() {
     reachable()
         .run(async |app| {
             app.kapso.add("other");
@@ -125,14 +124,14 @@ async fn a_forged_address_is_refused_in_the_same_words_whatever_is_wrong_with_it
                 assert_ne!(forged, genuine, "{what}: nothing was forged");
                 assert_eq!(
                     answered(app, &forged).await,
-                    (403, NOT_OURS.to_owned()),
+                    (403, INVALID.to_owned()),
                     "{what}: {forged}"
                 );
             }
             let other_secret = address(app, SECOND, ID);
             let answer = fetched(app, other_secret).await;
             assert_eq!(answer.status(), StatusCode::FORBIDDEN, "another secret");
-            assert!(app.kapso.requests().is_empty(), "Kapso was asked");
+            assert!(app.kapso.requests().is_empty(), "Kapso was requested");
             let metrics = app.metrics().await;
             let refused = FORGERIES.len() + 1;
             let line = format!("kapso_slack_refused_requests_total{{status=\"403\"}} {refused}\n");
@@ -143,13 +142,13 @@ async fn a_forged_address_is_refused_in_the_same_words_whatever_is_wrong_with_it
                 .send()
                 .await
                 .unwrap();
-            assert_eq!(png.status(), StatusCode::OK, "the genuine one is good");
+            assert_eq!(png.status(), StatusCode::OK, "the genuine one is valid");
         })
         .await;
 }
 
 #[tokio::test]
-async fn without_a_public_address_no_address_is_ours() {
+async fn without_a_public_url_no_address_is_valid() {
     plan()
         .run(async |app| {
             let answer = fetched(app, address(app, SECRET, ID)).await;
@@ -160,7 +159,7 @@ async fn without_a_public_address_no_address_is_ours() {
 }
 
 #[tokio::test]
-async fn an_address_is_good_for_ten_minutes() {
+async fn an_address_is_valid_for_ten_minutes() {
     reachable()
         .run(async |app| {
             let address = address(app, SECRET, ID);
@@ -176,10 +175,10 @@ async fn an_address_is_good_for_ten_minutes() {
                 let answer = fetched(app, address.clone()).await;
                 assert_eq!(answer.status(), StatusCode::GONE);
                 assert_eq!(answer.headers()["cache-control"], "no-store");
-                assert_eq!(answer.text().await.unwrap(), OVER);
+                assert_eq!(answer.text().await.unwrap(), EXPIRED);
             }
-            assert_eq!(app.kapso.requests(), asked, "nobody asks for what is over");
-            // A clock that went back makes it no better than new.
+            assert_eq!(app.kapso.requests(), asked, "no request to Kapso for an expired address");
+            // After the clock was set back, it is still valid for ten minutes at most.
             app.passes(SignedDuration::from_hours(-48));
             let answer = fetched(app, address).await;
             assert_eq!(answer.headers()["cache-control"], "private, max-age=600");
@@ -188,7 +187,7 @@ async fn an_address_is_good_for_ten_minutes() {
 }
 
 #[tokio::test]
-async fn while_the_secret_rotates_the_addresses_of_both_are_good() {
+async fn during_rotation_addresses_signed_with_either_secret_are_valid() {
     for (secrets, old, new) in [
         (format!("{SECRET},{SECOND}"), StatusCode::OK, StatusCode::OK),
         (SECRET.to_owned(), StatusCode::OK, StatusCode::FORBIDDEN),
@@ -208,7 +207,7 @@ async fn while_the_secret_rotates_the_addresses_of_both_are_good() {
 }
 
 #[tokio::test]
-async fn the_picture_is_a_png_that_nothing_takes_for_anything_else() {
+async fn the_image_is_a_png_with_the_right_headers() {
     reachable()
         .run(async |app| {
             let address = address(app, SECRET, ID);
@@ -240,7 +239,7 @@ async fn the_picture_is_a_png_that_nothing_takes_for_anything_else() {
 }
 
 #[tokio::test]
-async fn a_session_without_a_code_has_no_picture() {
+async fn a_session_that_cannot_be_activated_has_no_image() {
     reachable()
         .run(async |app| {
             let long = format!("https://wa.me/{}", "1".repeat(487));
@@ -268,7 +267,7 @@ async fn a_session_without_a_code_has_no_picture() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_gone_has_no_picture() {
+async fn a_deleted_session_has_no_image() {
     reachable()
         .run(async |app| {
             app.kapso.delete(ID);
@@ -281,7 +280,7 @@ async fn a_session_that_is_gone_has_no_picture() {
 }
 
 #[tokio::test]
-async fn what_is_kept_for_people_is_not_spent_on_pictures() {
+async fn images_do_not_use_the_part_of_the_rate_limit_reserved_for_people() {
     plan()
         .reachable()
         .run(async |app| {
@@ -295,13 +294,13 @@ async fn what_is_kept_for_people_is_not_spent_on_pictures() {
             let card = app.reads(&format!("/sandbox {ID}")).await;
             assert!(card.contains("Waiting for activation"), "{card}");
             let answer = fetched(app, address(app, SECRET, ID)).await;
-            assert_eq!(answer.status(), StatusCode::OK, "what was just looked up costs nothing");
+            assert_eq!(answer.status(), StatusCode::OK, "a cached session costs no request");
         })
         .await;
 }
 
 #[tokio::test]
-async fn a_fault_of_kapsos_is_a_status_without_kapsos_words() {
+async fn an_error_of_kapso_becomes_a_status_without_kapsos_text() {
     let plan = reachable().set(|settings| settings.timing.kapso.total = Duration::from_secs(5));
     plan.run(async |app| {
         for (fault, status) in [
@@ -330,14 +329,14 @@ async fn a_fault_of_kapsos_is_a_status_without_kapsos_words() {
 }
 
 #[tokio::test]
-async fn pictures_cost_kapso_no_more_than_look_ups() {
+async fn images_use_the_cache_and_share_requests() {
     plan()
         .reachable()
         .run(async |app| {
             let answer = shows_qr_code(app).await;
             let address = picture(&answer.message).unwrap();
             assert_eq!(fetched(app, address.clone()).await.status(), StatusCode::OK);
-            assert_eq!(app.kapso.requests().len(), 1, "the look-up is remembered");
+            assert_eq!(app.kapso.requests().len(), 1, "the look-up is cached");
             app.passes(SignedDuration::from_secs(6));
             app.kapso.fail_next(Fault::Hold);
             let fetching = join_all((0..50).map(|_| fetched(app, address.clone())));
@@ -347,7 +346,7 @@ async fn pictures_cost_kapso_no_more_than_look_ups() {
             };
             let (answers, ()) = tokio::join!(fetching, released);
             assert!(answers.iter().all(|answer| answer.status() == StatusCode::OK));
-            assert_eq!(app.kapso.requests().len(), 2, "those who ask at once share a request");
+            assert_eq!(app.kapso.requests().len(), 2, "concurrent fetches share a request");
         })
         .await;
 }

@@ -1,4 +1,4 @@
-//! What the two doors take besides a signature: which bodies, how large, how soon, and Slack's certificate check.
+//! Limits on requests to the two signed routes: method, type, size and time of the body; Slack's certificate check.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::support::raw_request::{COMMANDS, INTERACTIONS, RawRequest, Reply, pre
 const MAX: usize = 64 * 1024;
 
 #[tokio::test]
-async fn both_doors_serve_with_a_trailing_slash_as_well() {
+async fn both_routes_are_served_with_a_trailing_slash_too() {
     with_app(async |app| {
         let help = app.slack_sends("/slack/commands/", "command=%2Fsandbox&text=help");
         let reply = app.answers(&help).await;
@@ -22,13 +22,13 @@ async fn both_doors_serve_with_a_trailing_slash_as_well() {
 }
 
 #[tokio::test]
-async fn only_posts_are_taken() {
+async fn only_post_is_accepted() {
     with_app(async |app| {
-        for door in [COMMANDS, INTERACTIONS, "/slack/commands/", "/slack/interactions/"] {
+        for route in [COMMANDS, INTERACTIONS, "/slack/commands/", "/slack/interactions/"] {
             for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"] {
-                let mut knock = app.slack_sends(door, typed());
-                knock.method = method;
-                is_empty(&app.answers(&knock).await, 405, &format!("{method} {door}"));
+                let mut request = app.slack_sends(route, typed());
+                request.method = method;
+                is_empty(&app.answers(&request).await, 405, &format!("{method} {route}"));
             }
         }
     })
@@ -36,7 +36,7 @@ async fn only_posts_are_taken() {
 }
 
 #[tokio::test]
-async fn only_forms_are_taken() {
+async fn only_forms_are_accepted() {
     with_app(async |app| {
         let genuine = app.slack_sends(COMMANDS, "command=%2Fsandbox&text=help");
         for (kind, status) in [
@@ -50,53 +50,53 @@ async fn only_forms_are_taken() {
             ("text/plain; application/x-www-form-urlencoded", 415),
             ("", 415),
         ] {
-            let mut knock = genuine.clone();
-            knock.set("Content-Type", kind);
-            assert_eq!(app.answers(&knock).await.status, status, "{kind:?}");
+            let mut request = genuine.clone();
+            request.set("Content-Type", kind);
+            assert_eq!(app.answers(&request).await.status, status, "{kind:?}");
         }
-        for door in [COMMANDS, INTERACTIONS] {
-            let mut knock = app.slack_sends(door, typed());
-            knock.remove("Content-Type");
-            is_empty(&app.answers(&knock).await, 415, "no type at all");
+        for route in [COMMANDS, INTERACTIONS] {
+            let mut request = app.slack_sends(route, typed());
+            request.remove("Content-Type");
+            is_empty(&app.answers(&request).await, 415, "no type at all");
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_body_may_have_64_kib_and_not_a_byte_more() {
+async fn a_body_may_have_at_most_64_kib() {
     with_app(async |app| {
-        for door in [COMMANDS, INTERACTIONS] {
+        for route in [COMMANDS, INTERACTIONS] {
             for chunks in [None, Some(1_000), Some(MAX)] {
                 let sent = |length| {
-                    let mut knock = app.slack_sends(door, padded(length));
-                    knock.chunks = chunks;
-                    knock
+                    let mut request = app.slack_sends(route, padded(length));
+                    request.chunks = chunks;
+                    request
                 };
                 let full = app.answers(&sent(MAX)).await;
-                assert_eq!(full.status, 200, "64 KiB at {door} in chunks of {chunks:?}");
+                assert_eq!(full.status, 200, "64 KiB at {route} in chunks of {chunks:?}");
                 let over = app.answers(&sent(MAX + 1)).await;
-                is_empty(&over, 413, &format!("a byte more at {door} in chunks of {chunks:?}"));
+                is_empty(&over, 413, &format!("a byte more at {route} in chunks of {chunks:?}"));
             }
-            let mut unsigned = RawRequest::unsigned(door, padded(MAX));
-            is_empty(&app.answers(&unsigned).await, 401, "64 KiB that nobody signed");
+            let mut unsigned = RawRequest::unsigned(route, padded(MAX));
+            is_empty(&app.answers(&unsigned).await, 401, "64 KiB, unsigned");
             unsigned.body = padded(10 * MAX);
-            is_empty(&app.answers(&unsigned).await, 413, "640 KiB that nobody signed");
+            is_empty(&app.answers(&unsigned).await, 413, "640 KiB, unsigned");
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_arrive_in_time_is_not_waited_for() {
-    let hasty = plan().set(|settings| settings.timing.request_body = Duration::from_millis(50));
-    hasty
+async fn a_body_that_arrives_too_slowly_is_rejected() {
+    let plan = plan().set(|settings| settings.timing.request_body = Duration::from_millis(50));
+    plan
         .run(async |app| {
-            for door in [COMMANDS, INTERACTIONS] {
+            for route in [COMMANDS, INTERACTIONS] {
                 for chunks in [None, Some(16)] {
-                    let mut knock = app.slack_sends(door, typed());
-                    knock.chunks = chunks;
-                    let bytes = knock.to_bytes();
+                    let mut request = app.slack_sends(route, typed());
+                    request.chunks = chunks;
+                    let bytes = request.to_bytes();
                     let half = &bytes[..bytes.len() - 40];
                     is_empty(&app.answers_bytes(half).await, 408, "half a body");
                 }
@@ -107,9 +107,9 @@ async fn a_body_that_does_not_arrive_in_time_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_signed_form_of_another_kind_is_a_bad_request() {
+async fn a_signed_form_of_another_kind_is_rejected_with_400() {
     with_app(async |app| {
-        for (door, body) in [
+        for (route, body) in [
             (COMMANDS, ""),
             (COMMANDS, "text=help"),
             (COMMANDS, "Command=%2Fsandbox&text=help"),
@@ -119,18 +119,18 @@ async fn a_signed_form_of_another_kind_is_a_bad_request() {
             (INTERACTIONS, "command=%2Fsandbox&text=help"),
             (INTERACTIONS, "{\"type\":\"block_actions\"}"),
         ] {
-            let knock = app.slack_sends(door, body);
-            is_empty(&app.answers(&knock).await, 400, &format!("{body} at {door}"));
+            let request = app.slack_sends(route, body);
+            is_empty(&app.answers(&request).await, 400, &format!("{body} at {route}"));
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn slacks_certificate_check_is_answered_signed_or_not_and_reaches_no_command() {
+async fn slacks_certificate_check_is_answered_and_never_becomes_a_command() {
     with_app(async |app| {
-        for door in [COMMANDS, INTERACTIONS] {
-            let genuine = if door == COMMANDS { typed() } else { pressed() };
+        for route in [COMMANDS, INTERACTIONS] {
+            let genuine = if route == COMMANDS { typed() } else { pressed() };
             for body in [
                 "ssl_check=1".to_owned(),
                 "ssl_check=1&token=gIkuvaNzQIHg97ATvDxqgjtO".to_owned(),
@@ -138,11 +138,11 @@ async fn slacks_certificate_check_is_answered_signed_or_not_and_reaches_no_comma
                 format!("{genuine}&ssl_check=1"),
                 format!("{genuine}&ssl%5Fcheck=%31"),
             ] {
-                let unsigned = RawRequest::unsigned(door, body.clone());
-                let signed = app.slack_sends(door, body.clone());
+                let unsigned = RawRequest::unsigned(route, body.clone());
+                let signed = app.slack_sends(route, body.clone());
                 let stale = unsigned.clone().signed(SECRET, 0);
-                for (how, knock) in [("unsigned", unsigned), ("signed", signed), ("stale", stale)] {
-                    is_empty(&app.answers(&knock).await, 200, &format!("{body}, {how}, at {door}"));
+                for (how, request) in [("unsigned", unsigned), ("signed", signed), ("stale", stale)] {
+                    is_empty(&app.answers(&request).await, 200, &format!("{body}, {how}, at {route}"));
                 }
             }
         }
@@ -154,9 +154,9 @@ async fn slacks_certificate_check_is_answered_signed_or_not_and_reaches_no_comma
 }
 
 #[tokio::test]
-async fn words_like_the_certificate_check_in_another_place_open_no_door() {
+async fn ssl_check_anywhere_but_in_its_own_field_does_not_bypass_the_signature() {
     with_app(async |app| {
-        for door in [COMMANDS, INTERACTIONS] {
+        for route in [COMMANDS, INTERACTIONS] {
             for body in [
                 "command=%2Fsandbox&text=ssl_check%3D1",
                 "command=%2Fsandbox&text=x%26ssl_check%3D1",
@@ -171,11 +171,11 @@ async fn words_like_the_certificate_check_in_another_place_open_no_door() {
                 "xssl_check=1",
                 "ssl_check[]=1",
             ] {
-                let unsigned = RawRequest::unsigned(door, body);
-                is_empty(&app.answers(&unsigned).await, 401, &format!("{body} at {door}"));
+                let unsigned = RawRequest::unsigned(route, body);
+                is_empty(&app.answers(&unsigned).await, 401, &format!("{body} at {route}"));
             }
-            let mut in_address = RawRequest::unsigned(door, typed());
-            in_address.path = format!("{door}?ssl_check=1");
+            let mut in_address = RawRequest::unsigned(route, typed());
+            in_address.path = format!("{route}?ssl_check=1");
             is_empty(&app.answers(&in_address).await, 401, "in the address");
         }
         let typed = app.reads("/sandbox ssl_check=1").await;
@@ -186,7 +186,7 @@ async fn words_like_the_certificate_check_in_another_place_open_no_door() {
     .await;
 }
 
-/// A form of exactly this many bytes that is a command and a press that leads to nothing.
+/// A form of exactly this many bytes, valid as a command and as a press that has no effect.
 fn padded(length: usize) -> Vec<u8> {
     let mut form = b"command=%2Fsandbox&text=help&payload=%7B%7D&padding=".to_vec();
     form.resize(length, b'x');

@@ -1,4 +1,4 @@
-//! The two secrets: from a variable or a file, no placeholders, and never quoted.
+//! The secrets: read from a variable or a file, rejected if they are placeholders, never quoted.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ fn file(name: &str, content: impl AsRef<[u8]>) -> String {
 }
 
 #[test]
-fn what_belongs_in_no_configuration_is_taken_for_a_placeholder() {
+fn placeholders_are_rejected() {
     let words = "changeme CHANGE_ME change-me-please your-signing-secret YOUR_KEY replace-this insert_key example-key \
                  placeholder <signing-secret> ${SECRET} {{secret}} [secret] secret-goes-here key_here abc... abc… \
                  xxxxxxxxxxxxxxxx ******** 0 secret Secret password todo none null undefined test key token";
@@ -37,7 +37,7 @@ fn what_belongs_in_no_configuration_is_taken_for_a_placeholder() {
 }
 
 #[test]
-fn real_secrets_are_not_taken_for_placeholders() {
+fn real_secrets_are_accepted() {
     for secret in [
         SECRET,
         KEY,
@@ -55,7 +55,7 @@ fn real_secrets_are_not_taken_for_placeholders() {
 
 #[test]
 fn no_problem_quotes_a_secret() {
-    let held = file("quoted", "zebra zebra");
+    let path = file("quoted", "zebra zebra");
     for variables in [
         &[
             ("SLACK_SIGNING_SECRET", "zebra zebra"),
@@ -70,9 +70,9 @@ fn no_problem_quotes_a_secret() {
             ("SLACK_SIGNING_SECRET", "your-zebra"),
             ("KAPSO_API_KEY", "zebra\nzebra"),
         ],
-        &[("SLACK_SIGNING_SECRET", UNSET), ("SLACK_SIGNING_SECRET_FILE", &held)],
-        &[("KAPSO_API_KEY", UNSET), ("KAPSO_API_KEY_FILE", &held)],
-        &[("KAPSO_API_KEY", "zebra"), ("KAPSO_API_KEY_FILE", &held)],
+        &[("SLACK_SIGNING_SECRET", UNSET), ("SLACK_SIGNING_SECRET_FILE", &path)],
+        &[("KAPSO_API_KEY", UNSET), ("KAPSO_API_KEY_FILE", &path)],
+        &[("KAPSO_API_KEY", "zebra"), ("KAPSO_API_KEY_FILE", &path)],
     ] {
         let problems = settings(variables).unwrap_err();
         assert!(!problems.contains("zebra"), "{problems}");
@@ -88,8 +88,8 @@ fn a_secret_may_come_from_a_file() {
         ("two", "a1b2c3d4,e5f6a7b8\n", &["a1b2c3d4", "e5f6a7b8"]),
         ("spaced", "a1b2c3d4 , e5f6a7b8\n", &["a1b2c3d4", "e5f6a7b8"]),
     ] {
-        let held = file(name, content);
-        let settings = settings(&[("SLACK_SIGNING_SECRET", UNSET), ("SLACK_SIGNING_SECRET_FILE", &held)]).unwrap();
+        let path = file(name, content);
+        let settings = settings(&[("SLACK_SIGNING_SECRET", UNSET), ("SLACK_SIGNING_SECRET_FILE", &path)]).unwrap();
         let read: Vec<&str> = settings
             .signing_secrets
             .iter()
@@ -97,14 +97,14 @@ fn a_secret_may_come_from_a_file() {
             .collect();
         assert_eq!(read, secrets, "{name}");
     }
-    let held = file("key", "a1b2c3d4\n");
-    let settings = settings(&[("KAPSO_API_KEY", " "), ("KAPSO_API_KEY_FILE", &held)]).unwrap();
+    let path = file("key", "a1b2c3d4\n");
+    let settings = settings(&[("KAPSO_API_KEY", " "), ("KAPSO_API_KEY_FILE", &path)]).unwrap();
     assert_eq!(settings.kapso_api_key, "a1b2c3d4");
     assert!(settings.kapso_api_key.is_sensitive());
 }
 
 #[test]
-fn a_file_that_holds_no_secret_is_named() {
+fn a_file_without_a_secret_is_reported() {
     let directory = env!("CARGO_TARGET_TMPDIR");
     let (empty, blank) = (file("empty", ""), file("blank", " \n\n"));
     let (binary, placeholder) = (file("binary", [0xFF, 0xFE]), file("placeholder", "changeme\n"));
@@ -127,9 +127,9 @@ fn a_file_that_holds_no_secret_is_named() {
             let problem = problem(&[(name, UNSET), (file_name, path)]);
             assert!(problem.starts_with(&says), "{path}: {problem}");
         }
-        let held = file("both", "a1b2c3d4");
+        let path = file("both", "a1b2c3d4");
         assert_eq!(
-            problem(&[(name, "a1b2c3d4"), (file_name, &held)]),
+            problem(&[(name, "a1b2c3d4"), (file_name, &path)]),
             format!("{name}: is set, and so is {file_name}: unset one of them")
         );
     }

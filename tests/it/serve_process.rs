@@ -1,4 +1,4 @@
-//! The real program as a service: it refuses a bad set-up, serves, and ends on a signal.
+//! The real program as a service: it rejects a bad configuration, serves, and shuts down on a signal.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::support::program::{World, program};
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 
 #[tokio::test]
-async fn without_secrets_it_refuses_to_start() {
+async fn it_does_not_start_without_secrets() {
     for arguments in [&[][..], &["serve"]] {
         let ended = program(arguments).ends().await;
         assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -28,7 +28,7 @@ async fn without_secrets_it_refuses_to_start() {
 }
 
 #[tokio::test]
-async fn every_problem_is_on_standard_error_and_no_secret_is() {
+async fn all_problems_are_printed_without_secrets() {
     let ended = program(&[])
         .with("SLACK_SIGNING_SECRET", "zebra zebra")
         .with("KAPSO_API_KEY", "your-zebra")
@@ -56,7 +56,7 @@ async fn every_problem_is_on_standard_error_and_no_secret_is() {
 }
 
 #[tokio::test]
-async fn with_two_secrets_it_answers_a_signed_command() {
+async fn it_answers_a_signed_command() {
     let world = World::start().await;
     let mut service = world.service().with("RUST_LOG", "trace").starts();
     let app = service.listens().await;
@@ -101,7 +101,7 @@ async fn with_two_secrets_it_answers_a_signed_command() {
 }
 
 #[tokio::test]
-async fn people_may_read_the_log_as_text() {
+async fn the_log_can_be_text() {
     let world = World::start().await;
     let mut service = world.service().with("LOG_FORMAT", "text").starts();
     let line = service.says("listening").await;
@@ -113,7 +113,7 @@ async fn people_may_read_the_log_as_text() {
 }
 
 #[tokio::test]
-async fn a_file_named_env_is_read_and_the_environment_wins() {
+async fn dot_env_is_read_and_the_environment_takes_precedence() {
     let world = World::start().await;
     let file = format!(
         "# Secrets for development\nSLACK_SIGNING_SECRET={SECRET}\nexport KAPSO_API_KEY=\"{KEY}\"\n\
@@ -134,7 +134,7 @@ async fn a_file_named_env_is_read_and_the_environment_wins() {
 }
 
 #[tokio::test]
-async fn a_file_named_env_that_cannot_be_read_is_named_and_not_quoted() {
+async fn an_unreadable_dot_env_is_reported_and_not_quoted() {
     let ended = program(&[]).file(".env", "SLACK_SIGNING_SECRET='zebra\n").ends().await;
     assert_eq!(ended.code, Some(1));
     assert!(
@@ -146,7 +146,7 @@ async fn a_file_named_env_that_cannot_be_read_is_named_and_not_quoted() {
 }
 
 #[tokio::test]
-async fn a_taken_port_is_a_clear_error() {
+async fn a_port_in_use_is_a_clear_error() {
     let taken = port().await;
     let address = taken.local_addr().unwrap();
     let world = World::start().await;
@@ -163,12 +163,12 @@ async fn a_taken_port_is_a_clear_error() {
 }
 
 #[tokio::test]
-async fn a_signal_ends_it_when_every_answer_that_is_owed_is_delivered() {
+async fn on_a_signal_it_delivers_pending_replies_and_exits() {
     let world = World::start().await;
     let mut service = world.service().with("REPLY_BUDGET_MS", "500").starts();
     let app = service.listens().await;
     world.kapso.fail(Some(Fault::Hold));
-    let owed = join_all((0..50).map(async |n| {
+    let pending = join_all((0..50).map(async |n| {
         let id = format!("session-{n}");
         world.kapso.add(&id);
         let sent = world.types(&app, &format!("/sandbox {id}")).await;
@@ -180,11 +180,11 @@ async fn a_signal_ends_it_when_every_answer_that_is_owed_is_delivered() {
     }))
     .await;
     service.is_sent("TERM").await;
-    service.says("\"stopping\"").await;
+    service.says("\"shutting down\"").await;
     let text = world.reads(&app, SHOW).await;
     assert!(text.starts_with("The app is just being restarted."), "{text}");
     world.kapso.release();
-    for exchange in owed {
+    for exchange in pending {
         let card = world.slack.later(exchange).await;
         assert!(
             plain::text(&card.message).contains("Waiting for activation"),
@@ -204,23 +204,23 @@ async fn a_signal_ends_it_when_every_answer_that_is_owed_is_delivered() {
 }
 
 #[tokio::test]
-async fn a_signal_ends_it_within_8_s_whatever_kapso_does() {
+async fn on_a_signal_it_exits_within_8_s_whatever_kapso_does() {
     let world = World::start().await;
     let mut service = world
         .service()
         .with("REPLY_BUDGET_MS", "100")
-        // Without a store that outlives it, it hands nothing over.
+        // With a database in memory, no other process could deliver pending replies.
         .with("DATABASE_URL", "sqlite::memory:")
         .starts();
     let app = service.listens().await;
     world.kapso.fail(Some(Fault::Hold));
-    let owed =
+    let pending =
         join_all((0..10).map(async |n| world.types(&app, &format!("/sandbox session-{n}")).await.exchange)).await;
     service.is_sent("TERM").await;
     let ended = service.ends().await;
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     assert!(ended.took < Duration::from_secs(8), "{:?}", ended.took);
-    for exchange in owed {
+    for exchange in pending {
         let text = plain::text(&world.slack.later(exchange).await.message);
         assert!(
             text.starts_with("Kapso did not answer. Nothing was changed; try again in a moment."),

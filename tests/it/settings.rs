@@ -1,4 +1,4 @@
-//! The configuration: everything that is wrong is said at once, by the variable's name.
+//! The settings from the environment: all problems are reported at once, each with its variable.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use kapso_slack::config::Creators;
 use crate::support::settings::{UNSET, problem, settings};
 
 #[test]
-fn two_secrets_are_enough() {
+fn only_the_two_secrets_are_required() {
     let settings = settings(&[]).unwrap();
     assert_eq!(settings.kapso_base_url.as_str(), "https://app.kapso.ai/api/v1");
     assert_eq!(settings.listen.to_string(), "0.0.0.0:8080");
@@ -24,7 +24,7 @@ fn two_secrets_are_enough() {
     assert_eq!(everyone, [None, None, None]);
 }
 
-/// A variable, what its problem says, and values that have it.
+/// A variable, its problem, and values with that problem.
 type Row = (&'static str, &'static str, &'static [&'static str]);
 
 const BAD_VALUES: &[Row] = &[
@@ -154,7 +154,7 @@ const BAD_VALUES: &[Row] = &[
 ];
 
 #[test]
-fn a_bad_value_is_named_with_what_it_should_be() {
+fn a_bad_value_is_reported_with_what_it_should_be() {
     for (name, says, values) in BAD_VALUES {
         for value in *values {
             assert_eq!(problem(&[(name, value)]), format!("{name}: {says}"), "{name}={value:?}");
@@ -218,7 +218,7 @@ fn a_bad_entry_of_a_list_is_quoted() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_said_at_once() {
+fn all_problems_are_reported_at_once() {
     let problems = settings(&[
         ("SLACK_SIGNING_SECRET", "a1b2c3d4,,e5f6a7b8"),
         ("KAPSO_API_KEY", UNSET),
@@ -262,7 +262,7 @@ fn everything_that_is_wrong_is_said_at_once() {
 }
 
 #[test]
-fn blank_is_unset_and_white_space_around_a_value_is_nothing() {
+fn a_blank_variable_is_unset_and_values_are_trimmed() {
     let blank = [
         "KAPSO_BASE_URL",
         "HOST",
@@ -316,7 +316,7 @@ fn blank_is_unset_and_white_space_around_a_value_is_nothing() {
 }
 
 #[test]
-fn http_is_for_this_machine_alone() {
+fn http_is_allowed_only_on_loopback() {
     for url in [
         "http://127.0.0.1:4000/api/v1",
         "http://localhost:4000",

@@ -1,4 +1,4 @@
-//! Nothing that Slack did not sign gets in, and who tries learns nothing from the refusal.
+//! A request with a forged signature is rejected, and the response reveals nothing that helps a forger.
 
 use sha2::{Digest, Sha256};
 
@@ -11,13 +11,13 @@ const HEADERS: &Forgeries = &[
         k.remove(STAMP);
         k.remove(SIGNATURE);
     }),
-    ("no stamp", |k| k.remove(STAMP)),
+    ("no timestamp", |k| k.remove(STAMP)),
     ("no signature", |k| k.remove(SIGNATURE)),
-    ("empty stamp", |k| k.set(STAMP, "")),
+    ("empty timestamp", |k| k.set(STAMP, "")),
     ("empty signature", |k| k.set(SIGNATURE, "")),
     ("a prefix without a digest", |k| k.set(SIGNATURE, "v0=")),
-    ("the stamp twice", |k| k.add(STAMP, k.get(STAMP))),
-    ("a second stamp", |k| k.add(STAMP, "1")),
+    ("the timestamp twice", |k| k.add(STAMP, k.get(STAMP))),
+    ("a second timestamp", |k| k.add(STAMP, "1")),
     ("the signature twice", |k| k.add(SIGNATURE, k.get(SIGNATURE))),
     ("a second signature", |k| k.add(SIGNATURE, wrong())),
     ("a second signature in front", |k| {
@@ -34,7 +34,7 @@ const HEADERS: &Forgeries = &[
     ("the signature joined with itself", |k| {
         k.set(SIGNATURE, format!("{0}, {0}", k.get(SIGNATURE)));
     }),
-    ("the stamp joined with itself", |k| {
+    ("the timestamp joined with itself", |k| {
         k.set(STAMP, format!("{0}, {0}", k.get(STAMP)));
     }),
     ("another signature's digits", |k| k.set(SIGNATURE, wrong())),
@@ -59,7 +59,7 @@ const HEADERS: &Forgeries = &[
     ("one byte short", |k| k.set(SIGNATURE, &k.get(SIGNATURE)[..65])),
     ("one byte long", |k| k.set(SIGNATURE, format!("{}00", k.get(SIGNATURE)))),
     ("the first half", |k| k.set(SIGNATURE, &k.get(SIGNATURE)[..35])),
-    ("a digit that is none", |k| {
+    ("a character that is no hex digit", |k| {
         k.set(SIGNATURE, format!("{}g", &k.get(SIGNATURE)[..66]));
     }),
     ("a space behind the prefix", |k| {
@@ -76,7 +76,7 @@ const HEADERS: &Forgeries = &[
     ("a digit of another script", |k| {
         k.set(SIGNATURE, format!("{}１", &k.get(SIGNATURE)[..66]));
     }),
-    ("a byte that is no text", |k| {
+    ("a byte that is not UTF-8", |k| {
         k.set(SIGNATURE, [&k.get(SIGNATURE).as_bytes()[..66], b"\xff"].concat());
     }),
     ("raw bytes instead of hex", |k| {
@@ -85,8 +85,8 @@ const HEADERS: &Forgeries = &[
     }),
 ];
 
-/// Each is signed as it stands, with the right secret: it is the form that is refused.
-const STAMPS: &Forgeries = &[
+/// Each timestamp is signed with the right secret, so it is rejected for its form.
+const TIMESTAMPS: &Forgeries = &[
     ("plus", |k| restamp(k, |stamp| format!("+{stamp}"))),
     ("minus", |k| restamp(k, |stamp| format!("-{stamp}"))),
     ("a fraction", |k| restamp(k, |stamp| format!("{stamp}.0"))),
@@ -97,8 +97,8 @@ const STAMPS: &Forgeries = &[
     ("milliseconds", |k| restamp(k, |stamp| format!("{stamp}000"))),
     ("a date", |k| restamp(k, |_| "2026-11-23T10:00:00Z".to_owned())),
     ("a word", |k| restamp(k, |_| "now".to_owned())),
-    ("no number", |k| restamp(k, |_| "NaN".to_owned())),
-    ("nought", |k| restamp(k, |_| "0".to_owned())),
+    ("not a number", |k| restamp(k, |_| "NaN".to_owned())),
+    ("zero", |k| restamp(k, |_| "0".to_owned())),
     ("a space inside", |k| {
         restamp(k, |stamp| format!("{} {}", &stamp[..5], &stamp[5..]));
     }),
@@ -112,9 +112,9 @@ const STAMPS: &Forgeries = &[
     ("the smallest of 64 bits", |k| restamp(k, |_| i64::MIN.to_string())),
     ("huge", |k| restamp(k, |_| "9".repeat(400))),
     ("followed by a colon", |k| restamp(k, |stamp| format!("{stamp}:"))),
-    ("a byte that is no text", |k| k.set(STAMP, b"179542800\xff")),
-    // These are Slack's own signature, and no longer its stamp.
-    ("a leading nought", |k| k.set(STAMP, format!("0{}", k.get(STAMP)))),
+    ("a byte that is not UTF-8", |k| k.set(STAMP, b"179542800\xff")),
+    // In the last two, the signature is Slack's, but for another timestamp.
+    ("a leading zero", |k| k.set(STAMP, format!("0{}", k.get(STAMP)))),
     ("a second later", |k| {
         k.set(STAMP, (k.get(STAMP).parse::<u64>().unwrap() + 1).to_string());
     }),
@@ -123,7 +123,7 @@ const STAMPS: &Forgeries = &[
 const KEYS: &Forgeries = &[
     ("another secret", |k| resign(k, b"00000000000000000000000000000000")),
     ("an empty secret", |k| resign(k, b"")),
-    ("the secret's bytes behind its hex", |k| {
+    ("the secret decoded from hex", |k| {
         resign(k, &hex::decode(SECOND).unwrap());
     }),
     ("the secret with a line break", |k| {
@@ -146,9 +146,9 @@ const KEYS: &Forgeries = &[
     ("no colons in what is signed", |k| {
         resign_over(k, &["v0", "STAMP", "BODY"]);
     }),
-    ("body before stamp", |k| resign_over(k, &["v0:", "BODY", ":", "STAMP"])),
+    ("body before timestamp", |k| resign_over(k, &["v0:", "BODY", ":", "STAMP"])),
     ("only the body signed", |k| resign_over(k, &["BODY"])),
-    ("only the stamp signed", |k| resign_over(k, &["v0:", "STAMP", ":"])),
+    ("only the timestamp signed", |k| resign_over(k, &["v0:", "STAMP", ":"])),
     ("nothing signed", |k| resign_over(k, &[])),
     ("a digest that needs no secret", |k| {
         let base = [b"v0:", k.get(STAMP).as_bytes(), b":", &k.body].concat();
@@ -160,7 +160,7 @@ const KEYS: &Forgeries = &[
     }),
 ];
 
-const PLACES: &Forgeries = &[
+const LOCATIONS: &Forgeries = &[
     ("in the address", |k| {
         k.path = format!("{}?{STAMP}={}&{SIGNATURE}={}", k.path, k.get(STAMP), k.get(SIGNATURE));
         k.remove(STAMP);
@@ -190,23 +190,23 @@ const PLACES: &Forgeries = &[
 ];
 
 #[tokio::test]
-async fn headers_that_are_not_slacks_are_refused() {
+async fn malformed_signature_headers_are_rejected() {
     are_refused(HEADERS).await;
 }
 
 #[tokio::test]
-async fn stamps_that_are_no_plain_seconds_are_refused() {
-    are_refused(STAMPS).await;
+async fn timestamps_other_than_plain_seconds_are_rejected() {
+    are_refused(TIMESTAMPS).await;
 }
 
 #[tokio::test]
-async fn a_signature_made_otherwise_than_slack_makes_it_is_refused() {
+async fn a_signature_over_other_text_or_with_another_key_is_rejected() {
     are_refused(KEYS).await;
 }
 
 #[tokio::test]
-async fn a_signature_in_another_place_is_refused() {
-    are_refused(PLACES).await;
+async fn a_signature_outside_its_header_is_rejected() {
+    are_refused(LOCATIONS).await;
 }
 
 /// A signature of something else.
@@ -214,34 +214,34 @@ fn wrong() -> String {
     signature(SECRET.as_bytes(), &[b"something else"])
 }
 
-fn restamp(knock: &mut RawRequest, bend: fn(String) -> String) {
-    let stamp = bend(knock.get(STAMP));
-    *knock = knock.clone().stamped(SECRET, &stamp);
+fn restamp(request: &mut RawRequest, change: fn(String) -> String) {
+    let stamp = change(request.get(STAMP));
+    *request = request.clone().stamped(SECRET, &stamp);
 }
 
-fn resign(knock: &mut RawRequest, key: &[u8]) {
-    let stamp = knock.get(STAMP);
-    knock.set(
+fn resign(request: &mut RawRequest, key: &[u8]) {
+    let stamp = request.get(STAMP);
+    request.set(
         SIGNATURE,
-        signature(key, &[b"v0:", stamp.as_bytes(), b":", &knock.body]),
+        signature(key, &[b"v0:", stamp.as_bytes(), b":", &request.body]),
     );
 }
 
-fn resign_over(knock: &mut RawRequest, parts: &[&str]) {
-    let stamp = knock.get(STAMP);
+fn resign_over(request: &mut RawRequest, parts: &[&str]) {
+    let stamp = request.get(STAMP);
     let parts: Vec<&[u8]> = parts
         .iter()
         .map(|part| match *part {
             "STAMP" => stamp.as_bytes(),
-            "BODY" => &knock.body,
+            "BODY" => &request.body,
             own => own.as_bytes(),
         })
         .collect();
-    knock.set(SIGNATURE, signature(SECRET.as_bytes(), &parts));
+    request.set(SIGNATURE, signature(SECRET.as_bytes(), &parts));
 }
 
-fn rename(knock: &mut RawRequest, from: &str, to: &str) {
-    let value = knock.get(from);
-    knock.remove(from);
-    knock.set(to, value);
+fn rename(request: &mut RawRequest, from: &str, to: &str) {
+    let value = request.get(from);
+    request.remove(from);
+    request.set(to, value);
 }

@@ -1,4 +1,4 @@
-//! What Slack signed is what is read: whoever changes it on the way is refused.
+//! A request that was changed after Slack signed it is rejected.
 
 use crate::support::forgery::{Forgeries, are_refused, is_refused};
 use crate::support::with_app;
@@ -8,7 +8,7 @@ const BODIES: &Forgeries = &[
     ("one byte changed", |k| k.replace("T0001ABCD", "T0001ABCE")),
     ("one byte added", |k| k.body.push(b'x')),
     ("a line break added", |k| k.body.push(b'\n')),
-    ("a byte of nothing added", |k| k.body.push(0)),
+    ("a NUL byte added", |k| k.body.push(0)),
     ("one byte lost", |k| {
         k.body.pop();
     }),
@@ -21,7 +21,7 @@ const BODIES: &Forgeries = &[
     }),
     ("escapes in lower case", |k| k.replace("%3A", "%3a")),
     ("an escape undone", |k| k.replace("%3A", ":")),
-    ("an empty field lost on the way", |k| k.replace("&thread_ts=&", "&")),
+    ("an empty field removed", |k| k.replace("&thread_ts=&", "&")),
     ("fields in another order", |k| {
         let body = String::from_utf8(k.body.clone()).unwrap();
         let fields: Vec<_> = body.split('&').rev().collect();
@@ -31,8 +31,8 @@ const BODIES: &Forgeries = &[
     ("a body of another request", |k| {
         k.body = b"command=%2Fsandbox&text=help".to_vec();
     }),
-    ("packed, the signature being that of the plain form", |k| {
-        k.body = packed(&k.body);
+    ("compressed, with the signature of the uncompressed form", |k| {
+        k.body = compressed(&k.body);
         k.set("Content-Encoding", "deflate");
     }),
     ("the form in the address", |k| {
@@ -42,7 +42,7 @@ const BODIES: &Forgeries = &[
 ];
 
 #[tokio::test]
-async fn a_request_is_answered_when_slack_signed_it_and_nothing_bent_it() {
+async fn an_unchanged_signed_request_is_accepted() {
     with_app(async |app| {
         let reply = app.answers(&app.slack_sends(COMMANDS, typed())).await;
         assert_eq!(reply.status, 200);
@@ -55,12 +55,12 @@ async fn a_request_is_answered_when_slack_signed_it_and_nothing_bent_it() {
 }
 
 #[tokio::test]
-async fn a_body_that_changed_on_its_way_is_refused() {
+async fn a_changed_body_is_rejected() {
     are_refused(BODIES).await;
 }
 
 #[tokio::test]
-async fn whatever_byte_changes_the_request_is_refused() {
+async fn a_random_change_of_the_request_is_rejected() {
     with_app(async |app| {
         for seed in 0..300 {
             let mut random = fastrand::Rng::with_seed(seed);
@@ -77,7 +77,7 @@ async fn whatever_byte_changes_the_request_is_refused() {
     .await;
 }
 
-/// The request with one random change where the signature has a say.
+/// The request with one random change to what the signature covers.
 fn mutated(genuine: &RawRequest, random: &mut fastrand::Rng) -> RawRequest {
     loop {
         let mut forged = genuine.clone();
@@ -112,16 +112,16 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut fastrand::Rng, any: impl Fn(&mut fas
 }
 
 /// The body in zlib's format, stored without compression.
-fn packed(body: &[u8]) -> Vec<u8> {
+fn compressed(body: &[u8]) -> Vec<u8> {
     let length = u16::try_from(body.len()).unwrap();
     let (low, high) = body.iter().fold((1_u32, 0_u32), |(low, high), byte| {
         let low = (low + u32::from(*byte)) % 65_521;
         (low, (high + low) % 65_521)
     });
-    let mut packed = vec![0x78, 0x01, 0x01];
-    packed.extend(length.to_le_bytes());
-    packed.extend((!length).to_le_bytes());
-    packed.extend(body);
-    packed.extend(((high << 16) | low).to_be_bytes());
-    packed
+    let mut compressed = vec![0x78, 0x01, 0x01];
+    compressed.extend(length.to_le_bytes());
+    compressed.extend((!length).to_le_bytes());
+    compressed.extend(body);
+    compressed.extend(((high << 16) | low).to_be_bytes());
+    compressed
 }
