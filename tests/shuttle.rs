@@ -161,7 +161,7 @@ async fn a_signed_command_is_answered_and_a_stop_delivers_what_is_owed() {
     door.says("stopping").await;
     kapso.release();
     let answer = slack.later(sent.exchange).await;
-    assert!(plain::text(&answer.message).contains("There is no session with this id"));
+    assert!(plain::text(&answer.message).contains("There is no session with this ID"));
     assert_eq!(door.code().await, Some(10), "Shuttle's own code for a signal");
     assert!(door.said.contains("nothing is owed"), "{}", door.said);
     assert!(!door.said.contains(SECRET) && !door.said.contains(KEY), "{}", door.said);

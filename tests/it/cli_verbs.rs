@@ -210,7 +210,7 @@ async fn the_demo_needs_nothing_and_can_be_typed_into_from_elsewhere() {
     playing.says("    🟡 Waiting for activation").await;
     playing.says("[ Activate in WhatsApp → https://wa.me/").await;
     playing
-        .says("    There is no session with this id in this app's Kapso project.")
+        .says("    There is no session with this ID in this app's Kapso project.")
         .await;
     playing.says("    🟢 Active").await;
     playing.says("    /sandbox <session id>").await;

@@ -56,7 +56,7 @@ async fn the_message_has_the_code_and_the_link_as_text_and_the_card_stands() {
             let answer = app.presses(&card, "qr").await;
             is_told_beside(app, &card, &answer, LINK);
             assert_snapshot!(plain::text(&answer.message), @"
-            Open this link on the tester's phone and send the message it holds: https://wa.me/12345678901?text=ABC123
+            Open this link on the tester's phone and send the pre-filled message: https://wa.me/12345678901?text=ABC123
             Or scan this code with the phone's camera.
             [ picture: QR code that opens WhatsApp with the message that activates this sandbox session ]
             Session 123e4567-e89b-12d3-a456-426614174000
@@ -149,7 +149,7 @@ async fn a_session_that_cannot_be_looked_up_is_told_beside_the_card() {
             let card = app.types(&format!("/sandbox {ID}")).await;
             for (status, words) in [
                 (401, "Kapso refused this app's key"),
-                (404, "Kapso answered in a way this app does not know"),
+                (404, "Kapso sent an unexpected response"),
                 (429, "Kapso is limiting this app's requests"),
             ] {
                 app.kapso_answers(status, "{}");
@@ -237,7 +237,7 @@ async fn a_picture_that_slack_cannot_fetch_costs_nothing_but_itself() {
             .await;
     }
     assert_snapshot!(texts[0], @"
-    Open this link on the tester's phone and send the message it holds: https://wa.me/12345678901?text=ABC123
+    Open this link on the tester's phone and send the pre-filled message: https://wa.me/12345678901?text=ABC123
     A picture is missing here, because Slack could not fetch it: QR code that opens WhatsApp with the message that activates this sandbox session. Please tell whoever runs this app.
     Session 123e4567-e89b-12d3-a456-426614174000
     ");

@@ -42,7 +42,7 @@ async fn everybody_sees_a_masked_card_and_the_sharer_that_it_is_there() {
         assert_snapshot!(plain::text(&for_all.message), @"
         WHATSAPP SANDBOX SESSION
         🟡 Waiting for activation
-        Open the link on the tester's phone and send the message it holds.
+        Open the link on the tester's phone and send the pre-filled message.
         Agent: Customer Support Agent
         Phone: •••• 8901
         Code: ABC123
@@ -53,7 +53,7 @@ async fn everybody_sees_a_masked_card_and_the_sharer_that_it_is_there() {
         assert_snapshot!(plain::text(&own.message), @"
         WHATSAPP SANDBOX SESSION
         🟡 Waiting for activation
-        Open the link on the tester's phone and send the message it holds.
+        Open the link on the tester's phone and send the pre-filled message.
         Agent: Customer Support Agent
         Phone: +12345678901
         Code: ABC123
@@ -85,7 +85,7 @@ async fn slack_asks_first_and_says_who_will_see_it() {
         let words = |part: &str| share["confirm"][part]["text"].as_str().unwrap().to_owned();
         assert_snapshot!(["title", "text", "confirm", "deny"].map(words).join("\n"), @"
         Share this session?
-        Everybody here will see the card with its link and its code. Of the phone number they see no more than the last four digits. If people from other companies are in this channel, they see it too.
+        Everybody here will see the card with its link and its code. They see only the last four digits of the phone number. If people from other companies are in this channel, they see it too.
         Share
         Cancel
         ");
