@@ -147,7 +147,14 @@ macro_rules! commands {
         /// The samples of every command.
         #[cfg(feature = "demo")]
         pub(crate) fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup> {
-            [$(<$variant as Definition>::samples(context),)+].into_iter().flatten().collect()
+            let mut all = Vec::new();
+            $({
+                let groups = <$variant as Definition>::samples(context);
+                let is_empty = groups.iter().all(|group| group.samples.is_empty());
+                debug_assert!(!is_empty, "{} has no samples", stringify!($variant));
+                all.extend(groups);
+            })+
+            all
         }
     };
 }

@@ -1,6 +1,7 @@
-//! `/sandbox help` says what this person may do here, and the same words are held to it everywhere else.
+//! `/sandbox help` says what this person may do here, in the same words as everywhere else.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use insta::assert_snapshot;
 use kapso_slack::app::client_builder;
@@ -158,7 +159,8 @@ async fn help_the_manifest_and_the_playground_tell_of_the_same_commands() {
         .await;
     let hint: Vec<&str> = CommandWord::all().map(|word| word.usages[0].typed).collect();
     let hint = hint.join(" | ");
-    let manifest: Value = serde_json::from_str(include_str!("../../manifest/slack-app.json")).unwrap();
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/manifest/slack-app.json");
+    let manifest: Value = serde_json::from_str(&fs::read_to_string(manifest).unwrap()).unwrap();
     assert_eq!(manifest["features"]["slash_commands"][0]["usage_hint"], hint);
     let playing = demo::start(0, Clock::system(), |_| {}).await.unwrap();
     let http = client_builder().build().unwrap();

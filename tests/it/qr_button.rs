@@ -296,18 +296,18 @@ async fn a_refusal_is_answered_without_the_picture_as_long_as_slack_takes_posts(
     }
 }
 
-/// A message without a picture is refused once and for all, see `letterbox.rs`; with one, Slack may say it in a 200.
+/// A message without a picture is refused once and for all, see `response_url_delivery.rs`; with one, Slack may say it in a 200.
 #[tokio::test]
 async fn slack_can_refuse_a_picture_with_a_200() {
-    let letterbox = Wire::start().await;
-    letterbox.says_next(Script::answer("200 OK", r#"{"ok":false,"error":"invalid_blocks"}"#));
-    letterbox.says(Script::answer("200 OK", "ok"));
+    let slack = Wire::start().await;
+    slack.says_next(Script::answer("200 OK", r#"{"ok":false,"error":"invalid_blocks"}"#));
+    slack.says(Script::answer("200 OK", "ok"));
     reachable()
-        .with("SLACK_RESPONSE_HOSTS", letterbox.origin())
+        .with("SLACK_RESPONSE_HOSTS", slack.origin())
         .run(async |app| {
             let payload = json!({
                 "type": "block_actions",
-                "response_url": letterbox.url.join("/actions/1").unwrap().as_str(),
+                "response_url": slack.url.join("/actions/1").unwrap().as_str(),
                 "actions": [{"action_id": "qr", "value": format!("v1:{ID}")}],
             });
             let form = form_urlencoded::Serializer::new(String::new())
@@ -317,7 +317,7 @@ async fn slack_can_refuse_a_picture_with_a_200() {
             assert_eq!(status, 200);
             let line = app.has_noted(1).await.remove(0);
             assert_eq!(line["answer"], "late");
-            let posts = letterbox.requests();
+            let posts = slack.requests();
             let has_picture: Vec<_> = posts.iter().map(|post| post.contains("image_url")).collect();
             assert_eq!(has_picture, [true, false], "{posts:?}");
             assert!(posts[1].contains(MISSING), "{posts:?}");

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{TestApp, ID, with_app};
 
-const SHARER: &str = "U0SHARER00";
+const SHARED_BY: &str = "U0SHARER00";
 
 #[tokio::test]
 async fn refresh_replaces_the_card_and_goes_past_what_is_remembered() {
@@ -62,9 +62,9 @@ async fn a_press_is_acknowledged_at_once_however_long_kapso_takes() {
 }
 
 #[tokio::test]
-async fn a_shared_card_is_redrawn_for_everybody_masked_and_with_its_sharer() {
+async fn a_shared_card_is_re_rendered_for_everybody_masked_and_with_who_shared_it() {
     with_app(async |app| {
-        let shared = shared(app, &format!("v1:{ID}:{SHARER}"));
+        let shared = shared(app, &format!("v1:{ID}:{SHARED_BY}"));
         app.kapso.activate(ID);
         let fresh = app.presses(&shared, "refresh").await;
         assert_eq!(fresh.id, shared.id, "the card is replaced");
@@ -89,7 +89,7 @@ async fn a_shared_card_is_redrawn_for_everybody_masked_and_with_its_sharer() {
         let small_print = fresh.message["blocks"].as_array().unwrap().last().unwrap();
         assert_eq!(
             small_print["elements"][0]["text"],
-            format!("Session `{ID}` · shared by <@{SHARER}>")
+            format!("Session `{ID}` · shared by <@{SHARED_BY}>")
         );
 
         let again = app.presses(&fresh, "refresh").await;
@@ -99,7 +99,7 @@ async fn a_shared_card_is_redrawn_for_everybody_masked_and_with_its_sharer() {
 }
 
 #[tokio::test]
-async fn a_shared_card_without_a_sharer_names_nobody() {
+async fn a_shared_card_whose_button_names_nobody_names_nobody() {
     with_app(async |app| {
         let shared = shared(app, &format!("v1:{ID}"));
         let fresh = app.presses(&shared, "refresh").await;
@@ -131,7 +131,7 @@ async fn a_phone_number_too_short_to_mask_is_hidden_whole() {
 async fn a_failed_refresh_says_so_to_the_presser_and_leaves_the_card() {
     with_app(async |app| {
         let own = app.types(&format!("/sandbox {ID}")).await;
-        let shared = shared(app, &format!("v1:{ID}:{SHARER}"));
+        let shared = shared(app, &format!("v1:{ID}:{SHARED_BY}"));
         let faults = [
             (401, "{}", "refused this app's key"),
             (404, r#"{"error":"Sandbox session not found"}"#, "There is no session"),

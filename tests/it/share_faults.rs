@@ -51,7 +51,7 @@ async fn a_kapso_that_is_slow_delays_the_card_and_costs_nothing() {
     .await;
 }
 
-/// What Slack answers to the posts (0 takes one), how many cards the channel has then, what the sharer reads, and how
+/// What Slack answers to the posts (0 takes one), how many cards the channel has then, what the person reads who shared it, and how
 /// often Slack was posted to.
 #[tokio::test]
 async fn what_slack_does_not_take_is_told_and_never_shared_twice() {

@@ -35,7 +35,7 @@ fn labels(message: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn everybody_sees_a_masked_card_and_the_sharer_that_it_is_there() {
+async fn everybody_sees_a_masked_card_and_who_shared_it_that_it_is_there() {
     with_app(async |app| {
         let card = app.types(SHOW).await;
         let (for_all, own) = shares(app, &card).await;
@@ -146,7 +146,7 @@ async fn only_an_own_card_with_something_to_hand_on_can_be_shared() {
 }
 
 #[tokio::test]
-async fn anybody_refreshes_the_shared_card_for_all_and_it_keeps_its_sharer() {
+async fn anybody_refreshes_the_shared_card_for_all_and_it_still_says_who_shared_it() {
     with_app(async |app| {
         let card = app.types(SHOW).await;
         let (for_all, own) = shares(app, &card).await;
@@ -172,7 +172,7 @@ async fn anybody_refreshes_the_shared_card_for_all_and_it_keeps_its_sharer() {
 }
 
 #[tokio::test]
-async fn the_sharer_goes_on_watching() {
+async fn who_shared_it_keeps_watching() {
     plan()
         .forgetful()
         .run(async |app| {
@@ -202,7 +202,7 @@ async fn what_cannot_be_activated_any_more_is_shown_and_not_shared() {
                 let card = app.types(SHOW).await;
                 app.kapso.set(ID, "status", end.into());
                 let instead = app.presses(&card, "share").await;
-                assert_eq!(instead.id, card.id, "{end}: the card is redrawn");
+                assert_eq!(instead.id, card.id, "{end}: the card is replaced");
                 assert!(plain::text(&instead.message).contains(words), "{end}: {instead:?}");
                 app.has_stopped().await;
                 assert!(for_all(app).is_empty(), "{end}");

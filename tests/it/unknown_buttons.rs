@@ -219,7 +219,7 @@ fn a_card_is_taken_for_shared_unless_slack_says_that_only_the_presser_sees_it() 
     }
 }
 
-/// What was done so far: how many commands were carried out, requests made and messages posted.
+/// What was done so far: how many commands were run, requests made and messages posted.
 fn done(app: &TestApp) -> [usize; 3] {
     [
         app.command_lines().len(),
