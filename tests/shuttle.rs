@@ -161,9 +161,9 @@ async fn a_signed_command_is_answered_and_a_stop_delivers_what_is_owed() {
     service.says("shutting down").await;
     kapso.release();
     let answer = slack.later(sent.exchange).await;
-    assert!(plain::text(&answer.message).contains("There is no session with this id"));
+    assert!(plain::text(&answer.message).contains("There is no session with this ID"));
     assert_eq!(service.code().await, Some(10), "Shuttle's own code for a signal");
-    assert!(service.said.contains("nothing is owed"), "{}", service.said);
+    assert!(service.said.contains("all replies were delivered"), "{}", service.said);
     assert!(
         !service.said.contains(SECRET) && !service.said.contains(KEY),
         "{}",

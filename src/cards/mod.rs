@@ -106,19 +106,19 @@ impl View {
     }
 }
 
-/// Declares an enum of fixed words together with `ALL` and the function that returns the word, so that neither can
-/// miss a variant.
+/// Declares an enum of fixed words together with `ALL` and the functions that return a variant's word and its doc
+/// comment, so that none of them can miss a variant.
 macro_rules! word_enum {
     (
         $(#[$meta:meta])*
         pub enum $name:ident / $word:ident {
-            $($(#[$doc:meta])* $variant:ident = $text:literal,)+
+            $($(#[doc = $doc:literal])+ $variant:ident = $text:literal,)+
         }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $name {
-            $($(#[$doc])* $variant,)+
+            $($(#[doc = $doc])+ $variant,)+
         }
 
         impl $name {
@@ -130,6 +130,14 @@ macro_rules! word_enum {
             pub const fn $word(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)+
+                }
+            }
+
+            /// What it means, for the documentation.
+            #[must_use]
+            pub const fn description(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($($doc),+).trim_ascii(),)+
                 }
             }
         }

@@ -158,7 +158,8 @@ fn not_allowed(allowed: &AccessLists) -> Mrkdwn {
     let channels = allowed
         .channels
         .as_deref()
-        .map(|channels| fill("It works in {channels}.", [("channels", names(channels, channel))]));
+        .map(|list| names(list, |id| Some(Mrkdwn::default().channel(id))))
+        .map(|channels| fill("It works in {channels}.", [("channels", channels)]));
     let teams = allowed
         .teams
         .is_some()
@@ -191,13 +192,9 @@ fn people(users: &[String]) -> Mrkdwn {
     names(users, |id| UserId::parse(id).map(|user| person(&user)))
 }
 
-fn channel(id: &String) -> Option<Mrkdwn> {
-    Some(Mrkdwn::default().channel(id))
-}
-
 /// The first of a list, and whether there are more.
-fn names(list: &[String], name: impl Fn(&String) -> Option<Mrkdwn>) -> Mrkdwn {
-    let named = join(", ", list.iter().take(NAMED_MAX).filter_map(name));
+fn names(list: &[String], name: impl Fn(&str) -> Option<Mrkdwn>) -> Mrkdwn {
+    let named = join(", ", list.iter().take(NAMED_MAX).filter_map(|id| name(id)));
     if list.len() > NAMED_MAX {
         fill("{names} and others", [("names", named)])
     } else {

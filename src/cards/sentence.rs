@@ -8,6 +8,10 @@ use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
 
 /// Replaces each `{name}` in `template` with the value of that name.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "call sites are easier to read without references"
+)]
 pub(crate) fn fill<const N: usize>(template: &'static str, values: [(&str, Mrkdwn); N]) -> Mrkdwn {
     debug_assert!(
         values.iter().all(|(name, _)| template.contains(&format!("{{{name}}}"))),

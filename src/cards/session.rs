@@ -120,7 +120,10 @@ fn status(status: &Status, link: Option<&ActivationLink>) -> Vec<Block> {
             vec![Block::facts(&[fact]), Block::section(Text::mrkdwn(next))]
         }
         (_, Some(Badge { emoji, title })) => {
-            let title = Mrkdwn::new(emoji).own(" *").own(title).own("*");
+            let title = fill(
+                "{emoji} *{title}*",
+                [("emoji", Mrkdwn::new(emoji)), ("title", Mrkdwn::new(title))],
+            );
             // Where there is no link to open, a warning says what to do instead.
             let text = if matches!(status, Status::Pending) && link.is_none() {
                 title

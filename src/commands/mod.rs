@@ -71,13 +71,13 @@ pub(crate) trait Definition: Sized {
 
 /// Declares the enum [`Command`] and everything that is looked up by command, from one table.
 macro_rules! commands {
-    ($($(#[$doc:meta])* $variant:ident($module:ident),)+) => {
+    ($(#[doc = $doc:literal] $variant:ident($module:ident),)+) => {
         $(pub use $module::$variant;)+
 
         /// What somebody wants.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Command {
-            $($(#[$doc])* $variant($variant),)+
+            $(#[doc = $doc] $variant($variant),)+
         }
 
         $(impl From<$variant> for Command {
@@ -87,6 +87,11 @@ macro_rules! commands {
         })+
 
         impl Command {
+            /// Every command as it is called in log and metrics, and what it does.
+            pub const NAMES: &'static [(&'static str, &'static str)] = &[
+                $((<$variant as Definition>::NAME, $doc.trim_ascii()),)+
+            ];
+
             /// The command in log and metrics.
             #[must_use]
             pub fn name(&self) -> &'static str {
@@ -142,7 +147,14 @@ macro_rules! commands {
         /// The samples of every command.
         #[cfg(feature = "demo")]
         pub(crate) fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup> {
-            [$(<$variant as Definition>::samples(context),)+].into_iter().flatten().collect()
+            let mut all = Vec::new();
+            $({
+                let groups = <$variant as Definition>::samples(context);
+                let is_empty = groups.iter().all(|group| group.samples.is_empty());
+                debug_assert!(!is_empty, "{} has no samples", stringify!($variant));
+                all.extend(groups);
+            })+
+            all
         }
     };
 }
@@ -159,7 +171,7 @@ commands! {
     New(new),
     /// Notify somebody when a session changes.
     StartWatching(watch),
-    /// Notify them no longer.
+    /// Stop notifying somebody of changes of a session.
     StopWatching(unwatch),
     /// Show an activation link as a QR code.
     ShowQrCode(qr_code),
@@ -178,7 +190,8 @@ commands! {
 pub fn press(action_id: &str, value: &str) -> Option<Command> {
     let Some(action) = Action::parse(action_id) else {
         // Ids of this app are short words; anything else may be foreign text.
-        let is_word = action_id.len() <= 32 && action_id.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        let is_word =
+            (1..=32).contains(&action_id.len()) && action_id.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
         let action = if is_word { action_id } else { "not a word" };
         tracing::warn!(action, "a button with an action id that this version does not know");
         return None;

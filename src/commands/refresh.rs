@@ -41,10 +41,10 @@ impl Definition for Refresh {
 
     #[cfg(feature = "demo")]
     fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup> {
-        let sharer = UserId::parse(SAMPLE_USER);
+        let shared_by = UserId::parse(SAMPLE_USER);
         let context = RenderContext {
             target: ReplyTarget::SharedCard,
-            shared_by: sharer.as_ref(),
+            shared_by: shared_by.as_ref(),
             ..*context
         };
         let view = |(title, session)| (title, super::show::render(&session, None, &context));

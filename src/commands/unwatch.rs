@@ -63,11 +63,9 @@ impl Definition for StopWatching {
 
 /// `session` is `None` if Kapso did not answer.
 fn render(id: &SessionId, session: Option<&Session>, context: &RenderContext<'_>) -> View {
-    match session {
-        Some(session) => watch::render(session, Watched::NoLonger, context),
-        None => {
-            let text = fill("Stopped watching the session {id}.", [("id", monospace(id.as_str()))]);
-            View::new(paragraph(text), Replaces::Nothing)
-        }
+    if let Some(session) = session {
+        return watch::render(session, Watched::NoLonger, context);
     }
+    let text = fill("Stopped watching the session {id}.", [("id", monospace(id.as_str()))]);
+    View::new(paragraph(text), Replaces::Nothing)
 }

@@ -8,9 +8,9 @@ use crate::support::{ID, page};
 async fn each_fault_leads_to_its_own_sentence() {
     let sentences = [
         ("401", "Kapso refused this app's key"),
-        ("404", "There is no session with this id"),
-        ("500", "Kapso did not answer"),
-        ("Garbage", "Kapso answered in a way this app does not know"),
+        ("404", "There is no session with this ID"),
+        ("500", "Kapso had an error"),
+        ("Garbage", "Kapso sent an unexpected response"),
         ("429", "Kapso is limiting this app's requests. Try again in 60 s."),
     ];
     page(async |page| {

@@ -27,7 +27,7 @@ async fn a_typed_command_is_answered_with_a_card_in_the_readers_own_zone_and_lan
         WhatsApp Sandbox APP 10:00 AM
         WhatsApp sandbox session
         🟡 Waiting for activation
-        Open the link on the tester's phone and send the message it holds.
+        Open the link on the tester's phone and send the pre-filled message.
         Agent: Customer Support Agent
         Phone: +12345678901
         Code: ABC123

@@ -34,7 +34,7 @@ async fn a_card_is_shared_with_the_mouse_and_both_messages_are_there() {
         assert_snapshot!(page.sees("#confirm", "Cancel").await, @"
         Share this session?
 
-        Everybody here will see the card with its link and its code. Of the phone number they see no more than the last four digits. If people from other companies are in this channel, they see it too.
+        Everybody here will see the card with its link and its code. They see only the last four digits of the phone number. If people from other companies are in this channel, they see it too.
 
         Cancel
         Share
@@ -50,7 +50,7 @@ async fn a_card_is_shared_with_the_mouse_and_both_messages_are_there() {
         WhatsApp Sandbox APP 10:00 AM
         WhatsApp sandbox session
         🟡 Waiting for activation
-        Open the link on the tester's phone and send the message it holds.
+        Open the link on the tester's phone and send the pre-filled message.
         Agent: Customer Support Agent
         Phone: •••• 8901
         Code: ABC123

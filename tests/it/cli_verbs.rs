@@ -210,7 +210,7 @@ async fn the_demo_needs_no_configuration_and_accepts_commands_from_another_proce
     demo_process.says("    🟡 Waiting for activation").await;
     demo_process.says("[ Activate in WhatsApp → https://wa.me/").await;
     demo_process
-        .says("    There is no session with this id in this app's Kapso project.")
+        .says("    There is no session with this ID in this app's Kapso project.")
         .await;
     demo_process.says("    🟢 Active").await;
     demo_process.says("    /sandbox <session id>").await;

@@ -31,7 +31,7 @@ async fn a_lone_word_close_to_a_verb_is_not_looked_up() {
             let (asked, answer) = types(app, typed).await;
             assert!(asked.is_empty(), "{typed} made us ask {asked:?}");
             let id = typed.replace('`', "");
-            let expected = format!("Did you mean `/sandbox {verb}`? If it is a session's id: `/sandbox show {id}`");
+            let expected = format!("Did you mean `/sandbox {verb}`? If that's a session ID, type `/sandbox show {id}`");
             is_told(&answer, &expected, typed);
         }
         let (_, answer) = types(app, "h.elp").await;
@@ -117,7 +117,7 @@ async fn corrections_and_help_bear_the_name_the_command_has_here() {
             let correction = app.reads("/wa-sandbox hlep").await;
             assert_eq!(
                 correction,
-                "Did you mean /wa-sandbox help? If it is a session's id: /wa-sandbox show hlep"
+                "Did you mean /wa-sandbox help? If that's a session ID, type /wa-sandbox show hlep"
             );
         })
         .await;

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs;
+use std::{env, fs};
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use kapso_slack::commands::Verb;
+use kapso_slack::commands::{self, CommandWord, Outcome};
 use kapso_slack::config::VARIABLES;
 use kapso_slack::routes::{COMMANDS, HEALTHZ, INTERACTIONS, METRICS, QR, READYZ};
 use kapso_slack::telemetry::{Delivery, Metrics};
 use reqwest::StatusCode;
+use serde_json::json;
 
 use crate::support::sources::sources;
 
@@ -21,32 +23,96 @@ fn read(path: &str) -> String {
 
 /// The text between `<!-- name: … -->` and `<!-- /name -->`.
 fn part<'d>(document: &'d str, name: &str) -> &'d str {
-    let (_, behind) = document
-        .split_once(&format!("<!-- {name}: held to the code by a test -->\n"))
-        .unwrap();
-    behind.split_once(&format!("<!-- /{name} -->")).unwrap().0
+    &document[range(document, name)]
+}
+
+fn range(document: &str, name: &str) -> Range<usize> {
+    let end_of = |words: &str, from: usize| Some(from + document[from..].find(words)? + words.len());
+    let start = end_of(&format!("<!-- {name}: "), 0).and_then(|marked| end_of(" -->\n", marked));
+    let start = start.unwrap_or_else(|| panic!("no part {name}"));
+    let length = document[start..].find(&format!("<!-- /{name} -->")).unwrap();
+    start..start + length
+}
+
+/// Compares a file with its text as the code generates it, or writes that text if `UPDATE_DOCS=1` is set.
+fn is_generated(path: &str, expected: &str) {
+    if env::var_os("UPDATE_DOCS").is_some_and(|value| value == "1") {
+        fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(path), expected).unwrap();
+    }
+    assert_eq!(
+        read(path),
+        expected,
+        "{path} is out of date: run UPDATE_DOCS=1 cargo test --test it documents"
+    );
+}
+
+/// Compares the generated parts of a document with what the code says, or rewrites them.
+fn parts_are_generated(path: &str, parts: &[(&str, String)]) {
+    let mut document = read(path);
+    for (name, expected) in parts {
+        document.replace_range(range(&document, name), expected);
+    }
+    is_generated(path, &document);
+}
+
+/// A table in Markdown.
+fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = format!("| {} |\n{}|\n", head.join(" | "), "|---".repeat(N));
+    for row in rows {
+        let _ = writeln!(table, "| {} |", row.join(" | "));
+    }
+    table
 }
 
 #[test]
-fn the_readme_lists_the_commands_of_the_help() {
-    let mut table = "| type | what it does |\n|---|---|\n".to_owned();
-    for example in Verb::all_examples() {
-        let _ = writeln!(table, "| `/sandbox {}` | {} |", example.typed, example.does);
-    }
-    assert_eq!(part(&read("README.md"), "commands"), table);
+fn the_readmes_commands_and_variables_are_generated() {
+    let usages = CommandWord::all().flat_map(|word| word.usages);
+    let commands = table(
+        ["type", "what it does"],
+        usages.map(|usage| [format!("`/sandbox {}`", usage.typed), usage.does.to_owned()]),
+    );
+    let variables = table(
+        ["variable", "default", "what"],
+        VARIABLES
+            .iter()
+            .map(|variable| [format!("`{}`", variable.name), variable.default.to_owned(), variable.what.to_owned()]),
+    );
+    parts_are_generated("README.md", &[("commands", commands), ("variables", variables)]);
 }
 
 #[test]
-fn the_readme_lists_the_variables_that_are_read() {
-    let mut table = "| variable | default | what |\n|---|---|---|\n".to_owned();
-    for variable in VARIABLES {
-        let _ = writeln!(
-            table,
-            "| `{}` | {} | {} |",
-            variable.name, variable.default, variable.what
-        );
-    }
-    assert_eq!(part(&read("README.md"), "variables"), table);
+fn the_verbs_and_outcomes_in_the_log_are_generated() {
+    let row = |word: &str, what: &str| [format!("`{word}`"), what.trim_end_matches('.').to_owned()];
+    let verbs = table(
+        ["`verb`", "what it is"],
+        commands::Command::NAMES
+            .chunk_by(|(name, _), (next, _)| name == next)
+            .map(|same| {
+                let what: Vec<_> = same.iter().map(|(_, what)| what.trim_end_matches('.')).collect();
+                row(same[0].0, &what.join("; "))
+            }),
+    );
+    let outcomes = table(
+        ["`outcome`", "what happened"],
+        Outcome::ALL.iter().map(|outcome| row(outcome.word(), outcome.description())),
+    );
+    parts_are_generated("docs/operating.md", &[("verbs", verbs), ("outcomes", outcomes)]);
+}
+
+#[test]
+fn the_manifests_hint_is_generated() {
+    let path = "manifest/slack-app.json";
+    let lines = read(path);
+    let line = |line: &str| match line.split_once("\"usage_hint\": ") {
+        Some((indent, rest)) => {
+            let comma = if rest.ends_with(',') { "," } else { "" };
+            format!("{indent}\"usage_hint\": {}{comma}\n", json!(CommandWord::hint()))
+        }
+        None => format!("{line}\n"),
+    };
+    let expected: String = lines.lines().map(line).collect();
+    assert!(expected.contains("usage_hint"), "{path} has a hint");
+    is_generated(path, &expected);
 }
 
 /// The names in the first column of the table with this name.
@@ -169,6 +235,7 @@ fn variables_and_links_in_the_documents_exist() {
         "POSTGRES_USER",
         "POSTGRES_DB",
         "POSTGRES_PASSWORD",
+        "UPDATE_DOCS",
     ]);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut documents: Vec<_> = fs::read_dir(root.join("docs"))

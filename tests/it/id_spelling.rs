@@ -193,8 +193,8 @@ async fn what_is_no_id_asks_kapso_nothing_and_gets_a_corrected_command() {
             let (asked, answer) = types(app, &typed.replace("ID", ID)).await;
             assert!(asked.is_empty(), "{typed:?} made us ask {asked:?}");
             let expected = match *instead {
-                "NO ID" => "That holds no session id. An id has letters, digits, `-` and `_`; copy it from Kapso and \
-                            type for example `/sandbox ID`. More: `/sandbox help`"
+                "NO ID" => "I couldn't find a session ID in that. Copy the ID from Kapso, for example `/sandbox ID`. \
+                            More: `/sandbox help`"
                     .to_owned(),
                 instead => format!("Did you mean `/sandbox {instead}`?"),
             };

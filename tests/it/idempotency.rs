@@ -15,7 +15,7 @@ use crate::support::{TestApp, plan};
 use crate::support::raw_request::{RawRequest, answers_at};
 use crate::support::program::{Folder, Program, World};
 
-const UNSURE: &str = "the session may have been created, or not. Look at /sandbox list before you try again.";
+const UNSURE: &str = "the session may or may not have been created. Check /sandbox list before you try again.";
 
 /// What the service answers to a request at once.
 async fn reads(app: &TestApp, slip: &RawRequest) -> String {
@@ -68,7 +68,7 @@ async fn the_same_request_many_times_at_once_creates_one_session() {
 
 #[tokio::test]
 async fn a_request_that_came_to_nothing_or_to_nobody_knows_what_is_not_repeated() {
-    let nothing = "This very request was here before, and nothing was created then.";
+    let nothing = "This request was already processed; nothing was created.";
     plan()
         .creating()
         .run(async |app| {

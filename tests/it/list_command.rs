@@ -57,7 +57,7 @@ async fn a_page_has_a_row_for_each_session_in_kapsos_order() {
         assert_eq!(list["response_type"], "ephemeral");
         assert_snapshot!(plain::text(&list), @"
         WHATSAPP SANDBOX SESSIONS
-        Page 1 of 1, with 4 sessions in all.
+        Page 1 of 1 · 4 sessions
         🟢 Active · •••• 5678 · Booking Assistant
         Expires Nov 24, 2026 at 10:00 UTC  [ Show ]
         ⚫ Expired · •••• 0123 · no agent
@@ -66,7 +66,7 @@ async fn a_page_has_a_row_for_each_session_in_kapsos_order() {
         🟡 Waiting for activation · •••• 8901 · Customer Support Agent
         Expires Nov 24, 2026 at 10:00 UTC  [ Show ]
         ");
-        assert_snapshot!(text(&list), @"Sandbox sessions. Page 1 of 1, with 4 sessions in all. The session of •••• 5678 with the agent Booking Assistant is active (expires 2026-11-24 10:00 UTC). The session of •••• 0123 has expired (expired 2026-11-23 09:30 UTC). The session of •••• with the agent Returns &amp; Refunds has the status paused by operator. The session of •••• 8901 with the agent Customer Support Agent is waiting for activation (expires 2026-11-24 10:00 UTC).");
+        assert_snapshot!(text(&list), @"Sandbox sessions. Page 1 of 1 · 4 sessions. The session of •••• 5678 with the agent Booking Assistant is active (expires 2026-11-24 10:00 UTC). The session of •••• 0123 has expired (expired 2026-11-23 09:30 UTC). The session of •••• with the agent Returns &amp; Refunds has the status paused by operator. The session of •••• 8901 with the agent Customer Support Agent is waiting for activation (expires 2026-11-24 10:00 UTC).");
         assert_eq!(shows(&list), ["active", "expired", "new-state", ID]);
         assert_json_snapshot!("list", sorted(list));
     })
@@ -78,7 +78,7 @@ async fn pages_are_turned_in_the_place_of_the_list() {
     with_app(async |app| {
         fill(app, 23);
         let first = app.types("/sandbox list").await;
-        assert!(plain::text(&first.message).contains("Page 1 of 3, with 23 sessions in all."));
+        assert!(plain::text(&first.message).contains("Page 1 of 3 · 23 sessions"));
         assert_eq!(turns(&first.message), ["Next page"]);
         assert_eq!(shows(&first.message)[0], "session-23", "the newest");
         assert_eq!(shows(&first.message).len(), 10);
@@ -194,7 +194,7 @@ async fn a_page_is_a_number_and_whatever_else_is_typed_gets_a_sentence_that_help
             }
             assert!(asked.is_empty(), "{typed:?} made us ask {asked:?}");
             let expected = match *read {
-                "NO PAGE" => "A page has a number from 1 on. Type `/sandbox list` for the first page, or for example \
+                "NO PAGE" => "Page numbers start at 1. Type `/sandbox list` for the first page, or for example \
                               `/sandbox list 2`."
                     .to_owned(),
                 instead => format!("Did you mean `/sandbox {}`?", instead.replace("ID", ID)),
@@ -212,7 +212,7 @@ async fn a_page_past_the_end_says_how_many_there_are_and_leads_back() {
         let beyond = app.types("/sandbox list 999").await;
         assert_snapshot!(plain::text(&beyond.message), @"
         WHATSAPP SANDBOX SESSIONS
-        There is nothing to show on page 999: the list has 3 pages, with 23 sessions in all.
+        There is nothing to show on page 999: the list has 3 pages and 23 sessions.
         [ Last page ]
         ");
         let last = app.presses(&beyond, "page_back").await;
@@ -228,7 +228,7 @@ async fn a_page_past_the_end_says_how_many_there_are_and_leads_back() {
         let gone = app.presses(&second, "page").await;
         assert_snapshot!(plain::text(&gone.message), @"
         WHATSAPP SANDBOX SESSIONS
-        There is nothing to show on page 3: the list has one page, with 3 sessions in all.
+        There is nothing to show on page 3: the list has one page and 3 sessions.
         [ Last page ]
         ");
     })
@@ -249,9 +249,9 @@ async fn an_empty_project_says_how_to_make_the_first_session() {
             .await;
         read
     };
-    assert_snapshot!(reads("*").await, @"There are no sessions yet in this app's Kapso project. Make the first one for a tester's phone: /sandbox new +12025550123");
+    assert_snapshot!(reads("*").await, @"There are no sessions yet in this app's Kapso project. Create the first one for a tester's phone: /sandbox new +12025550123");
     assert_snapshot!(reads("U0BOSS,W0BOSS").await, @"There are no sessions yet in this app's Kapso project. You cannot create one here. Ask one of those who can: @U0BOSS, @W0BOSS. Whoever runs this app can change that.");
-    assert_snapshot!(reads("").await, @"There are no sessions yet in this app's Kapso project. You cannot create one here. Nobody can: they are made in Kapso. Whoever runs this app can change that.");
+    assert_snapshot!(reads("").await, @"There are no sessions yet in this app's Kapso project. You cannot create one here. Creating from Slack is turned off; create it in Kapso. Whoever runs this app can change that.");
 }
 
 #[tokio::test]
@@ -260,35 +260,35 @@ async fn what_kapso_leaves_out_of_a_list_costs_only_itself() {
     let ten: Vec<_> = (0..10).map(|n| session(&format!("session-{n}"))).collect();
     with_app(async |app| {
         for (name, body, title, turned) in [
-            ("no meta", json!({"data": ten}), "Page 1.", &["Next page"][..]),
+            ("no meta", json!({"data": ten}), "Page 1\n", &["Next page"][..]),
             (
                 "meta of another form",
                 json!({"data": ten, "meta": [7]}),
-                "Page 1.",
+                "Page 1\n",
                 &["Next page"],
             ),
             (
                 "no meta, and a short page",
                 json!({"data": [session("a")]}),
-                "Page 1.",
+                "Page 1\n",
                 &[],
             ),
             (
                 "only a count",
                 json!({"data": [session("a")], "meta": {"total_count": 1}}),
-                "Page 1, with one session in all.",
+                "Page 1 · 1 session",
                 &[],
             ),
             (
                 "sessions that cannot be read",
                 json!({"data": [{"id": 7}, {}, session("a/b")], "meta": {"total_pages": 1, "total_count": 3}}),
-                "There is nothing to show on page 1: the list has one page, with 3 sessions in all.",
+                "There is nothing to show on page 1: the list has one page and 3 sessions.",
                 &[],
             ),
             (
                 "some of them",
                 json!({"data": [{"id": 7}, session("a")], "meta": {"total_pages": 2, "total_count": 12}}),
-                "Page 1 of 2, with 12 sessions in all.",
+                "Page 1 of 2 · 12 sessions",
                 &["Next page"],
             ),
             (
@@ -317,25 +317,25 @@ async fn a_list_that_kapso_does_not_give_becomes_one_sentence() {
             (
                 404,
                 r#"{"error":"zebra"}"#,
-                "in a way this app does not know",
+                "sent an unexpected response",
                 "unintelligible",
             ),
-            (404, "zebra", "in a way this app does not know", "unintelligible"),
-            (410, "", "in a way this app does not know", "unintelligible"),
-            (422, "{}", "in a way this app does not know", "unintelligible"),
+            (404, "zebra", "sent an unexpected response", "unintelligible"),
+            (410, "", "sent an unexpected response", "unintelligible"),
+            (422, "{}", "sent an unexpected response", "unintelligible"),
             (
                 200,
                 "<!DOCTYPE html>",
-                "in a way this app does not know",
+                "sent an unexpected response",
                 "unintelligible",
             ),
             (
                 200,
                 r#"{"data":{}}"#,
-                "in a way this app does not know",
+                "sent an unexpected response",
                 "unintelligible",
             ),
-            (500, "", "Kapso did not answer. Nothing was changed", "no_answer"),
+            (500, "", "Kapso had an error. Nothing was changed", "no_answer"),
             (
                 429,
                 "",

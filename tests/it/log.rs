@@ -93,9 +93,9 @@ async fn every_command_and_press_is_one_line() {
         show - not_found
         list - listed
         new - may_not_create
-        unknown - misread
-        unknown - misread
-        unknown - misread
+        unknown - not_understood
+        unknown - not_understood
+        unknown - not_understood
         ");
         let log = app.log_lines();
         assert_eq!(log.len(), 11, "{log:?}");

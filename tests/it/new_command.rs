@@ -30,7 +30,7 @@ async fn a_new_session_is_answered_with_its_card() {
             assert_snapshot!(read, @"
             WHATSAPP SANDBOX SESSION
             🟡 Waiting for activation
-            Open the link on the tester's phone and send the message it holds.
+            Open the link on the tester's phone and send the pre-filled message.
             Agent: Customer Support Agent
             Phone: +12345678901
             Code: CODE42
@@ -152,7 +152,7 @@ async fn the_refusal_names_those_who_may() {
             .await;
         read.as_str().unwrap().to_owned()
     };
-    assert_snapshot!(reads("").await, @"You cannot create sessions here. Nobody can: they are made in Kapso. Whoever runs this app can change that.");
+    assert_snapshot!(reads("").await, @"You cannot create sessions here. Creating from Slack is turned off; create it in Kapso. Whoever runs this app can change that.");
     assert_snapshot!(reads("U0OTHER,W0BOSS").await, @"You cannot create sessions here. Ask one of those who can: <@U0OTHER>, <@W0BOSS>. Whoever runs this app can change that.");
 }
 
@@ -202,7 +202,7 @@ async fn a_command_that_slack_gave_no_trigger_id_creates_nothing() {
             for trigger in ["", "&trigger_id="] {
                 let form = format!("command=%2Fsandbox&user_id=U2147483697&text=new+%2B12345678901{trigger}");
                 let reply = app.answers(&app.slack_sends(COMMANDS, form)).await;
-                assert!(reply.body.contains("cannot remember anything"), "{}", reply.body);
+                assert!(reply.body.contains("Storage is unavailable"), "{}", reply.body);
             }
             assert_eq!(posts(app), 0);
         })
@@ -239,7 +239,7 @@ fn broken() -> Plan {
 async fn without_a_store_nothing_is_created_and_everything_else_goes_on() {
     broken()
         .run(async |app| {
-            assert_snapshot!(without_request(&app.types(NEW).await), @"This app cannot remember anything just now, so it did not even begin: it keeps no watch, and creates no session of which it cannot make sure that there will be only one. Try again in a minute; if it happens again, please tell whoever runs this app.");
+            assert_snapshot!(without_request(&app.types(NEW).await), @"Storage is unavailable, so nothing was started. Try again in a minute; if it happens again, please tell whoever runs this app.");
             assert_eq!(posts(app), 0);
             assert_eq!(app.command_lines()[0]["outcome"], "no_store");
             app.types("/sandbox list").await;
@@ -260,7 +260,7 @@ async fn a_store_that_breaks_while_the_service_runs_creates_nothing_either() {
             assert_eq!(posts(app), 1);
             std::fs::remove_file(&file).unwrap();
             let read = app.reads("/sandbox new +1 (234) 567-8902").await;
-            assert!(read.contains("cannot remember anything"), "{read}");
+            assert!(read.contains("Storage is unavailable"), "{read}");
             assert_eq!(posts(app), 1);
         })
         .await;

@@ -11,11 +11,11 @@ use crate::support::kapso_errors::nothing_leaked;
 use crate::support::{TestApp, plan};
 use crate::support::wire::{Closed, Script, Wire};
 
-const UNSURE: &str = "Kapso did not confirm it: the session may have been created, or not. Look at /sandbox list before \
+const UNSURE: &str = "Kapso did not confirm it: the session may or may not have been created. Check /sandbox list before \
                       you try again.";
 const KEY: &str =
     "Kapso refused this app's key, so nothing can be looked up or created. Please tell whoever runs this app.";
-const UNKNOWN: &str = "Kapso answered in a way this app does not know. Please tell whoever runs this app.";
+const UNKNOWN: &str = "Kapso sent an unexpected response. Please tell whoever runs this app.";
 const LIMITED: &str = "Kapso is limiting this app's requests. Try again in 42 s.";
 const NO_ANSWER: &str = "Kapso did not answer. Nothing was changed; try again in a moment.";
 
@@ -52,8 +52,7 @@ async fn each_fault_becomes_one_sentence_and_no_second_request() {
                 (answer(400, r#"{"error":"zebra"}"#), UNSURE, "unsure"),
                 (
                     answer(422, r#"{"error":"zebra"}"#),
-                    "Kapso does not create a session for +12345678901. Check the number: it must be one that WhatsApp \
-                     reaches.",
+                    "Kapso rejected this number: +12345678901. Check it: it must be on WhatsApp.",
                     "not_accepted",
                 ),
                 (answer(500, "zebra"), UNSURE, "unsure"),
@@ -98,7 +97,7 @@ async fn kapso_that_refuses_the_agent_is_explained() {
             let read = app.types(&format!("{NEW} agent-of-another-project")).await;
             assert_eq!(
                 without_request(&read),
-                "Kapso does not create a session for +12345678901 with the agent agent-of-another-project. Check the \
+                "Kapso rejected this number: +12345678901, with the agent agent-of-another-project. Check the \
                  number, and whether the agent is one of this app's Kapso project."
             );
         })

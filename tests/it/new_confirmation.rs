@@ -12,7 +12,7 @@ use crate::support::creation::{NEW, created, posts};
 use crate::support::{TestApp, ID, plan};
 use crate::support::inert_text::WORDS;
 
-const UNSURE: &str = "there may be one";
+const UNSURE: &str = "one may have been created";
 
 /// What is asked, if it is a question.
 fn is_asked(posted: &Posted) -> bool {
@@ -32,7 +32,7 @@ async fn a_second_session_for_the_same_phone_is_asked_about_first() {
             app.passes(SignedDuration::from_secs(20));
             let question = app.types("/sandbox new +12345678901 agent-123abc").await;
             assert_snapshot!(plain::text(&question.message), @"
-            You asked for a session for +12345678901 less than a minute ago, and got one. Do you want another one?
+            You asked for a session for +12345678901 less than a minute ago, and one was created. Do you want another one?
             [ Yes, another one ]  [ Show that one ]
             ");
             assert_eq!(question.message["response_type"], "ephemeral");
@@ -147,7 +147,7 @@ async fn what_came_to_nothing_is_not_asked_about_and_what_may_have_is() {
             assert!(is_asked(&question));
             assert!(plain::text(&question.message).contains(UNSURE), "{question:?}");
             assert_snapshot!(plain::text(&question.message), @"
-            You asked for a session for +12345678901 less than a minute ago, and there may be one: look at /sandbox list first. Do you want another one?
+            You asked for a session for +12345678901 less than a minute ago, and one may have been created: check /sandbox list first. Do you want another one?
             [ Yes, another one ]
             ");
             let card = app.presses(&question, "again").await;
@@ -175,14 +175,14 @@ async fn a_yes_that_fails_leaves_the_question_and_is_not_repeated() {
                 app,
                 &question,
                 &answer,
-                "Kapso does not create a session for `+12345678901`.",
+                "Kapso rejected this number: `+12345678901`.",
             );
             let answer = app.presses(&question, "again").await;
             is_told_beside(
                 app,
                 &question,
                 &answer,
-                "nothing was created then. Type the command once more",
+                "nothing was created. Type the command once more",
             );
             assert_eq!(posts(app), 2);
         })

@@ -1,7 +1,9 @@
 //! Whatever is typed or comes back from a button: nothing panics, and only a safe id ever comes out of it.
 
+use kapso_slack::cards::ButtonValue;
 use kapso_slack::commands::{
-    AgainValue, ButtonValue, Command, ParseError, NewSession, PageValue, Phone, ConfirmationToken, Verb, parse,
+    Command, CommandWord, ConfirmationToken, ConfirmationValue, Help, List, New, PageValue, ParseError, Phone, Show,
+    StartWatching, Unknown, parse,
 };
 use kapso_slack::kapso::{AgentId, SessionId};
 use kapso_slack::slack::UserId;
@@ -74,47 +76,48 @@ proptest! {
     #[test]
     fn whatever_is_typed_only_a_safe_id_is_looked_up(text in typed()) {
         match parse(&text) {
-            Command::Show(id) | Command::Watch(id) => prop_assert!(is_safe(id.as_str()), "{id}"),
-            Command::List { page } => prop_assert!((1..=999_999).contains(&page)),
-            Command::New(NewSession { phone, agent, answers }) => {
+            Command::Show(Show(id)) | Command::StartWatching(StartWatching(id)) => {
+                prop_assert!(is_safe(id.as_str()), "{id}");
+            }
+            Command::List(List { page }) => prop_assert!((1..=999_999).contains(&page)),
+            Command::New(New { phone, agent, confirmation }) => {
                 prop_assert!(is_e164(phone.as_str()), "{}", phone.as_str());
                 prop_assert!(agent.is_none_or(|agent| is_safe(agent.as_str())));
-                prop_assert_eq!(answers, None, "nobody types an answer");
+                prop_assert_eq!(confirmation, None, "nobody types a confirmation");
             }
-            Command::Help | Command::Unknown(_) => {}
+            Command::Help(Help) | Command::Unknown(_) => {}
             other => prop_assert!(false, "nobody can type {other:?}"),
         }
     }
 
     #[test]
     fn a_suggestion_does_what_it_says(text in typed()) {
-        let Command::Unknown(ParseError::DidYouMean { instead, as_id }) = parse(&text) else {
+        let Command::Unknown(Unknown(ParseError::DidYouMean { instead, as_id })) = parse(&text) else {
             return Ok(());
         };
-        let (verb, id) = instead.split_once(' ').map_or((&*instead, None), |(verb, id)| (verb, Some(id)));
-        let leads_to = parse(&instead);
-        let follows = match (Verb::named(verb), id) {
-            (Some(Verb::Show), Some(id)) => leads_to == Command::Show(SessionId::parse(id).unwrap()),
-            (Some(Verb::Watch), Some(id)) => leads_to == Command::Watch(SessionId::parse(id).unwrap()),
-            // Who types `show` alone is told what an id is.
-            (Some(verb @ (Verb::Show | Verb::Watch)), None) => leads_to == Command::Unknown(ParseError::NoId(verb)),
-            (Some(Verb::Help), None) => leads_to == Command::Help,
-            (Some(Verb::List), _) => matches!(leads_to, Command::List { .. }),
-            (Some(Verb::New), Some(_)) => matches!(leads_to, Command::New(_)),
-            (Some(Verb::New), None) => leads_to == Command::Unknown(ParseError::NoPhone),
-            (Some(Verb::Help), Some(_)) | (None, _) => false,
+        let (name, rest) = instead.split_once(' ').map_or((&*instead, None), |(name, rest)| (name, Some(rest)));
+        let word = CommandWord::named(name).unwrap();
+        let follows = match parse(&instead) {
+            // Who types the word alone is told what it needs.
+            Command::Unknown(Unknown(ParseError::Usage(missing))) => missing == word && rest.is_none(),
+            command @ (Command::Show(_)
+            | Command::StartWatching(_)
+            | Command::List(_)
+            | Command::New(_)
+            | Command::Help(_)) => command.name() == name && command.typed().as_deref() == Some(&*instead),
+            _ => false,
         };
         prop_assert!(follows, "{instead} leads to {:?}", parse(&instead));
         if let Some(id) = as_id {
             prop_assert!(is_safe(id.as_str()));
-            prop_assert_eq!(parse(&format!("show {id}")), Command::Show(id));
+            prop_assert_eq!(parse(&format!("show {id}")), Command::from(Show(id)));
         }
     }
 
     #[test]
     fn every_safe_id_can_be_looked_up_with_show(id in "[A-Za-z0-9_-]{1,64}") {
         let id = SessionId::parse(&id).unwrap();
-        prop_assert_eq!(parse(&format!("show {id}")), Command::Show(id));
+        prop_assert_eq!(parse(&format!("show {id}")), Command::from(Show(id)));
     }
 
     #[test]
@@ -123,13 +126,13 @@ proptest! {
     }
 
     #[test]
-    fn a_button_says_again_what_was_written_on_it(id in "[A-Za-z0-9_-]{1,64}", sharer in sharers()) {
-        let value = ButtonValue { id: SessionId::parse(&id).unwrap(), sharer };
+    fn a_button_value_is_read_as_it_was_written(id in "[A-Za-z0-9_-]{1,64}", shared_by in users()) {
+        let value = ButtonValue { id: SessionId::parse(&id).unwrap(), shared_by };
         prop_assert_eq!(ButtonValue::parse(&value.to_string()), Some(value));
     }
 
     #[test]
-    fn a_button_that_says_anything_else_says_nothing(value in values()) {
+    fn any_other_button_value_is_refused(value in values()) {
         if let Some(read) = ButtonValue::parse(&value) {
             prop_assert!(is_safe(read.id.as_str()));
             // The case of a UUID is all that may differ.
@@ -156,10 +159,10 @@ proptest! {
             written.push(digit);
             written.push_str(grouping);
         }
-        let wanted = Command::New(NewSession {
+        let wanted = Command::from(New {
             phone: Phone::parse(&phone).unwrap(),
             agent: AgentId::parse("agent-1"),
-            answers: None,
+            confirmation: None,
         });
         for written in [written.clone(), written.replacen('+', "00", 1), format!("tel:{written}")] {
             prop_assert_eq!(parse(&format!("new {written} agent-1")), wanted.clone(), "{}", written);
@@ -168,7 +171,7 @@ proptest! {
     }
 
     #[test]
-    fn what_turns_a_page_says_again_what_was_written_on_it(page in 1_u32..=999_999, other in "v1:[0-9+-]{0,12}") {
+    fn a_page_value_is_read_as_it_was_written(page in 1_u32..=999_999, other in "v1:[0-9+-]{0,12}") {
         prop_assert_eq!(PageValue::parse(&PageValue(page).to_string()), Some(PageValue(page)));
         if let Some(read) = PageValue::parse(&other) {
             prop_assert_eq!(read.to_string(), other);
@@ -176,20 +179,20 @@ proptest! {
     }
 
     #[test]
-    fn a_yes_says_again_what_was_written_on_it(
+    fn a_confirmation_value_is_read_as_it_was_written(
         phone in phones(), agent in prop::option::of("[A-Za-z0-9_-]{1,64}"), question in "[0-9a-f]{64}",
     ) {
-        let value = AgainValue(NewSession {
+        let value = ConfirmationValue(New {
             phone: Phone::parse(&phone).unwrap(),
             agent: agent.as_deref().and_then(AgentId::parse),
-            answers: ConfirmationToken::parse(&question),
+            confirmation: ConfirmationToken::parse(&question),
         });
-        prop_assert_eq!(AgainValue::parse(&value.to_string()), Some(value));
+        prop_assert_eq!(ConfirmationValue::parse(&value.to_string()), Some(value));
     }
 
     #[test]
-    fn a_yes_that_says_anything_else_says_nothing(value in yeses()) {
-        if let Some(read) = AgainValue::parse(&value) {
+    fn any_other_confirmation_value_is_refused(value in confirmations()) {
+        if let Some(read) = ConfirmationValue::parse(&value) {
             prop_assert!(is_e164(read.0.phone.as_str()));
             // The case of a UUID is all that may differ.
             prop_assert!(read.to_string().eq_ignore_ascii_case(&value), "{value} was read as {read}");
@@ -216,7 +219,7 @@ fn phones() -> impl Strategy<Value = String> {
         .prop_filter("a number", |phone| Phone::parse(phone).is_some())
 }
 
-fn yeses() -> impl Strategy<Value = String> {
+fn confirmations() -> impl Strategy<Value = String> {
     prop_oneof![
         "v1:[0-9a-f]{63,65}:\\+?1234567890[0-9]?(:[A-Za-z0-9_-]{0,66}){0,2}",
         "v[01]:[0-9a-fA-F]{64}:(00|tel:)?\\+12345678901(:[a-z/. -]{0,9})?",
@@ -233,7 +236,7 @@ fn is_safe(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
-fn sharers() -> impl Strategy<Value = Option<UserId>> {
+fn users() -> impl Strategy<Value = Option<UserId>> {
     prop::option::of("[UW][A-Z0-9]{1,31}".prop_map(|id| UserId::parse(&id).unwrap()))
 }
 

@@ -148,9 +148,8 @@ async fn what_is_unclear_creates_nothing_and_gets_a_corrected_command() {
                 let answer = app.types(&format!("/sandbox {}", typed.replace("ID", ID))).await;
                 asked_nothing(app, typed);
                 let expected = match *instead {
-                    "NO PHONE" => "That holds no phone number this app can read. Begin it with `+` and the country's \
-                                   code, and type for example `/sandbox new +12025550123`. Behind it there may be the \
-                                   id of an agent."
+                    "NO PHONE" => "I couldn't read a phone number. Start with `+` and the country code, for \
+                                   example `/sandbox new +12025550123`. You can add an agent ID after it."
                         .to_owned(),
                     instead => format!("Did you mean `/sandbox {instead}`?"),
                 };

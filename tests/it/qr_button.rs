@@ -38,7 +38,7 @@ async fn the_message_has_the_code_and_the_link_as_text_and_the_card_stands() {
             let answer = app.presses(&card, "qr").await;
             is_told_beside(app, &card, &answer, LINK);
             assert_snapshot!(plain::text(&answer.message), @"
-            Open this link on the tester's phone and send the message it holds: https://wa.me/12345678901?text=ABC123
+            Open this link on the tester's phone and send the pre-filled message: https://wa.me/12345678901?text=ABC123
             Or scan this code with the phone's camera.
             [ picture: QR code that opens WhatsApp with the message that activates this sandbox session ]
             Session 123e4567-e89b-12d3-a456-426614174000
@@ -131,7 +131,7 @@ async fn a_session_that_cannot_be_looked_up_is_told_beside_the_card() {
             let card = app.types(&format!("/sandbox {ID}")).await;
             for (status, words) in [
                 (401, "Kapso refused this app's key"),
-                (404, "Kapso answered in a way this app does not know"),
+                (404, "Kapso sent an unexpected response"),
                 (429, "Kapso is limiting this app's requests"),
             ] {
                 app.kapso_answers(status, "{}");
@@ -219,7 +219,7 @@ async fn a_picture_that_slack_cannot_fetch_costs_nothing_but_itself() {
             .await;
     }
     assert_snapshot!(texts[0], @"
-    Open this link on the tester's phone and send the message it holds: https://wa.me/12345678901?text=ABC123
+    Open this link on the tester's phone and send the pre-filled message: https://wa.me/12345678901?text=ABC123
     A picture is missing here, because Slack could not fetch it: QR code that opens WhatsApp with the message that activates this sandbox session. Please tell whoever runs this app.
     Session 123e4567-e89b-12d3-a456-426614174000
     ");
@@ -278,18 +278,18 @@ async fn a_refusal_is_answered_without_the_picture_as_long_as_slack_takes_posts(
     }
 }
 
-/// A message without a picture is refused once and for all, see `letterbox.rs`; with one, Slack may say it in a 200.
+/// A message without a picture is refused once and for all, see `response_url_delivery.rs`; with one, Slack may say it in a 200.
 #[tokio::test]
 async fn slack_can_refuse_a_picture_with_a_200() {
-    let letterbox = Wire::start().await;
-    letterbox.says_next(Script::answer("200 OK", r#"{"ok":false,"error":"invalid_blocks"}"#));
-    letterbox.says(Script::answer("200 OK", "ok"));
+    let slack = Wire::start().await;
+    slack.says_next(Script::answer("200 OK", r#"{"ok":false,"error":"invalid_blocks"}"#));
+    slack.says(Script::answer("200 OK", "ok"));
     reachable()
-        .with("SLACK_RESPONSE_HOSTS", letterbox.origin())
+        .with("SLACK_RESPONSE_HOSTS", slack.origin())
         .run(async |app| {
             let payload = json!({
                 "type": "block_actions",
-                "response_url": letterbox.url.join("/actions/1").unwrap().as_str(),
+                "response_url": slack.url.join("/actions/1").unwrap().as_str(),
                 "actions": [{"action_id": "qr", "value": format!("v1:{ID}")}],
             });
             let form = form_urlencoded::Serializer::new(String::new())
@@ -299,7 +299,7 @@ async fn slack_can_refuse_a_picture_with_a_200() {
             assert_eq!(status, 200);
             let line = app.has_noted(1).await.remove(0);
             assert_eq!(line["answer"], "late");
-            let posts = letterbox.requests();
+            let posts = slack.requests();
             let has_picture: Vec<_> = posts.iter().map(|post| post.contains("image_url")).collect();
             assert_eq!(has_picture, [true, false], "{posts:?}");
             assert!(posts[1].contains(MISSING), "{posts:?}");

@@ -39,7 +39,7 @@ async fn watched(limit: u32, test: impl AsyncFnOnce(&mut TestApp)) {
             for number in 0..60 {
                 app.person.user = format!("U{}", number / 20);
                 let confirmed = app.reads(&format!("/sandbox watch {}", id(number))).await;
-                assert!(confirmed.contains("you will hear here"), "{confirmed}");
+                assert!(confirmed.contains("I'll post here"), "{confirmed}");
             }
             // What that took is no matter of this minute.
             app.passes(SignedDuration::from_secs(61));

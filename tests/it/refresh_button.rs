@@ -7,7 +7,7 @@ use kapso_slack::demo::{Fault, plain};
 use crate::support::cards::{is_told_beside, shared};
 use crate::support::{ID, with_app};
 
-const SHARER: &str = "U0SHARER00";
+const SHARED_BY: &str = "U0SHARER00";
 
 #[tokio::test]
 async fn refresh_replaces_the_card_and_goes_past_what_is_remembered() {
@@ -58,9 +58,9 @@ async fn a_press_is_acknowledged_at_once_however_long_kapso_takes() {
 }
 
 #[tokio::test]
-async fn a_shared_card_is_redrawn_for_everybody_masked_and_with_its_sharer() {
+async fn a_shared_card_is_re_rendered_for_everybody_masked_and_with_who_shared_it() {
     with_app(async |app| {
-        let shared = shared(app, &format!("v1:{ID}:{SHARER}"));
+        let shared = shared(app, &format!("v1:{ID}:{SHARED_BY}"));
         app.kapso.activate(ID);
         let fresh = app.presses(&shared, "refresh").await;
         assert_eq!(fresh.id, shared.id, "the card is replaced");
@@ -85,7 +85,7 @@ async fn a_shared_card_is_redrawn_for_everybody_masked_and_with_its_sharer() {
         let small_print = fresh.message["blocks"].as_array().unwrap().last().unwrap();
         assert_eq!(
             small_print["elements"][0]["text"],
-            format!("Session `{ID}` · shared by <@{SHARER}>")
+            format!("Session `{ID}` · shared by <@{SHARED_BY}>")
         );
 
         let again = app.presses(&fresh, "refresh").await;
@@ -95,7 +95,7 @@ async fn a_shared_card_is_redrawn_for_everybody_masked_and_with_its_sharer() {
 }
 
 #[tokio::test]
-async fn a_shared_card_without_a_sharer_names_nobody() {
+async fn a_shared_card_whose_button_names_nobody_names_nobody() {
     with_app(async |app| {
         let shared = shared(app, &format!("v1:{ID}"));
         let fresh = app.presses(&shared, "refresh").await;
@@ -127,12 +127,12 @@ async fn a_phone_number_too_short_to_mask_is_hidden_whole() {
 async fn a_failed_refresh_says_so_to_the_presser_and_leaves_the_card() {
     with_app(async |app| {
         let own = app.types(&format!("/sandbox {ID}")).await;
-        let shared = shared(app, &format!("v1:{ID}:{SHARER}"));
+        let shared = shared(app, &format!("v1:{ID}:{SHARED_BY}"));
         let faults = [
             (401, "{}", "refused this app's key"),
             (404, r#"{"error":"Sandbox session not found"}"#, "There is no session"),
-            (410, "", "in a way this app does not know"),
-            (503, "", "Kapso did not answer"),
+            (410, "", "sent an unexpected response"),
+            (503, "", "Kapso had an error"),
             (429, "", "Kapso is limiting this app's requests"),
         ];
         for (status, body, words) in faults {

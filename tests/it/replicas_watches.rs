@@ -50,7 +50,7 @@ async fn the_news_that_a_dead_replica_owes_the_other_tells() {
                 None => world.slack.later(sent.exchange).await,
             };
             let text = plain::text(&confirmed.message);
-            assert!(text.contains("you will hear here"), "{command}: {text}");
+            assert!(text.contains("I'll post here"), "{command}: {text}");
         }
     });
     join_all(watching).await;

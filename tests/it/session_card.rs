@@ -16,7 +16,7 @@ async fn a_pending_session_shows_its_status_expiry_code_and_link() {
             assert_snapshot!(plain::text(&card), @"
             WHATSAPP SANDBOX SESSION
             🟡 Waiting for activation
-            Open the link on the tester's phone and send the message it holds.
+            Open the link on the tester's phone and send the pre-filled message.
             Agent: Customer Support Agent
             Phone: +12345678901
             Code: ABC123
@@ -35,7 +35,7 @@ async fn a_pending_session_of_fifteen_minutes_ago_may_have_lost_its_code() {
     with_app(async |app| {
             app.passes(SignedDuration::from_secs(15 * 60 - 1));
             let card = plain::text(&looks_up(app).await);
-            assert!(!card.contains("lapsed"), "{card}");
+            assert!(!card.contains("may no longer work"), "{card}");
             app.passes(SignedDuration::from_secs(1));
         let card = plain::text(&looks_up(app).await);
         assert!(card.contains("created 15 minutes ago"), "{card}");
@@ -43,19 +43,19 @@ async fn a_pending_session_of_fifteen_minutes_ago_may_have_lost_its_code() {
             assert_snapshot!(plain::text(&looks_up(app).await), @"
             WHATSAPP SANDBOX SESSION
             🟡 Waiting for activation
-            Open the link on the tester's phone and send the message it holds.
+            Open the link on the tester's phone and send the pre-filled message.
             Agent: Customer Support Agent
             Phone: +12345678901
             Code: ABC123
             Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
-            ⏳ This session was created 20 minutes ago, and a code is said to work for 15 minutes: it may have lapsed. A new session gives a fresh one.
+            ⏳ This session was created 20 minutes ago. Codes usually expire after 15 minutes, so this one may no longer work. Create a new session for a fresh code.
             [ Activate in WhatsApp → https://wa.me/12345678901?text=ABC123 ]  [ Refresh ]  [ Tell me when it is active ]  [ Share in channel ]
             Session 123e4567-e89b-12d3-a456-426614174000
             ");
             app.kapso.activate(ID);
             app.passes(SignedDuration::from_mins(5));
             let card = plain::text(&looks_up(app).await);
-            assert!(!card.contains("lapsed"), "an active session needs no code: {card}");
+            assert!(!card.contains("may no longer work"), "an active session needs no code: {card}");
         })
         .await;
 }
@@ -89,7 +89,7 @@ async fn an_expired_session_says_how_to_go_on() {
             assert_snapshot!(plain::text(&card), @"
             WHATSAPP SANDBOX SESSION
             ⚫ Expired
-            Messages from this phone no longer reach the agent. Create a new session to go on.
+            Messages from this phone no longer reach the agent. Create a new session to continue.
             Agent: Customer Support Agent
             Phone: +12345678901
             Expired Nov 24, 2026 at 10:00 UTC (an hour ago)
@@ -109,7 +109,7 @@ async fn a_superseded_session_says_who_has_the_phone_now() {
             assert_snapshot!(plain::text(&card), @"
             WHATSAPP SANDBOX SESSION
             🔵 Superseded
-            Another project has claimed this phone, and messages go to its newer session. Create a new session to claim the phone back.
+            Another project has claimed this phone, and messages go to its newer session. Create a new session to claim it back.
             Agent: Customer Support Agent
             Phone: +12345678901
             Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
@@ -153,7 +153,7 @@ async fn a_session_of_nothing_but_id_and_status_still_makes_a_card() {
         🟡 Waiting for activation
         Agent: none assigned
         Phone: not given
-        Kapso gave neither an activation link nor a code. A new session gives fresh ones.
+        Kapso didn't provide an activation link or a code. Create a new session for fresh ones.
         [ Refresh ]  [ Tell me when it is active ]
         Session 123e4567-e89b-12d3-a456-426614174000
         ");
@@ -246,10 +246,22 @@ async fn only_a_pending_session_has_a_primary_button_and_that_one_activates_it()
 }
 
 #[tokio::test]
-async fn sentences_are_drawn_as_one_paragraph_and_never_unfurled() {
+async fn sentences_are_rendered_as_one_paragraph_and_never_unfurled() {
     with_app(async |app| {
-        assert_json_snapshot!("help", sorted(app.types("/sandbox help").await.message));
-        assert_json_snapshot!("misread", sorted(app.types("/sandbox hlep").await.message));
+        // Its text is in the snapshot of `help_command.rs`.
+        let help = app.types("/sandbox help").await.message;
+        assert_eq!(
+            (&help["unfurl_links"], &help["unfurl_media"]),
+            (&false.into(), &false.into())
+        );
+        let blocks = help["blocks"].as_array().unwrap();
+        assert_eq!(blocks[0]["type"], "header");
+        for block in &blocks[1..] {
+            assert_eq!(block["type"], "section");
+            assert_eq!(block["text"]["type"], "mrkdwn");
+            assert_eq!(block["text"]["verbatim"], true);
+        }
+        assert_json_snapshot!("did_you_mean", sorted(app.types("/sandbox hlep").await.message));
         let problem = app.types("/sandbox no-such-session").await.message;
         assert_json_snapshot!("problem", sorted(without_request_id(problem)));
     })

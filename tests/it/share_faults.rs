@@ -19,8 +19,8 @@ async fn where_kapso_says_nothing_to_share_the_presser_reads_why() {
         for (status, body, words) in [
             (401, "{}", "refused this app's key"),
             (404, r#"{"error":"Sandbox session not found"}"#, "There is no session"),
-            (410, "", "in a way this app does not know"),
-            (503, "", "Kapso did not answer"),
+            (410, "", "sent an unexpected response"),
+            (503, "", "Kapso had an error"),
             (429, "", "Kapso is limiting this app's requests"),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
@@ -51,12 +51,12 @@ async fn a_kapso_that_is_slow_delays_the_card_and_costs_nothing() {
     .await;
 }
 
-/// What Slack answers to the posts (0 takes one), how many cards the channel has then, what the sharer reads, and how
+/// What Slack answers to the posts (0 takes one), how many cards the channel has then, what the person reads who shared it, and how
 /// often Slack was posted to.
 #[tokio::test]
 async fn what_slack_does_not_take_is_told_and_never_shared_twice() {
     const DONE: &str = "📣 Shared with everybody in this channel.";
-    const NOT_DONE: &str = "Slack did not take the card for this channel, or did not say that it did.";
+    const NOT_DONE: &str = "Slack didn't confirm that the card was posted.";
     const NOTHING: &str = "";
     let rows: [(&[u16], usize, &str, &str, usize); 9] = [
         (&[], 1, DONE, "late", 2),

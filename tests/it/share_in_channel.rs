@@ -21,14 +21,14 @@ fn labels(message: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn everybody_sees_a_masked_card_and_the_sharer_that_it_is_there() {
+async fn everybody_sees_a_masked_card_and_who_shared_it_that_it_is_there() {
     with_app(async |app| {
         let card = app.types(SHOW).await;
         let (for_all, own) = shares(app, &card).await;
         assert_snapshot!(plain::text(&for_all.message), @"
         WHATSAPP SANDBOX SESSION
         🟡 Waiting for activation
-        Open the link on the tester's phone and send the message it holds.
+        Open the link on the tester's phone and send the pre-filled message.
         Agent: Customer Support Agent
         Phone: •••• 8901
         Code: ABC123
@@ -39,7 +39,7 @@ async fn everybody_sees_a_masked_card_and_the_sharer_that_it_is_there() {
         assert_snapshot!(plain::text(&own.message), @"
         WHATSAPP SANDBOX SESSION
         🟡 Waiting for activation
-        Open the link on the tester's phone and send the message it holds.
+        Open the link on the tester's phone and send the pre-filled message.
         Agent: Customer Support Agent
         Phone: +12345678901
         Code: ABC123
@@ -71,7 +71,7 @@ async fn slack_asks_first_and_says_who_will_see_it() {
         let words = |part: &str| share["confirm"][part]["text"].as_str().unwrap().to_owned();
         assert_snapshot!(["title", "text", "confirm", "deny"].map(words).join("\n"), @"
         Share this session?
-        Everybody here will see the card with its link and its code. Of the phone number they see no more than the last four digits. If people from other companies are in this channel, they see it too.
+        Everybody here will see the card with its link and its code. They see only the last four digits of the phone number. If people from other companies are in this channel, they see it too.
         Share
         Cancel
         ");
@@ -132,7 +132,7 @@ async fn only_an_own_card_with_something_to_hand_on_can_be_shared() {
 }
 
 #[tokio::test]
-async fn anybody_refreshes_the_shared_card_for_all_and_it_keeps_its_sharer() {
+async fn anybody_refreshes_the_shared_card_for_all_and_it_still_says_who_shared_it() {
     with_app(async |app| {
         let card = app.types(SHOW).await;
         let (for_all, own) = shares(app, &card).await;
@@ -158,7 +158,7 @@ async fn anybody_refreshes_the_shared_card_for_all_and_it_keeps_its_sharer() {
 }
 
 #[tokio::test]
-async fn the_sharer_goes_on_watching() {
+async fn who_shared_it_keeps_watching() {
     plan()
         .forgetful()
         .run(async |app| {
@@ -188,7 +188,7 @@ async fn what_cannot_be_activated_any_more_is_shown_and_not_shared() {
                 let card = app.types(SHOW).await;
                 app.kapso.set(ID, "status", end.into());
                 let instead = app.presses(&card, "share").await;
-                assert_eq!(instead.id, card.id, "{end}: the card is redrawn");
+                assert_eq!(instead.id, card.id, "{end}: the card is replaced");
                 assert!(plain::text(&instead.message).contains(words), "{end}: {instead:?}");
                 app.has_stopped().await;
                 assert!(for_all(app).is_empty(), "{end}");

@@ -72,9 +72,9 @@ async fn nor_do_the_news_that_were_asked_for_there() {
         .await;
 }
 
-/// The sharer's own card is as it was.
+/// The own card of the person who shared it is as it was.
 #[tokio::test]
-async fn the_sharer_reads_the_number_on_their_own_card() {
+async fn who_shared_it_reads_the_number_on_their_own_card() {
     plan()
         .forgetful()
         .run(async |app| {

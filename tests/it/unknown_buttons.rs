@@ -98,7 +98,7 @@ async fn presses_that_are_nothing_to_us_are_acknowledged_and_lead_to_nothing() {
         let before = done(app);
         app.presses_in_vain(&own, "open").await;
         app.presses_in_vain(&shared, "open").await;
-        for action_id in ["Refresh", "refresh ", "refresh/../open", "", "🙂"] {
+        for action_id in ["Refresh", "refresh ", "refresh/../open", "", "🙂", "frobnicate"] {
             let press = app.slack.presses_with(
                 &app.app_url,
                 &app.person,
@@ -109,6 +109,21 @@ async fn presses_that_are_nothing_to_us_are_acknowledged_and_lead_to_nothing() {
             assert_eq!(press.await.status, Some(StatusCode::OK), "{action_id:?}");
         }
         nothing_more_was_done(app, before).await;
+        app.expects_complaint("a button with an action id that this version does not know");
+        let unknown = app.has_logged("a button with an action id", 6).await;
+        let actions: Vec<_> = unknown.iter().map(|line| line["action"].as_str().unwrap()).collect();
+        assert_eq!(actions[..5], ["not a word"; 5], "they may be anything");
+        assert_eq!(actions[5], "frobnicate");
+    })
+    .await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "is missing in cards::Action")]
+async fn an_unknown_action_fails_a_test_at_once() {
+    with_app(async |app| {
+        let own = app.types(&format!("/sandbox {ID}")).await;
+        app.presses(&own, "frobnicate").await;
     })
     .await;
 }
@@ -164,6 +179,8 @@ async fn payloads_of_another_shape_are_acknowledged_and_lead_to_nothing() {
             assert_eq!((reply.status, reply.body.as_str()), (200, ""), "{payload:.200}");
         }
         nothing_more_was_done(app, before).await;
+        // The action `{}`.
+        app.expects_complaint("a button with an action id that this version does not know");
     })
     .await;
 }
@@ -202,7 +219,7 @@ fn a_card_is_taken_for_shared_unless_slack_says_that_only_the_presser_sees_it() 
     }
 }
 
-/// What was done so far: how many commands were carried out, requests made and messages posted.
+/// What was done so far: how many commands were run, requests made and messages posted.
 fn done(app: &TestApp) -> [usize; 3] {
     [
         app.command_lines().len(),

@@ -81,7 +81,7 @@ async fn where_no_news_can_be_sent_none_are_promised() {
         .run(async |app| {
             app.has_a_store().await;
             let text = app.reads(&format!("/sandbox watch {ID}")).await;
-            assert!(!text.contains("you will hear here"), "{text}");
+            assert!(!text.contains("I'll post here"), "{text}");
         })
         .await;
 }

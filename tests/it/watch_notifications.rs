@@ -40,12 +40,12 @@ async fn who_types_watch_hears_when_the_tester_has_activated_the_session() {
         assert_snapshot!(plain::text(&confirmed.message), @"
         WHATSAPP SANDBOX SESSION
         🟡 Waiting for activation
-        Open the link on the tester's phone and send the message it holds.
+        Open the link on the tester's phone and send the pre-filled message.
         Agent: Customer Support Agent
         Phone: +12345678901
         Code: ABC123
         Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
-        👀 Watching until Nov 23, 2026 at 10:28 UTC (in 28 minutes): you will hear here when this session is activated or ends. Slack lets me answer no longer.
+        👀 Watching until Nov 23, 2026 at 10:28 UTC (in 28 minutes). I'll post here when it is activated or ends. (Slack's limit is 30 minutes.)
         [ Activate in WhatsApp → https://wa.me/12345678901?text=ABC123 ]  [ Refresh ]  [ Stop watching ]  [ Share in channel ]
         Session 123e4567-e89b-12d3-a456-426614174000
         ");
@@ -85,7 +85,7 @@ async fn each_end_is_told_in_its_own_words() {
     for (end, says) in [
         (
             "expired",
-            "⚫ The sandbox session of •••• 8901 with the agent Customer Support Agent has expired",
+            "⚫ The sandbox session of •••• 8901 with the agent Customer Support Agent expired before it was activated.",
         ),
         (
             "superseded",
@@ -112,7 +112,7 @@ async fn a_session_is_gone_only_when_kapso_has_said_so_twice() {
         app.kapso.has_been_asked(2).await;
         app.passes(LOOK);
         let news = hears(app, &confirmed).await;
-        assert!(news.starts_with("Kapso has no such sandbox session any more"), "{news}");
+        assert!(news.starts_with("This session no longer exists in Kapso"), "{news}");
         assert_eq!(app.kapso.requests().len(), 3);
     })
     .await;
@@ -156,8 +156,8 @@ async fn who_hears_nothing_for_28_minutes_is_told_so_and_can_go_on() {
         app.passes(SignedDuration::from_mins(28));
         let goodbye = app.hears_after(&confirmed).await;
         assert_snapshot!(plain::text(&goodbye.message), @"
-        ⏳ The sandbox session of •••• 8901 with the agent Customer Support Agent is not active yet, and I stop watching now: Slack lets an app answer for half an hour. Press to go on.
-        [ Go on watching ]  [ Show the session ]
+        ⏳ The sandbox session of •••• 8901 with the agent Customer Support Agent is not active yet. I've stopped watching (Slack's 30-minute limit). Press to keep watching.
+        [ Keep watching ]  [ Show the session ]
         Session 123e4567-e89b-12d3-a456-426614174000
         ");
         let again = app.presses(&goodbye, "watch").await;
@@ -199,7 +199,7 @@ async fn who_stops_watching_hears_nothing_more() {
         let card = app.types(WATCH).await;
         let stopped = app.presses(&card, "unwatch").await;
         let text = plain::text(&stopped.message);
-        assert!(text.contains("You will not hear of this session any more."), "{text}");
+        assert!(text.contains("Stopped watching this session."), "{text}");
         assert!(text.contains("[ Tell me when it is active ]"), "{text}");
         // Somebody else's watch shows that looks were taken.
         app.kapso.add("other");
@@ -258,7 +258,7 @@ async fn stopping_works_though_kapso_does_not() {
         let text = plain::text(&stopped.message);
         assert_eq!(
             text,
-            "You will not hear of the session 123e4567-e89b-12d3-a456-426614174000 any more."
+            "Stopped watching the session 123e4567-e89b-12d3-a456-426614174000."
         );
     })
     .await;
@@ -283,7 +283,7 @@ async fn what_cannot_change_any_more_is_shown_instead() {
         with_app(async |app| {
             app.kapso.set(ID, "status", end.into());
             let card = app.reads(WATCH).await;
-            assert!(!card.contains("you will hear here"), "{end}: {card}");
+            assert!(!card.contains("I'll post here"), "{end}: {card}");
             assert!(card.contains("WHATSAPP SANDBOX SESSION"), "{end}: {card}");
         })
         .await;
@@ -301,14 +301,14 @@ async fn a_press_on_a_shared_card_is_answered_to_the_presser_alone() {
         assert_eq!(watched.message["replace_original"], false);
         assert_eq!(watched.message["response_type"], "ephemeral");
         let text = plain::text(&watched.message);
-        assert!(text.contains("you will hear here"), "{text}");
+        assert!(text.contains("I'll post here"), "{text}");
         assert!(
             text.contains("•••• 8901") && !text.contains("+12345678901"),
             "as on the card that was pressed: {text}"
         );
         let refreshed = app.presses(&shared, "refresh").await;
         assert!(
-            !plain::text(&refreshed.message).contains("you will hear here"),
+            !plain::text(&refreshed.message).contains("I'll post here"),
             "others see this one"
         );
         app.kapso.activate(ID);
@@ -326,9 +326,9 @@ async fn one_person_watches_twenty_sessions_at_most() {
             app.kapso.add(&id);
             let text = app.reads(&format!("/sandbox watch {id}")).await;
             if n < 20 {
-                assert!(text.contains("you will hear here"), "{n}: {text}");
+                assert!(text.contains("I'll post here"), "{n}: {text}");
             } else {
-                assert!(text.starts_with("You watch 20 sessions already"), "{text}");
+                assert!(text.starts_with("You are watching 20 sessions already"), "{text}");
             }
         }
     })
@@ -341,7 +341,7 @@ async fn without_a_store_nothing_is_promised() {
         .with("DATABASE_URL", "sqlite:/proc/no-folder-for-this/jobs.db")
         .run(async |app| {
             let text = app.reads(WATCH).await;
-            assert!(text.starts_with("This app cannot remember anything just now"), "{text}");
+            assert!(text.starts_with("Storage is unavailable"), "{text}");
             let card = app.types(SHOW).await;
             let value = "v1:123e4567-e89b-12d3-a456-426614174000";
             let sent = app
@@ -350,7 +350,7 @@ async fn without_a_store_nothing_is_promised() {
                 .await;
             let pressed = app.later(sent.exchange).await;
             assert_ne!(pressed.id, card.id, "the card stays");
-            assert!(plain::text(&pressed.message).starts_with("This app cannot remember anything just now"));
+            assert!(plain::text(&pressed.message).starts_with("Storage is unavailable"));
         })
         .await;
 }

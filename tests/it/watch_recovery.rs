@@ -58,7 +58,7 @@ async fn a_thousand_watches(kind: &str, database: Database) {
             let command = format!("/sandbox watch {}", id(number));
             let sent = world.slack.types(&app, &person, &command).await;
             let text = plain::text(&sent.message.unwrap().message);
-            assert!(text.contains("you will hear here"), "{number}: {text}");
+            assert!(text.contains("I'll post here"), "{number}: {text}");
         }
     });
     join_all(watching).await;

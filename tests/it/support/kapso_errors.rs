@@ -10,10 +10,10 @@ use crate::support::{ID, TestApp};
 const MARK: &str = "zebra";
 
 /// The sentence for an outcome in the log.
-fn sentence(outcome: &str) -> String {
+fn sentence(outcome: &str, error: &str) -> String {
     match outcome {
         "not_found" => format!(
-            "There is no session {ID} in this app's Kapso project. Check the id, and whether it belongs to another \
+            "There is no session {ID} in this app's Kapso project. Check the ID, and whether it belongs to another \
              project."
         ),
         "key_refused" => {
@@ -21,9 +21,12 @@ fn sentence(outcome: &str) -> String {
                           app."
                 .to_owned()
         }
+        "no_answer" if error.starts_with("Kapso did not answer: status ") => {
+            "Kapso had an error. Nothing was changed; try again in a moment.".to_owned()
+        }
         "no_answer" => "Kapso did not answer. Nothing was changed; try again in a moment.".to_owned(),
         "unintelligible" => {
-            "Kapso answered in a way this app does not know. Please tell whoever runs this app.".to_owned()
+            "Kapso sent an unexpected response. Please tell whoever runs this app.".to_owned()
         }
         other => panic!("no sentence for {other}"),
     }
@@ -39,10 +42,10 @@ pub async fn reads_one_sentence(app: &TestApp, name: &str, outcome: &str, error:
     assert_eq!(lines.len(), logged + 1, "{name}: {lines:?}");
     let line = &lines[logged];
     let request = line["request_id"].as_str().unwrap();
-    let expected = format!("{}\nRequest {request}", sentence(outcome));
+    let expected = format!("{}\nRequest {request}", sentence(outcome, error));
     assert_eq!(plain::text(&message), expected, "{name}");
     let spoken = plain::text(&json!({"text": message["text"]}));
-    assert_eq!(spoken, sentence(outcome), "{name}: what a screen reader gets");
+    assert_eq!(spoken, sentence(outcome, error), "{name}: what a screen reader gets");
     assert_eq!(line["outcome"], outcome, "{name}");
     assert_eq!(line["answer"], "in_time", "{name}");
     let logged = line["error"].as_str().unwrap();

@@ -242,8 +242,15 @@ impl TestApp {
 
     /// Presses a button of a message, and waits for what comes of it.
     pub async fn presses(&self, on: &Posted, action_id: &str) -> Posted {
+        let before = self.unknown_actions().len();
         let sent = self.slack.presses(&self.app_url, &self.person, on, action_id).await;
         assert_eq!(sent.status, Some(StatusCode::OK), "pressed {action_id}");
+        // Nothing comes of such a press, so waiting for it would take a minute.
+        assert_eq!(
+            self.unknown_actions().len(),
+            before,
+            "{action_id} is missing in cards::Action or in commands::press"
+        );
         self.later(sent.exchange).await
     }
 
@@ -345,6 +352,15 @@ impl TestApp {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// The log lines about presses with an action id that the app does not know.
+    fn unknown_actions(&self) -> Vec<String> {
+        let text = self.log.text();
+        text.lines()
+            .filter(|line| line.contains("a button with an action id that this version does not know"))
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// The metrics page.
     pub async fn metrics(&self) -> String {
         let url = self.metrics_url.clone().expect("METRICS_ADDR is set");
@@ -409,6 +425,7 @@ impl TestApp {
             .broken_rules()
             .into_iter()
             .chain(self.kapso.unexpected())
+            .chain(self.unknown_actions())
             .filter(|complaint| !self.is_expected(complaint))
             .collect();
         assert!(complaints.is_empty(), "{complaints:?}");
