@@ -29,7 +29,7 @@ fn with_store(path: &Path) -> Plan {
     plan()
         .late()
         .forgetful()
-        .set(|settings| settings.timing.store_write = Duration::from_secs(30))
+        .set(|settings| settings.timing.enqueue = Duration::from_secs(30))
         .with("DATABASE_URL", format!("sqlite:{}", path.display()))
 }
 

@@ -17,7 +17,6 @@ pub mod settings;
 pub mod sources;
 pub mod spelling;
 pub mod store_health;
-pub mod sources;
 mod test_app;
 pub mod wire;
 

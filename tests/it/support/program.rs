@@ -180,7 +180,7 @@ fn service_process() {
     println!();
     let environment = Environment::of_process().unwrap();
     let mut settings = environment.settings().unwrap();
-    settings.timing.store_write = PATIENCE;
+    settings.timing.enqueue = PATIENCE;
     let log = environment.log().unwrap();
     telemetry::start(log.format, &log.filter);
     let runtime = tokio::runtime::Builder::new_current_thread()
