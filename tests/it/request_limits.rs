@@ -179,7 +179,7 @@ async fn words_like_the_certificate_check_in_another_place_open_no_door() {
             is_empty(&app.answers(&in_address).await, 401, "in the address");
         }
         let typed = app.reads("/sandbox ssl_check=1").await;
-        assert!(typed.contains("no session id"), "{typed}");
+        assert!(typed.contains("find a session ID"), "{typed}");
         let typed = app.reads(&format!("/sandbox {ID}&ssl_check=1")).await;
         assert!(typed.contains(&format!("/sandbox show {ID}")), "{typed}");
     })
