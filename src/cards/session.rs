@@ -19,9 +19,13 @@ const SPOKEN_MAX: usize = 80;
 const SPOKEN_LINK_MAX: usize = 500;
 
 /// How a status is shown at a glance.
-pub(crate) struct Badge {
-    pub(crate) emoji: &'static str,
-    pub(crate) title: &'static str,
+pub(crate) enum Badge<'a> {
+    Known {
+        emoji: &'static str,
+        title: &'static str,
+    },
+    /// A status that this app does not know, in Kapso's word.
+    Unknown(&'a str),
 }
 
 /// Whether the reader is notified when the session changes.
@@ -82,16 +86,15 @@ fn render(done: Option<Mrkdwn>, session: &Session, watched: Watched, context: &R
     Message::ephemeral(join(" ", [text].into_iter().chain(notes)), blocks)
 }
 
-/// `None` for a status that this app does not know.
-pub(crate) fn badge(status: &Status) -> Option<Badge> {
+pub(crate) fn badge(status: &Status) -> Badge<'_> {
     let (emoji, title) = match status {
         Status::Pending => ("🟡", "Waiting for activation"),
         Status::Active => ("🟢", "Active"),
         Status::Expired => ("⚫", "Expired"),
         Status::Superseded => ("🔵", "Superseded"),
-        Status::Other(_) => return None,
+        Status::Other(word) => return Badge::Unknown(word),
     };
-    Some(Badge { emoji, title })
+    Badge::Known { emoji, title }
 }
 
 /// What the status means and what to do next.
@@ -110,8 +113,8 @@ fn next_step(status: &Status) -> &'static str {
 
 fn status(status: &Status, link: Option<&ActivationLink>) -> Vec<Block> {
     let next = Mrkdwn::new(next_step(status));
-    match (status, badge(status)) {
-        (Status::Other(word), _) => {
+    match badge(status) {
+        Badge::Unknown(word) => {
             let fact = Fact {
                 label: "⚪ Status",
                 value: word,
@@ -119,7 +122,7 @@ fn status(status: &Status, link: Option<&ActivationLink>) -> Vec<Block> {
             };
             vec![Block::facts(&[fact]), Block::section(Text::mrkdwn(next))]
         }
-        (_, Some(Badge { emoji, title })) => {
+        Badge::Known { emoji, title } => {
             let title = fill(
                 "{emoji} *{title}*",
                 [("emoji", Mrkdwn::new(emoji)), ("title", Mrkdwn::new(title))],
@@ -132,7 +135,6 @@ fn status(status: &Status, link: Option<&ActivationLink>) -> Vec<Block> {
             };
             vec![Block::section(Text::mrkdwn(text))]
         }
-        (_, None) => Vec::new(),
     }
 }
 

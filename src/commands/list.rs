@@ -14,10 +14,10 @@ use crate::cards::buttons::{Action, ButtonValue, button, decode_value, encode_va
 #[cfg(feature = "demo")]
 use crate::cards::samples::{SampleGroup, sessions};
 use crate::cards::sentence::{date, fill, foreign, join, number, paragraph, utc};
-use crate::cards::session::{badge, masked, statement};
+use crate::cards::session::{Badge, badge, masked, statement};
 use crate::cards::{Problem, RenderContext, Replaces, View, problem};
 use crate::config::AccessLists;
-use crate::kapso::{Page, Session, SessionId, Status};
+use crate::kapso::{Page, Session, SessionId};
 use crate::slack::blocks::{Block, Text};
 use crate::slack::message::Message;
 use crate::slack::text::{Mrkdwn, clean};
@@ -305,10 +305,9 @@ fn session_count(count: u64) -> Mrkdwn {
 
 /// A row is plain text: the agent's name is Kapso's.
 fn row(session: &Session, context: &RenderContext<'_>) -> Block {
-    let (emoji, status) = match (&session.status, badge(&session.status)) {
-        (_, Some(badge)) => (badge.emoji, badge.title),
-        (Status::Other(word), None) => ("⚪", word.as_str()),
-        (_, None) => ("⚪", ""),
+    let (emoji, status) = match badge(&session.status) {
+        Badge::Known { emoji, title } => (emoji, title),
+        Badge::Unknown(word) => ("⚪", word),
     };
     let phone = session.phone.as_deref().map_or_else(|| "no phone".to_owned(), masked);
     let agent = session.agent.as_deref().unwrap_or("no agent");

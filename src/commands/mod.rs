@@ -214,10 +214,26 @@ pub fn press(action_id: &str, value: &str) -> Option<Command> {
 /// What a reply to a press answers. `is_shared` says whether the whole channel sees the message that was pressed.
 #[must_use]
 pub fn reply_target(action_id: &str, is_shared: bool) -> ReplyTarget {
-    match (Action::parse(action_id), is_shared) {
-        (Some(Action::ShowInNewMessage), _) => ReplyTarget::NewMessage,
-        (_, true) => ReplyTarget::SharedCard,
-        (_, false) => ReplyTarget::OwnCard,
+    match Action::parse(action_id) {
+        Some(Action::ShowInNewMessage) => ReplyTarget::NewMessage,
+        Some(
+            Action::OpenWhatsApp
+            | Action::ShowQrCode
+            | Action::ShowFullCard
+            | Action::StartWatching
+            | Action::StopWatching
+            | Action::ShareInChannel
+            | Action::NextPage
+            | Action::PreviousPage
+            | Action::CreateAnother,
+        )
+        | None => {
+            if is_shared {
+                ReplyTarget::SharedCard
+            } else {
+                ReplyTarget::OwnCard
+            }
+        }
     }
 }
 

@@ -179,7 +179,7 @@ async fn ssl_check_anywhere_but_in_its_own_field_does_not_bypass_the_signature()
             is_empty(&app.answers(&in_address).await, 401, "in the address");
         }
         let typed = app.reads("/sandbox ssl_check=1").await;
-        assert!(typed.contains("no session id"), "{typed}");
+        assert!(typed.contains("find a session ID"), "{typed}");
         let typed = app.reads(&format!("/sandbox {ID}&ssl_check=1")).await;
         assert!(typed.contains(&format!("/sandbox show {ID}")), "{typed}");
     })
