@@ -119,23 +119,23 @@ async fn events(State(server): State<Arc<DemoServer>>) -> Response {
 }
 
 fn states(server: Arc<DemoServer>) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
-    let changes = (
+    let receivers = (
         server.slack.happenings(),
         server.kapso.happenings(),
         server.changed.subscribe(),
     );
-    stream::unfold((server, changes, true), async |(server, mut changes, first)| {
+    stream::unfold((server, receivers, true), async |(server, mut receivers, first)| {
         if !first {
-            let (slack, kapso, other) = &mut changes;
-            let changed = tokio::select! {
-                changed = slack.changed() => changed,
-                changed = kapso.changed() => changed,
-                changed = other.changed() => changed,
+            let (slack, kapso, other) = &mut receivers;
+            let result = tokio::select! {
+                result = slack.changed() => result,
+                result = kapso.changed() => result,
+                result = other.changed() => result,
             };
-            changed.ok()?;
+            result.ok()?;
         }
         let event = format!("data: {}\n\n", snapshot(&server));
-        Some((Ok(Bytes::from(event)), (server, changes, false)))
+        Some((Ok(Bytes::from(event)), (server, receivers, false)))
     })
 }
 
