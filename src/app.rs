@@ -244,10 +244,10 @@ async fn run_in_background(
 /// Delivers pending replies, then closes the connections and the database.
 async fn shut_down(dispatcher: &Dispatcher, bounds: &Bounds, timing: &ShutdownTiming) {
     let started = Instant::now();
-    let pending = dispatcher.pending().await;
-    tracing::info!(pending, "shutting down");
     dispatcher.stopping.cancel();
     bounds.draining.cancel();
+    let pending = dispatcher.pending().await;
+    tracing::info!(pending, "shutting down");
     dispatcher.tasks.close();
     if timeout_at(started + timing.kapso, dispatcher.wait_until_idle())
         .await

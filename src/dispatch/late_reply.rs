@@ -1,9 +1,10 @@
 //! Late replies: stored before the acknowledgement, finished by this process or by the next.
 
 use std::fmt;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
+use futures_util::future::{MaybeDone, maybe_done};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, interval};
 
@@ -118,12 +119,14 @@ impl Dispatcher {
         &self,
         invocation: &Invocation,
         job: LeasedJob<LateReply>,
-        work: impl Future<Output = Response>,
+        mut work: Pin<&mut MaybeDone<impl Future<Output = Response>>>,
     ) {
-        let work = pin!(work);
         let response = tokio::select! {
             biased;
-            response = work => response,
+            () = work.as_mut() => match work.take_output() {
+                Some(response) => response,
+                None => return,
+            },
             () = self.lease_lost(&job) => return self.log_handed_over(invocation),
             () = self.give_up.cancelled() => match self.queue.release_for_retry(job).await {
                 Ok(()) => return self.log_handed_over(invocation),
@@ -229,7 +232,7 @@ impl Dispatcher {
             // The command may already have had effects in another process: never report that nothing was done because
             // the service is stopping.
             let work = self.execute(command, &invocation, true);
-            return self.finish(&invocation, job, work).await;
+            return self.finish(&invocation, job, pin!(maybe_done(work))).await;
         }
         // Nobody would see the reply, so the command is not run: least of all if it creates something.
         let entry = self.entry_without_response();

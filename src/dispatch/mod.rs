@@ -11,12 +11,13 @@ mod late_reply;
 mod notification;
 
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use jiff::Timestamp;
+use futures_util::future::{MaybeDone, maybe_done, poll_fn};
+use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
@@ -47,8 +48,8 @@ pub use self::notification::PendingNotification;
 const LATE_REPLIES_AT_ONCE: usize = 256;
 /// Notifications posted at once.
 const NOTIFICATIONS_AT_ONCE: usize = 32;
-/// Rounds of the worker, at least 2 s apart when idle, between two deletions of expired rows.
-const ROUNDS_PER_CLEANUP: u32 = 30;
+/// The pause between two deletions of expired rows.
+const CLEANUP_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
 
 /// Runs commands and delivers their replies.
 pub struct Dispatcher {
@@ -148,7 +149,8 @@ impl Dispatcher {
         let response = match in_time {
             Ok(response) => response,
             Err(_) if self.response_urls.allows(&invocation.request.response_url) => {
-                let job = self.store(&invocation).await;
+                let mut work = pin!(maybe_done(work));
+                let job = poll_meanwhile(&mut work, self.store(&invocation)).await;
                 // If Slack has hung up, the reply comes later all the same.
                 let _ = acknowledge.send(None);
                 return self.finish(&invocation, job, work).await;
@@ -198,9 +200,10 @@ impl Dispatcher {
         let (acknowledge, acknowledged) = oneshot::channel::<()>();
         let dispatcher = Arc::clone(self);
         self.tasks.spawn(async move {
-            let job = dispatcher.store(&invocation).await;
-            let _ = acknowledge.send(());
             let work = dispatcher.execute(command, &invocation, !dispatcher.stopping.is_cancelled());
+            let mut work = pin!(maybe_done(work));
+            let job = poll_meanwhile(&mut work, dispatcher.store(&invocation)).await;
+            let _ = acknowledge.send(());
             dispatcher.finish(&invocation, job, work).await;
         });
         let _ = acknowledged.await;
@@ -234,15 +237,15 @@ impl Dispatcher {
         let late_replies = Claimer::new(Arc::clone(&self.queue), LATE_REPLIES_AT_ONCE);
         let notifications = Claimer::new(Arc::clone(&self.queue), NOTIFICATIONS_AT_ONCE);
         let follow_ups = Claimer::new(Arc::clone(&self.queue), NOTIFICATIONS_AT_ONCE);
-        let mut rounds = 0_u32;
+        let mut cleaned_up_at = None::<Timestamp>;
         while !self.stopped.is_cancelled() {
             let next_round = NextRound::new(&self.queue);
             let now = self.clock.now();
-            if rounds.is_multiple_of(ROUNDS_PER_CLEANUP) {
+            if cleaned_up_at.is_none_or(|at| now.duration_since(at).abs() >= CLEANUP_INTERVAL) {
                 self.count_expired(self.queue.delete_expired(now).await);
                 self.idempotency.delete_expired(now).await;
+                cleaned_up_at = Some(now);
             }
-            rounds = rounds.wrapping_add(1);
             let round = self
                 .run_due_jobs(now, &late_replies, &notifications, &follow_ups)
                 .await;
@@ -392,6 +395,17 @@ impl Invocation {
     fn posts(&self) -> u32 {
         POSTS - self.posts_reserved
     }
+}
+
+/// Waits for `other`, and polls `work` meanwhile: the command need not wait until its job is stored.
+async fn poll_meanwhile<T>(work: &mut Pin<&mut MaybeDone<impl Future<Output = Response>>>, other: impl Future<Output = T>) -> T {
+    let mut other = pin!(other);
+    poll_fn(|context| {
+        // Once it is done, polling it again does nothing.
+        let _ = work.as_mut().poll(context);
+        other.as_mut().poll(context)
+    })
+    .await
 }
 
 fn request_context(

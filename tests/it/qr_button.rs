@@ -255,6 +255,7 @@ async fn a_refusal_is_answered_without_the_picture_as_long_as_slack_takes_posts(
     ];
     for (refusals, has_picture) in rows {
         reachable()
+            .in_real_time()
             .run(async |app| {
                 let card = app.types(&format!("/sandbox {ID}")).await;
                 for status in refusals {

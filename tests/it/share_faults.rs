@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::cards::is_told_beside;
 use crate::support::cards::with_app;
-use crate::support::plan;
+use crate::support::{TestApp, plan};
 use crate::support::cards::{SHOW, for_all, shares};
 use crate::support::raw_request::{INTERACTIONS, RawRequest, SIGNATURE, STAMP};
 
@@ -70,7 +70,7 @@ async fn what_slack_does_not_take_is_told_and_never_shared_twice() {
         (&[0, 500, 500, 500], 1, NOTHING, "late", 4),
     ];
     for (answers, cards, reads, answer, posts) in rows {
-        with_app(async |app| {
+        let test = async |app: &mut TestApp| {
             let card = app.types(SHOW).await;
             for status in answers {
                 match StatusCode::from_u16(*status) {
@@ -110,8 +110,8 @@ async fn what_slack_does_not_take_is_told_and_never_shared_twice() {
                 let id = line["request_id"].as_str().unwrap();
                 assert!(plain::text(&own.message).ends_with(&format!("Request {id}")), "{own:?}");
             }
-        })
-        .await;
+        };
+        plan().forgetful().in_real_time().run(test).await;
     }
 }
 

@@ -388,7 +388,7 @@ async fn the_log_and_the_metrics_tell_of_the_news() {
 #[tokio::test]
 async fn news_that_slack_does_not_take_at_first_come_all_the_same_and_are_counted_if_they_never_do() {
     for (faults, answer) in [(1, "late"), (2, "lost")] {
-        with_app(async |app| {
+        with_a_store(plan().in_real_time(), async |app| {
             let confirmed = app.types(WATCH).await;
             for _ in 0..faults {
                 app.slack.refuse_next(http::StatusCode::BAD_GATEWAY, None);
@@ -408,7 +408,7 @@ async fn news_that_slack_does_not_take_at_first_come_all_the_same_and_are_counte
 
 #[tokio::test]
 async fn an_answer_that_is_late_leaves_two_posts_for_the_news() {
-    with_a_store(plan().late(), async |app| {
+    with_a_store(plan().late().in_real_time(), async |app| {
         app.kapso.fail_next(kapso_slack::demo::Fault::Hold);
         let exchange = app.types_in_vain(WATCH).await;
         app.kapso.has_been_asked(1).await;

@@ -26,7 +26,8 @@ pub struct Row {
 /// The pending replies in the store for which the SQL condition `which` is true.
 pub async fn rows(database: &Database, which: &str) -> Vec<Row> {
     let row = |payload: Value| {
-        let outgoing = &payload["outgoing"];
+        // Watches have the fields themselves.
+        let outgoing = payload.get("outgoing").unwrap_or(&payload);
         let url = outgoing["response_url"].as_str().unwrap();
         Row {
             exchange: url.split('-').nth(1).unwrap().parse().unwrap(),
