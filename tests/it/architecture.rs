@@ -34,22 +34,6 @@ const LAYERS: &[&str] = &[
     "clock",
 ];
 
-/// TEMPORARY, to be deleted with every use of it: `jobs` is being split into `db`, `queue`, `watches` and `idempotency`.
-/// Until that is done, these modules may be missing from `src` or from [`LAYERS`], and their imports are not checked.
-const IN_TRANSITION: &[&str] = &[
-    "jobs",
-    "dispatch",
-    "commands",
-    "cards",
-    "watches",
-    "queue",
-    "idempotency",
-    "db",
-];
-
-/// TEMPORARY, like [`IN_TRANSITION`]: modules whose files still import one another in cycles.
-const WITH_CYCLES: &[&str] = &["demo"];
-
 /// A path from the root of the crate, such as `["config", "Settings"]`.
 type Path = Vec<String>;
 
@@ -206,7 +190,7 @@ fn path_below(tokens: &[TokenTree], mut at: usize, base: &[String], found: &mut 
 }
 
 /// What is wrong with the list of layers, and with the imports of each file.
-fn violations(layers: &[&str], in_transition: &[&str], files: &[File]) -> Vec<String> {
+fn violations(layers: &[&str], files: &[File]) -> Vec<String> {
     let layer = |module: &str| layers.iter().position(|name| *name == module);
     let mut problems = Vec::new();
     let modules: BTreeSet<&str> = files
@@ -214,23 +198,20 @@ fn violations(layers: &[&str], in_transition: &[&str], files: &[File]) -> Vec<St
         .filter_map(|file| file.module.first().map(String::as_str))
         .collect();
     for module in &modules {
-        if layer(module).is_none() && !in_transition.contains(module) {
+        if layer(module).is_none() {
             problems.push(format!(
                 "src has a new module `{module}`: add it to LAYERS, above everything that it imports"
             ));
         }
     }
     for module in layers {
-        if !modules.contains(module) && !in_transition.contains(module) {
+        if !modules.contains(module) {
             problems.push(format!("src has no module `{module}` any more: remove it from LAYERS"));
         }
     }
     for file in files {
         // `lib.rs` only declares the modules.
         let Some(module) = file.module.first() else { continue };
-        if in_transition.contains(&module.as_str()) {
-            continue;
-        }
         for path in file.paths() {
             let name = &file.name;
             match path.first() {
@@ -239,7 +220,6 @@ fn violations(layers: &[&str], in_transition: &[&str], files: &[File]) -> Vec<St
                 Some(imported) => match (layer(module), layer(imported)) {
                     (Some(importing), Some(below)) if importing < below => {}
                     (None, _) => {}
-                    (_, None) if in_transition.contains(&imported.as_str()) => {}
                     _ => problems.push(format!(
                         "src/{name} imports {}: `{imported}` is not below `{module}`",
                         path.join("::")
@@ -311,20 +291,13 @@ fn through_reexports(path: &[String], by_module: &BTreeMap<&[String], &File>) ->
 
 #[test]
 fn a_module_imports_only_modules_below_it() {
-    let problems = violations(LAYERS, IN_TRANSITION, &files());
+    let problems = violations(LAYERS, &files());
     assert!(problems.is_empty(), "{problems:#?}");
 }
 
 #[test]
 fn the_files_of_a_module_do_not_import_one_another_in_a_cycle() {
-    let files: Vec<File> = files()
-        .into_iter()
-        .filter(|file| {
-            let module = file.module.first().map_or("", String::as_str);
-            !IN_TRANSITION.contains(&module) && !WITH_CYCLES.contains(&module)
-        })
-        .collect();
-    let cycles = cycles(&files);
+    let cycles = cycles(&files());
     assert!(cycles.is_empty(), "{cycles:#?}");
 }
 
@@ -438,7 +411,7 @@ mod checker {
             .map(|other| File::parse(other, ""))
             .collect();
         files.push(File::parse(name, text));
-        violations(LAYERS, &[], &files)
+        violations(LAYERS, &files)
     }
 
     #[test]
@@ -513,7 +486,7 @@ mod checker {
         );
         let files = ["top.rs", "middle.rs"].map(|name| File::parse(name, ""));
         assert_eq!(
-            violations(LAYERS, &[], &files),
+            violations(LAYERS, &files),
             ["src has no module `bottom` any more: remove it from LAYERS"]
         );
     }
