@@ -149,7 +149,7 @@ fn main() {
 async fn measure(binary: &str) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let kapso = FakeKapso::start(listener, KEY, Clock::system()).expect("a fake Kapso");
-    kapso.set_limit(1_000_000);
+    kapso.set_rate_limit(1_000_000);
     let http = client_builder().build().expect("a client");
 
     let mut starts: Vec<Duration> = (0..STARTS).map(|_| Service::start(binary, &kapso).started_in).collect();
@@ -169,9 +169,9 @@ async fn measure(binary: &str) {
 
     let fresh: Vec<String> = (0..COMMANDS).map(|n| format!("session-{n}")).collect();
     for id in &fresh {
-        kapso.add(id);
+        kapso.add_session(id);
     }
-    kapso.add("warm");
+    kapso.add_session("warm");
     let warm = vec!["warm".to_owned(); 200];
     service.answers(&http, &warm).await;
     // The first answer says what the limit is, and until it has come only 100 are allowed.

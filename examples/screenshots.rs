@@ -29,19 +29,20 @@ const BYTES_MAX: usize = 200_000;
 async fn main() {
     let folder = PathBuf::from(std::env::args_os().nth(1).expect("the folder for the images"));
     page(async |page| {
-        page.types(&format!("/sandbox {ID}")).await;
-        page.reads("Waiting for activation").await;
+        page.send_command(&format!("/sandbox {ID}")).await;
+        page.wait_for_message("Waiting for activation").await;
         for (name, scheme, width, height, scale) in SCREENSHOTS {
-            page.prefers(scheme).await;
-            page.is_sized(width, height, scale).await;
-            page.value("document.activeElement.blur()").await;
-            page.value("document.querySelector('.scroller').scrollTo(0, 1e6)").await;
+            page.set_color_scheme(scheme).await;
+            page.set_size(width, height, scale).await;
+            page.evaluate("document.activeElement.blur()").await;
+            page.evaluate("document.querySelector('.scroller').scrollTo(0, 1e6)")
+                .await;
             save(page, &folder, name).await;
         }
-        page.is_sized(1280, 840, 1).await;
-        page.prefers("light").await;
-        page.goes_to("gallery").await;
-        page.until("document.querySelector('.view')").await;
+        page.set_size(1280, 840, 1).await;
+        page.set_color_scheme("light").await;
+        page.navigate("gallery").await;
+        page.wait_until("document.querySelector('.view')").await;
         save(page, &folder, "gallery").await;
     })
     .await;

@@ -213,9 +213,7 @@ async fn run_in_background(
         clock: dispatcher.clock.clone(),
         end_watch: {
             let dispatcher = Arc::clone(&dispatcher);
-            Box::new(move |job, ending, session| {
-                Box::pin(Arc::clone(&dispatcher).end_watch(job, ending, session))
-            })
+            Box::new(move |job, ending, session| Box::pin(Arc::clone(&dispatcher).end_watch(job, ending, session)))
         },
         on_count: {
             let metrics = Arc::clone(&dispatcher.metrics);

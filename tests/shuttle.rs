@@ -120,7 +120,7 @@ impl ShuttleProcess {
 async fn a_signed_command_is_answered_and_a_stop_delivers_what_is_owed() {
     let clock = Clock::system();
     let kapso = FakeKapso::start(TcpListener::bind("127.0.0.1:0").await.unwrap(), KEY, clock.clone()).unwrap();
-    kapso.add(ID);
+    kapso.add_session(ID);
     let http = client_builder().build().unwrap();
     let slack = FakeSlack::start(
         TcpListener::bind("127.0.0.1:0").await.unwrap(),
@@ -144,23 +144,25 @@ async fn a_signed_command_is_answered_and_a_stop_delivers_what_is_owed() {
     let app: Url = format!("http://{}", line["address"].as_str().unwrap()).parse().unwrap();
 
     let command = format!("/sandbox {ID}");
-    let sent = slack.types(&app, &Person::default(), &command).await;
+    let sent = slack.send_command(&app, &Person::default(), &command).await;
     let answer = match sent.message {
         Some(posted) => posted,
         // A slow machine; the answer comes all the same.
-        None => slack.later(sent.exchange).await,
+        None => slack.wait_for_reply(sent.exchange).await,
     };
     assert!(plain::text(&answer.message).contains("Waiting for activation"));
 
-    kapso.fail_next(Fault::Hold);
-    let sent = slack.types(&app, &Person::default(), "/sandbox another-session").await;
+    kapso.fail_next_request(Fault::Stall);
+    let sent = slack
+        .send_command(&app, &Person::default(), "/sandbox another-session")
+        .await;
     assert!(sent.message.is_none(), "Kapso holds, so the answer is owed");
     let id = service.process.id().unwrap().to_string();
     let kill = Command::new("sh").args(["-c", "kill -TERM $0", &id]).status().await;
     assert!(kill.unwrap().success());
     service.says("shutting down").await;
-    kapso.release();
-    let answer = slack.later(sent.exchange).await;
+    kapso.release_stalled_requests();
+    let answer = slack.wait_for_reply(sent.exchange).await;
     assert!(plain::text(&answer.message).contains("There is no session with this ID"));
     assert_eq!(service.code().await, Some(10), "Shuttle's own code for a signal");
     assert!(service.said.contains("all replies were delivered"), "{}", service.said);
@@ -169,7 +171,7 @@ async fn a_signed_command_is_answered_and_a_stop_delivers_what_is_owed() {
         "{}",
         service.said
     );
-    assert_eq!(slack.broken_rules(), Vec::<String>::new());
+    assert_eq!(slack.rule_violations(), Vec::<String>::new());
 }
 
 #[tokio::test]

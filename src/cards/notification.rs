@@ -54,7 +54,9 @@ fn text(notification: &Notification<'_>, now: Timestamp) -> Mrkdwn {
             "🔵 {subject} was superseded: another project has claimed this phone. Create a new session to claim it back.",
             subject,
         ),
-        Ending::Changed(Change::Gone) => Mrkdwn::new("This session no longer exists in Kapso, so I've stopped watching."),
+        Ending::Changed(Change::Gone) => {
+            Mrkdwn::new("This session no longer exists in Kapso, so I've stopped watching.")
+        }
         Ending::TimeUp => fill(
             "⏳ {subject} is not active yet. I've stopped watching (Slack's 30-minute limit). Press to keep watching.",
             subject,

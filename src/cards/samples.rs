@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Notification, Problem, RenderContext, View, notification, problem};
 use crate::config::{AccessLists, Creators};
-use crate::watches::policy::{Change, Ending};
 use crate::kapso::{ActivationLink, NotWhatsApp, Session, SessionId, Status};
 use crate::slack::message::Message;
+use crate::watches::policy::{Change, Ending};
 
 /// Kapso's published sample of a session id.
 pub(crate) const SAMPLE_ID: &str = "123e4567-e89b-12d3-a456-426614174000";

@@ -7,8 +7,7 @@ use jiff::Timestamp;
 
 use super::show::WORD as SHOW;
 use super::{
-    Command, CommandWord, Commands, Definition, Outcome, ParseError, RequestContext, Response, Usage, new,
-    parse,
+    Command, CommandWord, Commands, Definition, Outcome, ParseError, RequestContext, Response, Usage, new, parse,
 };
 use crate::cards::buttons::{Action, ButtonValue, button, decode_value, encode_value};
 #[cfg(feature = "demo")]

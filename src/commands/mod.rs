@@ -318,11 +318,7 @@ impl Commands {
 
     /// What a notification depends on besides its subject. It is a message of its own, beside whatever there is.
     #[must_use]
-    pub fn notification_context<'a>(
-        &'a self,
-        request_id: &'a str,
-        shared_by: Option<&'a UserId>,
-    ) -> RenderContext<'a> {
+    pub fn notification_context<'a>(&'a self, request_id: &'a str, shared_by: Option<&'a UserId>) -> RenderContext<'a> {
         RenderContext {
             now: self.clock.now(),
             command: &self.command_name,
@@ -342,7 +338,6 @@ impl Commands {
     fn session_problem(&self, id: &SessionId, error: Arc<kapso::Error>, request: &RequestContext) -> Response {
         self.problem(&Problem::about(id, &error), request).caused_by(error)
     }
-
 }
 
 impl Command {

@@ -89,7 +89,10 @@ impl StoreConnection {
     pub async fn keep_open(&self, url: &DatabaseUrl) -> Infallible {
         loop {
             drop(self.state.subscribe().wait_for(|state| state.trouble.is_some()).await);
-            match timeout(OPEN_TIMEOUT, self.repair(url)).await.unwrap_or(Err(DatabaseError::Slow)) {
+            match timeout(OPEN_TIMEOUT, self.repair(url))
+                .await
+                .unwrap_or(Err(DatabaseError::Slow))
+            {
                 Ok(()) => {
                     if self.trouble() == Some(DatabaseError::Slow) {
                         // One fast query does not prove that the database is fast again.

@@ -203,7 +203,10 @@ impl Database {
     ///
     /// # Errors
     /// The connection broke, or there is none.
-    pub async fn begin_exclusive(&self, lock: AdvisoryLock) -> Result<sqlx::Transaction<'static, sqlx::Any>, DatabaseError> {
+    pub async fn begin_exclusive(
+        &self,
+        lock: AdvisoryLock,
+    ) -> Result<sqlx::Transaction<'static, sqlx::Any>, DatabaseError> {
         let mut transaction = self.pool.begin().await?;
         // SQLite has one connection, so its transactions run one after the other anyway.
         if self.is_shared() {
@@ -323,7 +326,9 @@ fn is_read_only(path: &Path) -> bool {
     opened.is_err_and(|error| matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem))
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, DatabaseError> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, DatabaseError> {
     match spawn_blocking(work).await {
         Ok(done) => done.map_err(|error| DatabaseError::opening(&error)),
         Err(_stopped) => Err(unopenable()),

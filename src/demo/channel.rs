@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::exchange::{Act, Exchange, Way, milliseconds};
+use super::exchange::{DeliveryPath, Exchange, UserAction, milliseconds};
 use super::pictures::Pictures;
 use super::rules;
 use crate::clock::Clock;
@@ -26,14 +26,14 @@ const MAX_EXCHANGES: usize = 1_000;
 
 /// A message in the conversation.
 #[derive(Clone, Debug, Serialize)]
-pub struct Posted {
+pub struct PostedMessage {
     /// Ids ascend in the order of the conversation.
     pub id: u64,
-    /// Number of the command or press that it replies to, see [`super::Sent::exchange`].
+    /// Number of the command or press that it replies to, see [`super::DirectResponse::exchange`].
     pub exchange: u64,
     /// Time of arrival in Unix milliseconds.
     pub at_ms: i64,
-    pub by: Way,
+    pub by: DeliveryPath,
     /// Milliseconds since the command or press.
     pub after_ms: u64,
     /// Visible to everyone in the channel, not only to one person.
@@ -47,7 +47,7 @@ pub struct Posted {
 /// Slack's error message to a person whose command failed.
 #[derive(Clone, Debug, Serialize)]
 pub struct FailureNotice {
-    /// Shares its sequence with [`Posted::id`].
+    /// Shares its sequence with [`PostedMessage::id`].
     pub id: u64,
     /// Number of the command.
     pub exchange: u64,
@@ -86,7 +86,7 @@ pub(super) struct State {
     /// By the token in their path.
     response_urls: HashMap<String, ResponseUrl>,
     last_id: u64,
-    pub(super) conversation: BTreeMap<u64, Posted>,
+    pub(super) conversation: BTreeMap<u64, PostedMessage>,
     pub(super) failures: Vec<FailureNotice>,
     /// By message: the button whose last press was not acknowledged.
     pub(super) unacknowledged: BTreeMap<u64, ButtonRef>,
@@ -96,7 +96,7 @@ pub(super) struct State {
     pub(super) next_faults: VecDeque<Option<Rejection>>,
     /// The exchange of each post to a `response_url`, accepted or not.
     pub(super) posts: Vec<u64>,
-    pub(super) broken_rules: Vec<String>,
+    pub(super) rule_violations: Vec<String>,
 }
 
 struct ResponseUrl {
@@ -127,11 +127,11 @@ impl Channel {
     }
 
     pub(super) fn record_violation(&self, rule: &str) {
-        self.state().broken_rules.push(rule.to_owned());
+        self.state().rule_violations.push(rule.to_owned());
     }
 
     /// Starts an exchange. Returns its number and the token of its `response_url`.
-    pub(super) fn start_exchange(&self, act: Act, pressed: Option<u64>) -> (u64, String) {
+    pub(super) fn start_exchange(&self, act: UserAction, pressed: Option<u64>) -> (u64, String) {
         let mut state = self.state();
         state.last_exchange += 1;
         let exchange = state.last_exchange;
@@ -183,11 +183,17 @@ impl Channel {
 
     /// Applies a message of the app to the conversation as Slack would: appends it, replaces the pressed message, or
     /// deletes that. Returns the message as shown, `None` after a deletion.
-    pub(super) fn accept(&self, exchange: u64, by: Way, pressed: Option<u64>, message: Value) -> Option<Posted> {
+    pub(super) fn accept(
+        &self,
+        exchange: u64,
+        by: DeliveryPath,
+        pressed: Option<u64>,
+        message: Value,
+    ) -> Option<PostedMessage> {
         let now = self.clock.now();
         let mut state = self.state();
-        for violation in rules::broken(&message) {
-            state.broken_rules.push(format!("{violation}: {message}"));
+        for violation in rules::violations(&message) {
+            state.rule_violations.push(format!("{violation}: {message}"));
         }
         state.count_message(exchange, &message);
         let posted = match pressed {
@@ -207,9 +213,9 @@ impl Channel {
     }
 
     /// Adds a message to the channel that belongs to no exchange.
-    pub(super) fn add_shared(&self, message: Value) -> Posted {
+    pub(super) fn add_shared(&self, message: Value) -> PostedMessage {
         let mut state = self.state();
-        let mut posted = state.append(0, self.clock.now(), Way::ResponseUrl, message);
+        let mut posted = state.append(0, self.clock.now(), DeliveryPath::ResponseUrl, message);
         posted.in_channel = true;
         state.conversation.insert(posted.id, posted.clone());
         drop(state);
@@ -239,7 +245,7 @@ pub(super) async fn receive_post(
     };
     let record = |status| {
         channel.update_exchange(exchange, |exchange| {
-            exchange.record_reply(Way::ResponseUrl, Some(status), &body);
+            exchange.record_reply(DeliveryPath::ResponseUrl, Some(status), &body);
         });
     };
     let Ok(message) = serde_json::from_slice(&body) else {
@@ -252,7 +258,7 @@ pub(super) async fn receive_post(
         return (StatusCode::BAD_REQUEST, "invalid_blocks").into_response();
     }
     record(StatusCode::OK);
-    channel.accept(exchange, Way::ResponseUrl, pressed, message);
+    channel.accept(exchange, DeliveryPath::ResponseUrl, pressed, message);
     // `wait_for` cannot fail: `channel` owns the sender.
     drop(channel.responses_stalled.subscribe().wait_for(|stalled| !stalled).await);
     "ok".into_response()
@@ -272,16 +278,16 @@ impl State {
         let counts = self.message_counts.entry(exchange).or_default();
         counts[usize::from(message["response_type"] == "in_channel")] += 1;
         if counts.iter().sum::<u32>() > max || counts.iter().any(|count| *count > max_per_visibility) {
-            let rule = format!("exchange {exchange} was answered too often");
-            self.broken_rules.push(rule);
+            let rule = format!("exchange {exchange} got too many messages");
+            self.rule_violations.push(rule);
         }
     }
 
-    fn append(&mut self, exchange: u64, at: Timestamp, by: Way, message: Value) -> Posted {
+    fn append(&mut self, exchange: u64, at: Timestamp, by: DeliveryPath, message: Value) -> PostedMessage {
         let in_channel = message["response_type"] == "in_channel";
         let id = self.next_id();
         let replied_to = self.exchanges.get(&exchange);
-        let posted = Posted {
+        let posted = PostedMessage {
             id,
             exchange,
             at_ms: at.as_millisecond(),
@@ -299,7 +305,7 @@ impl State {
     }
 
     /// Replaces a message, which keeps its id, time, visibility and echoed command.
-    fn replace(&mut self, id: u64, exchange: u64, by: Way, message: Value) -> Option<Posted> {
+    fn replace(&mut self, id: u64, exchange: u64, by: DeliveryPath, message: Value) -> Option<PostedMessage> {
         let after = self.exchanges.get(&exchange).map(Exchange::elapsed).unwrap_or_default();
         let posted = self.conversation.get_mut(&id)?;
         posted.exchange = exchange;
@@ -313,7 +319,7 @@ impl State {
     /// message whose button was pressed, or how Slack rejects the post.
     fn admit_post(&mut self, token: &str, now: Timestamp) -> Result<(u64, Option<u64>), Rejection> {
         let mut reject = |rule: &str| {
-            self.broken_rules.push(rule.to_owned());
+            self.rule_violations.push(rule.to_owned());
             Err((StatusCode::NOT_FOUND, None))
         };
         let Some(response_url) = self.response_urls.get_mut(token) else {

@@ -32,7 +32,7 @@ pub struct DemoServer {
     pub slack: FakeSlack,
     /// Base URL of the service.
     pub app_url: Url,
-    /// Clock of the service and both fakes. Advance it with [`DemoServer::passes`], so that the playground updates.
+    /// Clock of the service and both fakes. Advance it with [`DemoServer::advance_clock`], so that the playground updates.
     pub clock: Clock,
     /// Signs addresses of QR codes, for the gallery.
     pub(super) qr: Addresses,
@@ -119,18 +119,21 @@ impl DemoServer {
     pub const COMMAND: &str = "/sandbox";
 
     /// Sends a command, waits for its reply and returns it as plain text.
-    pub async fn ask(&self, command: &str) -> String {
-        let sent = self.slack.types(&self.app_url, &Person::default(), command).await;
+    pub async fn run_command(&self, command: &str) -> String {
+        let sent = self
+            .slack
+            .send_command(&self.app_url, &Person::default(), command)
+            .await;
         let reply = match (sent.message, sent.status) {
             (Some(posted), _) => posted,
-            (None, Some(status)) if status.is_success() => self.slack.later(sent.exchange).await,
+            (None, Some(status)) if status.is_success() => self.slack.wait_for_reply(sent.exchange).await,
             _ => return "Slack says that the app did not respond.".to_owned(),
         };
         plain::text(&reply.message)
     }
 
     /// Advances the clock and updates the playground.
-    pub fn passes(&self, span: SignedDuration) {
+    pub fn advance_clock(&self, span: SignedDuration) {
         self.clock.advance(span);
         self.changed.send_replace(());
     }
@@ -141,8 +144,8 @@ impl DemoServer {
             return false;
         };
         *self.fault_name.lock().unwrap_or_else(PoisonError::into_inner) = choice.name;
-        self.kapso.fail(faults::fault(name));
-        self.kapso.release();
+        self.kapso.set_fault(faults::fault(name));
+        self.kapso.release_stalled_requests();
         true
     }
 
@@ -177,24 +180,24 @@ fn settings(kapso: &FakeKapso, slack: &FakeSlack, app_url: &Url) -> Result<Setti
 fn add_sample_sessions(kapso: &FakeKapso, now: Timestamp) {
     let ago = |minutes| (now - SignedDuration::from_mins(minutes)).to_string();
     let add = |id: &str, phone: &str, code: &str, agent: Value| {
-        kapso.add(id);
-        kapso.set(id, "phone_number", phone.into());
-        kapso.set(id, "activation_code", code.into());
-        kapso.set(
+        kapso.add_session(id);
+        kapso.set_field(id, "phone_number", phone.into());
+        kapso.set_field(id, "activation_code", code.into());
+        kapso.set_field(
             id,
             "activation_link",
             format!("https://wa.me/12345678901?text={code}").into(),
         );
-        kapso.set(id, "agent", agent);
+        kapso.set_field(id, "agent", agent);
     };
-    kapso.add(PENDING);
+    kapso.add_session(PENDING);
     add(
         "pending-for-an-hour",
         "+4915112345678",
         "K7WQ2M",
         json!({"id": "agent-2", "name": "Booking Assistant"}),
     );
-    kapso.set("pending-for-an-hour", "created_at", ago(60).into());
+    kapso.set_field("pending-for-an-hour", "created_at", ago(60).into());
     add(
         "active",
         "+5511987654321",
@@ -209,7 +212,7 @@ fn add_sample_sessions(kapso: &FakeKapso, now: Timestamp) {
         json!({"id": "agent-123abc", "name": "Customer Support Agent"}),
     );
     kapso.expire("expired");
-    kapso.set("expired", "expires_at", ago(30).into());
+    kapso.set_field("expired", "expires_at", ago(30).into());
     add(
         "superseded",
         "+33612345678",
@@ -218,15 +221,15 @@ fn add_sample_sessions(kapso: &FakeKapso, now: Timestamp) {
     );
     kapso.supersede("superseded");
     add("in-a-new-state", "+81312345678", "M0P2RS", Value::Null);
-    kapso.set("in-a-new-state", "status", "paused_by_operator".into());
+    kapso.set_field("in-a-new-state", "status", "paused_by_operator".into());
     // Enough sessions for a second page of the list.
     for day in 1..=5_i64 {
         let id = format!("expired-long-ago-{day}");
         let agent = json!({"id": "agent-123abc", "name": "Customer Support Agent"});
         add(&id, &format!("+4477009001{}", 30 + day), "0LDC0D", agent);
         kapso.expire(&id);
-        kapso.set(&id, "created_at", ago((day + 1) * 24 * 60).into());
-        kapso.set(&id, "expires_at", ago(day * 24 * 60).into());
+        kapso.set_field(&id, "created_at", ago((day + 1) * 24 * 60).into());
+        kapso.set_field(&id, "expires_at", ago(day * 24 * 60).into());
     }
 }
 

@@ -13,14 +13,14 @@ use crate::commands;
 /// One command or button press, and everything the app replied to it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Exchange {
-    /// Counts from 1, see [`super::Sent::exchange`].
+    /// Counts from 1, see [`super::DirectResponse::exchange`].
     pub number: u64,
     #[serde(flatten)]
-    pub act: Act,
+    pub act: UserAction,
     /// The request that Slack sent.
     pub request: Option<SlackRequest>,
     /// The app's replies, in order of arrival.
-    pub answers: Vec<AppReply>,
+    pub replies: Vec<AppReply>,
     #[serde(skip)]
     pub(super) began: Instant,
 }
@@ -28,7 +28,7 @@ pub struct Exchange {
 /// What the person did.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Act {
+pub enum UserAction {
     /// Sent this command.
     Typed(String),
     /// Pressed the button with this action id.
@@ -40,7 +40,7 @@ pub enum Act {
 pub struct SlackRequest {
     pub path: &'static str,
     /// `X-Slack-Request-Timestamp`: Unix seconds.
-    pub stamp: String,
+    pub timestamp: String,
     /// `X-Slack-Signature`.
     pub signature: String,
     /// The signed string, `v0:<timestamp>:<body>`.
@@ -52,7 +52,7 @@ pub struct SlackRequest {
 /// A reply of the app.
 #[derive(Clone, Debug, Serialize)]
 pub struct AppReply {
-    pub by: Way,
+    pub by: DeliveryPath,
     /// Status of the app's response, or of Slack's response to the post; `None` if there was no response.
     pub status: Option<u16>,
     /// Milliseconds since the request.
@@ -64,7 +64,7 @@ pub struct AppReply {
 /// How a reply arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Way {
+pub enum DeliveryPath {
     /// In the HTTP response.
     Response,
     /// As a post to the `response_url`.
@@ -72,12 +72,12 @@ pub enum Way {
 }
 
 impl Exchange {
-    pub(super) fn new(number: u64, act: Act) -> Self {
+    pub(super) fn new(number: u64, act: UserAction) -> Self {
         Self {
             number,
             act,
             request: None,
-            answers: Vec::new(),
+            replies: Vec::new(),
             began: Instant::now(),
         }
     }
@@ -86,8 +86,8 @@ impl Exchange {
     #[must_use]
     pub fn typed(&self) -> Option<&str> {
         match &self.act {
-            Act::Typed(command) => Some(command),
-            Act::Pressed(_) => None,
+            UserAction::Typed(command) => Some(command),
+            UserAction::Pressed(_) => None,
         }
     }
 
@@ -95,11 +95,11 @@ impl Exchange {
     /// shared card.
     pub(super) fn max_messages(&self) -> u32 {
         let starts_watch = match &self.act {
-            Act::Typed(command) => {
+            UserAction::Typed(command) => {
                 let text = command.split_once(' ').map_or("", |(_, text)| text);
                 commands::parse(text).posts_reserved() > 0
             }
-            Act::Pressed(action) => action == Action::StartWatching.id(),
+            UserAction::Pressed(action) => action == Action::StartWatching.id(),
         };
         1 + u32::from(starts_watch || self.is_share())
     }
@@ -110,19 +110,19 @@ impl Exchange {
     }
 
     fn is_share(&self) -> bool {
-        matches!(&self.act, Act::Pressed(action) if action == Action::ShareInChannel.id())
+        matches!(&self.act, UserAction::Pressed(action) if action == Action::ShareInChannel.id())
     }
 
     pub(super) fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
 
-    pub(super) fn record_reply(&mut self, by: Way, status: Option<StatusCode>, body: &[u8]) {
+    pub(super) fn record_reply(&mut self, by: DeliveryPath, status: Option<StatusCode>, body: &[u8]) {
         let body = serde_json::from_slice(body).unwrap_or_else(|_| match String::from_utf8_lossy(body) {
             text if text.is_empty() => Value::Null,
             text => text.into(),
         });
-        self.answers.push(AppReply {
+        self.replies.push(AppReply {
             by,
             status: status.map(|status| status.as_u16()),
             after_ms: milliseconds(self.elapsed()),
@@ -142,7 +142,7 @@ impl SlackRequest {
         });
         Self {
             path,
-            stamp: timestamp.to_owned(),
+            timestamp: timestamp.to_owned(),
             signature: signature.to_owned(),
             base_string: format!("v0:{timestamp}:{form}"),
             fields: Value::Object(fields.collect::<Map<_, _>>()),

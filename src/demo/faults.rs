@@ -55,9 +55,9 @@ const fn choice(name: &'static str, label: &'static str, effect: &'static str) -
 pub(super) fn fault(name: &str) -> Option<Fault> {
     let error_response = |status: StatusCode, error: &str| Fault::answer(status, format!(r#"{{"error":"{error}"}}"#));
     Some(match name {
-        "slow-1s" => Fault::Slow(Duration::from_secs(1)),
-        "slow-4s" => Fault::Slow(Duration::from_secs(4)),
-        "hang" => Fault::Hold,
+        "slow-1s" => Fault::Delay(Duration::from_secs(1)),
+        "slow-4s" => Fault::Delay(Duration::from_secs(4)),
+        "hang" => Fault::Stall,
         "401" => error_response(StatusCode::UNAUTHORIZED, "Invalid API key"),
         "404" => error_response(StatusCode::NOT_FOUND, "Sandbox session not found"),
         "429" => {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::channel::{ButtonRef, Posted};
+use super::channel::{ButtonRef, PostedMessage};
 
 /// Who sends a command or presses a button, and where. Slack omits what is empty.
 #[derive(Clone, Debug)]
@@ -57,7 +57,13 @@ fn trigger_id() -> String {
 }
 
 /// A button press; format: <https://docs.slack.dev/reference/interaction-payloads/block_actions-payload>.
-pub(super) fn press(person: &Person, on: &Posted, button: &ButtonRef, value: &Value, response_url: &str) -> String {
+pub(super) fn press(
+    person: &Person,
+    on: &PostedMessage,
+    button: &ButtonRef,
+    value: &Value,
+    response_url: &str,
+) -> String {
     let null_if_unknown = |id: &str, value: Value| if id.is_empty() { Value::Null } else { value };
     let home_team = person.home_team.as_ref().unwrap_or(&person.team);
     let user = json!({"id": person.user, "username": "steve", "name": "steve", "team_id": home_team});

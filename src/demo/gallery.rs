@@ -72,7 +72,7 @@ mod tests {
             titles.dedup();
             assert_eq!(titles.len(), group.views.len(), "{}", group.title);
             for view in &group.views {
-                assert_eq!(rules::broken(&view.message), Vec::<String>::new(), "{}", view.title);
+                assert_eq!(rules::violations(&view.message), Vec::<String>::new(), "{}", view.title);
             }
         }
         let mut titles: Vec<_> = groups.iter().map(|group| group.title).collect();

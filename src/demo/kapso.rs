@@ -23,9 +23,9 @@ use crate::clock::Clock;
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// Answers normally, after this delay.
-    Slow(Duration),
-    /// Waits until [`FakeKapso::release`], then answers.
-    Hold,
+    Delay(Duration),
+    /// Waits until [`FakeKapso::release_stalled_requests`], then answers.
+    Stall,
     /// Answers with this response instead.
     Answer {
         status: StatusCode,
@@ -34,9 +34,9 @@ pub enum Fault {
         body: Bytes,
     },
     /// Closes the connection instead of answering.
-    HangUp,
+    CloseConnection,
     /// Closes the connection in the middle of the response body.
-    BreakOff,
+    TruncateBody,
 }
 
 impl Fault {
@@ -90,19 +90,19 @@ impl FakeKapso {
     }
 
     /// Adds a pending session, created now, with the fields of the sample in Kapso's documentation.
-    pub fn add(&self, id: &str) {
+    pub fn add_session(&self, id: &str) {
         let now = self.sandbox.clock.now();
-        self.put(id, sandbox::sample(id, now));
+        self.put_session(id, sandbox::sample(id, now));
     }
 
     /// Adds or replaces a session.
-    pub fn put(&self, id: &str, session: Value) {
+    pub fn put_session(&self, id: &str, session: Value) {
         self.state().sessions.insert(id.to_owned(), session);
         self.sandbox.notify();
     }
 
     /// Sets one field of a session; does nothing if it does not exist.
-    pub fn set(&self, id: &str, field: &str, value: Value) {
+    pub fn set_field(&self, id: &str, field: &str, value: Value) {
         if let Some(session) = self.state().sessions.get_mut(id) {
             session[field] = value;
         }
@@ -112,17 +112,17 @@ impl FakeKapso {
     /// As if the tester had sent the activation code.
     pub fn activate(&self, id: &str) {
         let now = self.sandbox.clock.now().to_string();
-        self.set(id, "status", "active".into());
-        self.set(id, "activated_at", now.into());
+        self.set_field(id, "status", "active".into());
+        self.set_field(id, "activated_at", now.into());
     }
 
     pub fn expire(&self, id: &str) {
-        self.set(id, "status", "expired".into());
+        self.set_field(id, "status", "expired".into());
     }
 
     /// As if another project had claimed the phone number.
     pub fn supersede(&self, id: &str) {
-        self.set(id, "status", "superseded".into());
+        self.set_field(id, "status", "superseded".into());
     }
 
     pub fn delete(&self, id: &str) {
@@ -131,7 +131,7 @@ impl FakeKapso {
     }
 
     /// Omits the session from lists from now on.
-    pub fn unlist(&self, id: &str) {
+    pub fn hide_from_lists(&self, id: &str) {
         self.state().unlisted.insert(id.to_owned());
     }
 
@@ -142,23 +142,23 @@ impl FakeKapso {
     }
 
     /// Applies `fault` to the next request; further calls apply to the requests after it.
-    pub fn fail_next(&self, fault: Fault) {
+    pub fn fail_next_request(&self, fault: Fault) {
         self.state().next_faults.push_back(fault);
     }
 
     /// Applies `fault` to every request without a fault of its own, until it is replaced or cleared.
-    pub fn fail(&self, fault: Option<Fault>) {
+    pub fn set_fault(&self, fault: Option<Fault>) {
         self.state().standing_fault = fault;
         self.sandbox.notify();
     }
 
-    /// Lets all requests continue that [`Fault::Hold`] stops now.
-    pub fn release(&self) {
+    /// Lets all requests continue that [`Fault::Stall`] stops now.
+    pub fn release_stalled_requests(&self) {
         self.sandbox.release();
     }
 
     /// Sets the rate limit, in requests per minute.
-    pub fn set_limit(&self, limit: u32) {
+    pub fn set_rate_limit(&self, limit: u32) {
         self.state().rate_limit = limit;
     }
 
@@ -171,7 +171,7 @@ impl FakeKapso {
 
     /// The bodies of all `POST` requests that reached the endpoint.
     #[must_use]
-    pub fn posted(&self) -> Vec<Value> {
+    pub fn create_requests(&self) -> Vec<Value> {
         self.state().posted.clone()
     }
 
@@ -185,13 +185,13 @@ impl FakeKapso {
 
     /// Changes when a request arrives or is answered, and when a session or a fault changes.
     #[must_use]
-    pub fn happenings(&self) -> watch::Receiver<u64> {
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.sandbox.changed.subscribe()
     }
 
     /// Waits until `count` requests have arrived in all.
-    pub async fn has_been_asked(&self, count: usize) {
-        let mut changed = self.happenings();
+    pub async fn wait_for_requests(&self, count: usize) {
+        let mut changed = self.subscribe();
         while self.state().requests.len() < count {
             // The sender lives as long as the sandbox.
             drop(changed.changed().await);
@@ -200,7 +200,7 @@ impl FakeKapso {
 
     /// Requests that our client should never send, with the reason.
     #[must_use]
-    pub fn unexpected(&self) -> Vec<String> {
+    pub fn unexpected_requests(&self) -> Vec<String> {
         self.state().unexpected.clone()
     }
 

@@ -28,13 +28,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-pub use self::channel::{ButtonRef, FailureNotice, Posted};
+pub use self::channel::{ButtonRef, FailureNotice, PostedMessage};
 pub use self::demo_server::{DemoServer, RunningDemo, start};
-pub use self::exchange::{Act, AppReply, Exchange, SlackRequest, Way};
+pub use self::exchange::{AppReply, DeliveryPath, Exchange, SlackRequest, UserAction};
 pub use self::forms::Person;
 pub use self::kapso::{FakeKapso, Fault};
 pub use self::sandbox::KapsoRequest;
-pub use self::slack::{FakeSlack, Sent};
+pub use self::slack::{DirectResponse, FakeSlack};
 use crate::app::client_builder;
 use crate::app::shutdown_signal;
 use crate::clock::Clock;
@@ -104,7 +104,7 @@ async fn print_examples(demo: &RunningDemo) {
          Playground:              {}\n\
          Gallery of all messages: {}gallery\n\
          From a second terminal:  {} demo{port} --type \"{} help\"\n\
-         Ctrl-C ends the demo.\n",
+         Press Ctrl-C to stop.\n",
         demo.url(),
         demo.url(),
         std::env::args().next().unwrap_or_else(|| "kapso-slack".to_owned()),
@@ -117,7 +117,7 @@ async fn print_examples(demo: &RunningDemo) {
         (
             "Kapso takes 3 s: the reply comes later, as a separate message",
             "active",
-            Some(Fault::Slow(Duration::from_secs(3))),
+            Some(Fault::Delay(Duration::from_secs(3))),
         ),
         ("help", "help", None),
     ];
@@ -125,9 +125,9 @@ async fn print_examples(demo: &RunningDemo) {
         let command = format!("{} {arguments}", DemoServer::COMMAND);
         print_line(&format!("— {title}\n> {command}"));
         if let Some(fault) = fault {
-            server.kapso.fail_next(fault);
+            server.kapso.fail_next_request(fault);
         }
-        let reply = server.ask(&command).await;
+        let reply = server.run_command(&command).await;
         print_line(&format!("    {}\n", reply.replace('\n', "\n    ")));
     }
 }
@@ -154,7 +154,7 @@ async fn send_to_running_demo(port: u16, command: &str) -> Result<String, Box<dy
         .body(command.to_owned())
         .send()
         .await
-        .map_err(|_| format!("no demo plays on port {port}; start one with `kapso-slack demo`"))?;
+        .map_err(|_| format!("no demo is running on port {port}; start one with `kapso-slack demo`"))?;
     let status = response.status();
     let text = response.text().await?;
     if status.is_success() {

@@ -87,7 +87,7 @@ fn snapshot(server: &DemoServer) -> Value {
         let exchange = server.slack.exchange(posted.exchange);
         let mut line = json!(posted);
         line["act"] = json!(exchange.map(|exchange| exchange.act));
-        line["pictures"] = json!(server.slack.pictures(&posted.message));
+        line["pictures"] = json!(server.slack.fetched_pictures(&posted.message));
         line["unacknowledged"] = json!(server.slack.unacknowledged(posted.id));
         lines.push((posted.id, line));
     }
@@ -120,8 +120,8 @@ async fn events(State(server): State<Arc<DemoServer>>) -> Response {
 
 fn states(server: Arc<DemoServer>) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
     let receivers = (
-        server.slack.happenings(),
-        server.kapso.happenings(),
+        server.slack.subscribe(),
+        server.kapso.subscribe(),
         server.changed.subscribe(),
     );
     stream::unfold((server, receivers, true), async |(server, mut receivers, first)| {
@@ -145,8 +145,8 @@ async fn views(State(server): State<Arc<DemoServer>>) -> Response {
     let mut groups = gallery::groups(now, &server.qr);
     for view in groups.iter_mut().flat_map(|group| &mut group.views) {
         // A view whose picture is missing is still shown.
-        let _ = server.slack.fetches(&view.message).await;
-        view.pictures = json!(server.slack.pictures(&view.message));
+        let _ = server.slack.fetch_pictures(&view.message).await;
+        view.pictures = json!(server.slack.fetched_pictures(&view.message));
     }
     json_response(
         StatusCode::OK,
@@ -180,7 +180,7 @@ async fn send_command(
     if !headers.get(header::CONTENT_TYPE).is_some_and(is_json) {
         let command = String::from_utf8_lossy(&body);
         return Ok(if command.starts_with('/') {
-            server.ask(&command).await.into_response()
+            server.run_command(&command).await.into_response()
         } else {
             (StatusCode::BAD_REQUEST, NOT_A_COMMAND).into_response()
         });
@@ -198,7 +198,7 @@ async fn send_command(
         _ => return Err(BadRequest(NOT_A_COMMAND.to_owned())),
     }
     let person = Person::default();
-    let sent = server.slack.types(&server.app_url, &person, command).await;
+    let sent = server.slack.send_command(&server.app_url, &person, command).await;
     Ok(json_response(
         StatusCode::OK,
         &json!({
@@ -226,7 +226,7 @@ async fn press_button(State(server): State<Arc<DemoServer>>, body: Bytes) -> Res
     let person = Person::default();
     let sent = server
         .slack
-        .presses_at(&server.app_url, &person, press.message, button)
+        .press_button_at(&server.app_url, &person, press.message, button)
         .await
         .ok_or_else(|| BadRequest("this button no longer exists".to_owned()))?;
     Ok(json_response(
@@ -282,7 +282,7 @@ async fn advance_clock(State(server): State<Arc<DemoServer>>, body: Bytes) -> Re
     if !(1..=MINUTES_MAX).contains(&minutes) {
         return Err(BadRequest("the clock goes forward, by at most a year".to_owned()));
     }
-    server.passes(SignedDuration::from_mins(minutes));
+    server.advance_clock(SignedDuration::from_mins(minutes));
     Ok(empty_object())
 }
 

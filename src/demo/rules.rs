@@ -41,7 +41,7 @@ pub(super) fn pictures(message: &Value) -> impl Iterator<Item = &str> {
 
 /// Describes every rule that a message violates; empty for a valid message.
 #[must_use]
-pub fn broken(message: &Value) -> Vec<String> {
+pub fn violations(message: &Value) -> Vec<String> {
     let mut broken = Vec::new();
     let mut check = |valid: bool, rule: &str| {
         if !valid {

@@ -192,8 +192,8 @@ impl Sandbox {
         limit: u32,
     ) -> io::Result<Response<Body>> {
         let mut response = match fault {
-            Some(Fault::HangUp) => return Err(io::ErrorKind::ConnectionAborted.into()),
-            Some(Fault::BreakOff) => return Ok(truncated()),
+            Some(Fault::CloseConnection) => return Err(io::ErrorKind::ConnectionAborted.into()),
+            Some(Fault::TruncateBody) => return Ok(truncated()),
             Some(Fault::Answer { status, headers, body }) => {
                 let mut response = json_response(status, body);
                 for (name, value) in headers {
@@ -203,11 +203,11 @@ impl Sandbox {
                 }
                 return Ok(response);
             }
-            Some(Fault::Slow(delay)) => {
+            Some(Fault::Delay(delay)) => {
                 tokio::time::sleep(delay).await;
                 endpoints::handle(self, request, used, limit).await
             }
-            Some(Fault::Hold) => {
+            Some(Fault::Stall) => {
                 let releases_before = *released.borrow();
                 let _ = released.wait_for(|releases| *releases > releases_before).await;
                 endpoints::handle(self, request, used, limit).await

@@ -17,8 +17,8 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use super::channel::{self, ButtonRef, Channel, FailureNotice, Posted, State};
-use super::exchange::{Act, Exchange, SlackRequest, Way};
+use super::channel::{self, ButtonRef, Channel, FailureNotice, PostedMessage, State};
+use super::exchange::{DeliveryPath, Exchange, SlackRequest, UserAction};
 use super::forms::{self, Person};
 use super::pictures::Pictures;
 use super::rules;
@@ -31,13 +31,13 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The app's HTTP response to a command or press, as Slack saw it.
 #[derive(Clone, Debug)]
-pub struct Sent {
+pub struct DirectResponse {
     /// Number of the command or press; its late messages have the same one.
     pub exchange: u64,
     /// Status of the response; `None` if there was none within three seconds.
     pub status: Option<StatusCode>,
     /// The message in the response, if there was one.
-    pub message: Option<Posted>,
+    pub message: Option<PostedMessage>,
     /// Time until the response.
     pub took: Duration,
 }
@@ -80,14 +80,14 @@ impl FakeSlack {
 
     /// Changes with every change of the workspace's state.
     #[must_use]
-    pub fn happenings(&self) -> watch::Receiver<u64> {
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.channel.changed.subscribe()
     }
 
     /// Sends `command` (`/sandbox …`) to the app, and returns its response.
-    pub async fn types(&self, app: &Url, person: &Person, command: &str) -> Sent {
+    pub async fn send_command(&self, app: &Url, person: &Person, command: &str) -> DirectResponse {
         let (name, text) = command.split_once(' ').unwrap_or((command, ""));
-        let (exchange, response_url) = self.start_exchange(Act::Typed(command.to_owned()), None);
+        let (exchange, response_url) = self.start_exchange(UserAction::Typed(command.to_owned()), None);
         let form = forms::command(person, name, text, &response_url);
         let response = self.post_form(app, COMMANDS, exchange, form).await;
         let show_failure = |reason: &str| self.channel.show_failure(exchange, format!("{name} failed {reason}"));
@@ -97,13 +97,13 @@ impl FakeSlack {
             None => show_failure("because the app did not respond."),
             Some(StatusCode::OK) if response.body.is_empty() => {}
             Some(StatusCode::OK) => match serde_json::from_slice(&response.body) {
-                Ok(body) => message = self.channel.accept(exchange, Way::Response, None, body),
+                Ok(body) => message = self.channel.accept(exchange, DeliveryPath::Response, None, body),
                 Err(_) => self.channel.record_violation("the response to a command is not JSON"),
             },
             Some(status) if status.is_client_error() => show_failure("with the error \"http_client_error\""),
             Some(_) => show_failure("with the error \"http_service_error\""),
         }
-        Sent {
+        DirectResponse {
             exchange,
             status: response.status,
             message,
@@ -112,7 +112,13 @@ impl FakeSlack {
     }
 
     /// Presses the first button with this action id on a message.
-    pub async fn presses(&self, app: &Url, person: &Person, on: &Posted, action_id: &str) -> Sent {
+    pub async fn press_button(
+        &self,
+        app: &Url,
+        person: &Person,
+        on: &PostedMessage,
+        action_id: &str,
+    ) -> DirectResponse {
         let button = rules::indexed_buttons(&on.message).find(|(_, button)| button["action_id"] == action_id);
         let (block, value) = button.map_or((0, Value::Null), |(block, button)| (block, button["value"].clone()));
         self.send_press(app, person, on, button_ref(block, action_id), value)
@@ -120,12 +126,25 @@ impl FakeSlack {
     }
 
     /// Presses a button, but sends `value` instead of the button's own value.
-    pub async fn presses_with(&self, app: &Url, person: &Person, on: &Posted, action_id: &str, value: Value) -> Sent {
+    pub async fn press_button_with_value(
+        &self,
+        app: &Url,
+        person: &Person,
+        on: &PostedMessage,
+        action_id: &str,
+        value: Value,
+    ) -> DirectResponse {
         self.send_press(app, person, on, button_ref(0, action_id), value).await
     }
 
     /// Presses exactly this button of a message. `None` if there is no such message or button.
-    pub async fn presses_at(&self, app: &Url, person: &Person, message: u64, button: ButtonRef) -> Option<Sent> {
+    pub async fn press_button_at(
+        &self,
+        app: &Url,
+        person: &Person,
+        message: u64,
+        button: ButtonRef,
+    ) -> Option<DirectResponse> {
         let on = self.channel.state().conversation.get(&message)?.clone();
         let value = rules::indexed_buttons(&on.message)
             .find(|(block, found)| *block == button.block && found["action_id"] == button.action_id.as_str())
@@ -133,8 +152,15 @@ impl FakeSlack {
         Some(self.send_press(app, person, &on, button, value).await)
     }
 
-    async fn send_press(&self, app: &Url, person: &Person, on: &Posted, button: ButtonRef, value: Value) -> Sent {
-        let act = Act::Pressed(button.action_id.clone());
+    async fn send_press(
+        &self,
+        app: &Url,
+        person: &Person,
+        on: &PostedMessage,
+        button: ButtonRef,
+        value: Value,
+    ) -> DirectResponse {
+        let act = UserAction::Pressed(button.action_id.clone());
         let (exchange, response_url) = self.start_exchange(act, Some(on.id));
         let form = forms::press(person, on, &button, &value, &response_url);
         let response = self.post_form(app, INTERACTIONS, exchange, form).await;
@@ -143,7 +169,7 @@ impl FakeSlack {
         } else if !response.body.is_empty() {
             self.channel.record_violation("the response to a press has a body");
         }
-        Sent {
+        DirectResponse {
             exchange,
             status: response.status,
             message: None,
@@ -153,18 +179,18 @@ impl FakeSlack {
 
     /// Adds a message to the channel, as if the app had shared it earlier.
     #[must_use]
-    pub fn shared_earlier(&self, message: Value) -> Posted {
+    pub fn add_shared_message(&self, message: Value) -> PostedMessage {
         self.channel.add_shared(message)
     }
 
     /// Fetches the pictures of a message, as when it is posted. False if one cannot be fetched.
-    pub async fn fetches(&self, message: &Value) -> bool {
+    pub async fn fetch_pictures(&self, message: &Value) -> bool {
         self.channel.pictures.fetch(message).await
     }
 
     /// Addresses of those pictures of a message that have been fetched.
     #[must_use]
-    pub fn pictures<'m>(&self, message: &'m Value) -> Vec<&'m str> {
+    pub fn fetched_pictures<'m>(&self, message: &'m Value) -> Vec<&'m str> {
         rules::pictures(message)
             .filter(|address| self.picture(address).is_some())
             .collect()
@@ -177,23 +203,23 @@ impl FakeSlack {
     }
 
     /// Rejects the next post to a `response_url` with `status` and, where given, `Retry-After` in seconds.
-    pub fn refuse_next(&self, status: StatusCode, retry_after: Option<u64>) {
+    pub fn reject_next_post(&self, status: StatusCode, retry_after: Option<u64>) {
         let rejection = Some((status, retry_after));
         self.channel.state().next_faults.push_back(rejection);
     }
 
     /// Accepts the next post to a `response_url`, whatever faults are set for those after it.
-    pub fn take_next(&self) {
+    pub fn accept_next_post(&self) {
         self.channel.state().next_faults.push_back(None);
     }
 
     /// While `stalled`, posts to `response_url`s are accepted but get no response.
-    pub fn keeps_waiting(&self, stalled: bool) {
+    pub fn stall_responses(&self, stalled: bool) {
         self.channel.responses_stalled.send_replace(stalled);
     }
 
     /// Waits for a message that replies to this command or press, and returns the latest one.
-    pub async fn later(&self, exchange: u64) -> Posted {
+    pub async fn wait_for_reply(&self, exchange: u64) -> PostedMessage {
         self.wait_until(|state| {
             let mut latest_first = state.conversation.values().rev();
             latest_first.find(|posted| posted.exchange == exchange).cloned()
@@ -202,7 +228,7 @@ impl FakeSlack {
     }
 
     /// Waits for the message after this one for the same command or press, such as the notification of a watch.
-    pub async fn next(&self, posted: &Posted) -> Posted {
+    pub async fn next_message(&self, posted: &PostedMessage) -> PostedMessage {
         self.wait_until(|state| {
             let mut later = state.conversation.range(posted.id + 1..).map(|(_, later)| later);
             later.find(|later| later.exchange == posted.exchange).cloned()
@@ -211,7 +237,7 @@ impl FakeSlack {
     }
 
     /// Waits until another exchange has replaced this message, and returns the new one.
-    pub async fn replaced(&self, posted: &Posted) -> Posted {
+    pub async fn wait_for_replacement(&self, posted: &PostedMessage) -> PostedMessage {
         self.wait_until(|state| {
             let current = state.conversation.get(&posted.id)?;
             (current.exchange != posted.exchange).then(|| current.clone())
@@ -220,13 +246,13 @@ impl FakeSlack {
     }
 
     /// Waits for `count` posts to `response_url`s in all, accepted or not.
-    pub async fn has_been_posted_to(&self, count: usize) {
+    pub async fn wait_for_posts(&self, count: usize) {
         self.wait_until(|state| (state.posts.len() >= count).then_some(()))
             .await;
     }
 
     async fn wait_until<T>(&self, find: impl Fn(&State) -> Option<T>) -> T {
-        let mut changed = self.happenings();
+        let mut changed = self.subscribe();
         loop {
             let found = find(&self.channel.state());
             match found {
@@ -239,13 +265,13 @@ impl FakeSlack {
 
     /// Number of posts to `response_url`s, accepted or not.
     #[must_use]
-    pub fn posts(&self) -> usize {
+    pub fn post_count(&self) -> usize {
         self.channel.state().posts.len()
     }
 
     /// All messages that are in the conversation now.
     #[must_use]
-    pub fn conversation(&self) -> Vec<Posted> {
+    pub fn conversation(&self) -> Vec<PostedMessage> {
         self.channel.state().conversation.values().cloned().collect()
     }
 
@@ -275,11 +301,11 @@ impl FakeSlack {
 
     /// Everything the app did that violates Slack's rules.
     #[must_use]
-    pub fn broken_rules(&self) -> Vec<String> {
-        self.channel.state().broken_rules.clone()
+    pub fn rule_violations(&self) -> Vec<String> {
+        self.channel.state().rule_violations.clone()
     }
 
-    fn start_exchange(&self, act: Act, pressed: Option<u64>) -> (u64, String) {
+    fn start_exchange(&self, act: UserAction, pressed: Option<u64>) -> (u64, String) {
         let (exchange, token) = self.channel.start_exchange(act, pressed);
         (exchange, format!("{}/response/{token}", self.origin()))
     }
@@ -313,8 +339,9 @@ impl FakeSlack {
             Ok(Ok((status, body))) => (Some(status), body),
             _ => (None, Bytes::new()),
         };
-        self.channel
-            .update_exchange(exchange, |exchange| exchange.record_reply(Way::Response, status, &body));
+        self.channel.update_exchange(exchange, |exchange| {
+            exchange.record_reply(DeliveryPath::Response, status, &body)
+        });
         RawResponse {
             status,
             unreachable,

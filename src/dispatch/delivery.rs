@@ -153,7 +153,12 @@ impl Dispatcher {
         }
     }
 
-    fn retry_without_images<P: Deliverable>(&self, job: &mut LeasedJob<P>, json: String, error: DeliveryError) -> Attempt {
+    fn retry_without_images<P: Deliverable>(
+        &self,
+        job: &mut LeasedJob<P>,
+        json: String,
+        error: DeliveryError,
+    ) -> Attempt {
         tracing::warn!(
             request_id = job.payload.request_id(),
             lost = error.to_string(),

@@ -64,5 +64,9 @@ impl Dispatcher {
 }
 
 fn log_lost(request_id: &str, error: DeliveryError) {
-    tracing::warn!(request_id, lost = error.to_string(), "a follow-up message was not delivered");
+    tracing::warn!(
+        request_id,
+        lost = error.to_string(),
+        "a follow-up message was not delivered"
+    );
 }

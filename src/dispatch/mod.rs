@@ -29,8 +29,8 @@ use crate::clock::Clock;
 use crate::commands::{self, Command, Commands, Outcome, RequestContext, Response};
 use crate::idempotency::{IdempotencyKeys, fingerprint};
 use crate::kapso::SessionId;
-use crate::queue::worker::{Claimer, NextRound, Round};
 use crate::queue::JobStore;
+use crate::queue::worker::{Claimer, NextRound, Round};
 use crate::slack::Who;
 use crate::slack::command::SlashCommand;
 use crate::slack::interaction::Interaction;
@@ -217,7 +217,9 @@ impl Dispatcher {
             return self.commands.problem(&Problem::Stopping, &invocation.request);
         }
         if !can_follow_up {
-            return self.commands.problem(&Problem::ResponseUrlNotAllowed, &invocation.request);
+            return self
+                .commands
+                .problem(&Problem::ResponseUrlNotAllowed, &invocation.request);
         }
         let running = AssertUnwindSafe(self.commands.run(command, &invocation.request)).catch_unwind();
         running.await.unwrap_or_else(|_panic| {
@@ -246,9 +248,7 @@ impl Dispatcher {
                 self.idempotency.delete_expired(now).await;
                 cleaned_up_at = Some(now);
             }
-            let round = self
-                .run_due_jobs(now, &late_replies, &notifications, &follow_ups)
-                .await;
+            let round = self.run_due_jobs(now, &late_replies, &notifications, &follow_ups).await;
             tokio::select! {
                 () = next_round.wait(now, round.is_full) => {}
                 () = self.stopped.cancelled() => {}
@@ -398,7 +398,10 @@ impl Invocation {
 }
 
 /// Waits for `other`, and polls `work` meanwhile: the command need not wait until its job is stored.
-async fn poll_meanwhile<T>(work: &mut Pin<&mut MaybeDone<impl Future<Output = Response>>>, other: impl Future<Output = T>) -> T {
+async fn poll_meanwhile<T>(
+    work: &mut Pin<&mut MaybeDone<impl Future<Output = Response>>>,
+    other: impl Future<Output = T>,
+) -> T {
     let mut other = pin!(other);
     poll_fn(|context| {
         // Once it is done, polling it again does nothing.
@@ -408,12 +411,7 @@ async fn poll_meanwhile<T>(work: &mut Pin<&mut MaybeDone<impl Future<Output = Re
     .await
 }
 
-fn request_context(
-    who: Who,
-    response_url: SecretString,
-    arrived_at: Timestamp,
-    target: ReplyTarget,
-) -> RequestContext {
+fn request_context(who: Who, response_url: SecretString, arrived_at: Timestamp, target: ReplyTarget) -> RequestContext {
     RequestContext {
         who,
         response_url,

@@ -69,7 +69,9 @@ impl Dispatcher {
         let context = RenderContext {
             // A message of its own, beside whatever there is.
             target: ReplyTarget::Command,
-            ..self.commands.notification_context(&watch.request_id, watch.shared_by.as_ref())
+            ..self
+                .commands
+                .notification_context(&watch.request_id, watch.shared_by.as_ref())
         };
         let message = cards::notification::render(
             &cards::Notification {

@@ -234,12 +234,7 @@ impl IdempotencyKeys {
     ///
     /// # Errors
     /// The database does not work, and the request must not be made.
-    pub async fn begin(
-        &self,
-        key: &str,
-        subject: &str,
-        confirms: Option<&str>,
-    ) -> Result<BeginOutcome, DatabaseError> {
+    pub async fn begin(&self, key: &str, subject: &str, confirms: Option<&str>) -> Result<BeginOutcome, DatabaseError> {
         let rows = self.rows()?;
         let now = self.clock.now();
         let confirmation = confirms.map_or(Confirmation::NeededSince(now - CONFIRM_WITHIN), Confirmation::Of);

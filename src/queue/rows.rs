@@ -37,10 +37,7 @@ macro_rules! claim {
 }
 
 const CLAIM_SQLITE: &str = claim!("SELECT value FROM json_each($9)", "");
-const CLAIM_POSTGRES: &str = claim!(
-    "SELECT jsonb_array_elements_text($9::jsonb)",
-    "FOR UPDATE SKIP LOCKED"
-);
+const CLAIM_POSTGRES: &str = claim!("SELECT jsonb_array_elements_text($9::jsonb)", "FOR UPDATE SKIP LOCKED");
 
 /// How many jobs with keys there may be.
 #[derive(Clone, Copy, Debug)]

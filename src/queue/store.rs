@@ -213,7 +213,10 @@ impl JobStore {
             // Another worker has the job now, or may have it.
             (Ok(false), Location::Database(_)) => true,
             (Err(_), Location::Database(_)) if self.is_shared() => true,
-            (_, location) => self.move_to_memory(lease, location, payload, job.created_at, due_at).await,
+            (_, location) => {
+                self.move_to_memory(lease, location, payload, job.created_at, due_at)
+                    .await
+            }
         };
         drop(job);
         lock(&self.due_times).insert(due_at);
@@ -232,7 +235,8 @@ impl JobStore {
         };
         let releasing = async {
             rows.check_file().await?;
-            rows.reschedule(&self.lease_of(&job), &job.payload, self.clock.now()).await
+            rows.reschedule(&self.lease_of(&job), &job.payload, self.clock.now())
+                .await
         };
         match self.query(releasing).await {
             Ok(_) => Ok(()),

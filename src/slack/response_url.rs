@@ -127,7 +127,9 @@ impl ResponseUrlClient {
                 .get(header::RETRY_AFTER)
                 .and_then(|value| value.to_str().ok()?.parse().ok());
             // Slack's limit is about one message a second and channel.
-            return Ok(PostOutcome::RateLimited(Duration::from_secs(seconds.unwrap_or(1).max(1))));
+            return Ok(PostOutcome::RateLimited(Duration::from_secs(
+                seconds.unwrap_or(1).max(1),
+            )));
         }
         if status.is_server_error() {
             return Ok(PostOutcome::Unknown);
@@ -151,9 +153,8 @@ impl ResponseUrlClient {
 
     fn parse(&self, response_url: &SecretString) -> Option<Url> {
         let url = Url::parse(response_url.expose_secret()).ok()?;
-        let is_allowed = url.username().is_empty()
-            && url.password().is_none()
-            && self.hosts.iter().any(|host| host.allows(&url));
+        let is_allowed =
+            url.username().is_empty() && url.password().is_none() && self.hosts.iter().any(|host| host.allows(&url));
         is_allowed.then_some(url)
     }
 }

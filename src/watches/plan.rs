@@ -104,7 +104,8 @@ impl List {
     }
 
     fn pages(&self, now: Timestamp) -> Option<u32> {
-        self.pages.filter(|_| now.duration_since(self.known_since).abs() < LENGTH_VALID)
+        self.pages
+            .filter(|_| now.duration_since(self.known_since).abs() < LENGTH_VALID)
     }
 }
 

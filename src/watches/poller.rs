@@ -258,13 +258,7 @@ impl Environment {
         jobs
     }
 
-    async fn apply(
-        &self,
-        job: LeasedJob<Watch>,
-        result: &PollResult,
-        session: Option<&Arc<Session>>,
-        now: Timestamp,
-    ) {
+    async fn apply(&self, job: LeasedJob<Watch>, result: &PollResult, session: Option<&Arc<Session>>, now: Timestamp) {
         match decide(&job.payload, result, now) {
             Decision::Wait { until, watch } => drop(self.store.reschedule(job, *watch, until).await),
             Decision::Notify(ending) => (self.end_watch)(job, Some(ending), session.cloned()).await,

@@ -9,35 +9,37 @@ use crate::support::{ID, Page, page};
 async fn the_playground_works_by_keyboard_alone() {
     page(async |page| {
         assert_eq!(focused(page).await, "command", "typing works at once");
-        page.keys("/sa").await;
-        page.sees("#hint", "<session id> | list [page] | new").await;
-        page.keys(Key::Tab).await;
-        page.keys(ID + Key::Enter).await;
-        page.reads("Waiting for activation").await;
+        page.type_keys("/sa").await;
+        page.wait_for_text("#hint", "<session id> | list [page] | new").await;
+        page.type_keys(Key::Tab).await;
+        page.type_keys(ID + Key::Enter).await;
+        page.wait_for_message("Waiting for activation").await;
 
-        page.keys(Key::Up).await;
-        page.until(&format!("document.getElementById('command').value === '/sandbox {ID}'"))
+        page.type_keys(Key::Up).await;
+        page.wait_until(&format!("document.getElementById('command').value === '/sandbox {ID}'"))
             .await;
-        page.keys(Key::Down).await;
+        page.type_keys(Key::Down).await;
 
         back_to(page, "Refresh").await;
         page.demo().kapso.activate(ID);
-        page.keys(Key::Enter).await;
-        page.reads("🟢 Active").await;
+        page.type_keys(Key::Enter).await;
+        page.wait_for_message("🟢 Active").await;
         assert_eq!(focused(page).await, "Refresh");
 
         on_to(page, "healthy").await;
-        page.keys(Key::Right).await;
-        page.sees("#fault-what", "Kapso takes a second").await;
+        page.type_keys(Key::Right).await;
+        page.wait_for_text("#fault-what", "Kapso takes a second").await;
         on_to(page, &format!("Expire {ID}")).await;
-        page.keys(Key::Enter).await;
-        page.sees(&format!("[data-session='{ID}'] .status"), "expired").await;
+        page.type_keys(Key::Enter).await;
+        page.wait_for_text(&format!("[data-session='{ID}'] .status"), "expired")
+            .await;
         on_to(page, "A day later").await;
-        page.keys(Key::Enter).await;
-        page.sees("#clock", "Nov 24").await;
+        page.type_keys(Key::Enter).await;
+        page.wait_for_text("#clock", "Nov 24").await;
         on_to(page, "Form fields (JSON)").await;
-        page.keys(Key::Enter).await;
-        page.until("document.querySelector('[data-name=\"form\"]').open").await;
+        page.type_keys(Key::Enter).await;
+        page.wait_until("document.querySelector('[data-name=\"form\"]').open")
+            .await;
     })
     .await;
 }
@@ -45,21 +47,21 @@ async fn the_playground_works_by_keyboard_alone() {
 #[tokio::test]
 async fn everything_that_can_be_used_has_a_name_and_a_place_in_the_order() {
     page(async |page| {
-        page.types(&format!("/sandbox {ID}")).await;
-        page.reads("Waiting for activation").await;
+        page.send_command(&format!("/sandbox {ID}")).await;
+        page.wait_for_message("Waiting for activation").await;
         let nameless = "[...document.querySelectorAll('a, button, input, summary')].filter((it) => \
             it.closest('dialog') === null && it.tabIndex < 0 || it.closest('dialog') === null && \
             !(it.ariaLabel ?? it.labels?.[0]?.textContent ?? it.textContent).trim()).map((it) => it.outerHTML)";
-        assert_eq!(page.value(nameless).await, json!([]));
+        assert_eq!(page.evaluate(nameless).await, json!([]));
         let unnamed = "[...document.querySelectorAll('section, aside, main, ol#conversation, dialog, fieldset')] \
             .filter((it) => !it.ariaLabel && !it.getAttribute('aria-labelledby') && !it.querySelector('legend')) \
             .map((it) => it.outerHTML)";
-        assert_eq!(page.value(unnamed).await, json!([]));
+        assert_eq!(page.evaluate(unnamed).await, json!([]));
         let ids = "[...document.querySelectorAll('[aria-labelledby], [aria-describedby], [aria-controls]')] \
             .flatMap((it) => ['aria-labelledby', 'aria-describedby', 'aria-controls'] \
               .map((name) => it.getAttribute(name))) \
             .filter((id) => id && !document.getElementById(id))";
-        assert_eq!(page.value(ids).await, json!([]), "names that lead nowhere");
+        assert_eq!(page.evaluate(ids).await, json!([]), "names that lead nowhere");
     })
     .await;
 }
@@ -67,35 +69,39 @@ async fn everything_that_can_be_used_has_a_name_and_a_place_in_the_order() {
 #[tokio::test]
 async fn a_phone_shows_the_channel_or_what_is_behind_it() {
     page(async |page| {
-        page.is_sized(360, 640, 1).await;
-        page.types(&format!("/sandbox {ID}")).await;
-        page.reads("Waiting for activation").await;
+        page.set_size(360, 640, 1).await;
+        page.send_command(&format!("/sandbox {ID}")).await;
+        page.wait_for_message("Waiting for activation").await;
         let scrolls = "document.scrollingElement.scrollHeight > innerHeight";
-        assert_eq!(page.value(scrolls).await, false, "bar and composer stay where they are");
+        assert_eq!(
+            page.evaluate(scrolls).await,
+            false,
+            "bar and composer stay where they are"
+        );
         for path in ["", "gallery"] {
             if path == "gallery" {
-                page.goes_to(path).await;
-                page.until("document.querySelectorAll('.view').length > 0").await;
+                page.navigate(path).await;
+                page.wait_until("document.querySelectorAll('.view').length > 0").await;
             }
             let wide = "[...document.querySelectorAll('body *')] \
                 .filter((it) => it.getBoundingClientRect().right > innerWidth + 1) \
                 .filter((it) => !it.closest('.visually-hidden')) \
                 .map((it) => it.outerHTML)";
-            assert_eq!(page.value(wide).await, json!([]), "nothing sticks out of /{path}");
+            assert_eq!(page.evaluate(wide).await, json!([]), "nothing sticks out of /{path}");
         }
-        page.goes_to("").await;
-        page.reads("Waiting for activation").await;
+        page.navigate("").await;
+        page.wait_for_message("Waiting for activation").await;
         let shown = async |id: &str| {
-            page.value(&format!("document.getElementById('{id}').checkVisibility()"))
+            page.evaluate(&format!("document.getElementById('{id}').checkVisibility()"))
                 .await
         };
         assert_eq!(shown("panel").await, false);
-        page.clicks("#toggle", "Behind the scenes").await;
+        page.click("#toggle", "Behind the scenes").await;
         assert_eq!(
             (shown("panel").await, shown("command").await),
             (true.into(), false.into())
         );
-        page.clicks("#toggle", "Back to the channel").await;
+        page.click("#toggle", "Back to the channel").await;
         assert_eq!(
             (shown("panel").await, shown("command").await),
             (false.into(), true.into())
@@ -125,11 +131,11 @@ async fn words_on_their_grounds_can_be_read_in_light_and_dark() {
         });
     })()";
     page(async |page| {
-        page.types(&format!("/sandbox {ID}")).await;
-        page.reads("Waiting for activation").await;
+        page.send_command(&format!("/sandbox {ID}")).await;
+        page.wait_for_message("Waiting for activation").await;
         for scheme in ["light", "dark"] {
-            page.prefers(scheme).await;
-            let contrasts = page.value(CONTRASTS).await;
+            page.set_color_scheme(scheme).await;
+            let contrasts = page.evaluate(CONTRASTS).await;
             let contrasts = contrasts.as_array().unwrap();
             assert!(contrasts.len() > 40, "the words are found");
             let faint: Vec<&Value> = contrasts.iter().filter(|it| it[0].as_f64().unwrap() < 4.5).collect();
@@ -143,7 +149,7 @@ async fn words_on_their_grounds_can_be_read_in_light_and_dark() {
 async fn focused(page: &Page) -> String {
     let name =
         "(({ariaLabel, value, id, textContent}) => ariaLabel || id || value || textContent)(document.activeElement)";
-    page.value(name).await.as_str().unwrap().to_owned()
+    page.evaluate(name).await.as_str().unwrap().to_owned()
 }
 
 /// Tabs on until `name` has the focus.
@@ -159,7 +165,7 @@ async fn back_to(page: &Page, name: &str) {
 async fn walks(page: &Page, name: &str, step: impl Fn() -> TypingData) {
     let mut passed = Vec::new();
     while passed.len() < 80 {
-        page.keys(step()).await;
+        page.type_keys(step()).await;
         let here = focused(page).await;
         if here == name {
             return;

@@ -15,19 +15,19 @@ async fn each_fault_leads_to_its_own_sentence() {
     ];
     page(async |page| {
         for (fault, sentence) in sentences {
-            page.clicks(".chip", fault).await;
-            page.until(&format!(
+            page.click(".chip", fault).await;
+            page.wait_until(&format!(
                 "document.querySelector('.chip :checked + span').textContent === '{fault}'"
             ))
             .await;
-            page.types("/sandbox active").await;
-            page.reads(sentence).await;
+            page.send_command("/sandbox active").await;
+            page.wait_for_message(sentence).await;
         }
-        page.clicks(".chip", "Healthy").await;
-        page.clicks("#clock button", "15 minutes later").await;
-        page.sees("#clock", "10:15 AM").await;
-        page.types("/sandbox active").await;
-        page.reads("🟢 Active").await;
+        page.click(".chip", "Healthy").await;
+        page.click("#clock button", "15 minutes later").await;
+        page.wait_for_text("#clock", "10:15 AM").await;
+        page.send_command("/sandbox active").await;
+        page.wait_for_message("🟢 Active").await;
     })
     .await;
 }
@@ -40,19 +40,20 @@ async fn a_session_goes_through_its_states() {
         ("Supersede", "superseded", "🔵 Superseded"),
     ];
     page(async |page| {
-        page.clicks("[data-session] .id", ID).await;
-        page.reads("Waiting for activation").await;
+        page.click("[data-session] .id", ID).await;
+        page.wait_for_message("Waiting for activation").await;
         for (button, status, title) in states {
-            page.clicks("button", &format!("{button} {ID}")).await;
-            page.sees(&format!("[data-session='{ID}'] .status"), status).await;
-            page.presses("Refresh").await;
-            page.reads(title).await;
+            page.click("button", &format!("{button} {ID}")).await;
+            page.wait_for_text(&format!("[data-session='{ID}'] .status"), status)
+                .await;
+            page.press("Refresh").await;
+            page.wait_for_message(title).await;
         }
-        page.clicks("button", &format!("Delete {ID}")).await;
-        page.until(&format!("!document.querySelector('[data-session=\"{ID}\"]')"))
+        page.click("button", &format!("Delete {ID}")).await;
+        page.wait_until(&format!("!document.querySelector('[data-session=\"{ID}\"]')"))
             .await;
-        page.presses("Refresh").await;
-        page.reads(&format!("There is no session {ID}")).await;
+        page.press("Refresh").await;
+        page.wait_for_message(&format!("There is no session {ID}")).await;
     })
     .await;
 }
@@ -60,13 +61,15 @@ async fn a_session_goes_through_its_states() {
 #[tokio::test]
 async fn a_day_later_the_dates_are_told_anew() {
     page(async |page| {
-        page.types(&format!("/sandbox {ID}")).await;
-        page.reads("Expires tomorrow at 10:00 AM").await;
-        page.clicks("#clock button", "A day later").await;
-        page.reads("Expires today at 10:00 AM").await;
-        page.clicks("#clock button", "15 minutes later").await;
-        page.presses("Refresh").await;
-        let card = page.reads("Expired today at 10:00 AM (15 minutes ago)").await;
+        page.send_command(&format!("/sandbox {ID}")).await;
+        page.wait_for_message("Expires tomorrow at 10:00 AM").await;
+        page.click("#clock button", "A day later").await;
+        page.wait_for_message("Expires today at 10:00 AM").await;
+        page.click("#clock button", "15 minutes later").await;
+        page.press("Refresh").await;
+        let card = page
+            .wait_for_message("Expired today at 10:00 AM (15 minutes ago)")
+            .await;
         assert!(card.contains("is past its expiry"), "{card}");
     })
     .await;
@@ -75,8 +78,8 @@ async fn a_day_later_the_dates_are_told_anew() {
 #[tokio::test]
 async fn the_last_exchange_is_shown_both_ways_with_what_was_signed() {
     page(async |page| {
-        page.types(&format!("/sandbox {ID}")).await;
-        let steps = page.sees("#exchange", "200 with the reply after").await;
+        page.send_command(&format!("/sandbox {ID}")).await;
+        let steps = page.wait_for_text("#exchange", "200 with the reply after").await;
         assert!(steps.contains("POST /slack/commands"), "{steps}");
         assert!(
             steps.contains(&format!("GET /sandbox_sessions/{ID} · 200 after")),
@@ -84,7 +87,7 @@ async fn the_last_exchange_is_shown_both_ways_with_what_was_signed() {
         );
         let shown = async |name: &str| {
             let pre = format!("document.querySelector('[data-name=\"{name}\"] pre').textContent");
-            page.value(&pre).await.as_str().unwrap().to_owned()
+            page.evaluate(&pre).await.as_str().unwrap().to_owned()
         };
         let form: Value = serde_json::from_str(&shown("form").await).unwrap();
         assert_eq!(form["text"], ID);
@@ -96,13 +99,13 @@ async fn the_last_exchange_is_shown_both_ways_with_what_was_signed() {
         let answer: Value = serde_json::from_str(&shown("answer-0").await).unwrap();
         assert_eq!(answer["response_type"], "ephemeral");
 
-        let link = page.value("document.querySelector('#exchange .builder').href").await;
+        let link = page.evaluate("document.querySelector('#exchange .builder').href").await;
         let fragment = link
             .as_str()
             .unwrap()
             .strip_prefix("https://app.slack.com/block-kit-builder/#")
             .unwrap();
-        let fragment = page.value(&format!("decodeURIComponent({})", json!(fragment))).await;
+        let fragment = page.evaluate(&format!("decodeURIComponent({})", json!(fragment))).await;
         let blocks: Value = serde_json::from_str(fragment.as_str().unwrap()).unwrap();
         assert_eq!(blocks, json!({"blocks": answer["blocks"]}));
     })

@@ -19,8 +19,8 @@ use crate::support::{ID, Page, page, page_with};
 #[tokio::test]
 async fn a_typed_command_is_answered_with_a_card_in_the_readers_own_zone_and_language() {
     page(async |page| {
-        page.types(&format!("/sandbox {ID}")).await;
-        let card = page.reads("Waiting for activation").await;
+        page.send_command(&format!("/sandbox {ID}")).await;
+        let card = page.wait_for_message("Waiting for activation").await;
         let (card, trace) = card.rsplit_once("\n\n").unwrap();
         assert_snapshot!(card.replace("\n\n", "\n"), @"
         👁 Only visible to you
@@ -45,10 +45,10 @@ async fn a_typed_command_is_answered_with_a_card_in_the_readers_own_zone_and_lan
             "{trace}"
         );
         let link = page
-            .value("document.querySelector('.button.primary[data-action]').href")
+            .evaluate("document.querySelector('.button.primary[data-action]').href")
             .await;
         assert_eq!(link, "https://wa.me/12345678901?text=ABC123");
-        let spoken = page.sees("#spoken", "is waiting for activation").await;
+        let spoken = page.wait_for_text("#spoken", "is waiting for activation").await;
         assert!(spoken.contains("Activate it: https://wa.me/"), "{spoken}");
     })
     .await;
@@ -57,21 +57,23 @@ async fn a_typed_command_is_answered_with_a_card_in_the_readers_own_zone_and_lan
 #[tokio::test]
 async fn refresh_changes_the_card_in_place_once_the_session_is_active() {
     page(async |page| {
-        page.types(&format!("/sandbox {ID}")).await;
-        page.reads("Waiting for activation").await;
-        let before = page.value("document.querySelector('.message').dataset.message").await;
-        page.clicks("button", &format!("Activate {ID}")).await;
-        page.sees(&format!("[data-session='{ID}']"), "active").await;
-        page.presses("Refresh").await;
-        let card = page.reads("🟢 Active").await;
+        page.send_command(&format!("/sandbox {ID}")).await;
+        page.wait_for_message("Waiting for activation").await;
+        let before = page
+            .evaluate("document.querySelector('.message').dataset.message")
+            .await;
+        page.click("button", &format!("Activate {ID}")).await;
+        page.wait_for_text(&format!("[data-session='{ID}']"), "active").await;
+        page.press("Refresh").await;
+        let card = page.wait_for_message("🟢 Active").await;
         assert!(!card.contains("Activate in WhatsApp"), "{card}");
         let messages = "[...document.querySelectorAll('.message')].map((it) => it.dataset.message)";
         assert_eq!(
-            page.value(messages).await,
+            page.evaluate(messages).await,
             json!([before]),
             "the card is the same message"
         );
-        let focused = page.value("document.activeElement.dataset.action").await;
+        let focused = page.evaluate("document.activeElement.dataset.action").await;
         assert_eq!(focused, "refresh", "whoever pressed it is still on the button");
     })
     .await;
@@ -80,20 +82,20 @@ async fn refresh_changes_the_card_in_place_once_the_session_is_active() {
 #[tokio::test]
 async fn who_asks_to_be_told_hears_when_the_tester_has_activated_the_session() {
     page(async |page| {
-        page.types(&format!("/sandbox {ID}")).await;
-        page.reads("Waiting for activation").await;
-        page.presses("Tell me when it is active").await;
-        page.reads("Stop watching").await;
-        page.clicks("button", &format!("Activate {ID}")).await;
-        page.sees(&format!("[data-session='{ID}']"), "active").await;
-        page.clicks("#clock button", "15 minutes later").await;
+        page.send_command(&format!("/sandbox {ID}")).await;
+        page.wait_for_message("Waiting for activation").await;
+        page.press("Tell me when it is active").await;
+        page.wait_for_message("Stop watching").await;
+        page.click("button", &format!("Activate {ID}")).await;
+        page.wait_for_text(&format!("[data-session='{ID}']"), "active").await;
+        page.click("#clock button", "15 minutes later").await;
         let news = page
-            .reads("is active now, less than a minute after it was created")
+            .wait_for_message("is active now, less than a minute after it was created")
             .await;
         assert!(news.contains("Only visible to you"), "{news}");
         assert_eq!(messages(page).await, 2, "the news stand beside the card");
-        page.presses("Show the session").await;
-        page.reads("🟢 Active").await;
+        page.press("Show the session").await;
+        page.wait_for_message("🟢 Active").await;
         assert_eq!(messages(page).await, 2, "the card takes the place of the news");
     })
     .await;
@@ -104,13 +106,13 @@ async fn an_answer_that_kapso_holds_back_arrives_later() {
     page_with(
         |settings| settings.reply_budget = Duration::from_millis(100),
         async |page| {
-            page.clicks(".chip", "Hang").await;
-            page.sees("#fault-what", "never answers").await;
-            page.types(&format!("/sandbox {ID}")).await;
-            page.sees("#status", "Accepted; reply to follow").await;
+            page.click(".chip", "Hang").await;
+            page.wait_for_text("#fault-what", "never answers").await;
+            page.send_command(&format!("/sandbox {ID}")).await;
+            page.wait_for_text("#status", "Accepted; reply to follow").await;
             assert_eq!(messages(page).await, 0);
-            page.clicks(".chip", "Healthy").await;
-            let card = page.reads("Waiting for activation").await;
+            page.click(".chip", "Healthy").await;
+            let card = page.wait_for_message("Waiting for activation").await;
             assert!(card.contains("to the response_url after"), "{card}");
             assert_eq!(messages(page).await, 1);
         },
@@ -126,12 +128,12 @@ async fn a_kapso_that_hangs_ends_in_the_right_sentence() {
             settings.timing.kapso.total = Duration::from_millis(200);
         },
         async |page| {
-            page.clicks(".chip", "Hang").await;
-            page.sees("#fault-what", "never answers").await;
-            page.types(&format!("/sandbox {ID}")).await;
-            page.reads("Kapso did not answer. Nothing was changed; try again in a moment.")
+            page.click(".chip", "Hang").await;
+            page.wait_for_text("#fault-what", "never answers").await;
+            page.send_command(&format!("/sandbox {ID}")).await;
+            page.wait_for_message("Kapso did not answer. Nothing was changed; try again in a moment.")
                 .await;
-            page.sees("#exchange", "no answer").await;
+            page.wait_for_text("#exchange", "no answer").await;
         },
     )
     .await;
@@ -141,17 +143,18 @@ async fn a_kapso_that_hangs_ends_in_the_right_sentence() {
 async fn hostile_words_of_kapsos_stay_text() {
     page(async |page| {
         let name = "<img src=x onerror=alert(1)> <script>document.title='owned'</script> *bold* <!channel> &lt;b&gt;";
-        page.demo().kapso.set(ID, "agent", json!({"name": name}));
-        page.demo().kapso.set(ID, "phone_number", "<b>+1</b>".into());
-        page.demo().kapso.set(ID, "status", "<i>new</i>".into());
-        page.types(&format!("/sandbox {ID}")).await;
-        let card = page.reads("Status:").await;
+        page.demo().kapso.set_field(ID, "agent", json!({"name": name}));
+        page.demo().kapso.set_field(ID, "phone_number", "<b>+1</b>".into());
+        page.demo().kapso.set_field(ID, "status", "<i>new</i>".into());
+        page.send_command(&format!("/sandbox {ID}")).await;
+        let card = page.wait_for_message("Status:").await;
         assert!(card.contains(name), "{card}");
         assert!(card.contains("<b>+1</b>") && card.contains("<i>new</i>"), "{card}");
         let made = "document.querySelectorAll('.content :is(img, script, i, b:not(.byline > b), .mention, em)').length";
-        assert_eq!(page.value(made).await, 0, "nothing of it became an element");
-        assert_eq!(page.value("document.title").await, "Playground · kapso-slack");
-        page.sees(&format!("[data-session='{ID}']"), "<i>new</i>").await;
+        assert_eq!(page.evaluate(made).await, 0, "nothing of it became an element");
+        assert_eq!(page.evaluate("document.title").await, "Playground · kapso-slack");
+        page.wait_for_text(&format!("[data-session='{ID}']"), "<i>new</i>")
+            .await;
     })
     .await;
 }
@@ -160,9 +163,10 @@ async fn hostile_words_of_kapsos_stay_text() {
 async fn a_command_that_the_app_fails_is_told_as_slack_tells_it_and_stays_in_the_composer() {
     page(async |page| {
         page.playing.stop_service().await;
-        page.types("/sandbox help").await;
-        page.reads("/sandbox failed with the error \"dispatch_failed\"").await;
-        page.until("document.getElementById('command').value === '/sandbox help'")
+        page.send_command("/sandbox help").await;
+        page.wait_for_message("/sandbox failed with the error \"dispatch_failed\"")
+            .await;
+        page.wait_until("document.getElementById('command').value === '/sandbox help'")
             .await;
     })
     .await;
@@ -173,11 +177,12 @@ async fn a_command_that_the_app_does_not_answer_in_three_seconds_failed() {
     page_with(
         |settings| settings.reply_budget = Duration::from_secs(20),
         async |page| {
-            page.clicks(".chip", "Hang").await;
-            page.sees("#fault-what", "never answers").await;
-            page.types(&format!("/sandbox {ID}")).await;
-            page.reads("/sandbox failed because the app did not respond.").await;
-            page.clicks(".chip", "Healthy").await;
+            page.click(".chip", "Hang").await;
+            page.wait_for_text("#fault-what", "never answers").await;
+            page.send_command(&format!("/sandbox {ID}")).await;
+            page.wait_for_message("/sandbox failed because the app did not respond.")
+                .await;
+            page.click(".chip", "Healthy").await;
         },
     )
     .await;
@@ -186,16 +191,16 @@ async fn a_command_that_the_app_does_not_answer_in_three_seconds_failed() {
 #[tokio::test]
 async fn a_press_that_the_app_does_not_acknowledge_leaves_a_warning() {
     page(async |page| {
-        page.types(&format!("/sandbox {ID}")).await;
-        page.reads("Waiting for activation").await;
+        page.send_command(&format!("/sandbox {ID}")).await;
+        page.wait_for_message("Waiting for activation").await;
         page.playing.stop_service().await;
-        page.presses("Refresh").await;
+        page.press("Refresh").await;
         let warned = page
-            .until("document.querySelector('.warned .warning')?.ariaLabel")
+            .wait_until("document.querySelector('.warned .warning')?.ariaLabel")
             .await;
         assert_eq!(warned, "The app did not respond to this press");
         let button = page
-            .value("document.querySelector('.warned [data-action]').textContent")
+            .evaluate("document.querySelector('.warned [data-action]').textContent")
             .await;
         assert_eq!(button, "Refresh");
     })
@@ -205,7 +210,7 @@ async fn a_press_that_the_app_does_not_acknowledge_leaves_a_warning() {
 #[tokio::test]
 async fn a_confirm_dialog_asks_before_the_press() {
     page(async |page| {
-        let shared = page.demo().slack.shared_earlier(json!({
+        let shared = page.demo().slack.add_shared_message(json!({
             "response_type": "in_channel", "text": "A card",
             "blocks": [{"type": "actions", "elements": [{
                 "type": "button", "action_id": "share", "value": "v1:x", "style": "danger",
@@ -220,18 +225,18 @@ async fn a_confirm_dialog_asks_before_the_press() {
         }));
         assert!(shared.in_channel);
         let asked = async |page: &Page| {
-            page.presses("Share").await;
-            let dialog = page.sees("#confirm[open]", "Everyone here will see it.").await;
+            page.press("Share").await;
+            let dialog = page.wait_for_text("#confirm[open]", "Everyone here will see it.").await;
             assert!(dialog.contains("Share it?"), "{dialog}");
         };
         asked(page).await;
-        page.clicks("dialog button", "Keep it").await;
-        page.until("!document.querySelector('#confirm[open]')").await;
+        page.click("dialog button", "Keep it").await;
+        page.wait_until("!document.querySelector('#confirm[open]')").await;
         assert!(page.demo().slack.last_exchange().is_none(), "nothing was pressed");
         asked(page).await;
-        page.clicks("dialog button", "Share it").await;
-        page.sees("#exchange", "POST /slack/interactions").await;
-        page.sees("#exchange", "200, empty").await;
+        page.click("dialog button", "Share it").await;
+        page.wait_for_text("#exchange", "POST /slack/interactions").await;
+        page.wait_for_text("#exchange", "200, empty").await;
     })
     .await;
 }
@@ -242,13 +247,18 @@ async fn what_another_app_would_do_is_shown_as_slack_shows_it() {
         let demo = page.demo();
         let app = app_that_answers(json!({"response_type": "in_channel", "text": "For *all* of <#C2147483705>"})).await;
         let person = Person::default();
-        let posted = demo.slack.types(&app, &person, "/sandbox all").await.message.unwrap();
-        let seen = page.reads("steve used /sandbox all").await;
+        let posted = demo
+            .slack
+            .send_command(&app, &person, "/sandbox all")
+            .await
+            .message
+            .unwrap();
+        let seen = page.wait_for_message("steve used /sandbox all").await;
         assert!(seen.contains("For all of #sandbox"), "{seen}");
         assert!(!seen.contains("Only visible to you"), "{seen}");
 
         // The press's answer deletes the message that was pressed.
-        let sent = demo.slack.presses(&app, &person, &posted, "delete").await;
+        let sent = demo.slack.press_button(&app, &person, &posted, "delete").await;
         let exchange = demo.slack.exchange(sent.exchange).unwrap();
         let response_url = exchange.request.unwrap().fields["payload"]["response_url"]
             .as_str()
@@ -257,7 +267,8 @@ async fn what_another_app_would_do_is_shown_as_slack_shows_it() {
         let delete = json!({"response_type": "ephemeral", "delete_original": true, "text": "gone"});
         let http = client_builder().build().unwrap();
         http.post(response_url).body(delete.to_string()).send().await.unwrap();
-        page.until("document.querySelectorAll('.message').length === 0").await;
+        page.wait_until("document.querySelectorAll('.message').length === 0")
+            .await;
     })
     .await;
 }
@@ -282,5 +293,5 @@ async fn app_that_answers(message: Value) -> Url {
 }
 
 async fn messages(page: &Page) -> Value {
-    page.value("document.querySelectorAll('.message').length").await
+    page.evaluate("document.querySelectorAll('.message').length").await
 }

@@ -7,10 +7,10 @@ use crate::support::page;
 #[tokio::test]
 async fn the_gallery_shows_every_view_with_its_link_to_slacks_own_editor() {
     page(async |page| {
-        page.goes_to("gallery").await;
-        page.until("!document.getElementById('groups').ariaBusy").await;
+        page.navigate("gallery").await;
+        page.wait_until("!document.getElementById('groups').ariaBusy").await;
         let titles = page
-            .value("[...document.querySelectorAll('.view .title')].map((it) => it.textContent)")
+            .evaluate("[...document.querySelectorAll('.view .title')].map((it) => it.textContent)")
             .await;
         let titles: Vec<_> = titles
             .as_array()
@@ -30,25 +30,25 @@ async fn the_gallery_shows_every_view_with_its_link_to_slacks_own_editor() {
         }
         let count = |selector: &str| format!("document.querySelectorAll({}).length", json!(selector));
         assert_eq!(
-            page.value(&count(".view .unknown")).await,
+            page.evaluate(&count(".view .unknown")).await,
             0,
             "every block can be shown"
         );
         assert_eq!(
-            page.value(&count(".view .blocks:empty")).await,
+            page.evaluate(&count(".view .blocks:empty")).await,
             0,
             "every view has words"
         );
         assert_eq!(
-            page.value(&count(
+            page.evaluate(&count(
                 ".view .builder[href^='https://app.slack.com/block-kit-builder/#%7B']"
             ))
             .await,
             titles.len()
         );
-        let hostile = page.sees("#groups", "<script>alert(1)</script>").await;
+        let hostile = page.wait_for_text("#groups", "<script>alert(1)</script>").await;
         assert!(!hostile.contains('\u{202e}'), "bidirectional characters are gone");
-        assert_eq!(page.value(&count(".view script")).await, 0);
+        assert_eq!(page.evaluate(&count(".view script")).await, 0);
     })
     .await;
 }

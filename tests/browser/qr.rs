@@ -8,17 +8,17 @@ const LINK: &str = "https://wa.me/12345678901?text=ABC123";
 #[tokio::test]
 async fn a_phone_held_to_the_screen_reads_the_link() {
     page(async |page| {
-        page.types(&format!("/sandbox {ID}")).await;
-        page.reads("Waiting for activation").await;
-        page.presses("Show QR code").await;
-        let message = page.reads("Or scan this code").await;
+        page.send_command(&format!("/sandbox {ID}")).await;
+        page.wait_for_message("Waiting for activation").await;
+        page.press("Show QR code").await;
+        let message = page.wait_for_message("Or scan this code").await;
         assert!(message.contains(LINK), "{message}");
         assert!(message.contains("Only visible to you"), "{message}");
         images_are_shown(page).await;
-        let alt = page.value("document.querySelector('.message figure img').alt").await;
+        let alt = page.evaluate("document.querySelector('.message figure img').alt").await;
         assert!(alt.as_str().unwrap().contains("opens WhatsApp"), "{alt}");
         for scheme in ["light", "dark"] {
-            page.prefers(scheme).await;
+            page.set_color_scheme(scheme).await;
             let screen = page.driver.screenshot_as_png().await.unwrap();
             assert_eq!(Picture::of(&screen).scan(), [LINK], "{scheme}");
         }
@@ -29,9 +29,9 @@ async fn a_phone_held_to_the_screen_reads_the_link() {
 #[tokio::test]
 async fn a_phone_held_to_the_gallery_reads_the_link_too() {
     page(async |page| {
-        page.goes_to("gallery").await;
-        page.until("document.querySelector('.view figure img')").await;
-        page.value("document.querySelector('.view figure img').scrollIntoView()")
+        page.navigate("gallery").await;
+        page.wait_until("document.querySelector('.view figure img')").await;
+        page.evaluate("document.querySelector('.view figure img').scrollIntoView()")
             .await;
         images_are_shown(page).await;
         let screen = page.driver.screenshot_as_png().await.unwrap();

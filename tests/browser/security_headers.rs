@@ -81,7 +81,7 @@ async fn every_answer_tells_the_browser_to_load_nothing_from_elsewhere() {
 #[tokio::test]
 async fn the_state_holds_no_secret() {
     let playing = playing().await;
-    playing.server().ask("/sandbox help").await;
+    playing.server().run_command("/sandbox help").await;
     let http = client_builder().build().unwrap();
     let state = http.get(playing.url().join("state").unwrap()).send().await.unwrap();
     let state = state.text().await.unwrap();

@@ -1,37 +1,37 @@
 //! A card is shared with the channel, through the dialog that asks first.
 
 use insta::assert_snapshot;
-use kapso_slack::demo::Act;
+use kapso_slack::demo::UserAction;
 use thirtyfour::Key;
 
 use crate::support::{ID, Page, page};
 
 /// Types the command, and presses Share.
 async fn asks_to_share(page: &Page) {
-    page.types(&format!("/sandbox {ID}")).await;
-    page.reads("Waiting for activation").await;
-    page.presses("Share in channel").await;
-    page.sees("#confirm[open]", "Share this session?").await;
+    page.send_command(&format!("/sandbox {ID}")).await;
+    page.wait_for_message("Waiting for activation").await;
+    page.press("Share in channel").await;
+    page.wait_for_text("#confirm[open]", "Share this session?").await;
 }
 
 /// What is at the top and at the end of the messages, once the first says that it was shared.
 async fn both(page: &Page) -> [String; 2] {
     let own = page
-        .sees(".message:first-child .content", "Shared with everybody")
+        .wait_for_text(".message:first-child .content", "Shared with everybody")
         .await;
-    let for_all = page.reads("shared by @steve").await;
+    let for_all = page.wait_for_message("shared by @steve").await;
     [own, for_all]
 }
 
 async fn messages(page: &Page) -> serde_json::Value {
-    page.value("document.querySelectorAll('.message').length").await
+    page.evaluate("document.querySelectorAll('.message').length").await
 }
 
 #[tokio::test]
 async fn a_card_is_shared_with_the_mouse_and_both_messages_are_there() {
     page(async |page| {
         asks_to_share(page).await;
-        assert_snapshot!(page.sees("#confirm", "Cancel").await, @"
+        assert_snapshot!(page.wait_for_text("#confirm", "Cancel").await, @"
         Share this session?
 
         Everybody here will see the card with its link and its code. They see only the last four digits of the phone number. If people from other companies are in this channel, they see it too.
@@ -39,7 +39,7 @@ async fn a_card_is_shared_with_the_mouse_and_both_messages_are_there() {
         Cancel
         Share
         ");
-        page.clicks("dialog button", "Share").await;
+        page.click("dialog button", "Share").await;
         let [own, for_all] = both(page).await;
         assert!(
             own.contains("👁 Only visible to you") && own.contains("+12345678901"),
@@ -65,10 +65,10 @@ async fn a_card_is_shared_with_the_mouse_and_both_messages_are_there() {
         assert_eq!(messages(page).await, 2);
 
         page.demo().kapso.activate(ID);
-        page.presses("Refresh").await;
-        let for_all = page.reads("🟢 Active").await;
+        page.press("Refresh").await;
+        let for_all = page.wait_for_message("🟢 Active").await;
         assert!(for_all.contains("shared by @steve"), "{for_all}");
-        page.sees(".message:first-child .content", "Waiting for activation")
+        page.wait_for_text(".message:first-child .content", "Waiting for activation")
             .await;
     })
     .await;
@@ -77,26 +77,26 @@ async fn a_card_is_shared_with_the_mouse_and_both_messages_are_there() {
 #[tokio::test]
 async fn a_card_is_shared_by_keyboard_alone() {
     page(async |page| {
-        page.keys(format!("/sandbox {ID}") + Key::Enter).await;
-        page.reads("Waiting for activation").await;
-        let focused = async || page.value("document.activeElement.textContent").await;
+        page.type_keys(format!("/sandbox {ID}") + Key::Enter).await;
+        page.wait_for_message("Waiting for activation").await;
+        let focused = async || page.evaluate("document.activeElement.textContent").await;
         for _ in 0..9 {
             if focused().await == "Share in channel" {
                 break;
             }
-            page.keys(Key::Shift + Key::Tab).await;
+            page.type_keys(Key::Shift + Key::Tab).await;
         }
-        page.keys(Key::Enter).await;
-        page.sees("#confirm[open]", "Share this session?").await;
+        page.type_keys(Key::Enter).await;
+        page.wait_for_text("#confirm[open]", "Share this session?").await;
         assert_eq!(focused().await, "Cancel", "nothing is shared by mistake");
-        page.keys(Key::Escape).await;
-        page.until("!document.querySelector('#confirm[open]')").await;
+        page.type_keys(Key::Escape).await;
+        page.wait_until("!document.querySelector('#confirm[open]')").await;
         assert_eq!(focused().await, "Share in channel", "back to where one was");
-        page.keys(Key::Enter).await;
-        page.sees("#confirm[open]", "Share this session?").await;
-        page.keys(Key::Tab).await;
+        page.type_keys(Key::Enter).await;
+        page.wait_for_text("#confirm[open]", "Share this session?").await;
+        page.type_keys(Key::Tab).await;
         assert_eq!(focused().await, "Share");
-        page.keys(Key::Enter).await;
+        page.type_keys(Key::Enter).await;
         both(page).await;
         assert_eq!(messages(page).await, 2);
     })
@@ -107,13 +107,13 @@ async fn a_card_is_shared_by_keyboard_alone() {
 async fn who_cancels_has_shared_nothing() {
     page(async |page| {
         asks_to_share(page).await;
-        page.clicks("dialog button", "Cancel").await;
-        page.until("!document.querySelector('#confirm[open]')").await;
-        page.presses("Refresh").await;
-        page.sees("#exchange", "a post to the response_url").await;
+        page.click("dialog button", "Cancel").await;
+        page.wait_until("!document.querySelector('#confirm[open]')").await;
+        page.press("Refresh").await;
+        page.wait_for_text("#exchange", "a post to the response_url").await;
         let second = page.demo().slack.exchange(2).unwrap().act;
         assert!(
-            matches!(second, Act::Pressed(action) if action == "refresh"),
+            matches!(second, UserAction::Pressed(action) if action == "refresh"),
             "nothing else was pressed"
         );
         assert_eq!(messages(page).await, 1);

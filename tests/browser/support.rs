@@ -40,7 +40,7 @@ pub async fn page(test: impl AsyncFnOnce(&mut Page)) {
 pub async fn page_with(change: impl FnOnce(&mut Settings), test: impl AsyncFnOnce(&mut Page)) {
     let mut page = Page::open(change).await;
     let testing = async {
-        page.arrives().await;
+        page.open_playground().await;
         test(&mut page).await;
     };
     let in_time = tokio::time::timeout(PATIENCE * 2, testing);
@@ -51,7 +51,7 @@ pub async fn page_with(change: impl FnOnce(&mut Settings), test: impl AsyncFnOnc
         Ok(in_time) => in_time.expect("the test ends in time"),
         Err(panic) => resume_unwind(panic),
     }
-    seen.is_in_order();
+    seen.expect_no_complaints();
 }
 
 impl Page {
@@ -97,13 +97,14 @@ impl Page {
         }
     }
 
-    async fn arrives(&self) {
+    async fn open_playground(&self) {
         self.driver.set_script_timeout(PATIENCE).await.unwrap();
         // The browser's own start page loads things of its own.
         self.driver.goto("about:blank").await.unwrap();
         self.driver.get_log("performance").await.unwrap();
-        self.goes_to("").await;
-        self.until("document.querySelectorAll('.session').length > 0").await;
+        self.navigate("").await;
+        self.wait_until("document.querySelectorAll('.session').length > 0")
+            .await;
     }
 
     pub fn demo(&self) -> &DemoServer {
@@ -111,7 +112,7 @@ impl Page {
     }
 
     /// Opens another page of the playground.
-    pub async fn goes_to(&self, path: &str) {
+    pub async fn navigate(&self, path: &str) {
         self.driver
             .goto(self.playing.url().join(path).unwrap().as_str())
             .await
@@ -119,7 +120,7 @@ impl Page {
     }
 
     /// Types into whatever has the focus.
-    pub async fn keys(&self, keys: impl Into<TypingData>) {
+    pub async fn type_keys(&self, keys: impl Into<TypingData>) {
         self.driver
             .active_element()
             .await
@@ -130,20 +131,20 @@ impl Page {
     }
 
     /// Types a command into the composer and sends it.
-    pub async fn types(&self, command: &str) {
+    pub async fn send_command(&self, command: &str) {
         let composer = self.driver.find(thirtyfour::By::Id("command")).await.unwrap();
         composer.send_keys(format!("{command}\n")).await.unwrap();
     }
 
     /// Clicks what the first `selector` with these words, or this label, is.
-    pub async fn clicks(&self, selector: &str, words: &str) {
+    pub async fn click(&self, selector: &str, words: &str) {
         let named = format!(
             "[...document.querySelectorAll({})].filter((it) => \
              (it.ariaLabel ?? it.textContent).includes({})).at(-1)",
             json!(selector),
             json!(words)
         );
-        self.until(&named).await;
+        self.wait_until(&named).await;
         let found = self.driver.execute(format!("return {named}"), vec![]).await.unwrap();
         let element = found.element().unwrap();
         element.scroll_into_view().await.unwrap();
@@ -151,32 +152,32 @@ impl Page {
     }
 
     /// Clicks a button of the last message.
-    pub async fn presses(&self, label: &str) {
-        self.clicks(".message:last-child [data-action]", label).await;
+    pub async fn press(&self, label: &str) {
+        self.click(".message:last-child [data-action]", label).await;
     }
 
     /// What the page shows of `selector`, once it shows these words there.
-    pub async fn sees(&self, selector: &str, words: &str) -> String {
+    pub async fn wait_for_text(&self, selector: &str, words: &str) -> String {
         let shown = format!("document.querySelector({})?.innerText", json!(selector));
         let seen = self
-            .until(&format!("{shown}?.includes({}) && {shown}", json!(words)))
+            .wait_until(&format!("{shown}?.includes({}) && {shown}", json!(words)))
             .await;
         seen.as_str().unwrap().to_owned()
     }
 
     /// The last message, once it holds these words.
-    pub async fn reads(&self, words: &str) -> String {
-        self.sees(".message:last-child .content", words).await
+    pub async fn wait_for_message(&self, words: &str) -> String {
+        self.wait_for_text(".message:last-child .content", words).await
     }
 
     /// Evaluates an expression.
-    pub async fn value(&self, expression: &str) -> Value {
+    pub async fn evaluate(&self, expression: &str) -> Value {
         let script = format!("return {expression}");
         self.driver.execute(script, vec![]).await.unwrap().json().clone()
     }
 
     /// Waits until an expression is true of the page, and returns it. Looks again whenever the page changes.
-    pub async fn until(&self, expression: &str) -> Value {
+    pub async fn wait_until(&self, expression: &str) -> Value {
         let script = format!(
             "const done = arguments[arguments.length - 1];
              const look = () => {{
@@ -196,11 +197,15 @@ impl Page {
 
     /// All that the page shows.
     pub async fn text(&self) -> String {
-        self.value("document.body.innerText").await.as_str().unwrap().to_owned()
+        self.evaluate("document.body.innerText")
+            .await
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// Whether this machine's reader prefers dark pages.
-    pub async fn prefers(&self, scheme: &str) {
+    pub async fn set_color_scheme(&self, scheme: &str) {
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
         self.driver
             .cdp()
@@ -210,7 +215,7 @@ impl Page {
     }
 
     /// The window takes another size, in CSS pixels.
-    pub async fn is_sized(&self, width: u32, height: u32, scale: u32) {
+    pub async fn set_size(&self, width: u32, height: u32, scale: u32) {
         let size = json!({"width": width, "height": height, "deviceScaleFactor": scale, "mobile": false});
         self.driver
             .cdp()
@@ -219,12 +224,16 @@ impl Page {
             .unwrap();
     }
 
-    async fn close(self) -> Seen {
+    async fn close(self) -> BrowserReport {
         let own = self.playing.url().to_string();
-        let seen = Seen {
+        let seen = BrowserReport {
             complaints: self.driver.get_log("browser").await.unwrap_or_default(),
             network: self.driver.get_log("performance").await.unwrap_or_default(),
-            broken: [self.demo().slack.broken_rules(), self.demo().kapso.unexpected()].concat(),
+            broken: [
+                self.demo().slack.rule_violations(),
+                self.demo().kapso.unexpected_requests(),
+            ]
+            .concat(),
             own,
         };
         self.driver.quit().await.unwrap();
@@ -233,16 +242,16 @@ impl Page {
 }
 
 /// What a test leaves behind.
-struct Seen {
+struct BrowserReport {
     own: String,
     complaints: Vec<BrowserLogEntry>,
     network: Vec<BrowserLogEntry>,
     broken: Vec<String>,
 }
 
-impl Seen {
+impl BrowserReport {
     /// No test ends with a complaint of the browser's, or with a request that left the playground.
-    fn is_in_order(&self) {
+    fn expect_no_complaints(&self) {
         assert!(
             self.complaints.is_empty(),
             "the browser complains: {:#?}",

@@ -3,8 +3,8 @@
 use insta::assert_snapshot;
 use kapso_slack::demo::Person;
 
-use crate::support::cards::{is_told_beside, shared};
-use crate::support::{ID, Plan, plan};
+use crate::support::cards::{expect_private_reply, shared_card};
+use crate::support::{ID, TestAppBuilder, test_app};
 
 const TEAM: &str = "T0001ABCD";
 const CHANNEL: &str = "C2147483705";
@@ -100,12 +100,12 @@ async fn who_is_not_on_a_list_can_neither_type_nor_press() {
         let what = format!("row {row}, {lists:?}");
         listing(lists)
             .run(async |app| {
-                let shared = shared(app, &format!("v1:{ID}"));
+                let shared = shared_card(app, &format!("v1:{ID}"));
                 app.person = who();
                 if *may {
-                    let typed = app.reads(&format!("/sandbox {ID}")).await;
+                    let typed = app.command_text(&format!("/sandbox {ID}")).await;
                     assert!(typed.contains("Waiting for activation"), "{what}: {typed}");
-                    let fresh = app.presses(&shared, "refresh").await;
+                    let fresh = app.press(&shared, "refresh").await;
                     assert_eq!(fresh.id, shared.id, "{what}");
                 } else {
                     for command in [
@@ -113,12 +113,12 @@ async fn who_is_not_on_a_list_can_neither_type_nor_press() {
                         "/sandbox help".to_owned(),
                         "/sandbox".to_owned(),
                     ] {
-                        let typed = app.types(&command).await.message;
+                        let typed = app.command(&command).await.message;
                         assert_eq!(typed["response_type"], "ephemeral", "{what}");
                         assert!(typed["text"].as_str().unwrap().starts_with(REFUSED), "{what}: {typed}");
                     }
-                    let answer = app.presses(&shared, "refresh").await;
-                    is_told_beside(app, &shared, &answer, REFUSED);
+                    let answer = app.press(&shared, "refresh").await;
+                    expect_private_reply(app, &shared, &answer, REFUSED);
                     assert!(app.kapso.requests().is_empty(), "{what}: Kapso was asked");
                 }
             })
@@ -138,12 +138,12 @@ async fn a_guest_of_another_company_presses_only_where_both_companies_are_listed
     ] {
         listing(&[("ALLOWED_TEAMS", teams)])
             .run(async |app| {
-                let shared = shared(app, &format!("v1:{ID}"));
+                let shared = shared_card(app, &format!("v1:{ID}"));
                 app.person.home_team = Some(home.to_owned());
-                let answer = app.presses(&shared, "refresh").await;
+                let answer = app.press(&shared, "refresh").await;
                 assert_eq!(answer.id == shared.id, may, "{teams:?}, {home}: {answer:?}");
                 if !may {
-                    is_told_beside(app, &shared, &answer, REFUSED);
+                    expect_private_reply(app, &shared, &answer, REFUSED);
                     assert!(app.kapso.requests().is_empty(), "{teams:?}, {home}: Kapso was asked");
                 }
             })
@@ -155,14 +155,14 @@ async fn a_guest_of_another_company_presses_only_where_both_companies_are_listed
 async fn each_press_on_a_card_is_judged_by_who_presses_it() {
     listing(&[("ALLOWED_USERS", USER)])
         .run(async |app| {
-            let card = app.types(&format!("/sandbox {ID}")).await;
-            assert_eq!(app.presses(&card, "refresh").await.id, card.id);
-            let shared = shared(app, &format!("v1:{ID}:{USER}"));
+            let card = app.command(&format!("/sandbox {ID}")).await;
+            assert_eq!(app.press(&card, "refresh").await.id, card.id);
+            let shared = shared_card(app, &format!("v1:{ID}:{USER}"));
             app.person = called("U0OTHER");
-            let answer = app.presses(&shared, "refresh").await;
-            is_told_beside(app, &shared, &answer, REFUSED);
+            let answer = app.press(&shared, "refresh").await;
+            expect_private_reply(app, &shared, &answer, REFUSED);
             app.person = called(USER);
-            assert_eq!(app.presses(&shared, "refresh").await.id, shared.id);
+            assert_eq!(app.press(&shared, "refresh").await.id, shared.id);
         })
         .await;
 }
@@ -175,7 +175,7 @@ async fn the_refusal_says_who_may_and_where() {
         ("ALLOWED_TEAMS", TEAM),
     ])
     .run(async |app| {
-        let refusal = app.types("/sandbox help").await.message;
+        let refusal = app.command("/sandbox help").await.message;
         assert_snapshot!("refusal", refusal["text"].as_str().unwrap());
         assert_eq!(refusal["blocks"][0]["text"]["text"], refusal["text"]);
     })
@@ -183,14 +183,14 @@ async fn the_refusal_says_who_may_and_where() {
     let many: Vec<String> = (0..40).map(|n| format!("U0{n:02}")).collect();
     listing(&[("ALLOWED_USERS", &many.join(","))])
         .run(async |app| {
-            let refusal = app.types("/sandbox help").await.message;
+            let refusal = app.command("/sandbox help").await.message;
             assert_snapshot!("refusal_with_many_users", refusal["text"].as_str().unwrap());
         })
         .await;
 }
 
-fn listing(lists: &[(&str, &str)]) -> Plan {
-    lists.iter().fold(plan(), |plan, (name, ids)| plan.with(name, *ids))
+fn listing(lists: &[(&str, &str)]) -> TestAppBuilder {
+    lists.iter().fold(test_app(), |plan, (name, ids)| plan.with(name, *ids))
 }
 
 fn of_team(id: &str) -> Person {

@@ -4,8 +4,8 @@ use kapso_slack::demo::plain;
 use kapso_slack::demo::rules::buttons;
 use serde_json::{Value, json};
 
-use crate::support::cards::{with_app, looks_up};
-use crate::support::{TestApp, ID};
+use crate::support::cards::{show_session, with_fresh_lookups};
+use crate::support::{ID, TestApp};
 
 /// What Kapso gives, and what is shown: the address as it was understood.
 const WHATSAPP: &[(&str, &str)] = &[
@@ -104,7 +104,7 @@ const HOSTILE: &[&str] = &[
 
 #[tokio::test]
 async fn a_link_to_whatsapp_is_shown_as_it_was_understood() {
-    with_app(async |app| {
+    with_fresh_lookups(async |app| {
         for (given, understood) in WHATSAPP {
             let card = linked_to(app, given).await;
             assert_eq!(links(&card), [*understood], "{given:?}");
@@ -123,12 +123,12 @@ async fn a_link_to_whatsapp_is_shown_as_it_was_understood() {
 
 #[tokio::test]
 async fn a_link_that_leads_elsewhere_is_nowhere_and_the_code_stands() {
-    with_app(async |app| {
+    with_fresh_lookups(async |app| {
         for given in HOSTILE {
             let card = linked_to(app, given).await;
             is_not_shown(&card, given, &["MARK", "evil", "://", "wa.me", "secret"]);
-            app.kapso.set(ID, "activation_code", Value::Null);
-            let card = plain::text(&looks_up(app).await);
+            app.kapso.set_field(ID, "activation_code", Value::Null);
+            let card = plain::text(&show_session(app).await);
             assert!(card.contains("and there is no code"), "{given:?}: {card}");
         }
     })
@@ -137,7 +137,7 @@ async fn a_link_that_leads_elsewhere_is_nowhere_and_the_code_stands() {
 
 #[tokio::test]
 async fn a_link_may_be_as_long_as_a_button_takes_and_no_longer() {
-    with_app(async |app| {
+    with_fresh_lookups(async |app| {
         let link = |length: usize| format!("{:x<length$}", "https://wa.me/1?text=");
         let card = linked_to(app, &link(3_000)).await;
         assert_eq!(links(&card), [link(3_000)]);
@@ -152,7 +152,7 @@ async fn a_link_may_be_as_long_as_a_button_takes_and_no_longer() {
 
 #[tokio::test]
 async fn a_link_too_long_for_a_sentence_is_left_to_its_button() {
-    with_app(async |app| {
+    with_fresh_lookups(async |app| {
         let link = |ampersands: usize| format!("https://wa.me/1?text=ABC123{}", "&x".repeat(ampersands));
         let card = linked_to(app, &link(200)).await;
         assert!(card["text"].as_str().unwrap().ends_with("&amp;x&amp;x>"), "{card}");
@@ -168,10 +168,10 @@ async fn a_link_too_long_for_a_sentence_is_left_to_its_button() {
 
 #[tokio::test]
 async fn only_a_session_that_waits_shows_its_link() {
-    with_app(async |app| {
+    with_fresh_lookups(async |app| {
         for status in ["active", "expired", "superseded", "paused_by_operator"] {
-            app.kapso.set(ID, "status", status.into());
-            let card = looks_up(app).await.to_string();
+            app.kapso.set_field(ID, "status", status.into());
+            let card = show_session(app).await.to_string();
             assert!(!card.contains("wa.me"), "{status}: {card}");
         }
     })
@@ -180,9 +180,9 @@ async fn only_a_session_that_waits_shows_its_link() {
 
 /// Looks up a pending session with this activation link.
 async fn linked_to(app: &TestApp, link: &str) -> Value {
-    app.kapso.add(ID);
-    app.kapso.set(ID, "activation_link", json!(link));
-    looks_up(app).await
+    app.kapso.add_session(ID);
+    app.kapso.set_field(ID, "activation_link", json!(link));
+    show_session(app).await
 }
 
 fn links(card: &Value) -> Vec<&str> {

@@ -3,27 +3,27 @@
 use serde_json::Value;
 use url::Url;
 
+use crate::support::program::{Fakes, Program, program};
+use crate::support::wire::{ClosedPort, ScriptedResponse, ScriptedServer};
 use crate::support::{ID, port};
-use crate::support::program::{Program, World, program};
-use crate::support::wire::{Closed, Script, Wire};
 
 #[tokio::test]
 async fn healthcheck_says_whether_the_service_is_alive() {
-    let world = World::start().await;
-    let mut service = world.service().starts();
-    let app = service.listens().await;
+    let fakes = Fakes::start().await;
+    let mut service = fakes.service().start();
+    let app = service.wait_until_listening().await;
     let port = app.port().unwrap().to_string();
     for host in ["127.0.0.1", "0.0.0.0", "localhost", ""] {
         let ended = program(&["healthcheck"])
             .with("PORT", &port)
             .with("HOST", host)
-            .ends()
+            .wait_for_exit()
             .await;
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{host}");
     }
-    service.is_sent("TERM").await;
-    service.ends().await;
-    let ended = program(&["healthcheck"]).with("PORT", &port).ends().await;
+    service.send_signal("TERM").await;
+    service.wait_for_exit().await;
+    let ended = program(&["healthcheck"]).with("PORT", &port).wait_for_exit().await;
     assert_eq!(ended.code, Some(1));
     assert!(
         ended.stderr.contains(&format!("127.0.0.1:{port} does not answer: ")),
@@ -34,36 +34,36 @@ async fn healthcheck_says_whether_the_service_is_alive() {
 
 #[tokio::test]
 async fn healthcheck_fails_for_other_programs_on_the_port() {
-    let wire = Wire::start().await;
+    let wire = ScriptedServer::start().await;
     for script in [
-        Script::answer("404 Not Found", ""),
-        Script::answer("503 Service Unavailable", ""),
-        Script::answer("200 OK", "").unasked(),
-        Script::bytes("SSH-2.0-OpenSSH_9.9\r\n"),
-        Script::bytes("").then_resets(),
-        Script::bytes("").then_hangs(),
+        ScriptedResponse::answer("404 Not Found", ""),
+        ScriptedResponse::answer("503 Service Unavailable", ""),
+        ScriptedResponse::answer("200 OK", "").before_any_request(),
+        ScriptedResponse::bytes("SSH-2.0-OpenSSH_9.9\r\n"),
+        ScriptedResponse::bytes("").then_reset(),
+        ScriptedResponse::bytes("").then_hang(),
     ] {
         let healthy = format!("{script:?}").contains("unasked: true");
-        wire.says(script.clone());
+        wire.respond(script.clone());
         let port = wire.url.port().unwrap().to_string();
-        let ended = program(&["healthcheck"]).with("PORT", &port).ends().await;
+        let ended = program(&["healthcheck"]).with("PORT", &port).wait_for_exit().await;
         assert_eq!(ended.code, Some(i32::from(!healthy)), "{script:?}: {ended:?}");
         assert_eq!(ended.stdout, "");
     }
-    let closed = Closed::port().unwrap();
+    let closed = ClosedPort::bind().unwrap();
     let ended = program(&["healthcheck"])
         .with("PORT", &closed.address.port().to_string())
-        .ends()
+        .wait_for_exit()
         .await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    let ended = program(&["healthcheck"]).with("PORT", "eighty").ends().await;
+    let ended = program(&["healthcheck"]).with("PORT", "eighty").wait_for_exit().await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stderr.contains("PORT: is not a port"), "{}", ended.stderr);
 }
 
 /// The manifest on standard output, and the one in the link on standard error.
 async fn manifests(program: Program) -> (Value, Value) {
-    let ended = program.ends().await;
+    let ended = program.wait_for_exit().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let link = ended
         .stderr
@@ -141,7 +141,7 @@ async fn manifest_requires_an_https_address() {
             "kapso-slack: a manifest needs an https address: Slack reaches no other\n",
         ),
     ] {
-        let ended = program(arguments).ends().await;
+        let ended = program(arguments).wait_for_exit().await;
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{arguments:?}");
         assert_eq!(ended.stderr, says, "{arguments:?}");
     }
@@ -149,7 +149,7 @@ async fn manifest_requires_an_https_address() {
 
 #[tokio::test]
 async fn doctor_is_announced() {
-    let ended = program(&["doctor"]).ends().await;
+    let ended = program(&["doctor"]).wait_for_exit().await;
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
     assert!(
         ended.stderr.contains("`doctor` comes in a later version"),
@@ -160,10 +160,10 @@ async fn doctor_is_announced() {
 
 #[tokio::test]
 async fn an_unknown_verb_gets_a_suggestion() {
-    let ended = program(&["serv"]).ends().await;
+    let ended = program(&["serv"]).wait_for_exit().await;
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
     assert!(ended.stderr.contains("'serve'"), "{}", ended.stderr);
-    let ended = program(&["--help"]).ends().await;
+    let ended = program(&["--help"]).wait_for_exit().await;
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     for verb in ["serve", "demo", "manifest", "doctor", "healthcheck"] {
         assert!(
@@ -197,23 +197,25 @@ fn demo(arguments: &[&str]) -> Program {
 
 #[tokio::test]
 async fn the_demo_needs_no_configuration_and_accepts_commands_from_another_process() {
-    let mut demo_process = demo(&["demo", "--port", "0"]).starts();
-    let typing = demo_process.says(" --type ").await;
+    let mut demo_process = demo(&["demo", "--port", "0"]).start();
+    let typing = demo_process.wait_for_line(" --type ").await;
     let port = typing
         .split_once("--port ")
         .and_then(|(_, rest)| rest.split_once(' '))
         .expect("a port")
         .0;
-    demo_process.says("Ctrl-C ends the demo.").await;
-    demo_process.says(&format!("> /sandbox {ID}")).await;
-    demo_process.says("    WHATSAPP SANDBOX SESSION").await;
-    demo_process.says("    🟡 Waiting for activation").await;
-    demo_process.says("[ Activate in WhatsApp → https://wa.me/").await;
+    demo_process.wait_for_line("Press Ctrl-C to stop.").await;
+    demo_process.wait_for_line(&format!("> /sandbox {ID}")).await;
+    demo_process.wait_for_line("    WHATSAPP SANDBOX SESSION").await;
+    demo_process.wait_for_line("    🟡 Waiting for activation").await;
     demo_process
-        .says("    There is no session with this ID in this app's Kapso project.")
+        .wait_for_line("[ Activate in WhatsApp → https://wa.me/")
         .await;
-    demo_process.says("    🟢 Active").await;
-    demo_process.says("    /sandbox <session id>").await;
+    demo_process
+        .wait_for_line("    There is no session with this ID in this app's Kapso project.")
+        .await;
+    demo_process.wait_for_line("    🟢 Active").await;
+    demo_process.wait_for_line("    /sandbox <session id>").await;
 
     for (command, reads) in [
         ("/sandbox expired", "⚫ Expired"),
@@ -223,11 +225,13 @@ async fn the_demo_needs_no_configuration_and_accepts_commands_from_another_proce
         ("/sandbox shwo", "Did you mean /sandbox show?"),
         ("/sandbox", "/sandbox show <session id>"),
     ] {
-        let ended = demo(&["demo", "--port", port, "--type", command]).ends().await;
+        let ended = demo(&["demo", "--port", port, "--type", command]).wait_for_exit().await;
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{command}");
         assert!(ended.stdout.contains(reads), "{command}: {}", ended.stdout);
     }
-    let ended = demo(&["demo", "--port", port, "--type", "sandbox help"]).ends().await;
+    let ended = demo(&["demo", "--port", port, "--type", "sandbox help"])
+        .wait_for_exit()
+        .await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(
         ended.stderr.contains("a command begins with a slash"),
@@ -235,8 +239,8 @@ async fn the_demo_needs_no_configuration_and_accepts_commands_from_another_proce
         ended.stderr
     );
 
-    demo_process.is_sent("INT").await;
-    let ended = demo_process.ends().await;
+    demo_process.send_signal("INT").await;
+    let ended = demo_process.wait_for_exit().await;
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
 }
 
@@ -244,7 +248,7 @@ async fn the_demo_needs_no_configuration_and_accepts_commands_from_another_proce
 async fn a_port_in_use_is_a_clear_error() {
     let taken = port().await;
     let taken = taken.local_addr().unwrap().port().to_string();
-    let ended = program(&["demo", "--port", &taken]).ends().await;
+    let ended = program(&["demo", "--port", &taken]).wait_for_exit().await;
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
     assert!(
         ended
@@ -257,14 +261,14 @@ async fn a_port_in_use_is_a_clear_error() {
 
 #[tokio::test]
 async fn typing_without_a_running_demo_is_a_clear_error() {
-    let closed = Closed::port().unwrap();
+    let closed = ClosedPort::bind().unwrap();
     let port = closed.address.port().to_string();
     let ended = program(&["demo", "--port", &port, "--type", "/sandbox help"])
-        .ends()
+        .wait_for_exit()
         .await;
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
     assert_eq!(
         ended.stderr,
-        format!("kapso-slack: no demo plays on port {port}; start one with `kapso-slack demo`\n")
+        format!("kapso-slack: no demo is running on port {port}; start one with `kapso-slack demo`\n")
     );
 }

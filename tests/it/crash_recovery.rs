@@ -5,23 +5,23 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use http::StatusCode;
 use jiff::Timestamp;
-use kapso_slack::demo::{Fault, plain};
 use kapso_slack::db::Database;
+use kapso_slack::demo::{Fault, plain};
 use kapso_slack::dispatch::LateReply;
 use kapso_slack::queue::JobRows;
 use serde_json::Value;
 
-use crate::support::plan;
-use crate::support::late_replies::is_owed;
-use crate::support::program::{Folder, Program, World};
+use crate::support::late_replies::start_late_reply;
+use crate::support::program::{Fakes, Folder, Program};
+use crate::support::test_app;
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 /// Within this, owed work is resumed after a kill: 15 s of a lease, and a little.
 const RESUMED: Duration = Duration::from_secs(20);
 
 /// A service that acknowledges soon, with its store in that folder.
-fn service(world: &World, folder: &Folder) -> Program {
-    world
+fn service(fakes: &Fakes, folder: &Folder) -> Program {
+    fakes
         .service()
         .with("REPLY_BUDGET_MS", "100")
         .with("DATABASE_URL", &format!("sqlite:{}/jobs.db", folder.path()))
@@ -29,48 +29,48 @@ fn service(world: &World, folder: &Folder) -> Program {
 
 #[tokio::test]
 async fn a_killed_process_forgets_no_answer() {
-    let world = World::start().await;
+    let fakes = Fakes::start().await;
     let folder = Folder::new();
-    world.kapso.fail(Some(Fault::Hold));
-    let mut killed = service(&world, &folder).starts();
-    let app = killed.serves().await;
-    let owed = join_all((0..20).map(|_| world.types(&app, SHOW))).await;
+    fakes.kapso.set_fault(Some(Fault::Stall));
+    let mut killed = service(&fakes, &folder).start();
+    let app = killed.wait_until_serving().await;
+    let owed = join_all((0..20).map(|_| fakes.send_command(&app, SHOW))).await;
     for sent in &owed {
         assert!(sent.message.is_none(), "it is acknowledged without a word");
     }
-    killed.is_sent("KILL").await;
+    killed.send_signal("KILL").await;
     let began = Instant::now();
-    killed.ends().await;
-    world.kapso.fail(None);
-    world.kapso.release();
+    killed.wait_for_exit().await;
+    fakes.kapso.set_fault(None);
+    fakes.kapso.release_stalled_requests();
 
-    let restarted = service(&world, &folder).starts();
+    let restarted = service(&fakes, &folder).start();
     for sent in owed {
-        let answer = world.slack.later(sent.exchange).await;
+        let answer = fakes.slack.wait_for_reply(sent.exchange).await;
         assert!(plain::text(&answer.message).contains("Waiting for activation"));
     }
     assert!(began.elapsed() < RESUMED, "{:?}", began.elapsed());
-    restarted.is_sent("TERM").await;
-    let ended = restarted.ends().await;
+    restarted.send_signal("TERM").await;
+    let ended = restarted.wait_for_exit().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(world.slack.conversation().len(), 20, "one answer each");
-    assert_eq!(world.slack.broken_rules(), Vec::<String>::new());
+    assert_eq!(fakes.slack.conversation().len(), 20, "one answer each");
+    assert_eq!(fakes.slack.rule_violations(), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_process_that_is_asked_to_stop_hands_over_what_kapso_has_not_answered() {
-    let world = World::start().await;
+    let fakes = Fakes::start().await;
     let folder = Folder::new();
-    world.kapso.fail(Some(Fault::Hold));
-    let mut stopped = service(&world, &folder).starts();
-    let app = stopped.serves().await;
-    let sent = world.types(&app, SHOW).await;
-    stopped.is_sent("TERM").await;
-    let ended = stopped.ends().await;
+    fakes.kapso.set_fault(Some(Fault::Stall));
+    let mut stopped = service(&fakes, &folder).start();
+    let app = stopped.wait_until_serving().await;
+    let sent = fakes.send_command(&app, SHOW).await;
+    stopped.send_signal("TERM").await;
+    let ended = stopped.wait_for_exit().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.took < Duration::from_secs(8), "{:?}", ended.took);
     assert_eq!(
-        world.slack.conversation().len(),
+        fakes.slack.conversation().len(),
         0,
         "no card says that Kapso did not answer"
     );
@@ -78,11 +78,11 @@ async fn a_process_that_is_asked_to_stop_hands_over_what_kapso_has_not_answered(
     let line: Value = serde_json::from_str(line).unwrap();
     assert_eq!(line["answer"], "handed_over");
 
-    world.kapso.fail(None);
-    world.kapso.release();
+    fakes.kapso.set_fault(None);
+    fakes.kapso.release_stalled_requests();
     let began = Instant::now();
-    let next = service(&world, &folder).starts();
-    let answer = world.slack.later(sent.exchange).await;
+    let next = service(&fakes, &folder).start();
+    let answer = fakes.slack.wait_for_reply(sent.exchange).await;
     assert!(plain::text(&answer.message).contains("Waiting for activation"));
     assert!(
         began.elapsed() < Duration::from_secs(5),
@@ -101,32 +101,32 @@ async fn a_killed_process_shares_a_card_once() {
 
 /// Before Kapso has said what there is to share, or when the card is there and Slack wants the second message later.
 async fn killed_while_it_shares(kapso_waits: bool) {
-    let world = World::start().await;
+    let fakes = Fakes::start().await;
     let folder = Folder::new();
-    let mut killed = service(&world, &folder).starts();
-    let app = killed.serves().await;
-    let card = world.looks_up(&app).await;
+    let mut killed = service(&fakes, &folder).start();
+    let app = killed.wait_until_serving().await;
+    let card = fakes.show_session(&app).await;
     if kapso_waits {
-        world.kapso.fail_next(Fault::Hold);
+        fakes.kapso.fail_next_request(Fault::Stall);
     } else {
-        world.slack.take_next();
-        world.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(60));
+        fakes.slack.accept_next_post();
+        fakes.slack.reject_next_post(StatusCode::TOO_MANY_REQUESTS, Some(60));
     }
-    let sent = world.presses(&app, &card, "share").await;
+    let sent = fakes.press(&app, &card, "share").await;
     assert_eq!(sent.status, Some(StatusCode::OK));
     if kapso_waits {
-        world.kapso.has_been_asked(2).await;
+        fakes.kapso.wait_for_requests(2).await;
     } else {
-        world.slack.has_been_posted_to(2).await;
+        fakes.slack.wait_for_posts(2).await;
     }
-    killed.is_sent("KILL").await;
-    killed.ends().await;
-    world.kapso.release();
+    killed.send_signal("KILL").await;
+    killed.wait_for_exit().await;
+    fakes.kapso.release_stalled_requests();
 
     if kapso_waits {
-        let _restarted = service(&world, &folder).starts();
-        assert!(world.slack.later(sent.exchange).await.in_channel);
-        let own = world.slack.replaced(&card).await;
+        let _restarted = service(&fakes, &folder).start();
+        assert!(fakes.slack.wait_for_reply(sent.exchange).await.in_channel);
+        let own = fakes.slack.wait_for_replacement(&card).await;
         assert!(plain::text(&own.message).contains("Shared with everybody"));
     } else {
         let url = format!("sqlite:{}/jobs.db", folder.path()).parse().unwrap();
@@ -134,43 +134,43 @@ async fn killed_while_it_shares(kapso_waits: bool) {
         let pending = jobs.stats::<LateReply>(Timestamp::MAX).await.unwrap();
         assert_eq!(pending.count, 0, "nobody does it again");
     }
-    let shared = world
+    let shared = fakes
         .slack
         .conversation()
         .into_iter()
         .filter(|posted| posted.in_channel);
     assert_eq!(shared.count(), 1);
-    assert_eq!(world.slack.broken_rules(), Vec::<String>::new());
+    assert_eq!(fakes.slack.rule_violations(), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn nothing_of_an_answer_stays_in_the_store() {
-    let world = World::start().await;
+    let fakes = Fakes::start().await;
     let folder = Folder::new();
-    world.kapso.fail_next(Fault::Hold);
-    let mut service = service(&world, &folder).starts();
-    let app = service.serves().await;
-    let sent = world.types(&app, SHOW).await;
+    fakes.kapso.fail_next_request(Fault::Stall);
+    let mut service = service(&fakes, &folder).start();
+    let app = service.wait_until_serving().await;
+    let sent = fakes.send_command(&app, SHOW).await;
     assert!(folder.holds("/response/"), "it is stored before it is acknowledged");
-    world.kapso.release();
-    world.slack.later(sent.exchange).await;
-    service.is_sent("TERM").await;
-    assert_eq!(service.ends().await.code, Some(0));
+    fakes.kapso.release_stalled_requests();
+    fakes.slack.wait_for_reply(sent.exchange).await;
+    service.send_signal("TERM").await;
+    assert_eq!(service.wait_for_exit().await.code, Some(0));
     assert!(!folder.holds("/response/"), "the response_url is gone");
     assert!(!folder.holds("U2147483697"), "and so is who asked");
 }
 
 #[tokio::test]
 async fn without_a_store_look_ups_and_late_answers_go_on() {
-    plan()
-        .late()
+    test_app()
+        .with_short_budget()
         .with("DATABASE_URL", "sqlite:/proc/no-folder-for-this/jobs.db")
         .run(async |app| {
-            let exchange = is_owed(app).await;
-            app.kapso.release();
-            app.later(exchange).await;
-            app.types("/sandbox help").await;
-            let (status, body) = app.gets("/readyz").await;
+            let exchange = start_late_reply(app).await;
+            app.kapso.release_stalled_requests();
+            app.late_reply(exchange).await;
+            app.command("/sandbox help").await;
+            let (status, body) = app.get("/readyz").await;
             assert_eq!(status, 200);
             let body: Value = serde_json::from_str(&body).unwrap();
             assert_eq!(body["status"], "degraded");
@@ -190,22 +190,24 @@ async fn without_a_store_look_ups_and_late_answers_go_on() {
 #[tokio::test]
 async fn slack_may_ask_for_more_patience_than_a_lease_has() {
     const PATIENCE: u64 = 19;
-    let world = World::start().await;
+    let fakes = Fakes::start().await;
     let folder = Folder::new();
-    world.kapso.fail_next(Fault::Hold);
-    let mut service = service(&world, &folder).starts();
-    let app = service.serves().await;
-    let sent = world.types(&app, SHOW).await;
-    world.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(PATIENCE));
+    fakes.kapso.fail_next_request(Fault::Stall);
+    let mut service = service(&fakes, &folder).start();
+    let app = service.wait_until_serving().await;
+    let sent = fakes.send_command(&app, SHOW).await;
+    fakes
+        .slack
+        .reject_next_post(StatusCode::TOO_MANY_REQUESTS, Some(PATIENCE));
     let began = Instant::now();
-    world.kapso.release();
-    world.slack.later(sent.exchange).await;
+    fakes.kapso.release_stalled_requests();
+    fakes.slack.wait_for_reply(sent.exchange).await;
     assert!(
         began.elapsed() >= Duration::from_secs(PATIENCE),
         "{:?}",
         began.elapsed()
     );
-    assert_eq!(world.slack.posts(), 2);
-    service.is_sent("TERM").await;
-    assert_eq!(service.ends().await.code, Some(0));
+    assert_eq!(fakes.slack.post_count(), 2);
+    service.send_signal("TERM").await;
+    assert_eq!(service.wait_for_exit().await.code, Some(0));
 }

@@ -8,16 +8,16 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use kapso_slack::config::DatabaseUrl;
 use kapso_slack::db::{Database, DatabaseError};
 use kapso_slack::dispatch::LateReply;
-use kapso_slack::config::DatabaseUrl;
 use kapso_slack::queue::{Job, JobRows, Quota, Upserted, WorkerId};
 use kapso_slack::watches::Watch;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use crate::support::second_process::{Another, without_privilege};
-use crate::support::databases::{Folder, add_watch, at, claim, late, on_both, watch};
+use crate::support::databases::{Folder, add_watch, at, claim, late, on_both_databases, watch};
+use crate::support::second_process::{SecondProcess, without_privilege};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -78,7 +78,11 @@ async fn a_flood_fills_the_file_but_not_the_disk_and_room_is_used_again() {
             Err(error) => break error,
         }
     };
-    assert_eq!((full, added.len()), (DatabaseError::Full, 7), "64 MiB hold seven of 8 MiB");
+    assert_eq!(
+        (full, added.len()),
+        (DatabaseError::Full, 7),
+        "64 MiB hold seven of 8 MiB"
+    );
     assert_eq!(
         store.stats::<LateReply>(at(0)).await.unwrap().count,
         7,
@@ -112,7 +116,7 @@ async fn a_file_deleted_or_replaced_under_the_store_takes_no_jobs() {
 
 #[tokio::test]
 async fn an_operation_that_is_given_up_on_does_not_stand_in_the_way_of_the_next() {
-    on_both(async |database| {
+    on_both_databases(async |database| {
         let store = database.jobs().await;
         let caps = Quota { per_owner: 9, total: 9 };
         for polls in (0..30).chain([1, 2, 3]) {
@@ -122,7 +126,10 @@ async fn an_operation_that_is_given_up_on_does_not_stand_in_the_way_of_the_next(
             give_up(polls, store.insert(&job, None)).await;
             store.delete_by_id(&job.id).await.unwrap();
         }
-        let roomy = Quota { per_owner: 99, total: 99 };
+        let roomy = Quota {
+            per_owner: 99,
+            total: 99,
+        };
         let next = add_watch(&store, &watch("U2", "a"), at(0), roomy).await.unwrap();
         assert_eq!(next, Upserted::Inserted);
         let watches = store.stats::<Watch>(at(0)).await.unwrap();
@@ -151,7 +158,7 @@ async fn memory_will_do_where_nothing_needs_to_last() {
 
 #[tokio::test]
 async fn a_database_of_a_later_version_is_left_alone() {
-    on_both(async |database| {
+    on_both_databases(async |database| {
         database.open().await.close().await;
         let later = "UPDATE kapso_slack_migrations SET version = 99";
         database.run(later).await;
@@ -174,10 +181,10 @@ async fn the_file_is_for_its_owner_alone() {
     }
 }
 
-fn in_another_process(path: &Path, before: &[&str]) -> String {
-    let another = Another::opens(path, before);
+fn in_second_process(path: &Path, before: &[&str]) -> String {
+    let another = SecondProcess::open(path, before);
     let said = another.said.clone();
-    another.dies();
+    another.kill();
     said
 }
 
@@ -186,7 +193,7 @@ async fn a_second_process_is_refused_while_the_first_has_the_file() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     let store = open(&path).await.unwrap();
-    assert_eq!(in_another_process(&path, &[]), "Err(InUse)");
+    assert_eq!(in_second_process(&path, &[]), "Err(InUse)");
     assert_eq!(
         open(&path).await.unwrap_err(),
         DatabaseError::InUse,
@@ -194,7 +201,7 @@ async fn a_second_process_is_refused_while_the_first_has_the_file() {
     );
     store.insert(&late(0), None).await.unwrap();
     store.database().close().await;
-    assert_eq!(in_another_process(&path, &[]), "Ok(())", "once it is free");
+    assert_eq!(in_second_process(&path, &[]), "Ok(())", "once it is free");
 }
 
 #[tokio::test]
@@ -202,7 +209,7 @@ async fn a_process_killed_without_warning_leaves_its_jobs_and_no_lock() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     for killed in 1..=3 {
-        assert_eq!(in_another_process(&path, &[]), "Ok(())");
+        assert_eq!(in_second_process(&path, &[]), "Ok(())");
         let store = open(&path).await.unwrap();
         let worker = WorkerId::random();
         assert_eq!(
@@ -224,5 +231,5 @@ async fn a_read_only_file_is_said() {
     let path = folder.join("jobs.db");
     open(&path).await.unwrap().database().close().await;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
-    assert_eq!(in_another_process(&path, without_privilege(&path)), "Err(ReadOnly)");
+    assert_eq!(in_second_process(&path, without_privilege(&path)), "Err(ReadOnly)");
 }

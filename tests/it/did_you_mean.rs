@@ -2,8 +2,8 @@
 
 use kapso_slack::demo::plain;
 
-use crate::support::{ID, with_app, plan};
-use crate::support::spelling::{is_told, types};
+use crate::support::spelling::{command_with_requests, expect_only_text};
+use crate::support::{ID, test_app, with_app};
 
 #[tokio::test]
 async fn a_lone_word_close_to_a_verb_is_not_looked_up() {
@@ -28,14 +28,14 @@ async fn a_lone_word_close_to_a_verb_is_not_looked_up() {
             ("wathc", "watch"),
             ("unwatch", "watch"),
         ] {
-            let (asked, answer) = types(app, typed).await;
+            let (asked, answer) = command_with_requests(app, typed).await;
             assert!(asked.is_empty(), "{typed} made us ask {asked:?}");
             let id = typed.replace('`', "");
             let expected = format!("Did you mean `/sandbox {verb}`? If that's a session ID, type `/sandbox show {id}`");
-            is_told(&answer, &expected, typed);
+            expect_only_text(&answer, &expected, typed);
         }
-        let (_, answer) = types(app, "h.elp").await;
-        is_told(
+        let (_, answer) = command_with_requests(app, "h.elp").await;
+        expect_only_text(
             &answer,
             "Did you mean `/sandbox help`?",
             "a word that cannot be an id is not offered as one",
@@ -46,7 +46,7 @@ async fn a_lone_word_close_to_a_verb_is_not_looked_up() {
 
 #[tokio::test]
 async fn an_unknown_first_word_is_not_looked_up_but_corrected() {
-    plan()
+    test_app()
         .with("CREATE_USERS", "*")
         .run(async |app| {
             for (typed, instead) in [
@@ -71,10 +71,10 @@ async fn an_unknown_first_word_is_not_looked_up_but_corrected() {
                 ("nwe +1 (234) 567-8901", "new +12345678901"),
                 ("nwe steve", "new"),
             ] {
-                let (asked, answer) = types(app, &typed.replace("ID", ID)).await;
+                let (asked, answer) = command_with_requests(app, &typed.replace("ID", ID)).await;
                 assert!(asked.is_empty(), "{typed} made us ask {asked:?}");
                 let expected = format!("Did you mean `/sandbox {instead}`?").replace("ID", ID);
-                is_told(&answer, &expected, typed);
+                expect_only_text(&answer, &expected, typed);
             }
         })
         .await;
@@ -83,7 +83,7 @@ async fn an_unknown_first_word_is_not_looked_up_but_corrected() {
 #[tokio::test]
 async fn who_types_nothing_or_asks_for_help_reads_what_can_be_typed() {
     with_app(async |app| {
-        let help = app.reads("/sandbox").await;
+        let help = app.command_text("/sandbox").await;
         assert!(help.contains("What you can type"), "see help.rs: {help}");
         for typed in [
             "",
@@ -97,7 +97,7 @@ async fn who_types_nothing_or_asks_for_help_reads_what_can_be_typed() {
             "help ID",
             "<>",
         ] {
-            let (asked, answer) = types(app, typed).await;
+            let (asked, answer) = command_with_requests(app, typed).await;
             assert!(asked.is_empty(), "{typed:?} made us ask {asked:?}");
             assert_eq!(plain::text(&answer.message), help, "{typed:?}");
             assert_eq!(answer.message["response_type"], "ephemeral", "{typed:?}");
@@ -108,13 +108,13 @@ async fn who_types_nothing_or_asks_for_help_reads_what_can_be_typed() {
 
 #[tokio::test]
 async fn corrections_and_help_bear_the_name_the_command_has_here() {
-    plan()
+    test_app()
         .with("SLACK_COMMAND", "/wa-sandbox")
         .run(async |app| {
-            let help = app.reads("/wa-sandbox").await;
+            let help = app.command_text("/wa-sandbox").await;
             assert!(help.contains("/wa-sandbox help"), "{help}");
             assert!(!help.contains("/sandbox"), "{help}");
-            let correction = app.reads("/wa-sandbox hlep").await;
+            let correction = app.command_text("/wa-sandbox hlep").await;
             assert_eq!(
                 correction,
                 "Did you mean /wa-sandbox help? If that's a session ID, type /wa-sandbox show hlep"

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::{env, fs};
 use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
+use std::{env, fs};
 
 use kapso_slack::commands::{self, CommandWord, Outcome};
 use kapso_slack::config::VARIABLES;
@@ -73,9 +73,13 @@ fn the_readmes_commands_and_variables_are_generated() {
     );
     let variables = table(
         ["variable", "default", "what"],
-        VARIABLES
-            .iter()
-            .map(|variable| [format!("`{}`", variable.name), variable.default.to_owned(), variable.what.to_owned()]),
+        VARIABLES.iter().map(|variable| {
+            [
+                format!("`{}`", variable.name),
+                variable.default.to_owned(),
+                variable.what.to_owned(),
+            ]
+        }),
     );
     parts_are_generated("README.md", &[("commands", commands), ("variables", variables)]);
 }
@@ -94,7 +98,9 @@ fn the_verbs_and_outcomes_in_the_log_are_generated() {
     );
     let outcomes = table(
         ["`outcome`", "what happened"],
-        Outcome::ALL.iter().map(|outcome| row(outcome.word(), outcome.description())),
+        Outcome::ALL
+            .iter()
+            .map(|outcome| row(outcome.word(), outcome.description())),
     );
     parts_are_generated("docs/operating.md", &[("verbs", verbs), ("outcomes", outcomes)]);
 }

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::support::cards::{with_app, looks_up};
 use crate::support::ID;
+use crate::support::cards::{show_session, with_fresh_lookups};
 
 #[tokio::test]
 async fn times_are_told_in_the_readers_zone_with_utc_beside_it_and_how_long_that_is() {
-    with_app(async |app| {
+    with_fresh_lookups(async |app| {
         for (expires_at, told) in [
             (
                 "2026-11-23T10:00:00Z",
@@ -62,8 +62,8 @@ async fn times_are_told_in_the_readers_zone_with_utc_beside_it_and_how_long_that
                 "Expired <-1|1969-12-31 23:59 UTC> (20780 days ago)",
             ),
         ] {
-            app.kapso.set(ID, "expires_at", expires_at.into());
-            let card = looks_up(app).await;
+            app.kapso.set_field(ID, "expires_at", expires_at.into());
+            let card = show_session(app).await;
             let told = told
                 .replace('<', "<!date^")
                 .replace('|', "^{date_short_pretty} at {time}|");
@@ -80,8 +80,8 @@ async fn times_are_told_in_the_readers_zone_with_utc_beside_it_and_how_long_that
             "1795428000",
             "99999-01-01T00:00:00Z",
         ] {
-            app.kapso.set(ID, "expires_at", nonsense.into());
-            let card = looks_up(app).await.to_string();
+            app.kapso.set_field(ID, "expires_at", nonsense.into());
+            let card = show_session(app).await.to_string();
             assert!(!card.contains("xpire"), "{nonsense}: {card}");
         }
     })

@@ -11,15 +11,15 @@ use kapso_slack::demo::rules::buttons;
 use kapso_slack::demo::{self, plain};
 use serde_json::Value;
 
-use crate::support::{TestApp, ID, Plan, plan};
+use crate::support::{ID, TestApp, TestAppBuilder, test_app};
 
-/// A app in which everybody may do everything.
-fn open() -> Plan {
-    plan().reachable().with("CREATE_USERS", "*")
+/// An app in which everybody may do everything.
+fn open() -> TestAppBuilder {
+    test_app().with_public_url().with("CREATE_USERS", "*")
 }
 
 async fn help(app: &TestApp) -> Value {
-    app.types("/sandbox help").await.message
+    app.command("/sandbox help").await.message
 }
 
 #[tokio::test]
@@ -35,12 +35,12 @@ async fn who_may_do_everything_reads_of_everything() {
 
 #[tokio::test]
 async fn who_may_not_create_sessions_reads_nothing_of_it_and_where_there_are_no_qr_codes_why() {
-    let lines = async |plan: Plan| {
+    let lines = async |builder: TestAppBuilder| {
         let mut text = String::new();
-        plan.run(async |app| text = plain::text(&help(app).await)).await;
+        builder.run(async |app| text = plain::text(&help(app).await)).await;
         text.lines().map(str::to_owned).collect::<Vec<_>>()
     };
-    let (all, fewer) = (lines(open()).await, lines(plan()).await);
+    let (all, fewer) = (lines(open()).await, lines(test_app()).await);
     let only_in = |these: &[String], those: &[String]| {
         let only: Vec<_> = these.iter().filter(|line| !those.contains(line)).cloned().collect();
         only.join("\n")
@@ -64,7 +64,7 @@ async fn who_may_not_use_the_app_reads_who_may() {
     open()
         .with("ALLOWED_USERS", "U0OTHER")
         .run(async |app| {
-            let text = app.reads("/sandbox help").await;
+            let text = app.command_text("/sandbox help").await;
             assert!(
                 text.starts_with("You cannot use this here. It is open to @U0OTHER."),
                 "{text}"
@@ -95,7 +95,7 @@ async fn a_screen_reader_gets_all_of_it() {
 async fn what_is_there_to_be_copied_works() {
     open()
         .run(async |app| {
-            app.has_a_store().await;
+            app.wait_for_store().await;
             let help = help(app).await;
             let text = help["text"].as_str().unwrap();
             let copied: Vec<&str> = text
@@ -109,8 +109,8 @@ async fn what_is_there_to_be_copied_works() {
                 .into_iter()
                 .filter(|command| !command.contains("&lt;") && !command.contains('['))
             {
-                let answer = app.types(command).await.message;
-                let outcome = app.command_lines().pop().unwrap()["outcome"].clone();
+                let answer = app.command(command).await.message;
+                let outcome = app.command_log_lines().pop().unwrap()["outcome"].clone();
                 let worked = ["shown", "created", "asked_again", "help"];
                 assert!(
                     worked.iter().any(|word| outcome == *word),
@@ -123,21 +123,22 @@ async fn what_is_there_to_be_copied_works() {
 
 #[tokio::test]
 async fn the_buttons_that_are_explained_are_those_that_a_card_has() {
-    for plan in [plan(), plan().reachable()] {
-        plan.run(async |app| {
-            let card = app.types(&format!("/sandbox {ID}")).await.message;
-            let there: BTreeSet<&str> = buttons(&card)
-                .map(|button| button["text"]["text"].as_str().unwrap())
-                .collect();
-            let help = help(app).await;
-            let text = help["blocks"][2]["text"]["text"].as_str().unwrap();
-            let explained: BTreeSet<&str> = text
-                .lines()
-                .filter_map(|line| Some(line.strip_prefix('*')?.split_once("* ")?.0))
-                .collect();
-            assert_eq!(explained, there);
-        })
-        .await;
+    for builder in [test_app(), test_app().with_public_url()] {
+        builder
+            .run(async |app| {
+                let card = app.command(&format!("/sandbox {ID}")).await.message;
+                let there: BTreeSet<&str> = buttons(&card)
+                    .map(|button| button["text"]["text"].as_str().unwrap())
+                    .collect();
+                let help = help(app).await;
+                let text = help["blocks"][2]["text"]["text"].as_str().unwrap();
+                let explained: BTreeSet<&str> = text
+                    .lines()
+                    .filter_map(|line| Some(line.strip_prefix('*')?.split_once("* ")?.0))
+                    .collect();
+                assert_eq!(explained, there);
+            })
+            .await;
     }
 }
 

@@ -1,7 +1,6 @@
 //! Whatever way an id is typed or pasted, it is looked up; whatever cannot be an id reaches nobody but its asker.
 
-
-use crate::support::spelling::{is_told, types};
+use crate::support::spelling::{command_with_requests, expect_only_text};
 use crate::support::{ID, with_app};
 
 const UPPER: &str = "123E4567-E89B-12D3-A456-426614174000";
@@ -179,7 +178,7 @@ async fn every_spelling_of_an_id_looks_up_that_id() {
     with_app(async |app| {
         for (spelling, id) in SPELLINGS {
             let typed = spelling.replace("ID", ID);
-            let (asked, _) = types(app, &typed).await;
+            let (asked, _) = command_with_requests(app, &typed).await;
             assert_eq!(asked, [format!("GET /sandbox_sessions/{id}")], "{spelling:?}");
         }
     })
@@ -190,7 +189,7 @@ async fn every_spelling_of_an_id_looks_up_that_id() {
 async fn what_is_no_id_asks_kapso_nothing_and_gets_a_corrected_command() {
     with_app(async |app| {
         for (typed, instead) in HOSTILE {
-            let (asked, answer) = types(app, &typed.replace("ID", ID)).await;
+            let (asked, answer) = command_with_requests(app, &typed.replace("ID", ID)).await;
             assert!(asked.is_empty(), "{typed:?} made us ask {asked:?}");
             let expected = match *instead {
                 "NO ID" => "I couldn't find a session ID in that. Copy the ID from Kapso, for example `/sandbox ID`. \
@@ -198,7 +197,7 @@ async fn what_is_no_id_asks_kapso_nothing_and_gets_a_corrected_command() {
                     .to_owned(),
                 instead => format!("Did you mean `/sandbox {instead}`?"),
             };
-            is_told(&answer, &expected.replace("ID`", &format!("{ID}`")), typed);
+            expect_only_text(&answer, &expected.replace("ID`", &format!("{ID}`")), typed);
         }
     })
     .await;

@@ -9,49 +9,49 @@ use kapso_slack::idempotency::{Confirmation, KeyRows, fingerprint};
 use kapso_slack::queue::{Job, JobRows};
 use serde_json::{Value, json};
 
-use crate::support::creation::{NEW, created, posts};
+use crate::support::creation::{NEW, create_requests, created_session};
 use crate::support::databases::{Database, USER, late, who};
-use crate::support::{TestApp, plan};
-use crate::support::raw_request::{RawRequest, answers_at};
-use crate::support::program::{Folder, Program, World};
+use crate::support::program::{Fakes, Folder, Program};
+use crate::support::raw_request::{RawRequest, send_bytes_to};
+use crate::support::{TestApp, test_app};
 
 const UNSURE: &str = "the session may or may not have been created. Check /sandbox list before you try again.";
 
 /// What the service answers to a request at once.
 async fn reads(app: &TestApp, slip: &RawRequest) -> String {
-    plain::text(&serde_json::from_str(&app.answers(slip).await.body).unwrap())
+    plain::text(&serde_json::from_str(&app.send_raw(slip).await.body).unwrap())
 }
 
 #[tokio::test]
 async fn the_same_request_twice_creates_one_session_and_shows_it_twice() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .run(async |app| {
-            let slip = app.slip("new +12345678901", None);
+            let slip = app.command_request("new +12345678901", None);
             let first = reads(app, &slip).await;
-            assert!(first.contains(&created(app)), "{first}");
+            assert!(first.contains(&created_session(app)), "{first}");
             assert_eq!(reads(app, &slip).await, first);
-            app.passes(SignedDuration::from_mins(5));
-            app.kapso.activate(&created(app));
+            app.advance_clock(SignedDuration::from_mins(5));
+            app.kapso.activate(&created_session(app));
             let later = reads(app, &slip).await;
             assert!(later.contains("🟢 Active"), "as it is by then: {later}");
-            assert_eq!(posts(app), 1);
+            assert_eq!(create_requests(app), 1);
         })
         .await;
 }
 
 #[tokio::test]
 async fn the_same_request_many_times_at_once_creates_one_session() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .run(async |app| {
-            app.kapso.fail_next(Fault::Hold);
-            let slip = app.slip("new +12345678901", None);
+            app.kapso.fail_next_request(Fault::Stall);
+            let slip = app.command_request("new +12345678901", None);
             let asking = join_all((0..8).map(|_| reads(app, &slip)));
             let released = async {
-                app.kapso.has_been_asked(1).await;
-                app.gets("/healthz").await;
-                app.kapso.release();
+                app.kapso.wait_for_requests(1).await;
+                app.get("/healthz").await;
+                app.kapso.release_stalled_requests();
             };
             let (cards, ()) = tokio::join!(asking, released);
             for card in &cards {
@@ -60,8 +60,8 @@ async fn the_same_request_many_times_at_once_creates_one_session() {
                     "those who come second wait for what comes of the first"
                 );
             }
-            assert!(cards[0].contains(&created(app)), "{}", cards[0]);
-            assert_eq!(posts(app), 1);
+            assert!(cards[0].contains(&created_session(app)), "{}", cards[0]);
+            assert_eq!(create_requests(app), 1);
         })
         .await;
 }
@@ -69,26 +69,26 @@ async fn the_same_request_many_times_at_once_creates_one_session() {
 #[tokio::test]
 async fn a_request_that_came_to_nothing_or_to_nobody_knows_what_is_not_repeated() {
     let nothing = "This request was already processed; nothing was created.";
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .run(async |app| {
             for (fault, says) in [
                 (Fault::answer(StatusCode::UNAUTHORIZED, "{}"), nothing),
                 (Fault::answer(StatusCode::UNPROCESSABLE_ENTITY, "{}"), nothing),
                 (Fault::answer(StatusCode::BAD_GATEWAY, ""), UNSURE),
-                (Fault::HangUp, UNSURE),
+                (Fault::CloseConnection, UNSURE),
                 (Fault::answer(StatusCode::CREATED, "zebra"), UNSURE),
             ] {
-                app.passes(SignedDuration::from_secs(61));
-                let before = posts(app);
-                let slip = app.slip("new +12345678901", None);
-                app.kapso.fail_next(fault.clone());
+                app.advance_clock(SignedDuration::from_secs(61));
+                let before = create_requests(app);
+                let slip = app.command_request("new +12345678901", None);
+                app.kapso.fail_next_request(fault.clone());
                 reads(app, &slip).await;
                 for _ in 0..2 {
                     let again = reads(app, &slip).await;
                     assert!(again.contains(says), "{fault:?}: {again}");
                 }
-                assert_eq!(posts(app), before + 1, "{fault:?}");
+                assert_eq!(create_requests(app), before + 1, "{fault:?}");
             }
         })
         .await;
@@ -96,18 +96,18 @@ async fn a_request_that_came_to_nothing_or_to_nobody_knows_what_is_not_repeated(
 
 #[tokio::test]
 async fn a_request_that_was_answered_with_a_question_creates_nothing_however_late_it_comes_again() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .run(async |app| {
-            app.types(NEW).await;
-            let slip = app.slip("new +12345678901", None);
+            app.command(NEW).await;
+            let slip = app.command_request("new +12345678901", None);
             let question = reads(app, &slip).await;
             assert!(question.contains("Do you want another one?"), "{question}");
             assert_eq!(reads(app, &slip).await, question);
-            app.passes(SignedDuration::from_secs(200));
+            app.advance_clock(SignedDuration::from_secs(200));
             let again = reads(app, &slip).await;
             assert!(again.contains("nothing was created"), "{again}");
-            assert_eq!(posts(app), 1);
+            assert_eq!(create_requests(app), 1);
         })
         .await;
 }
@@ -116,17 +116,17 @@ async fn a_request_that_was_answered_with_a_question_creates_nothing_however_lat
 async fn copies_of_the_service_create_one_session_between_them() {
     let database = Database::postgres().await;
     let url = database.url.clone();
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .set(move |settings| settings.database = url)
         .run(async |app| {
-            let other = app.is_joined().await;
-            let before = posts(app);
-            let slip = app.slip("new +12345678901", None);
+            let other = app.start_replica().await;
+            let before = create_requests(app);
+            let slip = app.command_request("new +12345678901", None);
             let bytes = slip.to_bytes();
             let asking = join_all((0..8).map(async |n| {
                 let app = if n % 2 == 0 { &app.app_url } else { &other };
-                let message: Value = serde_json::from_str(&answers_at(app, &bytes).await.body).unwrap();
+                let message: Value = serde_json::from_str(&send_bytes_to(app, &bytes).await.body).unwrap();
                 plain::text(&message)
             }));
             let cards = asking.await;
@@ -134,20 +134,20 @@ async fn copies_of_the_service_create_one_session_between_them() {
                 assert_eq!(card, &cards[0]);
             }
             assert!(cards[0].contains("Waiting for activation"), "{}", cards[0]);
-            assert_eq!(posts(app), before + 1);
+            assert_eq!(create_requests(app), before + 1);
 
             // And another command for the same phone, at the other: it is asked about.
-            let second = app.slip("new +12345678901", None);
-            let answer = answers_at(&other, &second.to_bytes()).await.body;
+            let second = app.command_request("new +12345678901", None);
+            let answer = send_bytes_to(&other, &second.to_bytes()).await.body;
             assert!(answer.contains("Do you want another one?"), "{answer}");
-            assert_eq!(posts(app), before + 1);
+            assert_eq!(create_requests(app), before + 1);
         })
         .await;
 }
 
 /// A service that acknowledges soon, with its store in that folder.
-fn service(world: &World, folder: &Folder) -> Program {
-    world
+fn service(fakes: &Fakes, folder: &Folder) -> Program {
+    fakes
         .service()
         .with("CREATE_USERS", "*")
         .with("REPLY_BUDGET_MS", "100")
@@ -155,67 +155,67 @@ fn service(world: &World, folder: &Folder) -> Program {
 }
 
 /// How often Kapso was asked to create something.
-fn asked(world: &World) -> usize {
-    let requests = world.kapso.requests();
+fn asked(fakes: &Fakes) -> usize {
+    let requests = fakes.kapso.requests();
     requests.iter().filter(|line| line.starts_with("POST")).count()
 }
 
 #[tokio::test]
 async fn a_process_that_is_killed_while_kapso_creates_is_followed_by_none_that_asks_again() {
-    let world = World::start().await;
+    let fakes = Fakes::start().await;
     let folder = Folder::new();
-    world.kapso.fail(Some(Fault::Hold));
-    let mut killed = service(&world, &folder).starts();
-    let app = killed.serves().await;
-    let sent = world.types(&app, NEW).await;
+    fakes.kapso.set_fault(Some(Fault::Stall));
+    let mut killed = service(&fakes, &folder).start();
+    let app = killed.wait_until_serving().await;
+    let sent = fakes.send_command(&app, NEW).await;
     assert!(sent.message.is_none(), "it is acknowledged without a word");
-    world.kapso.has_been_asked(1).await;
-    killed.is_sent("KILL").await;
-    killed.ends().await;
-    world.kapso.fail(None);
-    world.kapso.release();
+    fakes.kapso.wait_for_requests(1).await;
+    killed.send_signal("KILL").await;
+    killed.wait_for_exit().await;
+    fakes.kapso.set_fault(None);
+    fakes.kapso.release_stalled_requests();
 
-    let mut restarted = service(&world, &folder).starts();
-    let app = restarted.listens().await;
-    let answer = world.slack.later(sent.exchange).await;
+    let mut restarted = service(&fakes, &folder).start();
+    let app = restarted.wait_until_listening().await;
+    let answer = fakes.slack.wait_for_reply(sent.exchange).await;
     let read = plain::text(&answer.message);
     assert!(read.contains(UNSURE), "{read}");
-    assert_eq!(asked(&world), 1);
-    let list = world.reads(&app, "/sandbox list").await;
+    assert_eq!(asked(&fakes), 1);
+    let list = fakes.command_text(&app, "/sandbox list").await;
     assert!(list.contains("WHATSAPP SANDBOX SESSIONS"), "{list}");
-    restarted.is_sent("TERM").await;
-    let ended = restarted.ends().await;
+    restarted.send_signal("TERM").await;
+    let ended = restarted.wait_for_exit().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(
         !ended.stdout.contains("12345678901"),
         "no phone number is logged: {}",
         ended.stdout
     );
-    assert_eq!(world.slack.broken_rules(), Vec::<String>::new());
+    assert_eq!(fakes.slack.rule_violations(), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_process_that_is_killed_with_the_session_in_its_hands_is_followed_by_one_that_shows_it() {
-    let world = World::start().await;
+    let fakes = Fakes::start().await;
     let folder = Folder::new();
-    world.kapso.fail_next(Fault::Hold);
-    let mut killed = service(&world, &folder).starts();
-    let app = killed.serves().await;
-    let sent = world.types(&app, NEW).await;
+    fakes.kapso.fail_next_request(Fault::Stall);
+    let mut killed = service(&fakes, &folder).start();
+    let app = killed.wait_until_serving().await;
+    let sent = fakes.send_command(&app, NEW).await;
     assert!(sent.message.is_none(), "it is acknowledged without a word");
-    world.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(60));
-    world.kapso.release();
-    world.slack.has_been_posted_to(1).await;
-    killed.is_sent("KILL").await;
-    killed.ends().await;
+    fakes.slack.reject_next_post(StatusCode::TOO_MANY_REQUESTS, Some(60));
+    fakes.kapso.release_stalled_requests();
+    fakes.slack.wait_for_posts(1).await;
+    killed.send_signal("KILL").await;
+    killed.wait_for_exit().await;
 
-    let restarted = service(&world, &folder).starts();
-    let answer = world.slack.later(sent.exchange).await;
+    let restarted = service(&fakes, &folder).start();
+    let answer = fakes.slack.wait_for_reply(sent.exchange).await;
     let read = plain::text(&answer.message);
     assert!(read.contains("Waiting for activation"), "{read}");
-    assert_eq!(asked(&world), 1);
-    restarted.is_sent("TERM").await;
-    assert_eq!(restarted.ends().await.code, Some(0));
+    assert_eq!(asked(&fakes), 1);
+    restarted.send_signal("TERM").await;
+    assert_eq!(restarted.wait_for_exit().await.code, Some(0));
 }
 
 /// A `new` that was stored so long ago, as a process leaves it that is killed.
@@ -250,21 +250,21 @@ async fn what_nobody_can_be_told_of_any_more_is_not_created() {
         JobRows::new(opened.clone()).insert(&job, None).await.unwrap();
         opened.close().await;
         let url = database.url.clone();
-        plan()
-            .creating()
+        test_app()
+            .with_creation()
             .set(move |settings| {
                 settings.database = url;
                 settings.response_hosts = vec!["hooks.slack.com".parse().unwrap()];
             })
             .run(async |app| {
-                let line = app.logs("command").await;
+                let line = app.wait_for_log("command").await;
                 assert_eq!(
                     (&line["verb"], &line["answer"]),
                     (&json!("new"), &json!("lost")),
                     "{ago}"
                 );
-                assert_eq!(posts(app), 0, "{ago} ago, begun: {was_begun}");
-                app.expects_complaint("answers in the store were too old");
+                assert_eq!(create_requests(app), 0, "{ago} ago, begun: {was_begun}");
+                app.expect_complaint("answers in the store were too old");
             })
             .await;
     }

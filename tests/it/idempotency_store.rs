@@ -4,8 +4,8 @@ use futures_util::future::join_all;
 use kapso_slack::idempotency::{BeginOutcome, Confirmation, Creation, CreationOutcome, fingerprint};
 use kapso_slack::kapso::SessionId;
 
-use crate::support::databases::{at, on_both};
 use crate::support::ID;
+use crate::support::databases::{at, on_both_databases};
 
 fn creation(second: i64, outcome: Option<CreationOutcome>) -> Creation {
     Creation {
@@ -20,7 +20,7 @@ fn session() -> CreationOutcome {
 
 #[tokio::test]
 async fn of_many_who_begin_the_same_creation_one_is_first() {
-    on_both(async |database| {
+    on_both_databases(async |database| {
         let replicas = database.key_replicas(4).await;
         let trigger = fingerprint(&["1334522460933.738474920"]);
         let subject = fingerprint(&["U1", "+12345678901"]);
@@ -47,7 +47,7 @@ async fn of_many_who_begin_the_same_creation_one_is_first() {
 
 #[tokio::test]
 async fn of_many_who_ask_for_the_same_at_once_one_is_first_and_the_others_are_asked() {
-    on_both(async |database| {
+    on_both_databases(async |database| {
         let replicas = database.key_replicas(4).await;
         let triggers: Vec<_> = (0..12).map(|n| format!("trigger-{n}")).collect();
         let beginning = triggers
@@ -64,7 +64,7 @@ async fn of_many_who_ask_for_the_same_at_once_one_is_first_and_the_others_are_as
 
 #[tokio::test]
 async fn what_came_to_something_a_moment_ago_is_asked_about_and_nothing_else() {
-    on_both(async |database| {
+    on_both_databases(async |database| {
         let store = database.key_replicas(1).await.remove(0);
         let begin = |trigger: &'static str, subject: &'static str, now: i64| {
             let store = store.clone();
@@ -75,12 +75,24 @@ async fn what_came_to_something_a_moment_ago_is_asked_about_and_nothing_else() {
         };
         assert_eq!(begin("a", "mine", 0).await, BeginOutcome::First);
         let mine = creation(0, None);
-        assert_eq!(begin("b", "mine", 1).await, BeginOutcome::NeedsConfirmation(mine.clone()), "under way");
-        assert_eq!(begin("b", "mine", 2).await, BeginOutcome::NeedsConfirmation(mine), "the question again");
+        assert_eq!(
+            begin("b", "mine", 1).await,
+            BeginOutcome::NeedsConfirmation(mine.clone()),
+            "under way"
+        );
+        assert_eq!(
+            begin("b", "mine", 2).await,
+            BeginOutcome::NeedsConfirmation(mine),
+            "the question again"
+        );
         assert_eq!(begin("c", "another's", 2).await, BeginOutcome::First);
         store.finish("a", &session()).await.unwrap();
         let mine = creation(0, Some(session()));
-        assert_eq!(begin("d", "mine", 60).await, BeginOutcome::NeedsConfirmation(mine), "up to 60 s");
+        assert_eq!(
+            begin("d", "mine", 60).await,
+            BeginOutcome::NeedsConfirmation(mine),
+            "up to 60 s"
+        );
         assert_eq!(begin("e", "mine", 61).await, BeginOutcome::First, "after 60 s");
         assert_eq!(
             begin("d", "mine", 200).await,
@@ -88,10 +100,18 @@ async fn what_came_to_something_a_moment_ago_is_asked_about_and_nothing_else() {
             "a question is not an answer, however late it comes again"
         );
         store.finish("c", &CreationOutcome::NotCreated).await.unwrap();
-        assert_eq!(begin("f", "another's", 3).await, BeginOutcome::First, "nothing came of it");
+        assert_eq!(
+            begin("f", "another's", 3).await,
+            BeginOutcome::First,
+            "nothing came of it"
+        );
         store.finish("f", &CreationOutcome::Unknown).await.unwrap();
         let unsure = creation(3, Some(CreationOutcome::Unknown));
-        assert_eq!(begin("g", "another's", 4).await, BeginOutcome::NeedsConfirmation(unsure), "nobody knows");
+        assert_eq!(
+            begin("g", "another's", 4).await,
+            BeginOutcome::NeedsConfirmation(unsure),
+            "nobody knows"
+        );
         let say_yes = async |trigger, subject, question| {
             let said = store.begin(trigger, subject, at(5), Confirmation::Of(question));
             said.await.unwrap()
@@ -107,7 +127,10 @@ async fn what_came_to_something_a_moment_ago_is_asked_about_and_nothing_else() {
         }
         // The question is forgotten, and the yes to it is not.
         assert!(store.delete_created_before(at(5)).await.unwrap() > 0);
-        assert_eq!(say_yes("h", "another's", "g").await, BeginOutcome::Repeated(creation(5, None)));
+        assert_eq!(
+            say_yes("h", "another's", "g").await,
+            BeginOutcome::Repeated(creation(5, None))
+        );
         store.delete_created_before(at(6)).await.unwrap();
         assert_eq!(
             say_yes("h", "another's", "g").await,

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::cards::{looks_up, with_app};
+use crate::support::cards::{show_session, with_fresh_lookups};
 use crate::support::inert_text::WORDS;
-use crate::support::inert_text::{letters, stays_words};
+use crate::support::inert_text::{expect_inert, letters};
 use crate::support::{ID, TestApp};
 
 /// One field holds the words, in the shape Kapso gives it.
@@ -19,12 +19,12 @@ const FIELDS: &[&str] = &[
 
 #[tokio::test]
 async fn words_in_any_field_stay_words() {
-    with_app(async |app| {
+    with_fresh_lookups(async |app| {
         for words in WORDS {
             for field in FIELDS {
-                app.kapso.add(ID);
+                app.kapso.add_session(ID);
                 hold(app, field, words);
-                stays_words(&looks_up(app).await, &format!("{field}: {words:?}"));
+                expect_inert(&show_session(app).await, &format!("{field}: {words:?}"));
             }
         }
     })
@@ -33,21 +33,21 @@ async fn words_in_any_field_stay_words() {
 
 #[tokio::test]
 async fn words_in_all_fields_stay_words_on_every_kind_of_card() {
-    with_app(async |app| {
+    with_fresh_lookups(async |app| {
         for words in WORDS {
-            app.kapso.add(ID);
+            app.kapso.add_session(ID);
             for field in FIELDS {
                 hold(app, field, words);
             }
-            stays_words(&looks_up(app).await, words);
-            app.kapso.set(ID, "status", "pending_activation".into());
-            let card = app.types(&format!("/sandbox {ID}")).await;
-            stays_words(&card.message, words);
-            let fresh = app.presses(&card, "refresh").await;
-            stays_words(&fresh.message, words);
-            let shared = app.slack.shared_earlier(card.message);
-            let fresh = app.presses(&shared, "refresh").await;
-            stays_words(&fresh.message, words);
+            expect_inert(&show_session(app).await, words);
+            app.kapso.set_field(ID, "status", "pending_activation".into());
+            let card = app.command(&format!("/sandbox {ID}")).await;
+            expect_inert(&card.message, words);
+            let fresh = app.press(&card, "refresh").await;
+            expect_inert(&fresh.message, words);
+            let shared = app.slack.add_shared_message(card.message);
+            let fresh = app.press(&shared, "refresh").await;
+            expect_inert(&fresh.message, words);
         }
     })
     .await;
@@ -55,7 +55,7 @@ async fn words_in_all_fields_stay_words_on_every_kind_of_card() {
 
 #[tokio::test]
 async fn a_hundred_thousand_characters_are_cut_to_what_slack_takes() {
-    with_app(async |app| {
+    with_fresh_lookups(async |app| {
         for unit in [
             "MARK ",
             "MARK",
@@ -68,13 +68,13 @@ async fn a_hundred_thousand_characters_are_cut_to_what_slack_takes() {
             "\u{202E}",
         ] {
             for field in FIELDS {
-                app.kapso.add(ID);
+                app.kapso.add_session(ID);
                 let words: String = unit.chars().cycle().take(100_000).collect();
                 // Kapso's whole answer may have 256 KiB.
                 hold(app, field, &words[..words.floor_char_boundary(250_000)]);
-                let card = looks_up(app).await;
+                let card = show_session(app).await;
                 assert_eq!(card["blocks"][0]["type"], "header", "{field}: {card}");
-                stays_words(&card, &format!("{field}: 100,000 of {unit:?}"));
+                expect_inert(&card, &format!("{field}: 100,000 of {unit:?}"));
                 let size = card.to_string().len();
                 assert!(size < 6_000, "{field}: {size} bytes of {unit:?}");
             }
@@ -85,9 +85,9 @@ async fn a_hundred_thousand_characters_are_cut_to_what_slack_takes() {
 
 #[tokio::test]
 async fn words_that_are_cut_end_with_an_ellipsis() {
-    with_app(async |app| {
-        app.kapso.set(ID, "agent", json!({"name": "x".repeat(200)}));
-        let card = looks_up(app).await;
+    with_fresh_lookups(async |app| {
+        app.kapso.set_field(ID, "agent", json!({"name": "x".repeat(200)}));
+        let card = show_session(app).await;
         let shown = format!("{}…", "x".repeat(149));
         assert!(letters(&card).contains(&shown.as_str()), "{card}");
         let spoken = format!("with the agent {}… is waiting", "x".repeat(79));
@@ -98,17 +98,18 @@ async fn words_that_are_cut_end_with_an_ellipsis() {
 
 #[tokio::test]
 async fn half_a_character_costs_only_its_field() {
-    with_app(async |app| {
+    with_fresh_lookups(async |app| {
         for half in [r"\ud83d", r"\udc00", r"\ud83dMARK", r"MARK\udc00\ud83d"] {
             let body = format!(
                 r#"{{"data":{{"id":"{ID}","status":"pending_activation",
                     "phone_number":"{half}","activation_code":"{half}","activation_link":"{half}",
                     "agent":{{"name":"{half}"}},"expires_at":"{half}","created_at":"{half}"}}}}"#
             );
-            app.kapso_answers(200, body);
-            let halved = looks_up(app).await;
-            app.kapso.put(ID, json!({"id": ID, "status": "pending_activation"}));
-            assert_eq!(halved, looks_up(app).await, "{half}");
+            app.next_kapso_response(200, body);
+            let halved = show_session(app).await;
+            app.kapso
+                .put_session(ID, json!({"id": ID, "status": "pending_activation"}));
+            assert_eq!(halved, show_session(app).await, "{half}");
         }
     })
     .await;
@@ -119,5 +120,5 @@ fn hold(app: &TestApp, field: &str, words: &str) {
         "agent" => json!({"name": words}),
         _ => json!(words),
     };
-    app.kapso.set(ID, field, value);
+    app.kapso.set_field(ID, field, value);
 }

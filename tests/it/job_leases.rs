@@ -4,14 +4,16 @@ use std::collections::HashSet;
 use std::fs;
 
 use futures_util::future::join_all;
+use kapso_slack::config::DatabaseUrl;
 use kapso_slack::db::Database;
 use kapso_slack::dispatch::LateReply;
-use kapso_slack::config::DatabaseUrl;
 use kapso_slack::queue::{ClaimFilter, Job, JobRows, Payload, QueueStats, Quota, WorkerId};
 use kapso_slack::watches::Watch;
 use secrecy::ExposeSecret;
 
-use crate::support::databases::{Folder, LEASE, add_watch, URL, USER, at, claim, claim_one, late, on_both, watch};
+use crate::support::databases::{
+    Folder, LEASE, URL, USER, add_watch, at, claim, claim_one, late, on_both_databases, watch,
+};
 
 /// Claims until there is nothing left, a few at a time, and finishes what it got.
 async fn drain(store: JobRows, a_time: u32) -> Vec<Job<LateReply>> {
@@ -19,12 +21,7 @@ async fn drain(store: JobRows, a_time: u32) -> Vec<Job<LateReply>> {
     let mut got = Vec::new();
     loop {
         let claimed = store
-            .claim(
-                &ClaimFilter::due(at(300), a_time),
-                &worker,
-                at(300),
-                at(300) + LEASE,
-            )
+            .claim(&ClaimFilter::due(at(300), a_time), &worker, at(300), at(300) + LEASE)
             .await
             .unwrap();
         if claimed.jobs.is_empty() {
@@ -37,7 +34,7 @@ async fn drain(store: JobRows, a_time: u32) -> Vec<Job<LateReply>> {
 #[tokio::test]
 async fn of_8_who_claim_200_jobs_at_once_each_job_goes_to_one() {
     for a_time in [1, 7] {
-        on_both(async |database| {
+        on_both_databases(async |database| {
             let replicas = database.replicas(8).await;
             database.slow_down().await;
             for due in 0..200 {
@@ -56,7 +53,7 @@ async fn of_8_who_claim_200_jobs_at_once_each_job_goes_to_one() {
 
 #[tokio::test]
 async fn nobody_who_claims_goes_away_empty_handed_while_there_is_enough() {
-    on_both(async |database| {
+    on_both_databases(async |database| {
         let replicas = database.replicas(8).await;
         database.slow_down().await;
         for due in 0..200 {
@@ -80,7 +77,7 @@ async fn nobody_who_claims_goes_away_empty_handed_while_there_is_enough() {
 
 #[tokio::test]
 async fn a_job_whose_worker_dies_goes_to_the_next_and_the_dead_one_can_do_nothing_more() {
-    on_both(async |database| {
+    on_both_databases(async |database| {
         let store = database.jobs().await;
         let (first, second) = (WorkerId::random(), WorkerId::random());
         let job = late(0);
@@ -107,7 +104,7 @@ async fn a_job_whose_worker_dies_goes_to_the_next_and_the_dead_one_can_do_nothin
 
 #[tokio::test]
 async fn of_two_leases_of_one_process_the_later_is_good() {
-    on_both(async |database| {
+    on_both_databases(async |database| {
         let store = database.jobs().await;
         let worker = WorkerId::random();
         let slow = store.insert(&late(0), Some((&worker, at(15)))).await.unwrap().unwrap();
@@ -122,7 +119,7 @@ async fn of_two_leases_of_one_process_the_later_is_good() {
 
 #[tokio::test]
 async fn a_job_given_back_can_be_claimed_at_once_and_one_put_off_when_its_time_comes() {
-    on_both(async |database| {
+    on_both_databases(async |database| {
         let store = database.jobs().await;
         let worker = WorkerId::random();
         let given = store.insert(&late(0), Some((&worker, at(15)))).await.unwrap().unwrap();
@@ -147,7 +144,7 @@ async fn a_job_given_back_can_be_claimed_at_once_and_one_put_off_when_its_time_c
 
 #[tokio::test]
 async fn the_longest_due_comes_first_and_each_kind_by_itself() {
-    on_both(async |database| {
+    on_both_databases(async |database| {
         let store = database.jobs().await;
         let worker = WorkerId::random();
         let caps = Quota { per_owner: 9, total: 9 };
@@ -187,9 +184,12 @@ async fn the_longest_due_comes_first_and_each_kind_by_itself() {
 
 #[tokio::test]
 async fn a_restart_keeps_every_job() {
-    on_both(async |database| {
+    on_both_databases(async |database| {
         let store = database.jobs().await;
-        store.insert(&late(0), Some((&WorkerId::random(), at(15)))).await.unwrap();
+        store
+            .insert(&late(0), Some((&WorkerId::random(), at(15))))
+            .await
+            .unwrap();
         store.database().close().await;
         store.stats::<LateReply>(at(0)).await.unwrap_err();
         let store = database.jobs().await;
@@ -205,7 +205,7 @@ async fn a_restart_keeps_every_job() {
 
 #[tokio::test]
 async fn a_job_of_a_later_version_is_left_to_it_and_a_damaged_one_is_told_apart() {
-    on_both(async |database| {
+    on_both_databases(async |database| {
         let store = database.jobs().await;
         store.insert(&late(0), None).await.unwrap();
         store.database().close().await;
@@ -215,18 +215,27 @@ async fn a_job_of_a_later_version_is_left_to_it_and_a_damaged_one_is_told_apart(
         assert!(claim::<LateReply>(&store, &worker, 9).await.is_empty());
         assert_eq!(store.stats::<LateReply>(at(9)).await.unwrap(), QueueStats::default());
         assert_eq!(store.delete_created_before(at(0)).await.unwrap(), 0, "not yet too old");
-        assert_eq!(store.delete_created_before(at(1)).await.unwrap(), 1, "too old for Slack");
+        assert_eq!(
+            store.delete_created_before(at(1)).await.unwrap(),
+            1,
+            "too old for Slack"
+        );
 
         store.insert(&late(0), None).await.unwrap();
         store.database().close().await;
-        database.run("UPDATE kapso_slack_jobs SET payload = '{\"trigger\":'").await;
+        database
+            .run("UPDATE kapso_slack_jobs SET payload = '{\"trigger\":'")
+            .await;
         let store = database.jobs().await;
         let claimed = store
             .claim::<LateReply>(&ClaimFilter::due(at(9), 9), &worker, at(9), at(24))
             .await
             .unwrap();
         assert_eq!((claimed.jobs.len(), claimed.unreadable.len()), (0, 1));
-        assert!(store.complete(&claimed.unreadable[0]).await.unwrap(), "counted, and gone");
+        assert!(
+            store.complete(&claimed.unreadable[0]).await.unwrap(),
+            "counted, and gone"
+        );
     })
     .await;
 }
@@ -256,9 +265,14 @@ fn shows(folder: &Folder) -> bool {
 #[tokio::test]
 async fn a_finished_job_leaves_no_response_url_and_no_user_in_the_file() {
     let folder = Folder::new();
-    let database = Database::open(&DatabaseUrl::file(folder.join("jobs.db"))).await.unwrap();
+    let database = Database::open(&DatabaseUrl::file(folder.join("jobs.db")))
+        .await
+        .unwrap();
     let store = JobRows::new(database.clone());
-    let caps = Quota { per_owner: 99, total: 99 };
+    let caps = Quota {
+        per_owner: 99,
+        total: 99,
+    };
     let worker = WorkerId::random();
     for due in 0..50 {
         store.insert(&late(due), None).await.unwrap();
@@ -277,7 +291,7 @@ async fn a_finished_job_leaves_no_response_url_and_no_user_in_the_file() {
 
 #[tokio::test]
 async fn a_finished_job_leaves_no_row() {
-    on_both(async |database| {
+    on_both_databases(async |database| {
         let store = database.jobs().await;
         let caps = Quota { per_owner: 9, total: 9 };
         add_watch(&store, &watch(USER, "a"), at(0), caps).await.unwrap();

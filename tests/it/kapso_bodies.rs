@@ -5,8 +5,8 @@ use jiff::SignedDuration;
 use kapso_slack::demo::Fault;
 use serde_json::{Value, json};
 
-use crate::support::kapso_errors::{nothing_leaked, reads_one_sentence};
-use crate::support::{TestApp, ID, with_app};
+use crate::support::kapso_errors::{expect_nothing_leaked, expect_one_sentence};
+use crate::support::{ID, TestApp, with_app};
 
 const UNKNOWN: &str = "Kapso sent an unexpected response: ";
 const EOF: &str = "Eof error in its JSON at line ";
@@ -31,8 +31,8 @@ fn session(fields: &Value) -> String {
 /// Kapso says 200 and this, and people read one sentence.
 async fn is_unintelligible(app: &TestApp, name: &str, body: impl Into<Vec<u8>>, error: &str) {
     let before = app.kapso.requests().len();
-    app.kapso.fail(Some(Fault::answer(StatusCode::OK, body.into())));
-    reads_one_sentence(app, name, "unintelligible", &format!("{UNKNOWN}{error}")).await;
+    app.kapso.set_fault(Some(Fault::answer(StatusCode::OK, body.into())));
+    expect_one_sentence(app, name, "unintelligible", &format!("{UNKNOWN}{error}")).await;
     assert_eq!(app.kapso.requests().len() - before, 1, "{name}");
 }
 
@@ -71,7 +71,7 @@ async fn an_ok_that_is_no_session_becomes_one_sentence() {
         is_unintelligible(app, "more behind it", whole + "zebra", SYNTAX).await;
         let bad_utf8 = [b"{\"data\":{\"id\":\"zebra\",\"status\":\"\xFF", "\"}}".as_bytes()].concat();
         is_unintelligible(app, "bad UTF-8", bad_utf8, SYNTAX).await;
-        nothing_leaked(app);
+        expect_nothing_leaked(app);
     })
     .await;
 }
@@ -101,7 +101,7 @@ async fn a_session_without_its_id_or_a_status_becomes_one_sentence() {
             let name = format!("{field} {value}");
             is_unintelligible(app, &name, session(&json!({field: value})), error).await;
         }
-        nothing_leaked(app);
+        expect_nothing_leaked(app);
     })
     .await;
 }
@@ -121,10 +121,10 @@ async fn a_hundred_thousand_levels_do_no_harm() {
             ("the agent", format!(r#","agent":{deep}}}"#)),
             ("the agent's name", format!(r#","agent":{{"name":{deep}}}}}"#)),
         ] {
-            app.passes(SignedDuration::from_secs(61));
+            app.advance_clock(SignedDuration::from_secs(61));
             let body = format!(r#"{{"data":{{"id":"{ID}","status":"active"{fields}}}"#);
-            app.kapso.fail(Some(Fault::answer(StatusCode::OK, body)));
-            let card = app.reads(&format!("/sandbox {ID}")).await;
+            app.kapso.set_fault(Some(Fault::answer(StatusCode::OK, body)));
+            let card = app.command_text(&format!("/sandbox {ID}")).await;
             assert!(card.contains("🟢 Active"), "{name}: {card}");
         }
     })
@@ -139,8 +139,9 @@ async fn no_more_than_256_kib_are_read() {
         session(&json!({"zebra": "z".repeat(length - empty)}))
     };
     with_app(async |app| {
-        app.kapso.fail(Some(Fault::answer(StatusCode::OK, body(256 * 1024))));
-        let card = app.reads(&format!("/sandbox {ID}")).await;
+        app.kapso
+            .set_fault(Some(Fault::answer(StatusCode::OK, body(256 * 1024))));
+        let card = app.command_text(&format!("/sandbox {ID}")).await;
         assert!(card.contains("🟢 Active"), "{card}");
         is_unintelligible(app, "one byte more", body(256 * 1024 + 1), TOO_LARGE).await;
     })
@@ -173,19 +174,19 @@ async fn one_bad_field_costs_only_itself() {
             ("zebra", json!({"zebra": [1, null]}), STILL),
             ("", json!(1e300), STILL),
         ] {
-            app.passes(SignedDuration::from_secs(61));
+            app.advance_clock(SignedDuration::from_secs(61));
             let body = session(&json!({field: value}));
-            app.kapso.fail(Some(Fault::answer(StatusCode::OK, body)));
-            let card = app.reads(&format!("/sandbox {ID}")).await;
+            app.kapso.set_fault(Some(Fault::answer(StatusCode::OK, body)));
+            let card = app.command_text(&format!("/sandbox {ID}")).await;
             assert!(card.contains("🟢 Active"), "{field} {value}: {card}");
             assert!(card.contains(shows), "{field} {value}: {card}");
             assert_eq!(
-                app.command_lines().pop().unwrap()["outcome"],
+                app.command_log_lines().pop().unwrap()["outcome"],
                 "shown",
                 "{field} {value}"
             );
         }
-        nothing_leaked(app);
+        expect_nothing_leaked(app);
     })
     .await;
 }
@@ -204,10 +205,10 @@ async fn an_expiry_that_cannot_be_read_is_left_out() {
             json!({"at": 1}),
             json!(true),
         ] {
-            app.passes(SignedDuration::from_secs(61));
+            app.advance_clock(SignedDuration::from_secs(61));
             let body = session(&json!({"expires_at": expires_at}));
-            app.kapso.fail(Some(Fault::answer(StatusCode::OK, body)));
-            let card = app.reads(&format!("/sandbox {ID}")).await;
+            app.kapso.set_fault(Some(Fault::answer(StatusCode::OK, body)));
+            let card = app.command_text(&format!("/sandbox {ID}")).await;
             assert!(card.contains("🟢 Active"), "{expires_at}: {card}");
             assert!(!card.contains("Expire"), "{expires_at}: {card}");
         }
@@ -219,8 +220,8 @@ async fn an_expiry_that_cannot_be_read_is_left_out() {
 async fn kapso_may_spell_a_uuid_in_upper_case() {
     with_app(async |app| {
         let body = session(&json!({"id": ID.to_uppercase()}));
-        app.kapso.fail(Some(Fault::answer(StatusCode::OK, body)));
-        let card = app.reads(&format!("/sandbox {ID}")).await;
+        app.kapso.set_fault(Some(Fault::answer(StatusCode::OK, body)));
+        let card = app.command_text(&format!("/sandbox {ID}")).await;
         assert!(card.ends_with(&format!("Session {ID}")), "{card}");
     })
     .await;

@@ -7,23 +7,23 @@ use http::StatusCode;
 use jiff::SignedDuration;
 use kapso_slack::demo::Fault;
 
-use crate::support::{TestApp, ID, with_app, plan};
+use crate::support::{ID, TestApp, test_app, with_app};
 
 async fn shown(app: &TestApp, id: &str) {
-    let card = app.reads(&format!("/sandbox {id}")).await;
+    let card = app.command_text(&format!("/sandbox {id}")).await;
     assert!(card.contains("Waiting for activation"), "{card}");
 }
 
 #[tokio::test]
 async fn five_hundred_look_ups_of_one_id_make_at_most_two_requests() {
-    plan()
+    test_app()
         .set(|settings| settings.reply_budget = Duration::from_mins(1))
         .run(async |app| {
-            app.kapso.fail_next(Fault::Hold);
-            let asking = join_all((0..500).map(async |_| app.answers(&app.slip(ID, None)).await.body));
+            app.kapso.fail_next_request(Fault::Stall);
+            let asking = join_all((0..500).map(async |_| app.send_raw(&app.command_request(ID, None)).await.body));
             let released = async {
-                app.kapso.has_been_asked(1).await;
-                app.kapso.release();
+                app.kapso.wait_for_requests(1).await;
+                app.kapso.release_stalled_requests();
             };
             let (cards, ()) = tokio::join!(asking, released);
             assert_eq!(cards.len(), 500);
@@ -39,8 +39,8 @@ async fn five_hundred_look_ups_of_one_id_make_at_most_two_requests() {
 #[tokio::test]
 async fn an_error_is_shared_too() {
     with_app(async |app| {
-        app.kapso.fail(Some(Fault::answer(StatusCode::UNAUTHORIZED, "")));
-        let cards = join_all((0..100).map(|_| app.reads("/sandbox 123e4567-e89b-12d3-a456-426614174000"))).await;
+        app.kapso.set_fault(Some(Fault::answer(StatusCode::UNAUTHORIZED, "")));
+        let cards = join_all((0..100).map(|_| app.command_text("/sandbox 123e4567-e89b-12d3-a456-426614174000"))).await;
         assert!(
             cards
                 .iter()
@@ -56,10 +56,10 @@ async fn a_session_is_cached_for_five_seconds() {
     with_app(async |app| {
         let requests = || app.kapso.requests().len();
         shown(app, ID).await;
-        app.passes(SignedDuration::from_secs(5));
+        app.advance_clock(SignedDuration::from_secs(5));
         shown(app, ID).await;
         assert_eq!(requests(), 1, "requested again within 5 s");
-        app.passes(SignedDuration::from_millis(1));
+        app.advance_clock(SignedDuration::from_millis(1));
         shown(app, ID).await;
         assert_eq!(requests(), 2, "not requested again after 5 s");
     })
@@ -69,8 +69,12 @@ async fn a_session_is_cached_for_five_seconds() {
 #[tokio::test]
 async fn an_error_is_not_cached() {
     with_app(async |app| {
-        assert!(app.reads("/sandbox new-one").await.contains("There is no session"));
-        app.kapso.add("new-one");
+        assert!(
+            app.command_text("/sandbox new-one")
+                .await
+                .contains("There is no session")
+        );
+        app.kapso.add_session("new-one");
         shown(app, "new-one").await;
         assert_eq!(app.kapso.requests().len(), 2);
     })
@@ -80,14 +84,14 @@ async fn an_error_is_not_cached() {
 #[tokio::test]
 async fn fifty_presses_of_refresh_make_at_most_two_requests() {
     with_app(async |app| {
-        let cards = join_all((0..50).map(|_| app.types("/sandbox 123e4567-e89b-12d3-a456-426614174000"))).await;
+        let cards = join_all((0..50).map(|_| app.command("/sandbox 123e4567-e89b-12d3-a456-426614174000"))).await;
         assert_eq!(app.kapso.requests().len(), 1);
         app.kapso.activate(ID);
-        app.kapso.fail_next(Fault::Hold);
-        let pressing = join_all(cards.iter().map(|card| app.presses(card, "refresh")));
+        app.kapso.fail_next_request(Fault::Stall);
+        let pressing = join_all(cards.iter().map(|card| app.press(card, "refresh")));
         let released = async {
-            app.kapso.has_been_asked(2).await;
-            app.kapso.release();
+            app.kapso.wait_for_requests(2).await;
+            app.kapso.release_stalled_requests();
         };
         let (cards, ()) = tokio::join!(pressing, released);
         assert_eq!(cards.len(), 50);
@@ -102,18 +106,18 @@ async fn fifty_presses_of_refresh_make_at_most_two_requests() {
 #[tokio::test]
 async fn refresh_shows_no_result_that_was_requested_before_the_press() {
     with_app(async |app| {
-        let card = app.types("/sandbox 123e4567-e89b-12d3-a456-426614174000").await;
-        app.passes(SignedDuration::from_secs(6));
+        let card = app.command("/sandbox 123e4567-e89b-12d3-a456-426614174000").await;
+        app.advance_clock(SignedDuration::from_secs(6));
         // Another person's look-up is in flight.
-        app.kapso.fail_next(Fault::Hold);
-        let other = app.reads("/sandbox 123e4567-e89b-12d3-a456-426614174000");
+        app.kapso.fail_next_request(Fault::Stall);
+        let other = app.command_text("/sandbox 123e4567-e89b-12d3-a456-426614174000");
         let pressing = async {
-            app.kapso.has_been_asked(2).await;
+            app.kapso.wait_for_requests(2).await;
             app.kapso.activate(ID);
-            let pressed = app.presses(&card, "refresh");
+            let pressed = app.press(&card, "refresh");
             let released = async {
-                app.gets("/healthz").await;
-                app.kapso.release();
+                app.get("/healthz").await;
+                app.kapso.release_stalled_requests();
             };
             tokio::join!(pressed, released).0
         };

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::kapso_errors::{nothing_leaked, reads_one_sentence};
-use crate::support::{ID, plan};
-use crate::support::wire::{Script, Wire};
+use crate::support::kapso_errors::{expect_nothing_leaked, expect_one_sentence};
+use crate::support::wire::{ScriptedResponse, ScriptedServer};
+use crate::support::{ID, test_app};
 
 /// The head of a response without a length.
 const OK: &str = "HTTP/1.1 200 OK\r\n\r\n";
@@ -22,32 +22,41 @@ async fn a_request_whose_connection_breaks_is_retried_and_then_becomes_one_sente
     let long = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{half}", whole.len());
     let huge = format!("200 OK\nx-zebra: {}", "z".repeat(1_000_000));
     let rows = [
-        ("ends at once", Script::bytes("")),
-        ("resets at once", Script::bytes("").then_resets()),
-        ("ends in the head", Script::bytes("HTTP/1.1 200 OK\r\nzeb")),
-        ("resets in the head", Script::bytes("HTTP/1.1 200").then_resets()),
-        ("truncated", Script::bytes(long.clone())),
-        ("resets in the body", Script::bytes(long).then_resets()),
-        ("ends in a chunk", Script::bytes(format!("{CHUNKED}ff\r\n{half}"))),
-        ("ends between chunks", Script::bytes(format!("{CHUNKED}5\r\nzebra\r\n"))),
-        ("bad chunk", Script::bytes(format!("{CHUNKED}zebra\r\n"))),
-        ("not HTTP", Script::bytes("zebra zebra\r\n\r\n")),
-        ("a bad status", Script::answer("zebra", &whole)),
-        ("a bad header", Script::answer("200 OK\nzebra", &whole)),
-        ("a huge header", Script::answer(&huge, &whole)),
+        ("ends at once", ScriptedResponse::bytes("")),
+        ("resets at once", ScriptedResponse::bytes("").then_reset()),
+        ("ends in the head", ScriptedResponse::bytes("HTTP/1.1 200 OK\r\nzeb")),
+        (
+            "resets in the head",
+            ScriptedResponse::bytes("HTTP/1.1 200").then_reset(),
+        ),
+        ("truncated", ScriptedResponse::bytes(long.clone())),
+        ("resets in the body", ScriptedResponse::bytes(long).then_reset()),
+        (
+            "ends in a chunk",
+            ScriptedResponse::bytes(format!("{CHUNKED}ff\r\n{half}")),
+        ),
+        (
+            "ends between chunks",
+            ScriptedResponse::bytes(format!("{CHUNKED}5\r\nzebra\r\n")),
+        ),
+        ("bad chunk", ScriptedResponse::bytes(format!("{CHUNKED}zebra\r\n"))),
+        ("not HTTP", ScriptedResponse::bytes("zebra zebra\r\n\r\n")),
+        ("a bad status", ScriptedResponse::answer("zebra", &whole)),
+        ("a bad header", ScriptedResponse::answer("200 OK\nzebra", &whole)),
+        ("a huge header", ScriptedResponse::answer(&huge, &whole)),
     ];
-    let wire = Wire::start().await;
-    plan()
+    let wire = ScriptedServer::start().await;
+    test_app()
         .with("KAPSO_BASE_URL", wire.url.as_str())
         .run(async |app| {
             for (name, script) in rows {
                 let before = wire.requests().len();
-                wire.says(script);
+                wire.respond(script);
                 let error = "Kapso did not answer: the request failed: ";
-                reads_one_sentence(app, name, "no_answer", error).await;
+                expect_one_sentence(app, name, "no_answer", error).await;
                 assert_eq!(wire.requests().len() - before, 3, "{name}");
             }
-            nothing_leaked(app);
+            expect_nothing_leaked(app);
         })
         .await;
 }
@@ -76,36 +85,36 @@ async fn a_request_is_not_retried_after_a_malformed_body() {
             "it is over 256 KiB",
         ),
     ];
-    let wire = Wire::start().await;
-    plan()
+    let wire = ScriptedServer::start().await;
+    test_app()
         .with("KAPSO_BASE_URL", wire.url.as_str())
         .run(async |app| {
             for (name, bytes, error) in rows {
                 let before = wire.requests().len();
                 // The rest of a body that is too large is not read.
-                let script = Script::bytes(bytes);
-                wire.says(if error.contains("KiB") {
-                    script.then_hangs()
+                let script = ScriptedResponse::bytes(bytes);
+                wire.respond(if error.contains("KiB") {
+                    script.then_hang()
                 } else {
                     script
                 });
                 let error = format!("Kapso sent an unexpected response: {error}");
-                reads_one_sentence(app, name, "unintelligible", &error).await;
+                expect_one_sentence(app, name, "unintelligible", &error).await;
                 assert_eq!(wire.requests().len() - before, 1, "{name}");
             }
-            nothing_leaked(app);
+            expect_nothing_leaked(app);
         })
         .await;
 }
 
 #[tokio::test]
 async fn a_response_without_a_length_is_accepted() {
-    let wire = Wire::start().await;
-    wire.says(Script::bytes(format!("{OK}{}", session())));
-    plan()
+    let wire = ScriptedServer::start().await;
+    wire.respond(ScriptedResponse::bytes(format!("{OK}{}", session())));
+    test_app()
         .with("KAPSO_BASE_URL", wire.url.as_str())
         .run(async |app| {
-            let card = app.reads(&format!("/sandbox {ID}")).await;
+            let card = app.command_text(&format!("/sandbox {ID}")).await;
             assert!(card.contains("🟢 Active"), "{card}");
         })
         .await;

@@ -7,17 +7,17 @@ use jiff::SignedDuration;
 use kapso_slack::demo::Fault;
 use serde_json::json;
 
-use crate::support::kapso_errors::{nothing_leaked, reads_one_sentence};
-use crate::support::{TestApp, ID, with_app, plan};
-use crate::support::wire::{Closed, Script, Wire};
+use crate::support::kapso_errors::{expect_nothing_leaked, expect_one_sentence};
+use crate::support::wire::{ClosedPort, ScriptedResponse, ScriptedServer};
+use crate::support::{ID, TestApp, test_app, with_app};
 
 /// Kapso answers with this status and body, and people read one sentence.
 async fn answers(app: &TestApp, status: u16, body: &str, asked: usize, outcome: &str, error: &str) {
     let name = format!("{status} {body}");
     let before = app.kapso.requests().len();
     let status = StatusCode::from_u16(status).unwrap();
-    app.kapso.fail(Some(Fault::answer(status, body.to_owned())));
-    reads_one_sentence(app, &name, outcome, error).await;
+    app.kapso.set_fault(Some(Fault::answer(status, body.to_owned())));
+    expect_one_sentence(app, &name, outcome, error).await;
     assert_eq!(app.kapso.requests().len() - before, asked, "{name}");
 }
 
@@ -38,7 +38,7 @@ async fn a_refused_key_becomes_one_sentence() {
                 answers(app, status, body, 1, "key_refused", &error).await;
             }
         }
-        nothing_leaked(app);
+        expect_nothing_leaked(app);
     })
     .await;
 }
@@ -68,7 +68,7 @@ async fn a_session_is_missing_only_if_kapso_says_so_in_its_own_form() {
         ] {
             answers(app, 404, body, 1, outcome, error).await;
         }
-        nothing_leaked(app);
+        expect_nothing_leaked(app);
     })
     .await;
 }
@@ -88,7 +88,7 @@ async fn a_status_that_no_session_comes_with_becomes_one_sentence() {
             let error = format!("Kapso sent an unexpected response: status {status}");
             answers(app, status, "", 1, "unintelligible", &error).await;
         }
-        nothing_leaked(app);
+        expect_nothing_leaked(app);
     })
     .await;
 }
@@ -102,7 +102,7 @@ async fn a_fault_of_kapsos_is_tried_three_times_and_then_becomes_one_sentence() 
                 answers(app, status, body, 3, "no_answer", &error).await;
             }
         }
-        nothing_leaked(app);
+        expect_nothing_leaked(app);
     })
     .await;
 }
@@ -110,22 +110,23 @@ async fn a_fault_of_kapsos_is_tried_three_times_and_then_becomes_one_sentence() 
 #[tokio::test]
 async fn a_redirect_is_not_followed_and_the_key_goes_nowhere_else() {
     with_app(async |app| {
-        let elsewhere = Wire::start().await;
+        let elsewhere = ScriptedServer::start().await;
         let inside = app.kapso.base_url().join("/api/v1/sandbox_sessions/other").unwrap();
         let outside = elsewhere.url.join("/zebra").unwrap();
         for status in [301, 302, 303, 307, 308] {
             for location in [outside.as_str(), inside.as_str(), "//zebra.invalid/", "zebra"] {
                 let before = app.kapso.requests().len();
                 let redirect = Fault::answer(StatusCode::from_u16(status).unwrap(), "zebra");
-                app.kapso.fail(Some(redirect.with_header(header::LOCATION, location)));
+                app.kapso
+                    .set_fault(Some(redirect.with_header(header::LOCATION, location)));
                 let name = format!("{status} to {location}");
                 let error = format!("Kapso sent an unexpected response: status {status}");
-                reads_one_sentence(app, &name, "unintelligible", &error).await;
+                expect_one_sentence(app, &name, "unintelligible", &error).await;
                 assert_eq!(app.kapso.requests().len() - before, 1, "{name}");
             }
         }
         assert_eq!(elsewhere.requests(), Vec::<String>::new());
-        nothing_leaked(app);
+        expect_nothing_leaked(app);
     })
     .await;
 }
@@ -137,19 +138,19 @@ async fn a_fault_of_kapsos_that_passes_costs_one_request_more_and_nobody_sees_it
             Fault::answer(StatusCode::INTERNAL_SERVER_ERROR, "zebra"),
             Fault::answer(StatusCode::BAD_GATEWAY, "zebra"),
             Fault::answer(StatusCode::SERVICE_UNAVAILABLE, "zebra"),
-            Fault::HangUp,
-            Fault::BreakOff,
+            Fault::CloseConnection,
+            Fault::TruncateBody,
         ] {
-            app.passes(SignedDuration::from_secs(61));
+            app.advance_clock(SignedDuration::from_secs(61));
             let before = app.kapso.requests().len();
-            app.kapso.fail_next(fault.clone());
-            let card = app.reads(&format!("/sandbox {ID}")).await;
+            app.kapso.fail_next_request(fault.clone());
+            let card = app.command_text(&format!("/sandbox {ID}")).await;
             assert!(card.contains("Waiting for activation"), "{fault:?}: {card}");
             assert_eq!(app.kapso.requests().len() - before, 2, "{fault:?}");
-            let line = app.command_lines().pop().unwrap();
+            let line = app.command_log_lines().pop().unwrap();
             assert_eq!((&line["outcome"], &line["error"]), (&json!("shown"), &json!(null)));
         }
-        nothing_leaked(app);
+        expect_nothing_leaked(app);
     })
     .await;
 }
@@ -157,16 +158,16 @@ async fn a_fault_of_kapsos_that_passes_costs_one_request_more_and_nobody_sees_it
 #[tokio::test]
 async fn the_third_try_still_counts_and_there_is_no_fourth() {
     with_app(async |app| {
-        app.kapso_answers(500, "");
-        app.kapso_answers(502, "");
-        let card = app.reads(&format!("/sandbox {ID}")).await;
+        app.next_kapso_response(500, "");
+        app.next_kapso_response(502, "");
+        let card = app.command_text(&format!("/sandbox {ID}")).await;
         assert!(card.contains("Waiting for activation"), "{card}");
         assert_eq!(app.kapso.requests().len(), 3);
 
         for _ in 0..3 {
-            app.kapso_answers(500, "");
+            app.next_kapso_response(500, "");
         }
-        reads_one_sentence(app, "three faults", "no_answer", "Kapso did not answer: status 500").await;
+        expect_one_sentence(app, "three faults", "no_answer", "Kapso did not answer: status 500").await;
         assert_eq!(app.kapso.requests().len(), 6);
     })
     .await;
@@ -174,23 +175,23 @@ async fn the_third_try_still_counts_and_there_is_no_fourth() {
 
 #[tokio::test]
 async fn a_key_that_kapso_does_not_know_is_refused() {
-    plan()
+    test_app()
         .with("KAPSO_API_KEY", "kapso-key-of-another-project")
         .run(async |app| {
             let error = "Kapso rejected the API key with status 401";
-            reads_one_sentence(app, "another key", "key_refused", error).await;
+            expect_one_sentence(app, "another key", "key_refused", error).await;
         })
         .await;
 }
 
 #[tokio::test]
 async fn kapso_that_hangs_is_given_up_after_three_tries() {
-    plan()
+    test_app()
         .set(|settings| settings.timing.kapso.attempt = Duration::from_millis(200))
         .run(async |app| {
-            app.kapso.fail(Some(Fault::Hold));
+            app.kapso.set_fault(Some(Fault::Stall));
             let error = "Kapso did not answer: the request failed: error sending request: operation timed out";
-            reads_one_sentence(app, "hang", "no_answer", error).await;
+            expect_one_sentence(app, "hang", "no_answer", error).await;
             assert_eq!(app.kapso.requests().len(), 3);
         })
         .await;
@@ -198,11 +199,11 @@ async fn kapso_that_hangs_is_given_up_after_three_tries() {
 
 #[tokio::test]
 async fn all_tries_together_have_a_deadline_too() {
-    plan()
+    test_app()
         .set(|settings| settings.timing.kapso.total = Duration::from_millis(500))
         .run(async |app| {
-            app.kapso.fail(Some(Fault::Hold));
-            reads_one_sentence(app, "hang", "no_answer", "Kapso did not answer: no answer within").await;
+            app.kapso.set_fault(Some(Fault::Stall));
+            expect_one_sentence(app, "hang", "no_answer", "Kapso did not answer: no answer within").await;
             assert_eq!(app.kapso.requests().len(), 1);
         })
         .await;
@@ -210,27 +211,27 @@ async fn all_tries_together_have_a_deadline_too() {
 
 #[tokio::test]
 async fn nobody_listens_where_kapso_should_be() {
-    let closed = Closed::port().unwrap();
-    plan()
+    let closed = ClosedPort::bind().unwrap();
+    test_app()
         .with("KAPSO_BASE_URL", format!("http://{}/api/v1", closed.address))
         .run(async |app| {
             let error = "Kapso did not answer: the request failed: error sending request: ";
-            reads_one_sentence(app, "refused", "no_answer", error).await;
+            expect_one_sentence(app, "refused", "no_answer", error).await;
         })
         .await;
 }
 
 #[tokio::test]
 async fn kapso_speaks_no_tls_where_it_should() {
-    let wire = Wire::start().await;
-    wire.says(Script::answer("400 Bad Request", "zebra").unasked());
+    let wire = ScriptedServer::start().await;
+    wire.respond(ScriptedResponse::answer("400 Bad Request", "zebra").before_any_request());
     let address = wire.url.as_str().replace("http", "https");
-    plan()
+    test_app()
         .with("KAPSO_BASE_URL", address)
         .run(async |app| {
             let error = "Kapso did not answer: the request failed: error sending request: client error (Connect): ";
-            reads_one_sentence(app, "no tls", "no_answer", error).await;
-            nothing_leaked(app);
+            expect_one_sentence(app, "no tls", "no_answer", error).await;
+            expect_nothing_leaked(app);
         })
         .await;
 }
@@ -242,10 +243,10 @@ async fn kapsos_headers_do_not_leak_either() {
             .with_header(HeaderName::from_static("x-request-id"), "zebra")
             .with_header(header::WWW_AUTHENTICATE, "zebra")
             .with_header(header::SET_COOKIE, "zebra=1");
-        app.kapso.fail(Some(fault));
+        app.kapso.set_fault(Some(fault));
         let error = "Kapso sent an unexpected response: status 400";
-        reads_one_sentence(app, "headers", "unintelligible", error).await;
-        nothing_leaked(app);
+        expect_one_sentence(app, "headers", "unintelligible", error).await;
+        expect_nothing_leaked(app);
     })
     .await;
 }

@@ -7,7 +7,7 @@ use http::{HeaderName, StatusCode, header};
 use jiff::SignedDuration;
 use kapso_slack::demo::{Fault, plain};
 
-use crate::support::{TestApp, ID, Plan, with_app, plan};
+use crate::support::{ID, TestApp, TestAppBuilder, test_app, with_app};
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -22,13 +22,13 @@ fn limited(retry_after: Option<&str>) -> Fault {
 }
 
 /// An app in which nobody waits for the limit to reset, since its clock does not advance.
-fn without_waiting() -> Plan {
-    plan().set(|settings| settings.timing.kapso.max_rate_limit_wait = Duration::ZERO)
+fn without_waiting() -> TestAppBuilder {
+    test_app().set(|settings| settings.timing.kapso.max_rate_limit_wait = Duration::ZERO)
 }
 
 /// Types the id; returns the wait in seconds that the reply names, or `None` if it is a card.
 async fn must_wait(app: &TestApp, id: &str) -> Option<u64> {
-    seconds(&app.reads(&format!("/sandbox {id}")).await)
+    seconds(&app.command_text(&format!("/sandbox {id}")).await)
 }
 
 /// The wait in seconds that a reply names; `None` if it is a card.
@@ -47,7 +47,7 @@ fn seconds(text: &str) -> Option<u64> {
 async fn shows(app: &TestApp, ids: std::ops::Range<usize>) {
     for n in ids {
         let id = format!("session-{n}");
-        app.kapso.add(&id);
+        app.kapso.add_session(&id);
         assert_eq!(must_wait(app, &id).await, None, "{id}");
     }
 }
@@ -81,13 +81,13 @@ async fn after_a_429_no_request_is_sent_until_retry_after_has_passed() {
         without_waiting()
             .run(async |app| {
                 let requests = || app.kapso.requests().len();
-                app.kapso.fail_next(limited(retry_after));
+                app.kapso.fail_next_request(limited(retry_after));
                 assert_eq!(must_wait(app, ID).await, Some(seconds), "{retry_after:?}");
                 assert_eq!(must_wait(app, ID).await, Some(seconds), "{retry_after:?}, at once");
-                app.passes(SignedDuration::from_millis(i64::try_from(seconds).unwrap() * 1_000 - 1));
+                app.advance_clock(SignedDuration::from_millis(i64::try_from(seconds).unwrap() * 1_000 - 1));
                 assert_eq!(must_wait(app, ID).await, Some(1), "{retry_after:?}, just before");
                 assert_eq!(requests(), 1, "{retry_after:?}: requested too early");
-                app.passes(SignedDuration::from_millis(1));
+                app.advance_clock(SignedDuration::from_millis(1));
                 assert_eq!(must_wait(app, ID).await, None, "{retry_after:?}, after it");
                 assert_eq!(requests(), 2, "{retry_after:?}: not requested after the wait");
             })
@@ -98,9 +98,9 @@ async fn after_a_429_no_request_is_sent_until_retry_after_has_passed() {
 #[tokio::test]
 async fn a_429_has_its_own_outcome_in_the_log() {
     with_app(async |app| {
-        app.kapso.fail_next(limited(Some("42")));
+        app.kapso.fail_next_request(limited(Some("42")));
         assert_eq!(must_wait(app, ID).await, Some(42));
-        let line = app.command_lines().pop().unwrap();
+        let line = app.command_log_lines().pop().unwrap();
         assert_eq!(line["outcome"], "limited");
         assert_eq!(line["error"], "Kapso's rate limit is used up for another 42 s");
     })
@@ -109,10 +109,10 @@ async fn a_429_has_its_own_outcome_in_the_log() {
 
 #[tokio::test]
 async fn a_short_retry_after_is_waited_for() {
-    plan()
-        .in_real_time()
+    test_app()
+        .with_system_clock()
         .run(async |app| {
-            app.kapso.fail_next(limited(Some("1")));
+            app.kapso.fail_next_request(limited(Some("1")));
             assert_eq!(must_wait(app, ID).await, None);
             assert_eq!(app.kapso.requests().len(), 2);
         })
@@ -121,10 +121,10 @@ async fn a_short_retry_after_is_waited_for() {
 
 #[tokio::test]
 async fn a_long_retry_after_is_not_waited_for() {
-    plan()
+    test_app()
         .set(|settings| settings.timing.kapso.max_rate_limit_wait = Duration::from_millis(1_999))
         .run(async |app| {
-            app.kapso.fail_next(limited(Some("2")));
+            app.kapso.fail_next_request(limited(Some("2")));
             assert_eq!(must_wait(app, ID).await, Some(2));
             assert_eq!(app.kapso.requests().len(), 1);
         })
@@ -134,11 +134,11 @@ async fn a_long_retry_after_is_not_waited_for() {
 #[tokio::test]
 async fn a_clock_set_back_does_not_prolong_the_wait() {
     with_app(async |app| {
-        app.kapso.fail_next(limited(Some("30")));
+        app.kapso.fail_next_request(limited(Some("30")));
         assert_eq!(must_wait(app, ID).await, Some(30));
-        app.passes(-SignedDuration::from_hours(1));
+        app.advance_clock(-SignedDuration::from_hours(1));
         assert_eq!(must_wait(app, ID).await, Some(30));
-        app.passes(SignedDuration::from_secs(30));
+        app.advance_clock(SignedDuration::from_secs(30));
         assert_eq!(must_wait(app, ID).await, None);
     })
     .await;
@@ -149,15 +149,15 @@ async fn the_hundred_and_first_request_in_a_minute_is_not_sent() {
     without_waiting()
         .run(async |app| {
             shows(app, 0..60).await;
-            app.passes(SignedDuration::from_secs(25));
+            app.advance_clock(SignedDuration::from_secs(25));
             shows(app, 60..100).await;
             assert_eq!(must_wait(app, ID).await, Some(35));
             assert_eq!(must_wait(app, ID).await, Some(35));
             assert_eq!(app.kapso.requests().len(), 100, "the limit is not exceeded");
 
-            app.passes(SignedDuration::from_millis(34_999));
+            app.advance_clock(SignedDuration::from_millis(34_999));
             assert_eq!(must_wait(app, ID).await, Some(1));
-            app.passes(SignedDuration::from_millis(1));
+            app.advance_clock(SignedDuration::from_millis(1));
             shows(app, 100..160).await;
             assert_eq!(must_wait(app, ID).await, Some(25));
             assert_eq!(app.kapso.requests().len(), 160);
@@ -170,20 +170,20 @@ async fn the_hundred_and_first_request_in_a_minute_is_not_sent() {
 async fn kapso_never_has_to_reject_a_request_whatever_the_pace() {
     without_waiting()
         .run(async |app| {
-            app.kapso.set_limit(20);
+            app.kapso.set_rate_limit(20);
             let mut pauses = fastrand::Rng::with_seed(60);
             let mut asked = 0;
             let mut refused = 0;
             for n in 0..600 {
                 let id = format!("session-{n}");
-                app.kapso.add(&id);
+                app.kapso.add_session(&id);
                 match must_wait(app, &id).await {
                     None => asked += 1,
                     Some(1..=60) => refused += 1,
                     Some(seconds) => panic!("{seconds} s in a window of 60"),
                 }
                 // Bursts, trickles and pauses.
-                app.passes(SignedDuration::from_millis(
+                app.advance_clock(SignedDuration::from_millis(
                     pauses.choice([0, 0, 0, 40, 900, 7_000]).unwrap(),
                 ));
             }
@@ -196,7 +196,7 @@ async fn kapso_never_has_to_reject_a_request_whatever_the_pace() {
 #[tokio::test]
 async fn a_larger_limit_is_followed() {
     with_app(async |app| {
-        app.kapso.set_limit(250);
+        app.kapso.set_rate_limit(250);
         shows(app, 0..250).await;
         assert_eq!(must_wait(app, ID).await, Some(60));
         assert_eq!(app.kapso.requests().len(), 250);
@@ -207,7 +207,7 @@ async fn a_larger_limit_is_followed() {
 #[tokio::test]
 async fn a_smaller_limit_is_followed() {
     with_app(async |app| {
-        app.kapso.set_limit(10);
+        app.kapso.set_rate_limit(10);
         shows(app, 0..10).await;
         assert_eq!(must_wait(app, ID).await, Some(60));
         assert_eq!(app.kapso.requests().len(), 10);
@@ -222,18 +222,17 @@ async fn requests_of_others_with_the_same_key_count() {
             let others = Fault::answer(StatusCode::NOT_FOUND, r#"{"error":"no"}"#)
                 .with_header(LIMIT, "100")
                 .with_header(REMAINING, "4");
-            app.kapso.fail_next(others);
+            app.kapso.fail_next_request(others);
             assert!(
-                app
-                    .reads(&format!("/sandbox {ID}"))
+                app.command_text(&format!("/sandbox {ID}"))
                     .await
                     .contains("There is no session")
             );
-            app.passes(SignedDuration::from_secs(10));
+            app.advance_clock(SignedDuration::from_secs(10));
             shows(app, 0..4).await;
             assert_eq!(must_wait(app, ID).await, Some(50));
             assert_eq!(app.kapso.requests().len(), 5);
-            app.passes(SignedDuration::from_secs(50));
+            app.advance_clock(SignedDuration::from_secs(50));
             assert_eq!(must_wait(app, ID).await, None);
         })
         .await;
@@ -257,10 +256,10 @@ async fn malformed_limit_headers_are_ignored() {
                     .with_header(LIMIT, limit)
                     .with_header(REMAINING, remaining)
             };
-            app.kapso.fail_next(says("10", "9"));
-            app.kapso.fail(Some(says(limit, remaining)));
+            app.kapso.fail_next_request(says("10", "9"));
+            app.kapso.set_fault(Some(says(limit, remaining)));
             for n in 0..10 {
-                let text = app.reads(&format!("/sandbox session-{n}")).await;
+                let text = app.command_text(&format!("/sandbox session-{n}")).await;
                 assert!(text.contains("There is no session"), "{limit} {remaining}, {n}: {text}");
             }
             assert_eq!(must_wait(app, ID).await, Some(60), "{limit} {remaining}");
@@ -271,13 +270,13 @@ async fn malformed_limit_headers_are_ignored() {
 
 #[tokio::test]
 async fn concurrent_requests_do_not_exceed_the_limit() {
-    plan()
+    test_app()
         .set(|settings| settings.reply_budget = Duration::from_mins(1))
         .run(async |app| {
             let waits = join_all((0..200).map(async |n| {
                 let id = format!("session-{n}");
-                app.kapso.add(&id);
-                let answer = app.answers(&app.slip(&id, None)).await;
+                app.kapso.add_session(&id);
+                let answer = app.send_raw(&app.command_request(&id, None)).await;
                 seconds(&plain::text(&serde_json::from_str(&answer.body).unwrap()))
             }))
             .await;
@@ -293,9 +292,9 @@ async fn concurrent_requests_do_not_exceed_the_limit() {
 async fn remaining_zero_on_a_429_does_not_prolong_the_wait() {
     with_app(async |app| {
         let fault = limited(Some("5")).with_header(HeaderName::from_static("x-ratelimit-remaining"), "0");
-        app.kapso.fail_next(fault);
+        app.kapso.fail_next_request(fault);
         assert_eq!(must_wait(app, ID).await, Some(5));
-        app.passes(SignedDuration::from_secs(5));
+        app.advance_clock(SignedDuration::from_secs(5));
         assert_eq!(must_wait(app, ID).await, None);
     })
     .await;

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use http::StatusCode;
-use kapso_slack::demo::{Fault, Way};
+use kapso_slack::demo::{DeliveryPath, Fault};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use url::Url;
 
-use crate::support::crashes::{LATE, RESUMED, answers, rows, too_many};
+use crate::support::crashes::{LATE, RESUMED, answer_counts, pending_replies, surplus_answers};
 use crate::support::databases::Database;
+use crate::support::program::{Fakes, Program, Running};
 use crate::support::store_health::{BROKEN, WORKS};
-use crate::support::program::{Program, Running, World};
 
 /// Commands in each story.
 const COMMANDS: usize = 8;
@@ -83,7 +83,7 @@ struct Told {
 }
 
 struct Crash {
-    world: World,
+    fakes: Fakes,
     database: Database,
     /// Requests and posts before the process that lives now.
     asked: usize,
@@ -92,14 +92,14 @@ struct Crash {
 
 impl Crash {
     fn service(&self) -> Program {
-        self.world
+        self.fakes
             .service_that_waits_for_the_store()
             .with("REPLY_BUDGET_MS", "100")
             .with("DATABASE_URL", &self.database.address)
     }
 
     async fn types(&self, app: &Url) -> BTreeSet<u64> {
-        let typing = (0..COMMANDS).map(async |n| self.world.types(app, &format!("/sandbox s-{n}")).await);
+        let typing = (0..COMMANDS).map(async |n| self.fakes.send_command(app, &format!("/sandbox s-{n}")).await);
         let sent = join_all(typing).await.into_iter();
         let acknowledged = sent.filter(|sent| sent.status == Some(StatusCode::OK));
         acknowledged
@@ -112,12 +112,12 @@ impl Crash {
 
     /// Waits until so many commands are acknowledged.
     async fn has_acknowledged(&self, count: usize) {
-        let mut happened = self.world.slack.happenings();
+        let mut happened = self.fakes.slack.subscribe();
         let acknowledged = |number| {
-            let exchange = self.world.slack.exchange(number);
+            let exchange = self.fakes.slack.exchange(number);
             exchange.is_some_and(|exchange| {
-                let mut answers = exchange.answers.iter();
-                answers.any(|answer| matches!(answer.by, Way::Response) && answer.status == Some(200))
+                let mut answers = exchange.replies.iter();
+                answers.any(|answer| matches!(answer.by, DeliveryPath::Response) && answer.status == Some(200))
             })
         };
         while (1..=COMMANDS as u64).filter(|number| acknowledged(*number)).count() < count {
@@ -127,30 +127,30 @@ impl Crash {
 
     /// Waits until a process has come to this point, as far as it has not got there by starting.
     async fn comes_to(&self, point: Point, running: &mut Running, is_first: bool) {
-        let (kapso, slack) = (&self.world.kapso, &self.world.slack);
+        let (kapso, slack) = (&self.fakes.kapso, &self.fakes.slack);
         if matches!(point, Posted(_) | Failed(_) | Untold(_) | Noted(_)) {
             if is_first {
                 self.has_acknowledged(COMMANDS).await;
             }
             if let Failed(count) = point {
                 for _ in 0..count {
-                    slack.refuse_next(StatusCode::INTERNAL_SERVER_ERROR, None);
+                    slack.reject_next_post(StatusCode::INTERNAL_SERVER_ERROR, None);
                 }
             }
             if let Untold(_) = point {
-                slack.keeps_waiting(true);
+                slack.stall_responses(true);
             }
-            kapso.fail(None);
-            kapso.release();
+            kapso.set_fault(None);
+            kapso.release_stalled_requests();
         }
         match point {
             Started | Listening | Open => {}
-            Asked(count) => kapso.has_been_asked(self.asked + count).await,
+            Asked(count) => kapso.wait_for_requests(self.asked + count).await,
             Acknowledged(count) => self.has_acknowledged(count).await,
-            Posted(count) | Failed(count) | Untold(count) => slack.has_been_posted_to(self.posted + count).await,
+            Posted(count) | Failed(count) | Untold(count) => slack.wait_for_posts(self.posted + count).await,
             Noted(count) => {
                 for _ in 0..count {
-                    running.says(LATE).await;
+                    running.wait_for_line(LATE).await;
                 }
             }
         }
@@ -158,18 +158,18 @@ impl Crash {
 
     /// Kills a process at this point. Returns the commands that it acknowledged, if it is the first.
     async fn is_killed_at(&mut self, point: Point, is_first: bool) -> BTreeSet<u64> {
-        let (kapso, slack) = (&self.world.kapso, &self.world.slack);
-        kapso.fail(Some(Fault::Hold));
-        (self.asked, self.posted) = (kapso.requests().len(), slack.posts());
-        let mut running = self.service().starts();
+        let (kapso, slack) = (&self.fakes.kapso, &self.fakes.slack);
+        kapso.set_fault(Some(Fault::Stall));
+        (self.asked, self.posted) = (kapso.requests().len(), slack.post_count());
+        let mut running = self.service().start();
         let mut acknowledged = BTreeSet::new();
         if !matches!(point, Started) {
-            let app = running.listens().await;
+            let app = running.wait_until_listening().await;
             if !matches!(point, Listening) {
-                running.says(WORKS).await;
+                running.wait_for_line(WORKS).await;
                 let killing = async {
                     self.comes_to(point, &mut running, is_first).await;
-                    running.is_sent("KILL").await;
+                    running.send_signal("KILL").await;
                 };
                 if is_first {
                     (acknowledged, ()) = tokio::join!(self.types(&app), killing);
@@ -179,11 +179,11 @@ impl Crash {
             }
         }
         if matches!(point, Started | Listening) {
-            running.is_sent("KILL").await;
+            running.send_signal("KILL").await;
         }
-        let ended = running.ends().await;
-        kapso.release();
-        slack.keeps_waiting(false);
+        let ended = running.wait_for_exit().await;
+        kapso.release_stalled_requests();
+        slack.stall_responses(false);
         assert!(!ended.stdout.contains(BROKEN), "{point:?}: the store works: {ended:?}");
         acknowledged
     }
@@ -193,13 +193,13 @@ impl Crash {
 async fn tell(points: &[Point], database: Database, turns: &Semaphore) -> Told {
     let mut turn = turns.acquire().await.ok();
     let mut crash = Crash {
-        world: World::start().await,
+        fakes: Fakes::start().await,
         database,
         asked: 0,
         posted: 0,
     };
     for n in 0..COMMANDS {
-        crash.world.kapso.add(&format!("s-{n}"));
+        crash.fakes.kapso.add_session(&format!("s-{n}"));
     }
     let mut owed = BTreeSet::new();
     let mut posts_left = BTreeMap::new();
@@ -212,10 +212,10 @@ async fn tell(points: &[Point], database: Database, turns: &Semaphore) -> Told {
         }
         owed.extend(crash.is_killed_at(*point, place == 0).await);
         killed_at = Instant::now();
-        let rows = rows(&crash.database, "kind = 'late_reply'").await;
+        let rows = pending_replies(&crash.database, "kind = 'late_reply'").await;
         left = rows.len();
         let stored: BTreeSet<u64> = rows.iter().map(|row| row.exchange).collect();
-        let answered = answers(&crash.world, 1);
+        let answered = answer_counts(&crash.fakes, 1);
         for exchange in &owed {
             assert!(
                 stored.contains(exchange) || answered.contains_key(exchange),
@@ -229,26 +229,30 @@ async fn tell(points: &[Point], database: Database, turns: &Semaphore) -> Told {
         // What was stored is delivered, though its acknowledgement may not have got through.
         owed.extend(stored);
     }
-    crash.world.kapso.fail(None);
-    let mut last = crash.service().starts();
-    last.listens().await;
-    last.says(WORKS).await;
+    crash.fakes.kapso.set_fault(None);
+    let mut last = crash.service().start();
+    last.wait_until_listening().await;
+    last.wait_for_line(WORKS).await;
     drop(turn);
     for _ in 0..left {
-        last.says(LATE).await;
+        last.wait_for_line(LATE).await;
     }
     let took = killed_at.elapsed();
-    last.is_sent("TERM").await;
-    let ended = last.ends().await;
+    last.send_signal("TERM").await;
+    let ended = last.wait_for_exit().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(rows(&crash.database, "1 = 1").await.len(), 0, "nothing stays");
-    let answers = answers(&crash.world, 1);
+    assert_eq!(
+        pending_replies(&crash.database, "1 = 1").await.len(),
+        0,
+        "nothing stays"
+    );
+    let answers = answer_counts(&crash.fakes, 1);
     assert!(answers.keys().eq(owed.iter()), "{owed:?}: {answers:?}");
     crash.database.drop().await;
     Told {
         owed: owed.len(),
         in_flight,
-        twice: too_many(&answers, 1),
+        twice: surplus_answers(&answers, 1),
         took,
     }
 }

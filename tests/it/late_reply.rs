@@ -7,29 +7,29 @@ use http::StatusCode;
 use kapso_slack::demo::{Fault, plain};
 use serde_json::json;
 
-use crate::support::late_replies::is_owed;
-use crate::support::{ID, with_app, plan};
-use crate::support::wire::{Line, Script, Wire};
+use crate::support::late_replies::start_late_reply;
+use crate::support::wire::{RawConnection, ScriptedResponse, ScriptedServer};
+use crate::support::{ID, test_app, with_app};
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 
 #[tokio::test]
 async fn an_answer_that_is_late_comes_as_one_message() {
-    plan()
-        .late()
+    test_app()
+        .with_short_budget()
         .run(async |app| {
-            let exchange = is_owed(app).await;
+            let exchange = start_late_reply(app).await;
             assert_eq!(app.slack.conversation().len(), 0);
-            app.kapso.release();
-            let card = app.later(exchange).await;
+            app.kapso.release_stalled_requests();
+            let card = app.late_reply(exchange).await;
             assert!(
                 plain::text(&card.message).contains("Waiting for activation"),
                 "{card:?}"
             );
             assert_eq!(card.message["response_type"], "ephemeral");
-            let line = &app.has_noted(1).await[0];
+            let line = &app.wait_for_commands(1).await[0];
             assert_eq!((&line["outcome"], &line["answer"]), (&json!("shown"), &json!("late")));
-            app.has_stopped().await;
+            app.shut_down().await;
             assert_eq!(app.slack.conversation().len(), 1);
         })
         .await;
@@ -38,28 +38,28 @@ async fn an_answer_that_is_late_comes_as_one_message() {
 #[tokio::test]
 async fn an_answer_in_time_is_the_only_one() {
     with_app(async |app| {
-        app.types(SHOW).await;
-        app.has_stopped().await;
+        app.command(SHOW).await;
+        app.shut_down().await;
         assert_eq!(app.slack.conversation().len(), 1);
-        assert_eq!(app.slack.posts(), 0);
+        assert_eq!(app.slack.post_count(), 0);
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_fault_that_is_late_comes_as_one_message_too() {
-    plan()
-        .late()
+    test_app()
+        .with_short_budget()
         .run(async |app| {
-            let exchange = is_owed(app).await;
+            let exchange = start_late_reply(app).await;
             app.kapso.delete(ID);
-            app.kapso.release();
-            let card = app.later(exchange).await;
+            app.kapso.release_stalled_requests();
+            let card = app.late_reply(exchange).await;
             assert!(
                 plain::text(&card.message).starts_with("There is no session"),
                 "{card:?}"
             );
-            let line = &app.has_noted(1).await[0];
+            let line = &app.wait_for_commands(1).await[0];
             assert_eq!(
                 (&line["outcome"], &line["answer"]),
                 (&json!("not_found"), &json!("late"))
@@ -71,33 +71,32 @@ async fn a_fault_that_is_late_comes_as_one_message_too() {
 /// Kapso answers around the end of the budget: each command still gets exactly one answer.
 #[tokio::test]
 async fn the_race_between_the_answer_and_the_budget_has_one_winner() {
-    plan()
+    test_app()
         .set(|settings| settings.reply_budget = Duration::from_millis(40))
         .run(async |app| {
             let mut spans = fastrand::Rng::with_seed(40);
             let ids: Vec<String> = (0..98).map(|n| format!("session-{n}")).collect();
             for id in &ids {
-                app.kapso.add(id);
-                app
-                    .kapso
-                    .fail_next(Fault::Slow(Duration::from_millis(spans.u64(20..60))));
+                app.kapso.add_session(id);
+                app.kapso
+                    .fail_next_request(Fault::Delay(Duration::from_millis(spans.u64(20..60))));
             }
             // One that is surely in time, and one that is surely late.
-            let quick = app.sends("/sandbox help").await;
+            let quick = app.send("/sandbox help").await;
             assert!(quick.message.is_some());
             let asked = join_all(ids.iter().map(async |id| {
-                let sent = app.sends(&format!("/sandbox {id}")).await;
+                let sent = app.send(&format!("/sandbox {id}")).await;
                 assert_eq!(sent.status, Some(StatusCode::OK));
                 if sent.message.is_none() {
-                    app.later(sent.exchange).await;
+                    app.late_reply(sent.exchange).await;
                 }
                 sent.message.is_some()
             }));
             let in_time = asked.await.into_iter().filter(|in_time| *in_time).count();
-            app.has_stopped().await;
+            app.shut_down().await;
             assert_eq!(app.slack.conversation().len(), 99);
             assert_eq!(
-                app.slack.posts(),
+                app.slack.post_count(),
                 98 - in_time,
                 "posts beside {in_time} answers in time"
             );
@@ -107,22 +106,22 @@ async fn the_race_between_the_answer_and_the_budget_has_one_winner() {
 
 #[tokio::test]
 async fn slack_hangs_up_and_the_answer_still_comes() {
-    let letterbox = Wire::start().await;
-    letterbox.says(Script::answer("200 OK", "ok"));
-    plan()
+    let letterbox = ScriptedServer::start().await;
+    letterbox.respond(ScriptedResponse::answer("200 OK", "ok"));
+    test_app()
         .with("SLACK_RESPONSE_HOSTS", letterbox.origin())
         .run(async |app| {
-            app.kapso.fail_next(Fault::Hold);
+            app.kapso.fail_next_request(Fault::Stall);
             let response_url = letterbox.url.join("/response/1").unwrap();
-            let slip = app.slip(ID, Some(response_url.as_str())).kept_alive();
-            let mut line = Line::to(&app.app_url).await;
-            line.says(slip.to_bytes()).await;
-            app.kapso.has_been_asked(1).await;
-            line.has_said_all().await;
-            assert_eq!(line.ends().await, "", "the service hangs up as well");
-            app.kapso.release();
+            let slip = app.command_request(ID, Some(response_url.as_str())).keep_alive();
+            let mut line = RawConnection::connect(&app.app_url).await;
+            line.send(slip.to_bytes()).await;
+            app.kapso.wait_for_requests(1).await;
+            line.finish_sending().await;
+            assert_eq!(line.read_to_end().await, "", "the service hangs up as well");
+            app.kapso.release_stalled_requests();
             letterbox.has_been_asked(1).await;
-            let line = &app.has_noted(1).await[0];
+            let line = &app.wait_for_commands(1).await[0];
             assert_eq!((&line["outcome"], &line["answer"]), (&json!("shown"), &json!("late")));
             let posts = letterbox.requests();
             assert_eq!(posts.len(), 1, "{posts:?}");

@@ -4,25 +4,26 @@ use http::StatusCode;
 use insta::{assert_json_snapshot, assert_snapshot};
 use jiff::SignedDuration;
 use kapso_slack::demo::rules::buttons;
-use kapso_slack::demo::{Fault, Posted, plain};
+use kapso_slack::demo::{Fault, PostedMessage, plain};
 use serde_json::{Value, json};
 
-use crate::support::cards::{is_told_beside, shared};
+use crate::support::cards::{expect_private_reply, shared_card};
 use crate::support::cards::{sorted, text};
-use crate::support::inert_text::stays_words;
-use crate::support::{TestApp, ID, with_app, plan};
 use crate::support::inert_text::WORDS;
-use crate::support::spelling::{is_told, types};
+use crate::support::inert_text::expect_inert;
+use crate::support::spelling::{command_with_requests, expect_only_text};
+use crate::support::{ID, TestApp, test_app, with_app};
 
 /// A project with that many sessions, of which the first was made first.
 fn fill(app: &TestApp, many: i64) {
     app.kapso.delete(ID);
     for n in 1..=many {
         let id = format!("session-{n}");
-        app.kapso.add(&id);
+        app.kapso.add_session(&id);
         let made = app.now() + SignedDuration::from_secs(n);
-        app.kapso.set(&id, "created_at", made.to_string().into());
-        app.kapso.set(&id, "phone_number", format!("+1202555{n:04}").into());
+        app.kapso.set_field(&id, "created_at", made.to_string().into());
+        app.kapso
+            .set_field(&id, "phone_number", format!("+1202555{n:04}").into());
     }
 }
 
@@ -37,22 +38,22 @@ fn shows(message: &Value) -> Vec<&str> {
 #[tokio::test]
 async fn a_page_has_a_row_for_each_session_in_kapsos_order() {
     with_app(async |app| {
-        app.kapso.set(ID, "created_at", "2026-11-23T09:00:00Z".into());
+        app.kapso.set_field(ID, "created_at", "2026-11-23T09:00:00Z".into());
         for (id, phone, agent) in [
             ("active", "+4915112345678", json!({"name": "Booking Assistant"})),
             ("expired", "+447700900123", Value::Null),
             ("new-state", "+81 3", json!({"name": "Returns & Refunds"})),
         ] {
-            app.kapso.add(id);
-            app.kapso.set(id, "phone_number", phone.into());
-            app.kapso.set(id, "agent", agent);
+            app.kapso.add_session(id);
+            app.kapso.set_field(id, "phone_number", phone.into());
+            app.kapso.set_field(id, "agent", agent);
         }
         app.kapso.activate("active");
         app.kapso.expire("expired");
-        app.kapso.set("expired", "expires_at", "2026-11-23T09:30:00Z".into());
-        app.kapso.set("new-state", "status", "paused_by_operator".into());
-        app.kapso.set("new-state", "expires_at", Value::Null);
-        let list = app.types("/sandbox list").await.message;
+        app.kapso.set_field("expired", "expires_at", "2026-11-23T09:30:00Z".into());
+        app.kapso.set_field("new-state", "status", "paused_by_operator".into());
+        app.kapso.set_field("new-state", "expires_at", Value::Null);
+        let list = app.command("/sandbox list").await.message;
         assert_eq!(app.kapso.requests(), ["GET /sandbox_sessions?page=1&per_page=10"]);
         assert_eq!(list["response_type"], "ephemeral");
         assert_snapshot!(plain::text(&list), @"
@@ -77,29 +78,29 @@ async fn a_page_has_a_row_for_each_session_in_kapsos_order() {
 async fn pages_are_turned_in_the_place_of_the_list() {
     with_app(async |app| {
         fill(app, 23);
-        let first = app.types("/sandbox list").await;
+        let first = app.command("/sandbox list").await;
         assert!(plain::text(&first.message).contains("Page 1 of 3 · 23 sessions"));
         assert_eq!(turns(&first.message), ["Next page"]);
         assert_eq!(shows(&first.message)[0], "session-23", "the newest");
         assert_eq!(shows(&first.message).len(), 10);
 
-        let second = app.presses(&first, "page").await;
+        let second = app.press(&first, "page").await;
         assert_eq!(second.id, first.id, "the list is replaced");
         assert_eq!(second.message["replace_original"], true);
         assert_eq!(second.message["response_type"], "ephemeral");
         assert_eq!(turns(&second.message), ["Previous page", "Next page"]);
         assert_eq!(shows(&second.message)[0], "session-13");
 
-        let third = app.presses(&second, "page").await;
+        let third = app.press(&second, "page").await;
         assert_eq!(turns(&third.message), ["Previous page"]);
         assert_eq!(shows(&third.message), ["session-3", "session-2", "session-1"]);
-        let back = app.presses(&third, "page_back").await;
+        let back = app.press(&third, "page_back").await;
         assert_eq!(back.id, first.id);
         assert_eq!(back.message, second.message);
 
-        let typed = app.types("/sandbox list 2").await;
+        let typed = app.command("/sandbox list 2").await;
         assert_eq!(plain::text(&typed.message), plain::text(&second.message));
-        let lines = app.has_noted(5).await;
+        let lines = app.wait_for_commands(5).await;
         assert!(
             lines
                 .iter()
@@ -120,29 +121,29 @@ fn turns(message: &Value) -> Vec<&str> {
 #[tokio::test]
 async fn show_puts_the_card_beside_the_list_as_if_its_id_had_been_typed() {
     with_app(async |app| {
-        let list = app.types("/sandbox list").await;
-        let card = app.presses(&list, "show").await;
+        let list = app.command("/sandbox list").await;
+        let card = app.press(&list, "show").await;
         assert_ne!(card.id, list.id, "the list stands");
         assert_eq!(card.message["replace_original"], false);
         assert_eq!(card.message["response_type"], "ephemeral");
-        let typed = app.types(&format!("/sandbox {ID}")).await;
+        let typed = app.command(&format!("/sandbox {ID}")).await;
         assert_eq!(plain::text(&card.message), plain::text(&typed.message));
         assert_eq!(
             app.kapso.requests().len(),
             1,
             "what the list has shown is remembered for a moment"
         );
-        let line = &app.has_noted(2).await[1];
+        let line = &app.wait_for_commands(2).await[1];
         assert_eq!((&line["verb"], &line["outcome"]), (&json!("show"), &json!("shown")));
         assert_eq!(line["session_id"], ID);
 
         app.kapso.activate(ID);
-        let fresh = app.presses(&card, "refresh").await;
+        let fresh = app.press(&card, "refresh").await;
         assert_eq!(fresh.id, card.id, "the card is a card like any other");
         app.kapso.delete(ID);
-        app.passes(SignedDuration::from_secs(6));
-        let gone = app.presses(&list, "show").await;
-        is_told_beside(app, &list, &gone, &format!("There is no session `{ID}`"));
+        app.advance_clock(SignedDuration::from_secs(6));
+        let gone = app.press(&list, "show").await;
+        expect_private_reply(app, &list, &gone, &format!("There is no session `{ID}`"));
     })
     .await;
 }
@@ -183,7 +184,7 @@ const PAGES: &[(&str, &str)] = &[
 async fn a_page_is_a_number_and_whatever_else_is_typed_gets_a_sentence_that_helps() {
     with_app(async |app| {
         for (typed, read) in PAGES {
-            let (asked, answer) = types(app, &typed.replace("ID", ID)).await;
+            let (asked, answer) = command_with_requests(app, &typed.replace("ID", ID)).await;
             if read.parse::<u32>().is_ok() {
                 assert_eq!(
                     asked,
@@ -199,7 +200,7 @@ async fn a_page_is_a_number_and_whatever_else_is_typed_gets_a_sentence_that_help
                     .to_owned(),
                 instead => format!("Did you mean `/sandbox {}`?", instead.replace("ID", ID)),
             };
-            is_told(&answer, &expected, typed);
+            expect_only_text(&answer, &expected, typed);
         }
     })
     .await;
@@ -209,23 +210,23 @@ async fn a_page_is_a_number_and_whatever_else_is_typed_gets_a_sentence_that_help
 async fn a_page_past_the_end_says_how_many_there_are_and_leads_back() {
     with_app(async |app| {
         fill(app, 23);
-        let beyond = app.types("/sandbox list 999").await;
+        let beyond = app.command("/sandbox list 999").await;
         assert_snapshot!(plain::text(&beyond.message), @"
         WHATSAPP SANDBOX SESSIONS
         There is nothing to show on page 999: the list has 3 pages and 23 sessions.
         [ Last page ]
         ");
-        let last = app.presses(&beyond, "page_back").await;
+        let last = app.press(&beyond, "page_back").await;
         assert_eq!(last.id, beyond.id);
         assert!(plain::text(&last.message).contains("Page 3 of 3"), "{last:?}");
 
         // Sessions may go between two presses.
-        let second = app.types("/sandbox list 2").await;
+        let second = app.command("/sandbox list 2").await;
         fill(app, 0);
         for n in 4..=23 {
             app.kapso.delete(&format!("session-{n}"));
         }
-        let gone = app.presses(&second, "page").await;
+        let gone = app.press(&second, "page").await;
         assert_snapshot!(plain::text(&gone.message), @"
         WHATSAPP SANDBOX SESSIONS
         There is nothing to show on page 3: the list has one page and 3 sessions.
@@ -239,12 +240,16 @@ async fn a_page_past_the_end_says_how_many_there_are_and_leads_back() {
 async fn an_empty_project_says_how_to_make_the_first_session() {
     let reads = async |creators: &str| {
         let mut read = String::new();
-        plan()
+        test_app()
             .with("CREATE_USERS", creators)
             .run(async |app| {
                 app.kapso.delete(ID);
-                read = app.reads("/sandbox list").await;
-                assert_eq!(app.reads("/sandbox list 3").await, read, "a later page is as empty");
+                read = app.command_text("/sandbox list").await;
+                assert_eq!(
+                    app.command_text("/sandbox list 3").await,
+                    read,
+                    "a later page is as empty"
+                );
             })
             .await;
         read
@@ -298,9 +303,9 @@ async fn what_kapso_leaves_out_of_a_list_costs_only_itself() {
                 &[],
             ),
         ] {
-            app.passes(SignedDuration::from_secs(61));
-            app.kapso_answers(200, body.to_string());
-            let list = app.types("/sandbox list").await.message;
+            app.advance_clock(SignedDuration::from_secs(61));
+            app.next_kapso_response(200, body.to_string());
+            let list = app.command("/sandbox list").await.message;
             assert!(plain::text(&list).contains(title), "{name}: {}", plain::text(&list));
             assert_eq!(turns(&list), turned, "{name}");
         }
@@ -311,7 +316,7 @@ async fn what_kapso_leaves_out_of_a_list_costs_only_itself() {
 #[tokio::test]
 async fn a_list_that_kapso_does_not_give_becomes_one_sentence() {
     with_app(async |app| {
-        let list = app.types("/sandbox list").await;
+        let list = app.command("/sandbox list").await;
         for (status, body, words, outcome) in [
             (401, "{}", "Kapso refused this app's key", "key_refused"),
             (
@@ -323,18 +328,8 @@ async fn a_list_that_kapso_does_not_give_becomes_one_sentence() {
             (404, "zebra", "sent an unexpected response", "unintelligible"),
             (410, "", "sent an unexpected response", "unintelligible"),
             (422, "{}", "sent an unexpected response", "unintelligible"),
-            (
-                200,
-                "<!DOCTYPE html>",
-                "sent an unexpected response",
-                "unintelligible",
-            ),
-            (
-                200,
-                r#"{"data":{}}"#,
-                "sent an unexpected response",
-                "unintelligible",
-            ),
+            (200, "<!DOCTYPE html>", "sent an unexpected response", "unintelligible"),
+            (200, r#"{"data":{}}"#, "sent an unexpected response", "unintelligible"),
             (500, "", "Kapso had an error. Nothing was changed", "no_answer"),
             (
                 429,
@@ -343,41 +338,40 @@ async fn a_list_that_kapso_does_not_give_becomes_one_sentence() {
                 "limited",
             ),
         ] {
-            app.passes(SignedDuration::from_secs(61));
-            app
-                .kapso
-                .fail(Some(Fault::answer(StatusCode::from_u16(status).unwrap(), body)));
-            let typed = app.reads("/sandbox list").await;
+            app.advance_clock(SignedDuration::from_secs(61));
+            app.kapso
+                .set_fault(Some(Fault::answer(StatusCode::from_u16(status).unwrap(), body)));
+            let typed = app.command_text("/sandbox list").await;
             assert!(typed.contains(words), "{status}: {typed}");
-            assert_eq!(app.command_lines().pop().unwrap()["outcome"], outcome, "{status}");
-            app.passes(SignedDuration::from_secs(61));
+            assert_eq!(app.command_log_lines().pop().unwrap()["outcome"], outcome, "{status}");
+            app.advance_clock(SignedDuration::from_secs(61));
             let pressed = app
                 .slack
-                .presses_with(&app.app_url, &app.person, &list, "page", json!("v1:1"))
+                .press_button_with_value(&app.app_url, &app.person, &list, "page", json!("v1:1"))
                 .await;
-            let pressed = app.later(pressed.exchange).await;
+            let pressed = app.late_reply(pressed.exchange).await;
             assert!(
                 pressed.message["text"].as_str().unwrap().contains(words),
                 "{status}: {pressed:?}"
             );
             assert_eq!(pressed.message["replace_original"], false, "{status}: the list stands");
         }
-        app.kapso.fail(None);
+        app.kapso.set_fault(None);
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_list_that_kapso_keeps_waiting_comes_later() {
-    plan()
-        .late()
+    test_app()
+        .with_short_budget()
         .run(async |app| {
-            app.kapso.fail_next(Fault::Hold);
-            let exchange = app.types_in_vain("/sandbox list").await;
-            app.kapso.release();
-            let list = app.later(exchange).await;
+            app.kapso.fail_next_request(Fault::Stall);
+            let exchange = app.expect_ack_only("/sandbox list").await;
+            app.kapso.release_stalled_requests();
+            let list = app.late_reply(exchange).await;
             assert_eq!(shows(&list.message), [ID]);
-            assert_eq!(app.has_noted(1).await[0]["answer"], "late");
+            assert_eq!(app.wait_for_commands(1).await[0]["answer"], "late");
         })
         .await;
 }
@@ -386,7 +380,7 @@ async fn a_list_that_kapso_keeps_waiting_comes_later() {
 async fn words_in_a_row_stay_words() {
     with_app(async |app| {
         for words in WORDS {
-            app.kapso.add(ID);
+            app.kapso.add_session(ID);
             for field in [
                 "status",
                 "phone_number",
@@ -394,40 +388,40 @@ async fn words_in_a_row_stay_words() {
                 "activation_link",
                 "expires_at",
             ] {
-                app.kapso.set(ID, field, json!(words));
+                app.kapso.set_field(ID, field, json!(words));
             }
-            app.kapso.set(ID, "agent", json!({"name": words}));
-            app.passes(SignedDuration::from_secs(61));
-            let list = app.types("/sandbox list").await;
-            stays_words(&list.message, words);
+            app.kapso.set_field(ID, "agent", json!({"name": words}));
+            app.advance_clock(SignedDuration::from_secs(61));
+            let list = app.command("/sandbox list").await;
+            expect_inert(&list.message, words);
             let turned = press(app, &list, "page", "v1:1").await;
-            stays_words(&turned.message, words);
+            expect_inert(&turned.message, words);
         }
         let words: String = "MARK <!channel> 🙂 ".chars().cycle().take(60_000).collect();
-        app.kapso.add(ID);
-        app.kapso.set(ID, "status", json!(words));
-        app.kapso.set(ID, "agent", json!({"name": words}));
-        app.passes(SignedDuration::from_secs(61));
-        let list = app.types("/sandbox list").await.message;
-        stays_words(&list, "60,000 characters");
+        app.kapso.add_session(ID);
+        app.kapso.set_field(ID, "status", json!(words));
+        app.kapso.set_field(ID, "agent", json!({"name": words}));
+        app.advance_clock(SignedDuration::from_secs(61));
+        let list = app.command("/sandbox list").await.message;
+        expect_inert(&list, "60,000 characters");
         assert!(list.to_string().len() < 2_000, "{list}");
     })
     .await;
 }
 
-async fn press(app: &TestApp, on: &Posted, action: &str, value: &str) -> Posted {
+async fn press(app: &TestApp, on: &PostedMessage, action: &str, value: &str) -> PostedMessage {
     let sent = app
         .slack
-        .presses_with(&app.app_url, &app.person, on, action, json!(value))
+        .press_button_with_value(&app.app_url, &app.person, on, action, json!(value))
         .await;
     assert_eq!(sent.status, Some(StatusCode::OK), "{action} {value}");
-    app.later(sent.exchange).await
+    app.late_reply(sent.exchange).await
 }
 
 #[tokio::test]
 async fn a_page_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
     with_app(async |app| {
-        let list = app.types("/sandbox list").await;
+        let list = app.command("/sandbox list").await;
         let asked = app.kapso.requests();
         for action in ["page", "page_back", "show"] {
             let hostile = [
@@ -459,7 +453,7 @@ async fn a_page_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
             {
                 let answer = press(app, &list, action, value).await;
                 let words = "This button is too old, or from another version of the app.";
-                is_told_beside(app, &list, &answer, words);
+                expect_private_reply(app, &list, &answer, words);
                 assert_eq!(app.kapso.requests(), asked, "{action} {value:?} made us ask");
             }
         }
@@ -470,7 +464,7 @@ async fn a_page_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
 #[tokio::test]
 async fn no_list_and_no_unmasked_card_goes_to_a_channel() {
     with_app(async |app| {
-        let card = shared(app, &format!("v1:{ID}"));
+        let card = shared_card(app, &format!("v1:{ID}"));
         for (action, value) in [("page", "v1:1".to_owned()), ("show", format!("v1:{ID}"))] {
             let answer = press(app, &card, action, &value).await;
             assert_eq!(answer.message["response_type"], "ephemeral", "{action}");
@@ -483,12 +477,12 @@ async fn no_list_and_no_unmasked_card_goes_to_a_channel() {
 #[tokio::test]
 async fn sessions_that_cannot_be_read_are_not_said_not_to_be_there() {
     with_app(async |app| {
-        app.kapso_answers(200, json!({"data": [{"id": "x"}]}).to_string());
-        let read = app.reads("/sandbox list").await;
+        app.next_kapso_response(200, json!({"data": [{"id": "x"}]}).to_string());
+        let read = app.command_text("/sandbox list").await;
         assert!(!read.contains("There are no sessions yet"), "{read}");
         let unreadable = vec![json!({"id": "x"}); 10];
-        app.kapso_answers(200, json!({ "data": unreadable }).to_string());
-        let list = app.types("/sandbox list").await;
+        app.next_kapso_response(200, json!({ "data": unreadable }).to_string());
+        let list = app.command("/sandbox list").await;
         assert_eq!(turns(&list.message), ["Next page"], "{list:?}");
     })
     .await;

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 
-use crate::support::{ID, with_app, plan};
-use crate::support::late_replies::is_owed;
+use crate::support::late_replies::start_late_reply;
+use crate::support::{ID, test_app, with_app};
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 
@@ -31,8 +31,8 @@ fn redacted(mut line: Value) -> Value {
 #[tokio::test]
 async fn a_command_is_one_line_with_person_outcome_and_duration() {
     with_app(async |app| {
-        app.types(SHOW).await;
-        let lines = app.has_noted(1).await;
+        app.command(SHOW).await;
+        let lines = app.wait_for_commands(1).await;
         assert_eq!(
             redacted(lines[0].clone()),
             json!({
@@ -60,9 +60,9 @@ async fn a_command_is_one_line_with_person_outcome_and_duration() {
 #[tokio::test]
 async fn every_command_and_press_is_one_line() {
     with_app(async |app| {
-        let card = app.types(SHOW).await;
-        app.presses(&card, "refresh").await;
-        app.presses_in_vain(&card, "open").await;
+        let card = app.command(SHOW).await;
+        app.press(&card, "refresh").await;
+        app.press_expecting_nothing(&card, "open").await;
         for command in [
             "/sandbox",
             "/sandbox help",
@@ -74,9 +74,9 @@ async fn every_command_and_press_is_one_line() {
             "/sandbox what is this",
             "/sandbox ../../etc",
         ] {
-            app.types(command).await;
+            app.command(command).await;
         }
-        let lines = app.has_noted(11).await;
+        let lines = app.wait_for_commands(11).await;
         let told: Vec<String> = lines
             .iter()
             .map(|line| {
@@ -111,20 +111,20 @@ async fn every_command_and_press_is_one_line() {
 
 #[tokio::test]
 async fn the_line_has_the_time_spent_waiting_for_kapso() {
-    plan()
+    test_app()
         .set(|settings| settings.reply_budget = Duration::from_millis(500))
         .run(async |app| {
-            let exchange = is_owed(app).await;
-            app.kapso.release();
-            app.later(exchange).await;
-            let line = &app.has_noted(1).await[0];
+            let exchange = start_late_reply(app).await;
+            app.kapso.release_stalled_requests();
+            app.late_reply(exchange).await;
+            let line = &app.wait_for_commands(1).await[0];
             let (kapso, total) = (line["kapso_ms"].as_u64().unwrap(), line["total_ms"].as_u64().unwrap());
             assert!((400..10_000).contains(&kapso), "{line}");
             assert!(total >= kapso, "{line}");
             // A cached session takes no time of Kapso.
-            let exchange = app.sends(SHOW).await;
+            let exchange = app.send(SHOW).await;
             assert!(exchange.message.is_some());
-            let line = &app.has_noted(2).await[1];
+            let line = &app.wait_for_commands(2).await[1];
             assert!(line["kapso_ms"].as_u64().unwrap() < 400, "{line}");
         })
         .await;
@@ -135,9 +135,9 @@ async fn the_request_id_in_a_reply_is_in_its_line() {
     with_app(async |app| {
         let mut seen = Vec::new();
         for command in ["/sandbox unknown-1", "/sandbox unknown-2", "/sandbox unknown-3"] {
-            let text = app.reads(command).await;
+            let text = app.command_text(command).await;
             let (_, read) = text.rsplit_once("Request ").unwrap();
-            let line = app.command_lines().pop().unwrap();
+            let line = app.command_log_lines().pop().unwrap();
             assert_eq!(line["request_id"], read, "{text}");
             assert_eq!(read.len(), 8, "short enough to be read out");
             seen.push(read.to_owned());
@@ -157,9 +157,9 @@ async fn ids_cannot_forge_log_lines() {
             user: "U1\"}{".to_owned(),
             ..Person::default()
         };
-        app.types(SHOW).await;
+        app.command(SHOW).await;
         // Fails unless every line is one JSON object.
-        let lines = app.has_noted(1).await;
+        let lines = app.wait_for_commands(1).await;
         assert_eq!(lines[0]["team"], "T1\nlevel=ERROR");
         assert_eq!(app.log_lines().len(), 1);
     })
@@ -169,9 +169,9 @@ async fn ids_cannot_forge_log_lines() {
 #[tokio::test]
 async fn with_trace_libraries_log_only_warnings_and_errors() {
     with_app(async |app| {
-        app.types(SHOW).await;
-        app.kapso.fail_next(Fault::HangUp);
-        app.types("/sandbox unknown-id").await;
+        app.command(SHOW).await;
+        app.kapso.fail_next_request(Fault::CloseConnection);
+        app.command("/sandbox unknown-id").await;
         tracing::info!(target: "hyper_util::client", "zebra");
         tracing::debug!(target: "reqwest", "zebra");
         tracing::trace!(target: "rustls::client", "zebra");
@@ -229,7 +229,12 @@ fn the_filter_applies_to_our_own_lines() {
         ("info", "kapso_slack::dispatch", Level::DEBUG, false),
         ("trace", "kapso_slack::kapso::client", Level::TRACE, true),
         ("warn,kapso_slack=debug", "kapso_slack::dispatch", Level::DEBUG, true),
-        ("warn,kapso_slack::dispatch=debug", "kapso_slack::routes", Level::INFO, false),
+        (
+            "warn,kapso_slack::dispatch=debug",
+            "kapso_slack::routes",
+            Level::INFO,
+            false,
+        ),
         ("off", "kapso_slack::dispatch", Level::ERROR, false),
         ("off", "hyper", Level::ERROR, false),
         ("error", "hyper", Level::WARN, false),

@@ -7,8 +7,8 @@ use insta::assert_snapshot;
 use jiff::SignedDuration;
 use kapso_slack::demo::Fault;
 
-use crate::support::{TestApp, ID, with_app, plan};
-use crate::support::late_replies::is_owed;
+use crate::support::late_replies::start_late_reply;
+use crate::support::{ID, TestApp, test_app, with_app};
 
 /// The counters and gauges of the page, sorted, without durations.
 async fn counts(app: &TestApp) -> String {
@@ -37,22 +37,22 @@ async fn all_counters_start_at_zero() {
 
 #[tokio::test]
 async fn commands_replies_and_requests_to_kapso_are_counted() {
-    plan()
+    test_app()
         .set(|settings| settings.reply_budget = Duration::from_millis(500))
         .run(async |app| {
-            let exchange = is_owed(app).await;
-            app.kapso.release();
-            let card = app.later(exchange).await;
-            app.presses(&card, "refresh").await;
-            app.types("/sandbox help").await;
-            app.types("/sandbox unknown-id").await;
-            app.kapso_answers(500, "");
-            app.types("/sandbox unknown-id").await;
-            app.kapso.fail_next(Fault::HangUp);
-            app.types("/sandbox unknown-id").await;
-            app.kapso_answers(401, "");
-            app.types("/sandbox unknown-id").await;
-            app.has_noted(7).await;
+            let exchange = start_late_reply(app).await;
+            app.kapso.release_stalled_requests();
+            let card = app.late_reply(exchange).await;
+            app.press(&card, "refresh").await;
+            app.command("/sandbox help").await;
+            app.command("/sandbox unknown-id").await;
+            app.next_kapso_response(500, "");
+            app.command("/sandbox unknown-id").await;
+            app.kapso.fail_next_request(Fault::CloseConnection);
+            app.command("/sandbox unknown-id").await;
+            app.next_kapso_response(401, "");
+            app.command("/sandbox unknown-id").await;
+            app.wait_for_commands(7).await;
             assert_snapshot!(counts(app).await, @r#"
             kapso_slack_answer_seconds_count 7
             kapso_slack_answers_total{answer="in_time"} 5
@@ -77,13 +77,13 @@ async fn commands_replies_and_requests_to_kapso_are_counted() {
 
 #[tokio::test]
 async fn undelivered_replies_are_counted() {
-    plan()
-        .late()
+    test_app()
+        .with_short_budget()
         .run(async |app| {
-            is_owed(app).await;
-            app.slack.refuse_next(StatusCode::NOT_FOUND, None);
-            app.kapso.release();
-            app.has_noted(1).await;
+            start_late_reply(app).await;
+            app.slack.reject_next_post(StatusCode::NOT_FOUND, None);
+            app.kapso.release_stalled_requests();
+            app.wait_for_commands(1).await;
             let counts = counts(app).await;
             assert!(
                 counts.contains("kapso_slack_answers_total{answer=\"lost\"} 1"),
@@ -96,7 +96,7 @@ async fn undelivered_replies_are_counted() {
 #[tokio::test]
 async fn every_metric_has_a_description() {
     with_app(async |app| {
-        app.types(&format!("/sandbox {ID}")).await;
+        app.command(&format!("/sandbox {ID}")).await;
         let url = app.app_url.join("/slack/commands").unwrap();
         assert_eq!(app.http.post(url).send().await.unwrap().status(), 415);
         let page = app.metrics().await;
@@ -127,21 +127,15 @@ async fn rejected_requests_are_counted_by_status_and_logged() {
     with_app(async |app| {
         let post = async |kind: &str, body: String| {
             let url = app.app_url.join("/slack/commands").unwrap();
-            let answer = app
-                .http
-                .post(url)
-                .header("content-type", kind)
-                .body(body)
-                .send()
-                .await;
+            let answer = app.http.post(url).header("content-type", kind).body(body).send().await;
             answer.unwrap().status().as_u16()
         };
         assert_eq!(post(FORM, "command=%2Fsandbox".to_owned()).await, 401);
         assert_eq!(post("application/json", "{}".to_owned()).await, 415);
         assert_eq!(post(FORM, "x".repeat(65 * 1024)).await, 413);
-        let slip = app.slip(ID, None);
-        app.passes(SignedDuration::from_secs(301));
-        assert_eq!(app.answers(&slip).await.status, 401);
+        let slip = app.command_request(ID, None);
+        app.advance_clock(SignedDuration::from_secs(301));
+        assert_eq!(app.send_raw(&slip).await.status, 401);
         // Slack's check of the certificate is not rejected.
         assert_eq!(post(FORM, "ssl_check=1".to_owned()).await, 200);
 
@@ -174,8 +168,8 @@ async fn rejected_requests_are_counted_by_status_and_logged() {
 #[tokio::test]
 async fn metrics_are_only_on_their_own_listener() {
     with_app(async |app| {
-        assert_eq!(app.gets("/metrics").await.0, 404);
-        assert_eq!(app.gets("/metrics/").await.0, 404);
+        assert_eq!(app.get("/metrics").await.0, 404);
+        assert_eq!(app.get("/metrics/").await.0, 404);
         let metrics = app.metrics_url.clone().unwrap();
         for path in ["/", "/healthz", "/readyz", "/slack/commands", "/metrics/"] {
             let answer = app.http.get(metrics.join(path).unwrap()).send().await.unwrap();
@@ -183,11 +177,11 @@ async fn metrics_are_only_on_their_own_listener() {
         }
     })
     .await;
-    plan()
+    test_app()
         .with("METRICS_ADDR", "")
         .run(async |app| {
             assert_eq!(app.metrics_url, None);
-            assert_eq!(app.gets("/metrics").await.0, 404);
+            assert_eq!(app.get("/metrics").await.0, 404);
         })
         .await;
 }

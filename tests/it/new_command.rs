@@ -7,21 +7,21 @@ use jiff::SignedDuration;
 use kapso_slack::demo::{Fault, Person, plain};
 use serde_json::{Value, json};
 
-use crate::support::creation::{NEW, created, posts, without_request};
 use crate::support::cards::text;
-use crate::support::{ID, Plan, with_app, plan};
+use crate::support::creation::{NEW, create_requests, created_session, text_without_request_id};
 use crate::support::raw_request::{COMMANDS, RawRequest};
+use crate::support::{ID, TestAppBuilder, test_app, with_app};
 
 #[tokio::test]
 async fn a_new_session_is_answered_with_its_card() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .run(async |app| {
-            let card = app.types(&format!("{NEW} agent-123abc")).await.message;
-            let id = created(app);
+            let card = app.command(&format!("{NEW} agent-123abc")).await.message;
+            let id = created_session(app);
             assert_eq!(app.kapso.requests(), ["POST /sandbox_sessions"]);
             let wanted = json!({"phone_number": "+12345678901", "agent_id": "agent-123abc"});
-            assert_eq!(app.kapso.posted(), [json!({"whatsapp_sandbox_session": wanted})]);
+            assert_eq!(app.kapso.create_requests(), [json!({"whatsapp_sandbox_session": wanted})]);
             let code = app.kapso.sessions()[&id]["activation_code"]
                 .as_str()
                 .unwrap()
@@ -41,10 +41,10 @@ async fn a_new_session_is_answered_with_its_card() {
             assert_eq!(card["response_type"], "ephemeral");
             assert!(text(&card).contains("is waiting for activation"), "{card}");
 
-            let typed = app.types(&format!("/sandbox {id}")).await.message;
+            let typed = app.command(&format!("/sandbox {id}")).await.message;
             assert_eq!(card, typed, "it is the card that everybody gets for it");
             assert_eq!(app.kapso.requests().len(), 1, "and it is remembered for a moment");
-            let line = &app.has_noted(2).await[0];
+            let line = &app.wait_for_commands(2).await[0];
             assert_eq!(
                 (&line["verb"], &line["outcome"], &line["session_id"]),
                 (&json!("new"), &json!("created"), &json!(id))
@@ -55,36 +55,39 @@ async fn a_new_session_is_answered_with_its_card() {
 
 #[tokio::test]
 async fn without_an_agent_kapso_is_told_of_none() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .run(async |app| {
-            app.types(NEW).await;
+            app.command(NEW).await;
             let wanted = json!({"phone_number": "+12345678901"});
-            assert_eq!(app.kapso.posted(), [json!({"whatsapp_sandbox_session": wanted})]);
+            assert_eq!(
+                app.kapso.create_requests(),
+                [json!({"whatsapp_sandbox_session": wanted})]
+            );
         })
         .await;
 }
 
 #[tokio::test]
 async fn a_session_that_kapso_keeps_waiting_is_created_once_and_its_card_comes_later() {
-    plan()
-        .creating()
-        .late()
+    test_app()
+        .with_creation()
+        .with_short_budget()
         .run(async |app| {
-            app.kapso.fail_next(Fault::Hold);
-            let exchange = app.types_in_vain(NEW).await;
-            app.kapso.has_been_asked(1).await;
-            app.kapso.release();
-            let card = app.later(exchange).await;
+            app.kapso.fail_next_request(Fault::Stall);
+            let exchange = app.expect_ack_only(NEW).await;
+            app.kapso.wait_for_requests(1).await;
+            app.kapso.release_stalled_requests();
+            let card = app.late_reply(exchange).await;
             assert!(
                 plain::text(&card.message).contains("Waiting for activation"),
                 "{card:?}"
             );
-            assert_eq!(posts(app), 1);
-            let line = &app.has_noted(1).await[0];
+            assert_eq!(create_requests(app), 1);
+            let line = &app.wait_for_commands(1).await[0];
             assert_eq!(
                 (&line["outcome"], &line["answer"], &line["session_id"]),
-                (&json!("created"), &json!("late"), &json!(created(app)))
+                (&json!("created"), &json!("late"), &json!(created_session(app)))
             );
         })
         .await;
@@ -110,20 +113,20 @@ const CREATORS: &[(&str, &str, bool)] = &[
 async fn who_may_not_create_reads_who_may_and_nothing_is_created() {
     for (creators, user, may) in CREATORS {
         let what = format!("{creators:?}, {user:?}");
-        plan()
-            .creating()
+        test_app()
+            .with_creation()
             .with("CREATE_USERS", *creators)
             .run(async |app| {
                 app.person.user = (*user).to_owned();
-                let read = app.reads(NEW).await;
+                let read = app.command_text(NEW).await;
                 assert_eq!(read.contains("Waiting for activation"), *may, "{what}: {read}");
                 assert_eq!(
                     read.starts_with("You cannot create sessions here."),
                     !may,
                     "{what}: {read}"
                 );
-                assert_eq!(posts(app), usize::from(*may), "{what}");
-                let help = app.reads("/sandbox help").await;
+                assert_eq!(create_requests(app), usize::from(*may), "{what}");
+                let help = app.command_text("/sandbox help").await;
                 assert_eq!(
                     help.contains("/sandbox new <+phone> [agent id]"),
                     *may,
@@ -131,10 +134,10 @@ async fn who_may_not_create_reads_who_may_and_nothing_is_created() {
                 );
                 // What is mistyped needs no correction by who may not.
                 for mistyped in ["/sandbox new", "/sandbox new 12345678901", "/sandbox nwe +12345678901"] {
-                    let read = app.reads(mistyped).await;
+                    let read = app.command_text(mistyped).await;
                     assert_eq!(read.starts_with("You cannot create"), !may, "{what}: {read}");
                 }
-                let list = app.reads("/sandbox list").await;
+                let list = app.command_text("/sandbox list").await;
                 assert!(list.contains("Page 1 of 1"), "{what}: everybody lists: {list}");
             })
             .await;
@@ -145,10 +148,10 @@ async fn who_may_not_create_reads_who_may_and_nothing_is_created() {
 async fn the_refusal_names_those_who_may() {
     let reads = async |creators: &str| {
         let mut read = Value::Null;
-        plan()
-            .creating()
+        test_app()
+            .with_creation()
             .with("CREATE_USERS", creators)
-            .run(async |app| read = app.types(NEW).await.message["text"].clone())
+            .run(async |app| read = app.command(NEW).await.message["text"].clone())
             .await;
         read.as_str().unwrap().to_owned()
     };
@@ -158,79 +161,79 @@ async fn the_refusal_names_those_who_may() {
 
 #[tokio::test]
 async fn who_may_not_use_the_app_creates_nothing_either() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .with("ALLOWED_USERS", "U0OTHER")
         .run(async |app| {
-            let read = app.reads(NEW).await;
+            let read = app.command_text(NEW).await;
             assert!(read.starts_with("You cannot use this here."), "{read}");
-            assert_eq!(posts(app), 0);
+            assert_eq!(create_requests(app), 0);
             app.person = Person {
                 user: "U0OTHER".to_owned(),
                 ..Person::default()
             };
-            app.types(NEW).await;
-            assert_eq!(posts(app), 1, "everyone who may use it");
+            app.command(NEW).await;
+            assert_eq!(create_requests(app), 1, "everyone who may use it");
         })
         .await;
 }
 
 #[tokio::test]
 async fn what_slack_did_not_sign_creates_nothing() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .run(async |app| {
-            let slip = app.slip("new +12345678901", None);
+            let slip = app.command_request("new +12345678901", None);
             let unsigned = RawRequest::unsigned(COMMANDS, slip.body.clone());
             let mut bent = slip.clone();
             bent.replace("2345678901", "2345678902");
             let old = RawRequest::unsigned(COMMANDS, slip.body.clone())
                 .signed(crate::support::SECRET, app.now().as_second() - 301);
             for knock in [unsigned, bent, old] {
-                assert_eq!(app.answers(&knock).await.status, 401);
+                assert_eq!(app.send_raw(&knock).await.status, 401);
             }
-            assert_eq!(posts(app), 0);
+            assert_eq!(create_requests(app), 0);
         })
         .await;
 }
 
 #[tokio::test]
 async fn a_command_that_slack_gave_no_trigger_id_creates_nothing() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .run(async |app| {
             for trigger in ["", "&trigger_id="] {
                 let form = format!("command=%2Fsandbox&user_id=U2147483697&text=new+%2B12345678901{trigger}");
-                let reply = app.answers(&app.slack_sends(COMMANDS, form)).await;
+                let reply = app.send_raw(&app.signed_request(COMMANDS, form)).await;
                 assert!(reply.body.contains("Storage is unavailable"), "{}", reply.body);
             }
-            assert_eq!(posts(app), 0);
+            assert_eq!(create_requests(app), 0);
         })
         .await;
 }
 
 #[tokio::test]
 async fn a_limit_that_is_used_up_creates_nothing_and_whoever_waits_is_not_asked_whether_they_mean_it() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .set(|settings| settings.timing.kapso.max_rate_limit_wait = Duration::ZERO)
         .run(async |app| {
             for page in 1..=100 {
-                app.types(&format!("/sandbox list {page}")).await;
+                app.command(&format!("/sandbox list {page}")).await;
             }
-            let read = app.reads(NEW).await;
+            let read = app.command_text(NEW).await;
             assert!(read.starts_with("Kapso is limiting this app's requests."), "{read}");
-            assert_eq!(posts(app), 0);
-            app.passes(SignedDuration::from_secs(60));
-            let card = app.reads(NEW).await;
+            assert_eq!(create_requests(app), 0);
+            app.advance_clock(SignedDuration::from_secs(60));
+            let card = app.command_text(NEW).await;
             assert!(card.contains("Waiting for activation"), "{card}");
         })
         .await;
 }
 
-/// A app without a store that works.
-fn broken() -> Plan {
-    plan()
+/// An app without a store that works.
+fn broken() -> TestAppBuilder {
+    test_app()
         .with("CREATE_USERS", "*")
         .with("DATABASE_URL", "sqlite:/proc/no-folder-for-this/jobs.db")
 }
@@ -239,11 +242,11 @@ fn broken() -> Plan {
 async fn without_a_store_nothing_is_created_and_everything_else_goes_on() {
     broken()
         .run(async |app| {
-            assert_snapshot!(without_request(&app.types(NEW).await), @"Storage is unavailable, so nothing was started. Try again in a minute; if it happens again, please tell whoever runs this app.");
-            assert_eq!(posts(app), 0);
-            assert_eq!(app.command_lines()[0]["outcome"], "no_store");
-            app.types("/sandbox list").await;
-            app.types(&format!("/sandbox {ID}")).await;
+            assert_snapshot!(text_without_request_id(&app.command(NEW).await), @"Storage is unavailable, so nothing was started. Try again in a minute; if it happens again, please tell whoever runs this app.");
+            assert_eq!(create_requests(app), 0);
+            assert_eq!(app.command_log_lines()[0]["outcome"], "no_store");
+            app.command("/sandbox list").await;
+            app.command(&format!("/sandbox {ID}")).await;
         })
         .await;
 }
@@ -252,16 +255,16 @@ async fn without_a_store_nothing_is_created_and_everything_else_goes_on() {
 async fn a_store_that_breaks_while_the_service_runs_creates_nothing_either() {
     let folder = crate::support::databases::Folder::new();
     let file = folder.join("jobs.db");
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .with("DATABASE_URL", format!("sqlite:{}", file.display()))
         .run(async |app| {
-            app.types(NEW).await;
-            assert_eq!(posts(app), 1);
+            app.command(NEW).await;
+            assert_eq!(create_requests(app), 1);
             std::fs::remove_file(&file).unwrap();
-            let read = app.reads("/sandbox new +1 (234) 567-8902").await;
+            let read = app.command_text("/sandbox new +1 (234) 567-8902").await;
             assert!(read.contains("Storage is unavailable"), "{read}");
-            assert_eq!(posts(app), 1);
+            assert_eq!(create_requests(app), 1);
         })
         .await;
 }
@@ -269,7 +272,7 @@ async fn a_store_that_breaks_while_the_service_runs_creates_nothing_either() {
 #[tokio::test]
 async fn help_without_the_right_to_create_does_not_speak_of_it() {
     with_app(async |app| {
-        let help = app.reads("/sandbox help").await;
+        let help = app.command_text("/sandbox help").await;
         assert!(!help.contains("/sandbox new"), "{help}");
         assert!(help.contains("/sandbox list [page]"), "{help}");
     })

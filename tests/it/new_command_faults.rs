@@ -6,10 +6,10 @@ use http::{StatusCode, header};
 use jiff::SignedDuration;
 use kapso_slack::demo::{Fault, plain};
 
-use crate::support::creation::{NEW, posts, without_request};
-use crate::support::kapso_errors::nothing_leaked;
-use crate::support::{TestApp, plan};
-use crate::support::wire::{Closed, Script, Wire};
+use crate::support::creation::{NEW, create_requests, text_without_request_id};
+use crate::support::kapso_errors::expect_nothing_leaked;
+use crate::support::wire::{ClosedPort, ScriptedResponse, ScriptedServer};
+use crate::support::{TestApp, test_app};
 
 const UNSURE: &str = "Kapso did not confirm it: the session may or may not have been created. Check /sandbox list before \
                       you try again.";
@@ -26,21 +26,21 @@ fn answer(status: u16, body: &'static str) -> Fault {
 /// What somebody reads and the log says, when the next request meets this.
 async fn reads(app: &TestApp, fault: Fault, words: &str, outcome: &str) {
     let name = format!("{fault:?}");
-    app.passes(SignedDuration::from_secs(61));
-    let before = posts(app);
-    app.kapso.fail_next(fault);
-    let read = without_request(&app.types(NEW).await);
+    app.advance_clock(SignedDuration::from_secs(61));
+    let before = create_requests(app);
+    app.kapso.fail_next_request(fault);
+    let read = text_without_request_id(&app.command(NEW).await);
     assert_eq!(read, words, "{name}");
-    assert_eq!(posts(app), before + 1, "{name}: asked once");
-    let line = app.command_lines().pop().unwrap();
+    assert_eq!(create_requests(app), before + 1, "{name}: asked once");
+    let line = app.command_log_lines().pop().unwrap();
     assert_eq!(line["outcome"], outcome, "{name}");
     assert!(line["error"].is_string(), "{name}: {line}");
 }
 
 #[tokio::test]
 async fn each_fault_becomes_one_sentence_and_no_second_request() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .set(|settings| settings.timing.kapso.max_rate_limit_wait = Duration::ZERO)
         .run(async |app| {
             for (fault, words, outcome) in [
@@ -72,8 +72,8 @@ async fn each_fault_becomes_one_sentence_and_no_second_request() {
                     UNSURE,
                     "unsure",
                 ),
-                (Fault::HangUp, UNSURE, "unsure"),
-                (Fault::BreakOff, UNSURE, "unsure"),
+                (Fault::CloseConnection, UNSURE, "unsure"),
+                (Fault::TruncateBody, UNSURE, "unsure"),
                 // The last: nothing more is asked until then.
                 (
                     answer(429, "zebra").with_header(header::RETRY_AFTER, "42"),
@@ -83,20 +83,20 @@ async fn each_fault_becomes_one_sentence_and_no_second_request() {
             ] {
                 reads(app, fault, words, outcome).await;
             }
-            nothing_leaked(app);
+            expect_nothing_leaked(app);
         })
         .await;
 }
 
 #[tokio::test]
 async fn kapso_that_refuses_the_agent_is_explained() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .run(async |app| {
             // FakeKapso's own judgement.
-            let read = app.types(&format!("{NEW} agent-of-another-project")).await;
+            let read = app.command(&format!("{NEW} agent-of-another-project")).await;
             assert_eq!(
-                without_request(&read),
+                text_without_request_id(&read),
                 "Kapso rejected this number: +12345678901, with the agent agent-of-another-project. Check the \
                  number, and whether the agent is one of this app's Kapso project."
             );
@@ -106,24 +106,24 @@ async fn kapso_that_refuses_the_agent_is_explained() {
 
 #[tokio::test]
 async fn kapso_that_hangs_is_asked_once() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .set(|settings| settings.timing.kapso.attempt = Duration::from_millis(200))
-        .run(async |app| reads(app, Fault::Hold, UNSURE, "unsure").await)
+        .run(async |app| reads(app, Fault::Stall, UNSURE, "unsure").await)
         .await;
 }
 
 #[tokio::test]
 async fn nobody_listens_where_kapso_should_be_so_nothing_was_created() {
-    let closed = Closed::port().unwrap();
-    plan()
-        .creating()
+    let closed = ClosedPort::bind().unwrap();
+    test_app()
+        .with_creation()
         .with("KAPSO_BASE_URL", format!("http://{}/api/v1", closed.address))
         .run(async |app| {
-            assert_eq!(without_request(&app.types(NEW).await), NO_ANSWER);
-            let again = app.types(NEW).await;
+            assert_eq!(text_without_request_id(&app.command(NEW).await), NO_ANSWER);
+            let again = app.command(NEW).await;
             assert_eq!(
-                without_request(&again),
+                text_without_request_id(&again),
                 NO_ANSWER,
                 "and nobody is asked whether they mean it"
             );
@@ -134,45 +134,45 @@ async fn nobody_listens_where_kapso_should_be_so_nothing_was_created() {
 /// Nothing can be said later, so the end of the budget says what is known: not that nothing was changed.
 #[tokio::test]
 async fn where_no_late_answer_is_possible_the_answer_in_time_does_not_promise_too_much() {
-    plan()
-        .creating()
-        .late()
+    test_app()
+        .with_creation()
+        .with_short_budget()
         .run(async |app| {
-            app.kapso.fail_next(Fault::Hold);
-            let reply = app.answers(&app.slip("new +12345678901", None)).await;
+            app.kapso.fail_next_request(Fault::Stall);
+            let reply = app.send_raw(&app.command_request("new +12345678901", None)).await;
             let message = serde_json::from_str(&reply.body).unwrap();
             assert!(plain::text(&message).starts_with(UNSURE), "{}", reply.body);
-            assert_eq!(app.command_lines()[0]["outcome"], "unsure");
-            app.kapso.release();
+            assert_eq!(app.command_log_lines()[0]["outcome"], "unsure");
+            app.kapso.release_stalled_requests();
         })
         .await;
 }
 
 #[tokio::test]
 async fn a_service_that_stops_before_kapso_answers_does_not_promise_too_much_either() {
-    plan()
-        .creating()
-        .late()
+    test_app()
+        .with_creation()
+        .with_short_budget()
         .set(|settings| settings.timing.shutdown.kapso = Duration::from_millis(50))
         .run(async |app| {
-            app.kapso.fail_next(Fault::Hold);
-            let exchange = app.types_in_vain(NEW).await;
-            app.kapso.has_been_asked(1).await;
-            app.is_asked_to_stop();
-            assert_eq!(without_request(&app.later(exchange).await), UNSURE);
+            app.kapso.fail_next_request(Fault::Stall);
+            let exchange = app.expect_ack_only(NEW).await;
+            app.kapso.wait_for_requests(1).await;
+            app.begin_shutdown();
+            assert_eq!(text_without_request_id(&app.late_reply(exchange).await), UNSURE);
         })
         .await;
 }
 
 #[tokio::test]
 async fn an_answer_in_the_middle_of_which_kapso_goes_is_not_asked_for_again() {
-    let wire = Wire::start().await;
-    wire.says(Script::bytes("HTTP/1.1 201 Created\r\nContent-Length: 400\r\n\r\n{\"data\":").then_resets());
-    plan()
-        .creating()
+    let wire = ScriptedServer::start().await;
+    wire.respond(ScriptedResponse::bytes("HTTP/1.1 201 Created\r\nContent-Length: 400\r\n\r\n{\"data\":").then_reset());
+    test_app()
+        .with_creation()
         .with("KAPSO_BASE_URL", wire.url.join("/api/v1").unwrap())
         .run(async |app| {
-            assert_eq!(without_request(&app.types(NEW).await), UNSURE);
+            assert_eq!(text_without_request_id(&app.command(NEW).await), UNSURE);
             assert_eq!(wire.requests().len(), 1);
             let asked = &wire.requests()[0];
             assert!(

@@ -4,18 +4,18 @@ use http::StatusCode;
 use insta::assert_snapshot;
 use jiff::SignedDuration;
 use kapso_slack::demo::rules::buttons;
-use kapso_slack::demo::{Fault, Posted, plain};
+use kapso_slack::demo::{Fault, PostedMessage, plain};
 use serde_json::{Value, json};
 
-use crate::support::cards::is_told_beside;
-use crate::support::creation::{NEW, created, posts};
-use crate::support::{TestApp, ID, plan};
+use crate::support::cards::expect_private_reply;
+use crate::support::creation::{NEW, create_requests, created_session};
 use crate::support::inert_text::WORDS;
+use crate::support::{ID, TestApp, test_app};
 
 const UNSURE: &str = "one may have been created";
 
 /// What is asked, if it is a question.
-fn is_asked(posted: &Posted) -> bool {
+fn is_asked(posted: &PostedMessage) -> bool {
     posted.message["text"]
         .as_str()
         .unwrap()
@@ -24,34 +24,34 @@ fn is_asked(posted: &Posted) -> bool {
 
 #[tokio::test]
 async fn a_second_session_for_the_same_phone_is_asked_about_first() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .run(async |app| {
-            app.types(NEW).await;
-            let first = created(app);
-            app.passes(SignedDuration::from_secs(20));
-            let question = app.types("/sandbox new +12345678901 agent-123abc").await;
+            app.command(NEW).await;
+            let first = created_session(app);
+            app.advance_clock(SignedDuration::from_secs(20));
+            let question = app.command("/sandbox new +12345678901 agent-123abc").await;
             assert_snapshot!(plain::text(&question.message), @"
             You asked for a session for +12345678901 less than a minute ago, and one was created. Do you want another one?
             [ Yes, another one ]  [ Show that one ]
             ");
             assert_eq!(question.message["response_type"], "ephemeral");
-            assert_eq!(posts(app), 1);
+            assert_eq!(create_requests(app), 1);
 
-            let shown = app.presses(&question, "show").await;
+            let shown = app.press(&question, "show").await;
             assert_ne!(shown.id, question.id, "the question stands");
             assert!(plain::text(&shown.message).contains(&first), "{shown:?}");
 
-            let second = app.presses(&question, "again").await;
+            let second = app.press(&question, "again").await;
             assert_eq!(second.id, question.id, "the card takes the question's place");
             assert!(
                 plain::text(&second.message).contains("Waiting for activation"),
                 "{second:?}"
             );
-            assert_eq!(posts(app), 2);
+            assert_eq!(create_requests(app), 2);
             let wanted = json!({"phone_number": "+12345678901", "agent_id": "agent-123abc"});
-            assert_eq!(app.kapso.posted()[1], json!({"whatsapp_sandbox_session": wanted}));
-            let lines = app.has_noted(4).await;
+            assert_eq!(app.kapso.create_requests()[1], json!({"whatsapp_sandbox_session": wanted}));
+            let lines = app.wait_for_commands(4).await;
             let told: Vec<_> = lines
                 .iter()
                 .map(|line| format!("{} {}", line["verb"], line["outcome"]))
@@ -66,22 +66,22 @@ async fn a_second_session_for_the_same_phone_is_asked_about_first() {
 
 #[tokio::test]
 async fn a_yes_is_one_session_however_often_it_is_pressed() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .run(async |app| {
-            app.types(NEW).await;
-            let question = app.types(NEW).await;
-            app.kapso.fail_next(Fault::Hold);
+            app.command(NEW).await;
+            let question = app.command(NEW).await;
+            app.kapso.fail_next_request(Fault::Stall);
             let released = async {
-                app.kapso.has_been_asked(2).await;
-                app.kapso.release();
+                app.kapso.wait_for_requests(2).await;
+                app.kapso.release_stalled_requests();
             };
             // Somebody's finger slips; the second press waits for what comes of the first.
-            let pressing = async { tokio::join!(app.presses(&question, "again"), app.presses(&question, "again")) };
+            let pressing = async { tokio::join!(app.press(&question, "again"), app.press(&question, "again")) };
             let ((first, second), ()) = tokio::join!(pressing, released);
             assert_eq!(plain::text(&first.message), plain::text(&second.message));
-            app.presses(&question, "again").await;
-            assert_eq!(posts(app), 2);
+            app.press(&question, "again").await;
+            assert_eq!(create_requests(app), 2);
             assert_eq!(app.kapso.sessions().len(), 3, "with the documented one");
         })
         .await;
@@ -90,128 +90,122 @@ async fn a_yes_is_one_session_however_often_it_is_pressed() {
 /// Where the app is installed for a whole organisation, a press names no workspace, though a command does.
 #[tokio::test]
 async fn a_yes_of_an_organisations_member_counts() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .run(async |app| {
             app.person.enterprise = Some("E0001".to_owned());
-            app.types(NEW).await;
-            let question = app.types(NEW).await;
+            app.command(NEW).await;
+            let question = app.command(NEW).await;
             app.person.team = String::new();
-            let answer = app.presses(&question, "again").await;
+            let answer = app.press(&question, "again").await;
             assert!(
                 plain::text(&answer.message).contains("Waiting for activation"),
                 "{answer:?}"
             );
-            assert_eq!(posts(app), 2);
+            assert_eq!(create_requests(app), 2);
         })
         .await;
 }
 
 #[tokio::test]
 async fn another_phone_another_person_and_another_minute_are_not_asked_about() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .run(async |app| {
-            let other = app.types(NEW).await;
+            let other = app.command(NEW).await;
             assert!(!is_asked(&other));
             assert!(
-                !is_asked(&app.types("/sandbox new +1 234 567 8902").await),
+                !is_asked(&app.command("/sandbox new +1 234 567 8902").await),
                 "another phone"
             );
             let own = std::mem::take(&mut app.person.user);
             app.person.user = "U0OTHER".to_owned();
-            assert!(!is_asked(&app.types(NEW).await), "another person");
+            assert!(!is_asked(&app.command(NEW).await), "another person");
             app.person.user = own;
-            app.passes(SignedDuration::from_secs(60));
-            let question = app.types(NEW).await;
+            app.advance_clock(SignedDuration::from_secs(60));
+            let question = app.command(NEW).await;
             assert!(is_asked(&question), "up to 60 s");
-            app.passes(SignedDuration::from_millis(1));
-            assert!(!is_asked(&app.types(NEW).await), "after 60 s");
-            assert_eq!(posts(app), 4);
+            app.advance_clock(SignedDuration::from_millis(1));
+            assert!(!is_asked(&app.command(NEW).await), "after 60 s");
+            assert_eq!(create_requests(app), 4);
         })
         .await;
 }
 
 #[tokio::test]
 async fn what_came_to_nothing_is_not_asked_about_and_what_may_have_is() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .run(async |app| {
             let refused = StatusCode::UNAUTHORIZED;
-            app.kapso.fail_next(Fault::answer(refused, "{}"));
-            app.types(NEW).await;
-            app.kapso.fail_next(Fault::HangUp);
-            let unsure = app.types(NEW).await;
+            app.kapso.fail_next_request(Fault::answer(refused, "{}"));
+            app.command(NEW).await;
+            app.kapso.fail_next_request(Fault::CloseConnection);
+            let unsure = app.command(NEW).await;
             assert!(!is_asked(&unsure), "the key was refused, so there is none");
-            let question = app.types(NEW).await;
+            let question = app.command(NEW).await;
             assert!(is_asked(&question));
             assert!(plain::text(&question.message).contains(UNSURE), "{question:?}");
             assert_snapshot!(plain::text(&question.message), @"
             You asked for a session for +12345678901 less than a minute ago, and one may have been created: check /sandbox list first. Do you want another one?
             [ Yes, another one ]
             ");
-            let card = app.presses(&question, "again").await;
+            let card = app.press(&question, "again").await;
             assert!(
                 plain::text(&card.message).contains("Waiting for activation"),
                 "{card:?}"
             );
-            assert_eq!(posts(app), 3);
+            assert_eq!(create_requests(app), 3);
         })
         .await;
 }
 
 #[tokio::test]
 async fn a_yes_that_fails_leaves_the_question_and_is_not_repeated() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .run(async |app| {
-            app.types(NEW).await;
-            let question = app.types(NEW).await;
-            app
-                .kapso
-                .fail_next(Fault::answer(StatusCode::UNPROCESSABLE_ENTITY, "{}"));
-            let answer = app.presses(&question, "again").await;
-            is_told_beside(
-                app,
-                &question,
-                &answer,
-                "Kapso rejected this number: `+12345678901`.",
-            );
-            let answer = app.presses(&question, "again").await;
-            is_told_beside(
+            app.command(NEW).await;
+            let question = app.command(NEW).await;
+            app.kapso
+                .fail_next_request(Fault::answer(StatusCode::UNPROCESSABLE_ENTITY, "{}"));
+            let answer = app.press(&question, "again").await;
+            expect_private_reply(app, &question, &answer, "Kapso rejected this number: `+12345678901`.");
+            let answer = app.press(&question, "again").await;
+            expect_private_reply(
                 app,
                 &question,
                 &answer,
                 "nothing was created. Type the command once more",
             );
-            assert_eq!(posts(app), 2);
+            assert_eq!(create_requests(app), 2);
         })
         .await;
 }
 
 #[tokio::test]
 async fn who_presses_yes_is_judged_again() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .with("CREATE_USERS", "U2147483697")
         .run(async |app| {
-            app.types(NEW).await;
-            let question = app.types(NEW).await;
+            app.command(NEW).await;
+            let question = app.command(NEW).await;
             app.person.user = "U0OTHER".to_owned();
-            let answer = app.presses(&question, "again").await;
-            is_told_beside(app, &question, &answer, "You cannot create sessions here.");
-            assert_eq!(posts(app), 1);
+            let answer = app.press(&question, "again").await;
+            expect_private_reply(app, &question, &answer, "You cannot create sessions here.");
+            assert_eq!(create_requests(app), 1);
         })
         .await;
 }
 
 #[tokio::test]
 async fn a_yes_with_a_value_we_never_wrote_creates_nothing() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .run(async |app| {
-            app.types(NEW).await;
-            let question = app.types(NEW).await;
+            app.command(NEW).await;
+            let question = app.command(NEW).await;
             let genuine = value(&question);
             let (head, phone) = genuine.rsplit_once(':').unwrap();
             let hostile = [
@@ -244,28 +238,28 @@ async fn a_yes_with_a_value_we_never_wrote_creates_nothing() {
             .map(str::to_owned);
             for value in hostile.into_iter().chain(WORDS.iter().map(|words| (*words).to_owned())) {
                 let answer = presses(app, &question, &value).await;
-                is_told_beside(
+                expect_private_reply(
                     app,
                     &question,
                     &answer,
                     "This button is too old, or from another version of the app.",
                 );
-                assert_eq!(posts(app), 1, "{value:?}");
+                assert_eq!(create_requests(app), 1, "{value:?}");
             }
         })
         .await;
 }
 
-fn value(question: &Posted) -> String {
+fn value(question: &PostedMessage) -> String {
     let again = buttons(&question.message).find(|button| button["action_id"] == "again");
     again.unwrap()["value"].as_str().unwrap().to_owned()
 }
 
-async fn presses(app: &TestApp, on: &Posted, value: &str) -> Posted {
+async fn presses(app: &TestApp, on: &PostedMessage, value: &str) -> PostedMessage {
     let value = Value::from(value);
     let sent = app
         .slack
-        .presses_with(&app.app_url, &app.person, on, "again", value)
+        .press_button_with_value(&app.app_url, &app.person, on, "again", value)
         .await;
-    app.later(sent.exchange).await
+    app.late_reply(sent.exchange).await
 }

@@ -61,7 +61,7 @@ const PIECES: &[&str] = &[
 ];
 
 /// What people might type.
-fn typed() -> impl Strategy<Value = String> {
+fn command_form() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         4 => select(PIECES).prop_map(str::to_owned),
         1 => "[A-Za-z0-9_-]{1,70}",
@@ -74,7 +74,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn whatever_is_typed_only_a_safe_id_is_looked_up(text in typed()) {
+    fn whatever_is_typed_only_a_safe_id_is_looked_up(text in command_form()) {
         match parse(&text) {
             Command::Show(Show(id)) | Command::StartWatching(StartWatching(id)) => {
                 prop_assert!(is_safe(id.as_str()), "{id}");
@@ -91,7 +91,7 @@ proptest! {
     }
 
     #[test]
-    fn a_suggestion_does_what_it_says(text in typed()) {
+    fn a_suggestion_does_what_it_says(text in command_form()) {
         let Command::Unknown(Unknown(ParseError::DidYouMean { instead, as_id })) = parse(&text) else {
             return Ok(());
         };

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, ID, plan};
-use crate::support::spelling::is_told;
+use crate::support::spelling::expect_only_text;
+use crate::support::{ID, TestApp, test_app};
 
 /// What is typed behind `new`, and for which phone and agent a session is created. `ID` is a UUID.
 const SPELLINGS: &[(&str, &str, Option<&str>)] = &[
@@ -115,22 +115,22 @@ const UNCLEAR: &[(&str, &str)] = &[
 
 #[tokio::test]
 async fn every_spelling_of_a_phone_number_creates_a_session_for_it() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .run(async |app| {
-            app
-                .kapso
-                .set(ID, "agent", json!({"id": "agent-123abc", "name": "One"}));
-            app.kapso.add("another");
+            app.kapso
+                .set_field(ID, "agent", json!({"id": "agent-123abc", "name": "One"}));
+            app.kapso.add_session("another");
             let uuid = "12345678-1234-1234-1234-123456789012";
-            app.kapso.set("another", "agent", json!({"id": uuid, "name": "Two"}));
+            app.kapso
+                .set_field("another", "agent", json!({"id": uuid, "name": "Two"}));
             for (spelling, phone, agent) in SPELLINGS {
                 // What was created before and what was used of the limit is over.
-                app.passes(jiff::SignedDuration::from_secs(61));
-                let before = app.kapso.posted().len();
+                app.advance_clock(jiff::SignedDuration::from_secs(61));
+                let before = app.kapso.create_requests().len();
                 let typed = format!("/sandbox new {}", spelling.replace("UUID", uuid));
-                let card = app.types(&typed).await.message;
-                let created = app.kapso.posted().split_off(before);
+                let card = app.command(&typed).await.message;
+                let created = app.kapso.create_requests().split_off(before);
                 assert_eq!(created, [body(phone, *agent)], "{spelling:?}: {card}");
                 let text = card["text"].as_str().unwrap();
                 assert!(text.contains(&format!("of {phone} with")), "{spelling:?}: {text}");
@@ -141,11 +141,11 @@ async fn every_spelling_of_a_phone_number_creates_a_session_for_it() {
 
 #[tokio::test]
 async fn what_is_unclear_creates_nothing_and_gets_a_corrected_command() {
-    plan()
-        .creating()
+    test_app()
+        .with_creation()
         .run(async |app| {
             for (typed, instead) in UNCLEAR {
-                let answer = app.types(&format!("/sandbox {}", typed.replace("ID", ID))).await;
+                let answer = app.command(&format!("/sandbox {}", typed.replace("ID", ID))).await;
                 asked_nothing(app, typed);
                 let expected = match *instead {
                     "NO PHONE" => "I couldn't read a phone number. Start with `+` and the country code, for \
@@ -153,7 +153,7 @@ async fn what_is_unclear_creates_nothing_and_gets_a_corrected_command() {
                         .to_owned(),
                     instead => format!("Did you mean `/sandbox {instead}`?"),
                 };
-                is_told(&answer, &expected, typed);
+                expect_only_text(&answer, &expected, typed);
             }
         })
         .await;

@@ -9,9 +9,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::support::databases::Database;
-use crate::support::store_health::{is_broken, is_whole};
-use crate::support::{Plan, plan, port};
-use crate::support::late_replies::is_owed;
+use crate::support::late_replies::start_late_reply;
+use crate::support::store_health::{expect_broken_store, expect_working_store};
+use crate::support::{TestAppBuilder, port, test_app};
 
 /// How long a lease lasts, and a little.
 const LEASE_IS_OVER: SignedDuration = SignedDuration::from_secs(16);
@@ -37,9 +37,12 @@ impl Cable {
     }
 
     /// The service, with this way to the database.
-    fn service(&self, database: &Database) -> Plan {
+    fn service(&self, database: &Database) -> TestAppBuilder {
         let address = database.address.replace(&self.to.to_string(), &self.from.to_string());
-        plan().late().forgetful().with("DATABASE_URL", address)
+        test_app()
+            .with_short_budget()
+            .without_cache()
+            .with("DATABASE_URL", address)
     }
 
     async fn is_cut(&mut self) {
@@ -72,19 +75,19 @@ async fn a_server_that_is_away_delays_what_it_keeps_and_nothing_else() {
     cable
         .service(&database)
         .run(async |app| {
-            is_whole(app, 1).await;
-            let kept = is_owed(app).await;
+            expect_working_store(app, 1).await;
+            let kept = start_late_reply(app).await;
             cable.is_cut().await;
             // Kapso answers both, and the one that is kept waits.
-            is_broken(app, "cannot be reached").await;
-            app.has_logged("\"handed_over\"", 1).await;
+            expect_broken_store(app, "cannot be reached").await;
+            app.wait_for_log_lines("\"handed_over\"", 1).await;
             cable.is_mended().await;
-            is_whole(app, 2).await;
-            assert_eq!(app.slack.posts(), 1, "the one from memory");
-            app.passes(LEASE_IS_OVER);
-            app.later(kept).await;
-            app.has_stopped().await;
-            assert_eq!(app.slack.posts(), 2, "one post each");
+            expect_working_store(app, 2).await;
+            assert_eq!(app.slack.post_count(), 1, "the one from memory");
+            app.advance_clock(LEASE_IS_OVER);
+            app.late_reply(kept).await;
+            app.shut_down().await;
+            assert_eq!(app.slack.post_count(), 2, "one post each");
         })
         .await;
     assert_eq!(database.number("SELECT count(*) FROM kapso_slack_jobs").await, 0);
@@ -98,19 +101,19 @@ async fn an_answer_that_was_taken_while_the_server_was_away_is_not_posted_again(
     cable
         .service(&database)
         .run(async |app| {
-            is_whole(app, 1).await;
-            let exchange = is_owed(app).await;
-            app.slack.keeps_waiting(true);
-            app.kapso.release();
-            app.later(exchange).await;
+            expect_working_store(app, 1).await;
+            let exchange = start_late_reply(app).await;
+            app.slack.stall_responses(true);
+            app.kapso.release_stalled_requests();
+            app.late_reply(exchange).await;
             cable.is_cut().await;
-            app.slack.keeps_waiting(false);
-            app.has_noted(1).await;
-            app.has_logged("the store does not work", 1).await;
+            app.slack.stall_responses(false);
+            app.wait_for_commands(1).await;
+            app.wait_for_log_lines("the store does not work", 1).await;
             cable.is_mended().await;
-            is_whole(app, 2).await;
-            app.has_stopped().await;
-            assert_eq!(app.slack.posts(), 1);
+            expect_working_store(app, 2).await;
+            app.shut_down().await;
+            assert_eq!(app.slack.post_count(), 1);
         })
         .await;
     let left = database.number("SELECT count(*) FROM kapso_slack_jobs").await;
@@ -121,23 +124,24 @@ async fn an_answer_that_was_taken_while_the_server_was_away_is_not_posted_again(
 #[tokio::test]
 async fn connections_that_are_killed_cost_nothing() {
     let database = Database::postgres().await;
-    let plan = plan().late().with("DATABASE_URL", &database.address);
-    plan.run(async |app| {
-        is_whole(app, 1).await;
-        let exchange = is_owed(app).await;
-        database
-            .run(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    let builder = test_app().with_short_budget().with("DATABASE_URL", &database.address);
+    builder
+        .run(async |app| {
+            expect_working_store(app, 1).await;
+            let exchange = start_late_reply(app).await;
+            database
+                .run(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                  WHERE pid <> pg_backend_pid() AND application_name = current_schema()",
-            )
-            .await;
-        app.kapso.release();
-        app.later(exchange).await;
-        assert_eq!(app.has_noted(1).await[0]["answer"], "late");
-        app.has_stopped().await;
-        assert_eq!(app.slack.posts(), 1);
-    })
-    .await;
+                )
+                .await;
+            app.kapso.release_stalled_requests();
+            app.late_reply(exchange).await;
+            assert_eq!(app.wait_for_commands(1).await[0]["answer"], "late");
+            app.shut_down().await;
+            assert_eq!(app.slack.post_count(), 1);
+        })
+        .await;
     assert_eq!(database.number("SELECT count(*) FROM kapso_slack_jobs").await, 0);
     database.drop().await;
 }
@@ -158,16 +162,16 @@ async fn a_server_that_becomes_read_only_may_be_written_to_later() {
         let sessions = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{name}'");
         database.run(sessions).await;
     };
-    plan()
-        .late()
-        .forgetful()
+    test_app()
+        .with_short_budget()
+        .without_cache()
         .with("DATABASE_URL", address)
         .run(async |app| {
-            is_whole(app, 1).await;
+            expect_working_store(app, 1).await;
             becomes("on").await;
-            is_broken(app, "is read-only").await;
+            expect_broken_store(app, "is read-only").await;
             becomes("off").await;
-            is_whole(app, 2).await;
+            expect_working_store(app, 2).await;
         })
         .await;
     database.run(format!("DROP OWNED BY {name}; DROP ROLE {name}")).await;

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use sha2::Sha256;
 use url::Url;
 
-use crate::support::{ID, SECRET};
 use crate::support::qr_scanner::Picture;
+use crate::support::{ID, SECRET};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()

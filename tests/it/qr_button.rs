@@ -3,16 +3,16 @@
 
 use http::StatusCode;
 use insta::assert_snapshot;
-use kapso_slack::demo::rules::buttons;
 use kapso_slack::demo::plain;
+use kapso_slack::demo::rules::buttons;
 use serde_json::{Value, json};
 
-use crate::support::qr::{picture, reachable, shows_qr_code};
-use crate::support::cards::{is_told_beside, shared};
-use crate::support::{ID, SECRET, plan, port};
-use crate::support::raw_request::Reply;
+use crate::support::cards::{expect_private_reply, shared_card};
+use crate::support::qr::{image_url, reachable_app, show_qr_code};
 use crate::support::qr_scanner::Picture;
-use crate::support::wire::{Script, Wire};
+use crate::support::raw_request::Reply;
+use crate::support::wire::{ScriptedResponse, ScriptedServer};
+use crate::support::{ID, SECRET, port, test_app};
 
 const LINK: &str = "https://wa.me/12345678901?text=ABC123";
 const MISSING: &str = "A picture is missing here, because Slack could not fetch it";
@@ -23,9 +23,9 @@ fn has_button(card: &Value) -> bool {
 
 #[tokio::test]
 async fn the_message_has_the_code_and_the_link_as_text_and_the_card_stands() {
-    reachable()
+    reachable_app()
         .run(async |app| {
-            let card = app.types(&format!("/sandbox {ID}")).await;
+            let card = app.command(&format!("/sandbox {ID}")).await;
             let labels: Vec<_> = buttons(&card.message).map(|button| &button["text"]["text"]).collect();
             let all = [
                 "Activate in WhatsApp",
@@ -35,8 +35,8 @@ async fn the_message_has_the_code_and_the_link_as_text_and_the_card_stands() {
                 "Share in channel",
             ];
             assert_eq!(labels, all);
-            let answer = app.presses(&card, "qr").await;
-            is_told_beside(app, &card, &answer, LINK);
+            let answer = app.press(&card, "qr").await;
+            expect_private_reply(app, &card, &answer, LINK);
             assert_snapshot!(plain::text(&answer.message), @"
             Open this link on the tester's phone and send the pre-filled message: https://wa.me/12345678901?text=ABC123
             Or scan this code with the phone's camera.
@@ -45,12 +45,12 @@ async fn the_message_has_the_code_and_the_link_as_text_and_the_card_stands() {
             ");
             assert_snapshot!(answer.message["text"].as_str().unwrap(), @"The sandbox session of +12345678901 with the agent Customer Support Agent is waiting for activation. It expires at 2026-11-24 10:00 UTC, in 24 hours. Activate it: <https://wa.me/12345678901?text=ABC123>");
 
-            let address = picture(&answer.message).expect("there is a picture");
+            let address = image_url(&answer.message).expect("there is a picture");
             assert_eq!(address.origin(), app.app_url.origin());
             assert!(!address.as_str().contains("ABC123"), "{address}");
             let png = app.http.get(address).send().await.unwrap().bytes().await.unwrap();
             assert_eq!(Picture::of(&png).scan(), [LINK]);
-            let line = &app.has_noted(2).await[1];
+            let line = &app.wait_for_commands(2).await[1];
             assert_eq!((&line["verb"], &line["outcome"]), (&json!("qr"), &json!("qr")));
         })
         .await;
@@ -58,16 +58,16 @@ async fn the_message_has_the_code_and_the_link_as_text_and_the_card_stands() {
 
 #[tokio::test]
 async fn the_code_of_a_shared_card_is_for_the_presser_alone_and_keeps_the_phone_masked() {
-    reachable()
+    reachable_app()
         .run(async |app| {
-            let earlier = shared(app, &format!("v1:{ID}:U0SHARER00"));
-            let card = app.presses(&earlier, "refresh").await;
+            let earlier = shared_card(app, &format!("v1:{ID}:U0SHARER00"));
+            let card = app.press(&earlier, "refresh").await;
             let value = buttons(&card.message)
                 .find(|button| button["action_id"] == "qr")
                 .map(|button| button["value"].clone());
             assert_eq!(value, Some(format!("v1:{ID}:U0SHARER00").into()));
-            let answer = app.presses(&card, "qr").await;
-            is_told_beside(app, &card, &answer, LINK);
+            let answer = app.press(&card, "qr").await;
+            expect_private_reply(app, &card, &answer, LINK);
             let text = answer.message["text"].as_str().unwrap();
             assert!(text.starts_with("The sandbox session of •••• 8901 with"), "{text}");
         })
@@ -93,12 +93,12 @@ async fn only_a_card_with_something_to_scan_has_the_button() {
         ("with a long link", "activation_link", json!(long(500)), true),
         ("with a link too long", "activation_link", json!(long(501)), false),
     ];
-    reachable()
+    reachable_app()
         .run(async |app| {
             for (what, field, value, has) in rows {
-                app.kapso.add(ID);
-                app.kapso.set(ID, field, value);
-                let card = app.types(&format!("/sandbox {ID}")).await;
+                app.kapso.add_session(ID);
+                app.kapso.set_field(ID, field, value);
+                let card = app.command(&format!("/sandbox {ID}")).await;
                 assert_eq!(has_button(&card.message), has, "a session {what}");
             }
         })
@@ -107,18 +107,18 @@ async fn only_a_card_with_something_to_scan_has_the_button() {
 
 #[tokio::test]
 async fn a_card_that_is_out_of_date_becomes_what_the_session_is_now() {
-    reachable()
+    reachable_app()
         .run(async |app| {
-            let own = app.types(&format!("/sandbox {ID}")).await;
-            let earlier = shared(app, &format!("v1:{ID}:U0SHARER00"));
-            let shared = app.presses(&earlier, "refresh").await;
+            let own = app.command(&format!("/sandbox {ID}")).await;
+            let earlier = shared_card(app, &format!("v1:{ID}:U0SHARER00"));
+            let shared = app.press(&earlier, "refresh").await;
             app.kapso.activate(ID);
             for card in [own, shared] {
-                let now = app.presses(&card, "qr").await;
+                let now = app.press(&card, "qr").await;
                 assert_eq!(now.id, card.id, "the card is replaced");
                 assert_eq!(now.message["response_type"], card.message["response_type"]);
                 assert!(plain::text(&now.message).contains("🟢 Active"), "{now:?}");
-                assert_eq!(picture(&now.message), None);
+                assert_eq!(image_url(&now.message), None);
             }
         })
         .await;
@@ -126,17 +126,17 @@ async fn a_card_that_is_out_of_date_becomes_what_the_session_is_now() {
 
 #[tokio::test]
 async fn a_session_that_cannot_be_looked_up_is_told_beside_the_card() {
-    reachable()
+    reachable_app()
         .run(async |app| {
-            let card = app.types(&format!("/sandbox {ID}")).await;
+            let card = app.command(&format!("/sandbox {ID}")).await;
             for (status, words) in [
                 (401, "Kapso refused this app's key"),
                 (404, "Kapso sent an unexpected response"),
                 (429, "Kapso is limiting this app's requests"),
             ] {
-                app.kapso_answers(status, "{}");
-                let answer = app.presses(&card, "qr").await;
-                is_told_beside(app, &card, &answer, words);
+                app.next_kapso_response(status, "{}");
+                let answer = app.press(&card, "qr").await;
+                expect_private_reply(app, &card, &answer, words);
             }
         })
         .await;
@@ -144,14 +144,14 @@ async fn a_session_that_cannot_be_looked_up_is_told_beside_the_card() {
 
 #[tokio::test]
 async fn who_may_not_use_the_app_gets_no_code() {
-    reachable()
+    reachable_app()
         .with("ALLOWED_USERS", "U2147483697")
         .run(async |app| {
-            let card = app.types(&format!("/sandbox {ID}")).await;
+            let card = app.command(&format!("/sandbox {ID}")).await;
             let asked = app.kapso.requests();
             app.person.user = "U0OTHER".to_owned();
-            let answer = app.presses(&card, "qr").await;
-            is_told_beside(app, &card, &answer, "You cannot use this here.");
+            let answer = app.press(&card, "qr").await;
+            expect_private_reply(app, &card, &answer, "You cannot use this here.");
             assert_eq!(app.kapso.requests(), asked);
         })
         .await;
@@ -160,25 +160,25 @@ async fn who_may_not_use_the_app_gets_no_code() {
 #[tokio::test]
 async fn without_a_public_address_there_is_no_button_and_help_says_why() {
     const WHY: &str = "There are no QR codes here";
-    plan()
+    test_app()
         .run(async |app| {
-            let card = app.types(&format!("/sandbox {ID}")).await;
+            let card = app.command(&format!("/sandbox {ID}")).await;
             assert!(!has_button(&card.message), "{card:?}");
-            let help = app.reads("/sandbox help").await;
+            let help = app.command_text("/sandbox help").await;
             assert!(help.contains(WHY) && help.contains("PUBLIC_URL"), "{help}");
             // A card of before, when there was an address.
-            let old = app
-                .slack
-                .presses_with(&app.app_url, &app.person, &card, "qr", format!("v1:{ID}").into());
+            let old =
+                app.slack
+                    .press_button_with_value(&app.app_url, &app.person, &card, "qr", format!("v1:{ID}").into());
             let sent = old.await;
-            let answer = app.later(sent.exchange).await;
-            is_told_beside(app, &card, &answer, LINK);
-            assert_eq!(picture(&answer.message), None);
+            let answer = app.late_reply(sent.exchange).await;
+            expect_private_reply(app, &card, &answer, LINK);
+            assert_eq!(image_url(&answer.message), None);
         })
         .await;
-    reachable()
+    reachable_app()
         .run(async |app| {
-            let help = app.reads("/sandbox help").await;
+            let help = app.command_text("/sandbox help").await;
             assert!(!help.contains(WHY), "{help}");
         })
         .await;
@@ -188,27 +188,27 @@ async fn without_a_public_address_there_is_no_button_and_help_says_why() {
 #[tokio::test]
 async fn a_picture_that_slack_cannot_fetch_costs_nothing_but_itself() {
     let closed = port().await.local_addr().unwrap();
-    let other = Wire::start().await;
-    other.says(Script::answer("200 OK\ncontent-type: text/html", "<html>"));
+    let other = ScriptedServer::start().await;
+    other.respond(ScriptedResponse::answer("200 OK\ncontent-type: text/html", "<html>"));
     let elsewhere = other.url.join("/behind/a/path/").unwrap();
     let mut texts = Vec::new();
     for (public_url, path) in [
         (format!("http://{closed}"), "/qr/"),
         (elsewhere.to_string(), "/behind/a/path/qr/"),
     ] {
-        plan()
+        test_app()
             .with("PUBLIC_URL", public_url.as_str())
             .run(async |app| {
-                let card = app.types(&format!("/sandbox {ID}")).await;
-                let answer = app.presses(&card, "qr").await;
-                is_told_beside(app, &card, &answer, LINK);
-                assert_eq!(picture(&answer.message), None);
+                let card = app.command(&format!("/sandbox {ID}")).await;
+                let answer = app.press(&card, "qr").await;
+                expect_private_reply(app, &card, &answer, LINK);
+                assert_eq!(image_url(&answer.message), None);
                 texts.push(plain::text(&answer.message));
-                assert_eq!(app.slack.posts(), 2, "{public_url}");
-                let line = &app.has_noted(2).await[1];
+                assert_eq!(app.slack.post_count(), 2, "{public_url}");
+                let line = &app.wait_for_commands(2).await[1];
                 assert_eq!((&line["answer"], &line["lost"]), (&json!("late"), &Value::Null));
-                let refused = app.slack.exchange(answer.exchange).unwrap().answers[1].clone();
-                let address = picture(&refused.body).unwrap();
+                let refused = app.slack.exchange(answer.exchange).unwrap().replies[1].clone();
+                let address = image_url(&refused.body).unwrap();
                 assert!(address.as_str().starts_with(&public_url), "{address}");
                 assert!(address.path().starts_with(path), "{address}");
                 let warned = app.log_lines();
@@ -228,13 +228,13 @@ async fn a_picture_that_slack_cannot_fetch_costs_nothing_but_itself() {
 
 #[tokio::test]
 async fn an_address_longer_than_slack_takes_is_not_sent() {
-    plan()
+    test_app()
         .with("PUBLIC_URL", format!("http://127.0.0.1/{}", "x".repeat(2_900)))
         .run(async |app| {
-            let answer = shows_qr_code(app).await.message;
-            assert_eq!(picture(&answer), None);
+            let answer = show_qr_code(app).await.message;
+            assert_eq!(image_url(&answer), None);
             assert!(plain::text(&answer).contains(LINK), "{answer}");
-            assert_eq!(app.slack.posts(), 1, "nothing was refused");
+            assert_eq!(app.slack.post_count(), 1, "nothing was refused");
         })
         .await;
 }
@@ -254,25 +254,25 @@ async fn a_refusal_is_answered_without_the_picture_as_long_as_slack_takes_posts(
         (&[500, 500, 500, 500], None),
     ];
     for (refusals, has_picture) in rows {
-        reachable()
-            .in_real_time()
+        reachable_app()
+            .with_system_clock()
             .run(async |app| {
-                let card = app.types(&format!("/sandbox {ID}")).await;
+                let card = app.command(&format!("/sandbox {ID}")).await;
                 for status in refusals {
-                    app.slack.refuse_next(StatusCode::from_u16(*status).unwrap(), None);
+                    app.slack.reject_next_post(StatusCode::from_u16(*status).unwrap(), None);
                 }
-                let press = app.slack.presses(&app.app_url, &app.person, &card, "qr");
+                let press = app.slack.press_button(&app.app_url, &app.person, &card, "qr");
                 let sent = press.await;
-                let line = &app.has_noted(2).await[1];
+                let line = &app.wait_for_commands(2).await[1];
                 if let Some(has) = has_picture {
-                    let answer = app.later(sent.exchange).await.message;
-                    assert_eq!(picture(&answer).is_some(), has, "{refusals:?}");
+                    let answer = app.late_reply(sent.exchange).await.message;
+                    assert_eq!(image_url(&answer).is_some(), has, "{refusals:?}");
                     assert_eq!(answer.to_string().contains(MISSING), !has, "{refusals:?}");
                     assert_eq!(line["answer"], "late", "{refusals:?}");
-                    assert_eq!(app.slack.posts(), refusals.len() + 1, "{refusals:?}");
+                    assert_eq!(app.slack.post_count(), refusals.len() + 1, "{refusals:?}");
                 } else {
                     assert_eq!(line["answer"], "lost", "{refusals:?}");
-                    assert_eq!(app.slack.posts(), refusals.len(), "{refusals:?}");
+                    assert_eq!(app.slack.post_count(), refusals.len(), "{refusals:?}");
                 }
             })
             .await;
@@ -282,10 +282,13 @@ async fn a_refusal_is_answered_without_the_picture_as_long_as_slack_takes_posts(
 /// A message without a picture is refused once and for all, see `response_url_delivery.rs`; with one, Slack may say it in a 200.
 #[tokio::test]
 async fn slack_can_refuse_a_picture_with_a_200() {
-    let slack = Wire::start().await;
-    slack.says_next(Script::answer("200 OK", r#"{"ok":false,"error":"invalid_blocks"}"#));
-    slack.says(Script::answer("200 OK", "ok"));
-    reachable()
+    let slack = ScriptedServer::start().await;
+    slack.respond_next(ScriptedResponse::answer(
+        "200 OK",
+        r#"{"ok":false,"error":"invalid_blocks"}"#,
+    ));
+    slack.respond(ScriptedResponse::answer("200 OK", "ok"));
+    reachable_app()
         .with("SLACK_RESPONSE_HOSTS", slack.origin())
         .run(async |app| {
             let payload = json!({
@@ -296,9 +299,9 @@ async fn slack_can_refuse_a_picture_with_a_200() {
             let form = form_urlencoded::Serializer::new(String::new())
                 .append_pair("payload", &payload.to_string())
                 .finish();
-            let Reply { status, .. } = app.answers(&app.slack_sends("/slack/interactions", form)).await;
+            let Reply { status, .. } = app.send_raw(&app.signed_request("/slack/interactions", form)).await;
             assert_eq!(status, 200);
-            let line = app.has_noted(1).await.remove(0);
+            let line = app.wait_for_commands(1).await.remove(0);
             assert_eq!(line["answer"], "late");
             let posts = slack.requests();
             let has_picture: Vec<_> = posts.iter().map(|post| post.contains("image_url")).collect();
@@ -311,12 +314,12 @@ async fn slack_can_refuse_a_picture_with_a_200() {
 /// Whoever reads the log could fetch the picture for as long as its address is good.
 #[tokio::test]
 async fn no_address_of_a_picture_is_in_the_log() {
-    reachable()
+    reachable_app()
         .run(async |app| {
-            let answer = shows_qr_code(app).await;
-            let address = picture(&answer.message).unwrap();
+            let answer = show_qr_code(app).await;
+            let address = image_url(&answer.message).unwrap();
             let (_, signature) = address.as_str().rsplit_once('=').unwrap();
-            app.has_noted(2).await;
+            app.wait_for_commands(2).await;
             let log = format!("{:?}", app.log_lines());
             assert!(!log.contains(signature), "{log}");
             assert!(!format!("{:?}", kapso_slack::qr::Addresses::new(address, &[SECRET.into()])).contains(SECRET));

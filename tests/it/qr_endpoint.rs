@@ -11,10 +11,10 @@ use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
 use crate::support::forgery::SECOND;
-use crate::support::{TestApp, ID, SECRET, plan};
-use crate::support::raw_request::RawRequest;
-use crate::support::qr::{picture, reachable, shows_qr_code};
+use crate::support::qr::{image_url, reachable_app, show_qr_code};
 use crate::support::qr_scanner::Picture;
+use crate::support::raw_request::RawRequest;
+use crate::support::{ID, SECRET, TestApp, test_app};
 
 const INVALID: &str = "There is no QR code here: its address was not created by this app, or was changed.\n";
 const EXPIRED: &str = "There is no QR code here: its address was valid for 10 minutes and has expired.\n";
@@ -33,7 +33,7 @@ async fn fetched(app: &TestApp, address: Url) -> Response {
 async fn answered(app: &TestApp, path: &str) -> (u16, String) {
     let mut request = RawRequest::unsigned(path, "");
     request.method = "GET";
-    let reply = app.answers(&request).await;
+    let reply = app.send_raw(&request).await;
     (reply.status, reply.body)
 }
 
@@ -114,9 +114,9 @@ fn later(address: &str, seconds: i64) -> String {
 
 #[tokio::test]
 async fn every_forged_address_gets_the_same_response() {
-    reachable()
+    reachable_app()
         .run(async |app| {
-            app.kapso.add("other");
+            app.kapso.add_session("other");
             let genuine = address(app, SECRET, ID);
             let genuine = format!("{}?{}", genuine.path(), genuine.query().unwrap());
             for (what, forge) in FORGERIES {
@@ -136,12 +136,7 @@ async fn every_forged_address_gets_the_same_response() {
             let refused = FORGERIES.len() + 1;
             let line = format!("kapso_slack_refused_requests_total{{status=\"403\"}} {refused}\n");
             assert!(metrics.contains(&line), "{metrics}");
-            let png = app
-                .http
-                .get(app.app_url.join(&genuine).unwrap())
-                .send()
-                .await
-                .unwrap();
+            let png = app.http.get(app.app_url.join(&genuine).unwrap()).send().await.unwrap();
             assert_eq!(png.status(), StatusCode::OK, "the genuine one is valid");
         })
         .await;
@@ -149,7 +144,7 @@ async fn every_forged_address_gets_the_same_response() {
 
 #[tokio::test]
 async fn without_a_public_url_no_address_is_valid() {
-    plan()
+    test_app()
         .run(async |app| {
             let answer = fetched(app, address(app, SECRET, ID)).await;
             assert_eq!(answer.status(), StatusCode::FORBIDDEN);
@@ -160,26 +155,30 @@ async fn without_a_public_url_no_address_is_valid() {
 
 #[tokio::test]
 async fn an_address_is_valid_for_ten_minutes() {
-    reachable()
+    reachable_app()
         .run(async |app| {
             let address = address(app, SECRET, ID);
             for (passes, left) in [(0, 600), (1, 599), (598, 1)] {
-                app.passes(SignedDuration::from_secs(passes));
+                app.advance_clock(SignedDuration::from_secs(passes));
                 let answer = fetched(app, address.clone()).await;
                 assert_eq!(answer.status(), StatusCode::OK, "{left} s before the end");
                 assert_eq!(answer.headers()["cache-control"], format!("private, max-age={left}"));
             }
             let asked = app.kapso.requests();
             for passes in [1, 1, 86_400] {
-                app.passes(SignedDuration::from_secs(passes));
+                app.advance_clock(SignedDuration::from_secs(passes));
                 let answer = fetched(app, address.clone()).await;
                 assert_eq!(answer.status(), StatusCode::GONE);
                 assert_eq!(answer.headers()["cache-control"], "no-store");
                 assert_eq!(answer.text().await.unwrap(), EXPIRED);
             }
-            assert_eq!(app.kapso.requests(), asked, "no request to Kapso for an expired address");
+            assert_eq!(
+                app.kapso.requests(),
+                asked,
+                "no request to Kapso for an expired address"
+            );
             // After the clock was set back, it is still valid for ten minutes at most.
-            app.passes(SignedDuration::from_hours(-48));
+            app.advance_clock(SignedDuration::from_hours(-48));
             let answer = fetched(app, address).await;
             assert_eq!(answer.headers()["cache-control"], "private, max-age=600");
         })
@@ -192,14 +191,14 @@ async fn during_rotation_addresses_signed_with_either_secret_are_valid() {
         (format!("{SECRET},{SECOND}"), StatusCode::OK, StatusCode::OK),
         (SECRET.to_owned(), StatusCode::OK, StatusCode::FORBIDDEN),
     ] {
-        reachable()
+        reachable_app()
             .with("SLACK_SIGNING_SECRET", secrets.as_str())
             .run(async |app| {
                 for (secret, status) in [(SECRET, old), (SECOND, new)] {
                     let answer = fetched(app, address(app, secret, ID)).await;
                     assert_eq!(answer.status(), status, "{secret} under {secrets}");
                 }
-                let made = picture(&shows_qr_code(app).await.message).unwrap();
+                let made = image_url(&show_qr_code(app).await.message).unwrap();
                 assert_eq!(made, address(app, SECRET, ID), "the first signs");
             })
             .await;
@@ -208,7 +207,7 @@ async fn during_rotation_addresses_signed_with_either_secret_are_valid() {
 
 #[tokio::test]
 async fn the_image_is_a_png_with_the_right_headers() {
-    reachable()
+    reachable_app()
         .run(async |app| {
             let address = address(app, SECRET, ID);
             let answer = fetched(app, address.clone()).await;
@@ -226,12 +225,7 @@ async fn the_image_is_a_png_with_the_right_headers() {
             assert_eq!(answer.headers()["content-type"], "image/png");
             assert_eq!(answer.bytes().await.unwrap().len(), 0);
             for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
-                let answer = app
-                    .http
-                    .request(method.clone(), address.clone())
-                    .send()
-                    .await
-                    .unwrap();
+                let answer = app.http.request(method.clone(), address.clone()).send().await.unwrap();
                 assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{method}");
             }
         })
@@ -240,7 +234,7 @@ async fn the_image_is_a_png_with_the_right_headers() {
 
 #[tokio::test]
 async fn a_session_that_cannot_be_activated_has_no_image() {
-    reachable()
+    reachable_app()
         .run(async |app| {
             let long = format!("https://wa.me/{}", "1".repeat(487));
             for (field, value) in [
@@ -252,8 +246,8 @@ async fn a_session_that_cannot_be_activated_has_no_image() {
                 ("activation_link", "https://evil.example/".into()),
                 ("activation_link", long.into()),
             ] {
-                app.kapso.add(ID);
-                app.kapso.set(ID, field, value.clone());
+                app.kapso.add_session(ID);
+                app.kapso.set_field(ID, field, value.clone());
                 let answer = fetched(app, address(app, SECRET, ID)).await;
                 assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{field} {value}");
                 let words = answer.text().await.unwrap();
@@ -268,7 +262,7 @@ async fn a_session_that_cannot_be_activated_has_no_image() {
 
 #[tokio::test]
 async fn a_deleted_session_has_no_image() {
-    reachable()
+    reachable_app()
         .run(async |app| {
             app.kapso.delete(ID);
             let answer = fetched(app, address(app, SECRET, ID)).await;
@@ -281,17 +275,17 @@ async fn a_deleted_session_has_no_image() {
 
 #[tokio::test]
 async fn images_do_not_use_the_part_of_the_rate_limit_reserved_for_people() {
-    plan()
-        .reachable()
+    test_app()
+        .with_public_url()
         .run(async |app| {
-            app.kapso.set_limit(100);
+            app.kapso.set_rate_limit(100);
             for number in 0..80 {
-                app.kapso.add(&format!("session-{number}"));
-                app.types(&format!("/sandbox session-{number}")).await;
+                app.kapso.add_session(&format!("session-{number}"));
+                app.command(&format!("/sandbox session-{number}")).await;
             }
             let answer = fetched(app, address(app, SECRET, ID)).await;
             assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
-            let card = app.reads(&format!("/sandbox {ID}")).await;
+            let card = app.command_text(&format!("/sandbox {ID}")).await;
             assert!(card.contains("Waiting for activation"), "{card}");
             let answer = fetched(app, address(app, SECRET, ID)).await;
             assert_eq!(answer.status(), StatusCode::OK, "a cached session costs no request");
@@ -301,48 +295,49 @@ async fn images_do_not_use_the_part_of_the_rate_limit_reserved_for_people() {
 
 #[tokio::test]
 async fn an_error_of_kapso_becomes_a_status_without_kapsos_text() {
-    let plan = reachable().set(|settings| settings.timing.kapso.total = Duration::from_secs(5));
-    plan.run(async |app| {
-        for (fault, status) in [
-            ("404 zebra", 502),
-            ("401 zebra", 502),
-            ("200 zebra", 502),
-            ("302 zebra", 502),
-            ("500 zebra", 504),
-            ("429 zebra", 503),
-        ] {
-            let (code, body) = fault.split_once(' ').unwrap();
-            let code = StatusCode::from_u16(code.parse().unwrap()).unwrap();
-            app.kapso.fail(Some(Fault::answer(code, body)));
-            let answer = fetched(app, address(app, SECRET, ID)).await;
-            assert_eq!(answer.status().as_u16(), status, "{fault}");
-            assert_eq!(answer.headers()["cache-control"], "no-store", "{fault}");
-            let words = answer.text().await.unwrap();
-            assert!(words.contains("the session could not be looked up"), "{fault}: {words}");
-            assert!(!words.contains("zebra"), "{fault}: {words}");
-            let lines = app.log_lines();
-            let line = lines.iter().rfind(|line| line["message"] == "could not show a QR code");
-            assert_eq!(line.unwrap()["status"], status, "{fault}");
-        }
-    })
-    .await;
+    let builder = reachable_app().set(|settings| settings.timing.kapso.total = Duration::from_secs(5));
+    builder
+        .run(async |app| {
+            for (fault, status) in [
+                ("404 zebra", 502),
+                ("401 zebra", 502),
+                ("200 zebra", 502),
+                ("302 zebra", 502),
+                ("500 zebra", 504),
+                ("429 zebra", 503),
+            ] {
+                let (code, body) = fault.split_once(' ').unwrap();
+                let code = StatusCode::from_u16(code.parse().unwrap()).unwrap();
+                app.kapso.set_fault(Some(Fault::answer(code, body)));
+                let answer = fetched(app, address(app, SECRET, ID)).await;
+                assert_eq!(answer.status().as_u16(), status, "{fault}");
+                assert_eq!(answer.headers()["cache-control"], "no-store", "{fault}");
+                let words = answer.text().await.unwrap();
+                assert!(words.contains("the session could not be looked up"), "{fault}: {words}");
+                assert!(!words.contains("zebra"), "{fault}: {words}");
+                let lines = app.log_lines();
+                let line = lines.iter().rfind(|line| line["message"] == "could not show a QR code");
+                assert_eq!(line.unwrap()["status"], status, "{fault}");
+            }
+        })
+        .await;
 }
 
 #[tokio::test]
 async fn images_use_the_cache_and_share_requests() {
-    plan()
-        .reachable()
+    test_app()
+        .with_public_url()
         .run(async |app| {
-            let answer = shows_qr_code(app).await;
-            let address = picture(&answer.message).unwrap();
+            let answer = show_qr_code(app).await;
+            let address = image_url(&answer.message).unwrap();
             assert_eq!(fetched(app, address.clone()).await.status(), StatusCode::OK);
             assert_eq!(app.kapso.requests().len(), 1, "the look-up is cached");
-            app.passes(SignedDuration::from_secs(6));
-            app.kapso.fail_next(Fault::Hold);
+            app.advance_clock(SignedDuration::from_secs(6));
+            app.kapso.fail_next_request(Fault::Stall);
             let fetching = join_all((0..50).map(|_| fetched(app, address.clone())));
             let released = async {
-                app.kapso.has_been_asked(2).await;
-                app.kapso.release();
+                app.kapso.wait_for_requests(2).await;
+                app.kapso.release_stalled_requests();
             };
             let (answers, ()) = tokio::join!(fetching, released);
             assert!(answers.iter().all(|answer| answer.status() == StatusCode::OK));

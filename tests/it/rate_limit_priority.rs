@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use jiff::SignedDuration;
 use kapso_slack::demo::plain;
 
-use crate::support::{TestApp, plan};
+use crate::support::{TestApp, test_app};
 
 const STEP: SignedDuration = SignedDuration::from_millis(100);
 const MINUTE: usize = 600;
@@ -25,24 +25,24 @@ struct Minute {
     watches: usize,
 }
 
-/// Lends a app in which 60 sessions of 500 are watched by three people.
+/// Lends an app in which 60 sessions of 500 are watched by three people.
 async fn watched(limit: u32, test: impl AsyncFnOnce(&mut TestApp)) {
-    plan()
+    test_app()
         // Nobody waits for the limit to open: the clock stands still.
         .set(|settings| settings.timing.kapso.max_rate_limit_wait = Duration::ZERO)
         .run(async |app| {
-            app.has_a_store().await;
-            app.kapso.set_limit(limit);
+            app.wait_for_store().await;
+            app.kapso.set_rate_limit(limit);
             for number in 0..500 {
-                app.kapso.add(&id(number));
+                app.kapso.add_session(&id(number));
             }
             for number in 0..60 {
                 app.person.user = format!("U{}", number / 20);
-                let confirmed = app.reads(&format!("/sandbox watch {}", id(number))).await;
+                let confirmed = app.command_text(&format!("/sandbox watch {}", id(number))).await;
                 assert!(confirmed.contains("I'll post here"), "{confirmed}");
             }
             // What that took is no matter of this minute.
-            app.passes(SignedDuration::from_secs(61));
+            app.advance_clock(SignedDuration::from_secs(61));
             test(app).await;
         })
         .await;
@@ -55,7 +55,7 @@ async fn minute(app: &TestApp, typed: usize) -> Minute {
     for step in 0..MINUTE {
         let commands = (0..typed).map(|number| format!("/sandbox {}", id((step * typed + number) % 500)));
         let commands: Vec<_> = commands.collect();
-        for answer in join_all(commands.iter().map(|command| app.types(command))).await {
+        for answer in join_all(commands.iter().map(|command| app.command(command))).await {
             let text = plain::text(&answer.message);
             if text.contains("Waiting for activation") {
                 minute.shown += 1;
@@ -64,10 +64,10 @@ async fn minute(app: &TestApp, typed: usize) -> Minute {
                 minute.limited += 1;
             }
         }
-        app.passes(STEP);
+        app.advance_clock(STEP);
         if typed == 0 {
             // Lets the service have its turn.
-            app.gets("/healthz").await;
+            app.get("/healthz").await;
         }
     }
     for request in &app.kapso.requests()[before..] {

@@ -4,7 +4,7 @@ use http::StatusCode;
 use insta::assert_snapshot;
 use kapso_slack::demo::{Fault, plain};
 
-use crate::support::cards::{is_told_beside, shared};
+use crate::support::cards::{expect_private_reply, shared_card};
 use crate::support::{ID, with_app};
 
 const SHARED_BY: &str = "U0SHARER00";
@@ -12,9 +12,9 @@ const SHARED_BY: &str = "U0SHARER00";
 #[tokio::test]
 async fn refresh_replaces_the_card_and_goes_past_what_is_remembered() {
     with_app(async |app| {
-        let card = app.types(&format!("/sandbox {ID}")).await;
+        let card = app.command(&format!("/sandbox {ID}")).await;
         app.kapso.activate(ID);
-        let fresh = app.presses(&card, "refresh").await;
+        let fresh = app.press(&card, "refresh").await;
         assert_eq!(fresh.id, card.id, "the card is replaced");
         assert_eq!(fresh.message["response_type"], "ephemeral");
         assert_eq!(fresh.message["replace_original"], true);
@@ -24,7 +24,7 @@ async fn refresh_replaces_the_card_and_goes_past_what_is_remembered() {
         );
 
         app.kapso.expire(ID);
-        let fresher = app.presses(&fresh, "refresh").await;
+        let fresher = app.press(&fresh, "refresh").await;
         assert_eq!(fresher.id, card.id, "the fresh card is replaced as well");
         assert!(
             fresher.message["text"].as_str().unwrap().contains("has expired"),
@@ -32,7 +32,7 @@ async fn refresh_replaces_the_card_and_goes_past_what_is_remembered() {
         );
         assert_eq!(app.kapso.requests().len(), 3);
 
-        let typed = app.reads(&format!("/sandbox {ID}")).await;
+        let typed = app.command_text(&format!("/sandbox {ID}")).await;
         assert!(
             typed.contains("Expired"),
             "what a press has brought is remembered: {typed}"
@@ -45,14 +45,17 @@ async fn refresh_replaces_the_card_and_goes_past_what_is_remembered() {
 #[tokio::test]
 async fn a_press_is_acknowledged_at_once_however_long_kapso_takes() {
     with_app(async |app| {
-        let card = app.types(&format!("/sandbox {ID}")).await;
-        app.kapso.fail_next(Fault::Hold);
-        let sent = app.slack.presses(&app.app_url, &app.person, &card, "refresh").await;
+        let card = app.command(&format!("/sandbox {ID}")).await;
+        app.kapso.fail_next_request(Fault::Stall);
+        let sent = app
+            .slack
+            .press_button(&app.app_url, &app.person, &card, "refresh")
+            .await;
         assert_eq!(sent.status, Some(StatusCode::OK));
-        app.kapso.has_been_asked(2).await;
+        app.kapso.wait_for_requests(2).await;
         assert_eq!(app.slack.conversation().len(), 1, "nothing is said meanwhile");
-        app.kapso.release();
-        assert_eq!(app.later(sent.exchange).await.id, card.id);
+        app.kapso.release_stalled_requests();
+        assert_eq!(app.late_reply(sent.exchange).await.id, card.id);
     })
     .await;
 }
@@ -60,9 +63,9 @@ async fn a_press_is_acknowledged_at_once_however_long_kapso_takes() {
 #[tokio::test]
 async fn a_shared_card_is_re_rendered_for_everybody_masked_and_with_who_shared_it() {
     with_app(async |app| {
-        let shared = shared(app, &format!("v1:{ID}:{SHARED_BY}"));
+        let shared = shared_card(app, &format!("v1:{ID}:{SHARED_BY}"));
         app.kapso.activate(ID);
-        let fresh = app.presses(&shared, "refresh").await;
+        let fresh = app.press(&shared, "refresh").await;
         assert_eq!(fresh.id, shared.id, "the card is replaced");
         assert!(fresh.in_channel);
         assert_eq!(fresh.message["response_type"], "in_channel");
@@ -88,7 +91,7 @@ async fn a_shared_card_is_re_rendered_for_everybody_masked_and_with_who_shared_i
             format!("Session `{ID}` · shared by <@{SHARED_BY}>")
         );
 
-        let again = app.presses(&fresh, "refresh").await;
+        let again = app.press(&fresh, "refresh").await;
         assert_eq!(again.message, fresh.message, "the card keeps who shared it");
     })
     .await;
@@ -97,8 +100,8 @@ async fn a_shared_card_is_re_rendered_for_everybody_masked_and_with_who_shared_i
 #[tokio::test]
 async fn a_shared_card_whose_button_names_nobody_names_nobody() {
     with_app(async |app| {
-        let shared = shared(app, &format!("v1:{ID}"));
-        let fresh = app.presses(&shared, "refresh").await;
+        let shared = shared_card(app, &format!("v1:{ID}"));
+        let fresh = app.press(&shared, "refresh").await;
         assert_eq!(fresh.id, shared.id);
         let card = plain::text(&fresh.message);
         assert!(card.contains("Phone: •••• 8901"), "{card}");
@@ -111,9 +114,9 @@ async fn a_shared_card_whose_button_names_nobody_names_nobody() {
 async fn a_phone_number_too_short_to_mask_is_hidden_whole() {
     with_app(async |app| {
         for phone in ["1234567", "+1 234", "1", "no number", "１２３４５６７８９"] {
-            app.kapso.set(ID, "phone_number", phone.into());
-            let shared = shared(app, &format!("v1:{ID}"));
-            let fresh = app.presses(&shared, "refresh").await.message;
+            app.kapso.set_field(ID, "phone_number", phone.into());
+            let shared = shared_card(app, &format!("v1:{ID}"));
+            let fresh = app.press(&shared, "refresh").await.message;
             let card = plain::text(&fresh);
             assert!(card.contains("Phone: ••••\n"), "{phone}: {card}");
             let text = fresh["text"].as_str().unwrap();
@@ -126,8 +129,8 @@ async fn a_phone_number_too_short_to_mask_is_hidden_whole() {
 #[tokio::test]
 async fn a_failed_refresh_says_so_to_the_presser_and_leaves_the_card() {
     with_app(async |app| {
-        let own = app.types(&format!("/sandbox {ID}")).await;
-        let shared = shared(app, &format!("v1:{ID}:{SHARED_BY}"));
+        let own = app.command(&format!("/sandbox {ID}")).await;
+        let shared = shared_card(app, &format!("v1:{ID}:{SHARED_BY}"));
         let faults = [
             (401, "{}", "refused this app's key"),
             (404, r#"{"error":"Sandbox session not found"}"#, "There is no session"),
@@ -138,12 +141,12 @@ async fn a_failed_refresh_says_so_to_the_presser_and_leaves_the_card() {
         for (status, body, words) in faults {
             for card in [&own, &shared] {
                 let status = StatusCode::from_u16(status).unwrap();
-                app.kapso.fail(Some(Fault::answer(status, body)));
-                let answer = app.presses(card, "refresh").await;
-                is_told_beside(app, card, &answer, words);
+                app.kapso.set_fault(Some(Fault::answer(status, body)));
+                let answer = app.press(card, "refresh").await;
+                expect_private_reply(app, card, &answer, words);
             }
         }
-        app.kapso.fail(None);
+        app.kapso.set_fault(None);
     })
     .await;
 }

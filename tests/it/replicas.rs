@@ -10,10 +10,10 @@ use kapso_slack::demo::Fault;
 use tokio::time::timeout;
 use url::Url;
 
-use crate::support::crashes::{LATE, RESUMED, answers, rows, too_many};
+use crate::support::crashes::{LATE, RESUMED, answer_counts, pending_replies, surplus_answers};
 use crate::support::databases::Database;
+use crate::support::program::{Fakes, Running};
 use crate::support::store_health::BROKEN;
-use crate::support::program::{Running, World};
 
 /// Commands, half of them to each replica.
 const COMMANDS: usize = 200;
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Two replicas in one world.
 struct Replicas {
-    world: World,
+    fakes: Fakes,
     database: Database,
     doomed: Running,
     survivor: Running,
@@ -35,19 +35,19 @@ struct Replicas {
 
 impl Replicas {
     async fn start() -> Self {
-        let world = World::start().await;
+        let fakes = Fakes::start().await;
         for n in 0..COMMANDS / A_SESSION {
-            world.kapso.add(&format!("s-{n}"));
+            fakes.kapso.add_session(&format!("s-{n}"));
         }
         let database = Database::postgres().await;
         let service = || {
-            let service = world.service_that_waits_for_the_store().with("REPLY_BUDGET_MS", "100");
-            service.with("DATABASE_URL", &database.address).starts()
+            let service = fakes.service_that_waits_for_the_store().with("REPLY_BUDGET_MS", "100");
+            service.with("DATABASE_URL", &database.address).start()
         };
         let (mut doomed, mut survivor) = (service(), service());
-        let apps = [doomed.serves().await, survivor.serves().await];
+        let apps = [doomed.wait_until_serving().await, survivor.wait_until_serving().await];
         Self {
-            world,
+            fakes,
             database,
             doomed,
             survivor,
@@ -61,7 +61,7 @@ impl Replicas {
         for first in which.clone().step_by(AT_ONCE) {
             let typing = (first..which.end.min(first + AT_ONCE)).map(async |n| {
                 let command = format!("/sandbox s-{}", n / A_SESSION);
-                self.world.types(&self.apps[n % 2], &command).await
+                self.fakes.send_command(&self.apps[n % 2], &command).await
             });
             for sent in join_all(typing).await {
                 assert_eq!(sent.status, Some(StatusCode::OK));
@@ -75,33 +75,33 @@ impl Replicas {
     /// The doomed one is killed, and all that is owed is answered by the other. Returns how many posts were under way
     /// when it was killed, and how many of its answers were left to the other.
     async fn loses_one(mut self, owed: &BTreeSet<u64>, doomed: &str) -> Lost {
-        self.doomed.is_sent("KILL").await;
+        self.doomed.send_signal("KILL").await;
         let killed_at = Instant::now();
-        let ended = self.doomed.ends().await;
+        let ended = self.doomed.wait_for_exit().await;
         assert!(!ended.stdout.contains(BROKEN), "the store works: {ended:?}");
         // Its leases last, so this is what it has left.
-        let left = rows(&self.database, &format!("leased_by = '{doomed}'")).await;
-        self.world.kapso.fail(None);
-        self.world.kapso.release();
+        let left = pending_replies(&self.database, &format!("leased_by = '{doomed}'")).await;
+        self.fakes.kapso.set_fault(None);
+        self.fakes.kapso.release_stalled_requests();
         for exchange in owed {
-            self.world.slack.later(*exchange).await;
+            self.fakes.slack.wait_for_reply(*exchange).await;
         }
         // Its own, and what was left: some of that may be answered already.
         for _ in 0..COMMANDS / 2 + left.len() {
-            self.survivor.says(LATE).await;
+            self.survivor.wait_for_line(LATE).await;
         }
         let took = killed_at.elapsed();
-        self.survivor.is_sent("TERM").await;
-        let ended = self.survivor.ends().await;
+        self.survivor.send_signal("TERM").await;
+        let ended = self.survivor.wait_for_exit().await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        assert_eq!(rows(&self.database, "1 = 1").await.len(), 0, "nothing stays");
-        let answers = answers(&self.world, 1);
+        assert_eq!(pending_replies(&self.database, "1 = 1").await.len(), 0, "nothing stays");
+        let answers = answer_counts(&self.fakes, 1);
         assert!(answers.keys().eq(owed), "one answer each");
         self.database.drop().await;
         Lost {
             left: left.len(),
             in_flight: left.iter().filter(|row| row.posts_left < 4).count(),
-            twice: too_many(&answers, 1),
+            twice: surplus_answers(&answers, 1),
             took,
         }
     }
@@ -121,27 +121,27 @@ async fn worker(database: &Database) -> Option<String> {
 }
 
 /// Tells the story, with `answered` of the commands answered before the others come, and a kill after `half_way`.
-async fn one_is_killed(when: &str, answered: usize, half_way: impl AsyncFn(&World)) -> Lost {
+async fn one_is_killed(when: &str, answered: usize, half_way: impl AsyncFn(&Fakes)) -> Lost {
     let telling = tell(when, answered, &half_way);
     timeout(PATIENCE, telling).await.expect("it ends")
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are what this is about")]
-async fn tell(when: &str, answered: usize, half_way: impl AsyncFn(&World)) -> Lost {
+async fn tell(when: &str, answered: usize, half_way: impl AsyncFn(&Fakes)) -> Lost {
     let replicas = Replicas::start().await;
-    let (kapso, slack) = (&replicas.world.kapso, &replicas.world.slack);
-    kapso.fail(Some(Fault::Hold));
+    let (kapso, slack) = (&replicas.fakes.kapso, &replicas.fakes.slack);
+    kapso.set_fault(Some(Fault::Stall));
     let mut owed = replicas.types(0..1).await;
     let doomed = worker(&replicas.database).await.expect("a pending reply is stored");
     owed.extend(replicas.types(1..answered.max(1)).await);
     if answered > 0 {
-        kapso.release();
+        kapso.release_stalled_requests();
         for exchange in &owed {
-            slack.later(*exchange).await;
+            slack.wait_for_reply(*exchange).await;
         }
     }
     owed.extend(replicas.types(answered.max(1)..COMMANDS).await);
-    half_way(&replicas.world).await;
+    half_way(&replicas.fakes).await;
     let lost = replicas.loses_one(&owed, &doomed).await;
     println!(
         "two replicas, one killed {when}: {} owed, none lost, {} left by the dead, {} in flight, {} answered twice, {:.1} s",
@@ -159,14 +159,14 @@ async fn tell(when: &str, answered: usize, half_way: impl AsyncFn(&World)) -> Lo
 
 #[tokio::test]
 async fn what_a_dead_replica_owes_the_other_delivers() {
-    let posting = async |world: &World| {
-        let posts = world.slack.posts();
-        world.kapso.release();
-        world.slack.has_been_posted_to(posts + COMMANDS / 10).await;
+    let posting = async |fakes: &Fakes| {
+        let posts = fakes.slack.post_count();
+        fakes.kapso.release_stalled_requests();
+        fakes.slack.wait_for_posts(posts + COMMANDS / 10).await;
     };
     // Side by side, since both wait for leases to run out.
     let (asking, _) = tokio::join!(
-        one_is_killed("while Kapso is asked", 0, async |_: &World| {}),
+        one_is_killed("while Kapso is asked", 0, async |_: &Fakes| {}),
         one_is_killed("while it posts", COMMANDS / 2, posting)
     );
     assert_eq!((asking.left, asking.twice), (COMMANDS / 2, 0));

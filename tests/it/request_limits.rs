@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use crate::support::{ID, SECRET, with_app, plan};
-use crate::support::raw_request::{COMMANDS, INTERACTIONS, RawRequest, Reply, pressed, typed};
+use crate::support::raw_request::{COMMANDS, INTERACTIONS, RawRequest, Reply, command_form, press_form};
+use crate::support::{ID, SECRET, test_app, with_app};
 
 const MAX: usize = 64 * 1024;
 
 #[tokio::test]
 async fn both_routes_are_served_with_a_trailing_slash_too() {
     with_app(async |app| {
-        let help = app.slack_sends("/slack/commands/", "command=%2Fsandbox&text=help");
-        let reply = app.answers(&help).await;
+        let help = app.signed_request("/slack/commands/", "command=%2Fsandbox&text=help");
+        let reply = app.send_raw(&help).await;
         assert_eq!(reply.status, 200);
         assert!(reply.body.contains("What you can type"), "{}", reply.body);
-        let press = app.slack_sends("/slack/interactions/", pressed());
-        is_empty(&app.answers(&press).await, 200, "a press");
-        app.kapso.has_been_asked(1).await;
+        let press = app.signed_request("/slack/interactions/", press_form());
+        is_empty(&app.send_raw(&press).await, 200, "a press");
+        app.kapso.wait_for_requests(1).await;
     })
     .await;
 }
@@ -26,9 +26,9 @@ async fn only_post_is_accepted() {
     with_app(async |app| {
         for route in [COMMANDS, INTERACTIONS, "/slack/commands/", "/slack/interactions/"] {
             for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"] {
-                let mut request = app.slack_sends(route, typed());
+                let mut request = app.signed_request(route, command_form());
                 request.method = method;
-                is_empty(&app.answers(&request).await, 405, &format!("{method} {route}"));
+                is_empty(&app.send_raw(&request).await, 405, &format!("{method} {route}"));
             }
         }
     })
@@ -38,7 +38,7 @@ async fn only_post_is_accepted() {
 #[tokio::test]
 async fn only_forms_are_accepted() {
     with_app(async |app| {
-        let genuine = app.slack_sends(COMMANDS, "command=%2Fsandbox&text=help");
+        let genuine = app.signed_request(COMMANDS, "command=%2Fsandbox&text=help");
         for (kind, status) in [
             ("application/x-www-form-urlencoded", 200),
             ("application/x-www-form-urlencoded; charset=utf-8", 200),
@@ -52,12 +52,12 @@ async fn only_forms_are_accepted() {
         ] {
             let mut request = genuine.clone();
             request.set("Content-Type", kind);
-            assert_eq!(app.answers(&request).await.status, status, "{kind:?}");
+            assert_eq!(app.send_raw(&request).await.status, status, "{kind:?}");
         }
         for route in [COMMANDS, INTERACTIONS] {
-            let mut request = app.slack_sends(route, typed());
+            let mut request = app.signed_request(route, command_form());
             request.remove("Content-Type");
-            is_empty(&app.answers(&request).await, 415, "no type at all");
+            is_empty(&app.send_raw(&request).await, 415, "no type at all");
         }
     })
     .await;
@@ -69,19 +69,19 @@ async fn a_body_may_have_at_most_64_kib() {
         for route in [COMMANDS, INTERACTIONS] {
             for chunks in [None, Some(1_000), Some(MAX)] {
                 let sent = |length| {
-                    let mut request = app.slack_sends(route, padded(length));
+                    let mut request = app.signed_request(route, padded(length));
                     request.chunks = chunks;
                     request
                 };
-                let full = app.answers(&sent(MAX)).await;
+                let full = app.send_raw(&sent(MAX)).await;
                 assert_eq!(full.status, 200, "64 KiB at {route} in chunks of {chunks:?}");
-                let over = app.answers(&sent(MAX + 1)).await;
+                let over = app.send_raw(&sent(MAX + 1)).await;
                 is_empty(&over, 413, &format!("a byte more at {route} in chunks of {chunks:?}"));
             }
             let mut unsigned = RawRequest::unsigned(route, padded(MAX));
-            is_empty(&app.answers(&unsigned).await, 401, "64 KiB, unsigned");
+            is_empty(&app.send_raw(&unsigned).await, 401, "64 KiB, unsigned");
             unsigned.body = padded(10 * MAX);
-            is_empty(&app.answers(&unsigned).await, 413, "640 KiB, unsigned");
+            is_empty(&app.send_raw(&unsigned).await, 413, "640 KiB, unsigned");
         }
     })
     .await;
@@ -89,16 +89,16 @@ async fn a_body_may_have_at_most_64_kib() {
 
 #[tokio::test]
 async fn a_body_that_arrives_too_slowly_is_rejected() {
-    let plan = plan().set(|settings| settings.timing.request_body = Duration::from_millis(50));
-    plan
+    let builder = test_app().set(|settings| settings.timing.request_body = Duration::from_millis(50));
+    builder
         .run(async |app| {
             for route in [COMMANDS, INTERACTIONS] {
                 for chunks in [None, Some(16)] {
-                    let mut request = app.slack_sends(route, typed());
+                    let mut request = app.signed_request(route, command_form());
                     request.chunks = chunks;
                     let bytes = request.to_bytes();
                     let half = &bytes[..bytes.len() - 40];
-                    is_empty(&app.answers_bytes(half).await, 408, "half a body");
+                    is_empty(&app.send_bytes(half).await, 408, "half a body");
                 }
             }
             assert!(app.kapso.requests().is_empty(), "half a body is no command");
@@ -119,8 +119,8 @@ async fn a_signed_form_of_another_kind_is_rejected_with_400() {
             (INTERACTIONS, "command=%2Fsandbox&text=help"),
             (INTERACTIONS, "{\"type\":\"block_actions\"}"),
         ] {
-            let request = app.slack_sends(route, body);
-            is_empty(&app.answers(&request).await, 400, &format!("{body} at {route}"));
+            let request = app.signed_request(route, body);
+            is_empty(&app.send_raw(&request).await, 400, &format!("{body} at {route}"));
         }
     })
     .await;
@@ -130,7 +130,11 @@ async fn a_signed_form_of_another_kind_is_rejected_with_400() {
 async fn slacks_certificate_check_is_answered_and_never_becomes_a_command() {
     with_app(async |app| {
         for route in [COMMANDS, INTERACTIONS] {
-            let genuine = if route == COMMANDS { typed() } else { pressed() };
+            let genuine = if route == COMMANDS {
+                command_form()
+            } else {
+                press_form()
+            };
             for body in [
                 "ssl_check=1".to_owned(),
                 "ssl_check=1&token=gIkuvaNzQIHg97ATvDxqgjtO".to_owned(),
@@ -139,15 +143,19 @@ async fn slacks_certificate_check_is_answered_and_never_becomes_a_command() {
                 format!("{genuine}&ssl%5Fcheck=%31"),
             ] {
                 let unsigned = RawRequest::unsigned(route, body.clone());
-                let signed = app.slack_sends(route, body.clone());
+                let signed = app.signed_request(route, body.clone());
                 let stale = unsigned.clone().signed(SECRET, 0);
                 for (how, request) in [("unsigned", unsigned), ("signed", signed), ("stale", stale)] {
-                    is_empty(&app.answers(&request).await, 200, &format!("{body}, {how}, at {route}"));
+                    is_empty(
+                        &app.send_raw(&request).await,
+                        200,
+                        &format!("{body}, {how}, at {route}"),
+                    );
                 }
             }
         }
-        app.has_stopped().await;
-        assert!(app.command_lines().is_empty(), "{:?}", app.command_lines());
+        app.shut_down().await;
+        assert!(app.command_log_lines().is_empty(), "{:?}", app.command_log_lines());
         assert!(app.kapso.requests().is_empty(), "{:?}", app.kapso.requests());
     })
     .await;
@@ -172,15 +180,15 @@ async fn ssl_check_anywhere_but_in_its_own_field_does_not_bypass_the_signature()
                 "ssl_check[]=1",
             ] {
                 let unsigned = RawRequest::unsigned(route, body);
-                is_empty(&app.answers(&unsigned).await, 401, &format!("{body} at {route}"));
+                is_empty(&app.send_raw(&unsigned).await, 401, &format!("{body} at {route}"));
             }
-            let mut in_address = RawRequest::unsigned(route, typed());
+            let mut in_address = RawRequest::unsigned(route, command_form());
             in_address.path = format!("{route}?ssl_check=1");
-            is_empty(&app.answers(&in_address).await, 401, "in the address");
+            is_empty(&app.send_raw(&in_address).await, 401, "in the address");
         }
-        let typed = app.reads("/sandbox ssl_check=1").await;
+        let typed = app.command_text("/sandbox ssl_check=1").await;
         assert!(typed.contains("find a session ID"), "{typed}");
-        let typed = app.reads(&format!("/sandbox {ID}&ssl_check=1")).await;
+        let typed = app.command_text(&format!("/sandbox {ID}&ssl_check=1")).await;
         assert!(typed.contains(&format!("/sandbox show {ID}")), "{typed}");
     })
     .await;

@@ -8,32 +8,32 @@ use jiff::SignedDuration;
 use kapso_slack::demo::Fault;
 use serde_json::Value;
 
-use crate::support::{TestApp, ID, plan};
+use crate::support::late_replies::start_late_reply;
 use crate::support::raw_request::Reply;
-use crate::support::late_replies::is_owed;
-use crate::support::wire::{Script, Wire};
+use crate::support::wire::{ScriptedResponse, ScriptedServer};
+use crate::support::{ID, TestApp, test_app};
 
 /// Slack refuses the first posts like this, and then takes what comes. Returns the log's line about the command and
 /// how often Slack was posted to.
 async fn meets(refusals: &[(u16, Option<u64>)]) -> (Value, usize) {
     let mut noted = None;
-    plan()
-        .late()
-        .in_real_time()
+    test_app()
+        .with_short_budget()
+        .with_system_clock()
         .run(async |app| {
-            let exchange = is_owed(app).await;
+            let exchange = start_late_reply(app).await;
             for (status, retry_after) in refusals {
                 let status = StatusCode::from_u16(*status).unwrap();
-                app.slack.refuse_next(status, *retry_after);
+                app.slack.reject_next_post(status, *retry_after);
             }
-            app.kapso.release();
-            let line = app.has_noted(1).await.remove(0);
+            app.kapso.release_stalled_requests();
+            let line = app.wait_for_commands(1).await.remove(0);
             if line["answer"] == "late" {
-                app.later(exchange).await;
+                app.late_reply(exchange).await;
             } else {
                 assert_eq!(app.slack.conversation().len(), 0);
             }
-            noted = Some((line, app.slack.posts()));
+            noted = Some((line, app.slack.post_count()));
         })
         .await;
     noted.unwrap()
@@ -105,18 +105,18 @@ async fn four_posts_are_all() {
 #[tokio::test]
 async fn nothing_is_posted_after_29_minutes() {
     for (minutes, posts, answer) in [(28, 1, "late"), (29, 0, "lost"), (31, 0, "lost"), (-60, 1, "late")] {
-        plan()
-            .late()
-            .in_real_time()
+        test_app()
+            .with_short_budget()
+            .with_system_clock()
             .run(async |app| {
-                let exchange = is_owed(app).await;
-                app.passes(SignedDuration::from_mins(minutes));
-                app.kapso.release();
-                let line = app.has_noted(1).await.remove(0);
+                let exchange = start_late_reply(app).await;
+                app.advance_clock(SignedDuration::from_mins(minutes));
+                app.kapso.release_stalled_requests();
+                let line = app.wait_for_commands(1).await.remove(0);
                 assert_eq!(line["answer"], answer, "after {minutes} minutes");
-                assert_eq!(app.slack.posts(), posts, "after {minutes} minutes");
+                assert_eq!(app.slack.post_count(), posts, "after {minutes} minutes");
                 if posts > 0 {
-                    app.later(exchange).await;
+                    app.late_reply(exchange).await;
                 }
             })
             .await;
@@ -125,18 +125,18 @@ async fn nothing_is_posted_after_29_minutes() {
 
 #[tokio::test]
 async fn nor_when_the_29_minutes_end_while_slack_has_us_wait() {
-    plan()
-        .late()
-        .in_real_time()
+    test_app()
+        .with_short_budget()
+        .with_system_clock()
         .run(async |app| {
-            is_owed(app).await;
-            app.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(1));
-            app.kapso.release();
-            app.slack.has_been_posted_to(1).await;
-            app.passes(SignedDuration::from_mins(29));
-            let line = app.has_noted(1).await.remove(0);
+            start_late_reply(app).await;
+            app.slack.reject_next_post(StatusCode::TOO_MANY_REQUESTS, Some(1));
+            app.kapso.release_stalled_requests();
+            app.slack.wait_for_posts(1).await;
+            app.advance_clock(SignedDuration::from_mins(29));
+            let line = app.wait_for_commands(1).await.remove(0);
             assert_eq!(line["lost"], "the response_url is used up");
-            assert_eq!(app.slack.posts(), 1);
+            assert_eq!(app.slack.post_count(), 1);
         })
         .await;
 }
@@ -145,21 +145,21 @@ async fn nor_when_the_29_minutes_end_while_slack_has_us_wait() {
 const ATTEMPT: Duration = Duration::from_millis(500);
 
 /// A letterbox that answers in ways that FakeSlack does not know. Returns the log's line and what was posted.
-async fn posts_to(letterbox: &Wire) -> (Value, Vec<String>) {
+async fn posts_to(letterbox: &ScriptedServer) -> (Value, Vec<String>) {
     let mut noted = None;
-    plan()
-        .late()
-        .in_real_time()
+    test_app()
+        .with_short_budget()
+        .with_system_clock()
         .with("SLACK_RESPONSE_HOSTS", letterbox.origin())
         .set(|settings| settings.timing.response_url.attempt = ATTEMPT)
         .run(async |app: &mut TestApp| {
-            app.kapso.fail_next(Fault::Hold);
+            app.kapso.fail_next_request(Fault::Stall);
             let response_url = letterbox.url.join("/response/1").unwrap();
-            let slip = app.slip(ID, Some(response_url.as_str()));
-            let Reply { status, body, .. } = app.answers(&slip).await;
+            let slip = app.command_request(ID, Some(response_url.as_str()));
+            let Reply { status, body, .. } = app.send_raw(&slip).await;
             assert_eq!((status, body.as_str()), (200, ""));
-            app.kapso.release();
-            let line = app.has_noted(1).await.remove(0);
+            app.kapso.release_stalled_requests();
+            let line = app.wait_for_commands(1).await.remove(0);
             noted = Some((line, letterbox.requests()));
         })
         .await;
@@ -180,8 +180,8 @@ async fn slack_can_say_no_with_a_200() {
         ("", "late"),
         ("<html>zebra</html>", "late"),
     ] {
-        let letterbox = Wire::start().await;
-        letterbox.says(Script::answer("200 OK", body));
+        let letterbox = ScriptedServer::start().await;
+        letterbox.respond(ScriptedResponse::answer("200 OK", body));
         let (line, posts) = posts_to(&letterbox).await;
         assert_eq!(line["answer"], answer, "{body}");
         assert_eq!(posts.len(), 1, "{body}");
@@ -193,23 +193,23 @@ async fn slack_can_say_no_with_a_200() {
 #[tokio::test]
 async fn what_is_not_acknowledged_is_sent_again() {
     for (name, script) in [
-        ("ends", Script::bytes("")),
-        ("resets", Script::bytes("").then_resets()),
-        ("ends in the head", Script::bytes("HTTP/1.1 200 OK\r\n")),
-        ("hangs", Script::bytes("").then_hangs()),
-        ("no HTTP", Script::bytes("zebra\r\n\r\n")),
+        ("ends", ScriptedResponse::bytes("")),
+        ("resets", ScriptedResponse::bytes("").then_reset()),
+        ("ends in the head", ScriptedResponse::bytes("HTTP/1.1 200 OK\r\n")),
+        ("hangs", ScriptedResponse::bytes("").then_hang()),
+        ("no HTTP", ScriptedResponse::bytes("zebra\r\n\r\n")),
     ] {
-        let letterbox = Wire::start().await;
-        letterbox.says_next(script.clone());
-        letterbox.says_next(script.clone());
-        letterbox.says(Script::answer("200 OK", "ok"));
+        let letterbox = ScriptedServer::start().await;
+        letterbox.respond_next(script.clone());
+        letterbox.respond_next(script.clone());
+        letterbox.respond(ScriptedResponse::answer("200 OK", "ok"));
         let (line, posts) = posts_to(&letterbox).await;
         assert_eq!(line["answer"], "late", "{name}");
         assert_eq!(posts.len(), 3, "{name}");
         assert!(posts.iter().all(|post| post == &posts[0]), "{name}: {posts:?}");
 
-        let letterbox = Wire::start().await;
-        letterbox.says(script);
+        let letterbox = ScriptedServer::start().await;
+        letterbox.respond(script);
         let (line, posts) = posts_to(&letterbox).await;
         assert_eq!(line["lost"], "Slack could not be reached", "{name}");
         assert_eq!(posts.len(), 3, "{name}");
@@ -221,24 +221,24 @@ async fn a_status_is_enough_of_an_acknowledgement() {
     for (name, script) in [
         (
             "ends in the body",
-            Script::bytes("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"ok\""),
+            ScriptedResponse::bytes("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"ok\""),
         ),
         (
             "resets in the body",
-            Script::bytes("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"ok\"").then_resets(),
+            ScriptedResponse::bytes("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"ok\"").then_reset(),
         ),
         (
             "is endless",
-            Script::bytes(format!("HTTP/1.1 200 OK\r\n\r\n{}", "z".repeat(100_000))).then_hangs(),
+            ScriptedResponse::bytes(format!("HTTP/1.1 200 OK\r\n\r\n{}", "z".repeat(100_000))).then_hang(),
         ),
         (
             "hangs in the body",
-            Script::bytes("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n").then_hangs(),
+            ScriptedResponse::bytes("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n").then_hang(),
         ),
-        ("204", Script::answer("204 No Content", "")),
+        ("204", ScriptedResponse::answer("204 No Content", "")),
     ] {
-        let letterbox = Wire::start().await;
-        letterbox.says(script);
+        let letterbox = ScriptedServer::start().await;
+        letterbox.respond(script);
         let (line, posts) = posts_to(&letterbox).await;
         assert_eq!(line["answer"], "late", "{name}");
         assert_eq!(posts.len(), 1, "{name}");
@@ -249,30 +249,30 @@ async fn a_status_is_enough_of_an_acknowledgement() {
 async fn a_retry_after_that_makes_no_sense_is_a_second() {
     let letterboxes = join_all(
         ["", "0", "-1", "soon", "1.5", "99999999999999999999999"].map(async |retry_after| {
-            let letterbox = Wire::start().await;
-            letterbox.says_next(Script::answer(
+            let letterbox = ScriptedServer::start().await;
+            letterbox.respond_next(ScriptedResponse::answer(
                 &format!("429 Slow Down\nretry-after: {retry_after}"),
                 "",
             ));
-            letterbox.says(Script::answer("200 OK", "ok"));
+            letterbox.respond(ScriptedResponse::answer("200 OK", "ok"));
             letterbox
         }),
     )
     .await;
-    let origins: Vec<String> = letterboxes.iter().map(Wire::origin).collect();
-    plan()
-        .late()
-        .in_real_time()
+    let origins: Vec<String> = letterboxes.iter().map(ScriptedServer::origin).collect();
+    test_app()
+        .with_short_budget()
+        .with_system_clock()
         .with("SLACK_RESPONSE_HOSTS", origins.join(","))
         .run(async |app| {
-            app.kapso.fail_next(Fault::Hold);
+            app.kapso.fail_next_request(Fault::Stall);
             for letterbox in &letterboxes {
-                let slip = app.slip(ID, Some(letterbox.url.as_str()));
-                assert_eq!(app.answers(&slip).await.body, "");
+                let slip = app.command_request(ID, Some(letterbox.url.as_str()));
+                assert_eq!(app.send_raw(&slip).await.body, "");
             }
             let began = Instant::now();
-            app.kapso.release();
-            let lines = app.has_noted(letterboxes.len()).await;
+            app.kapso.release_stalled_requests();
+            let lines = app.wait_for_commands(letterboxes.len()).await;
             assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
             assert!(lines.iter().all(|line| line["answer"] == "late"), "{lines:?}");
             for letterbox in &letterboxes {
@@ -284,10 +284,10 @@ async fn a_retry_after_that_makes_no_sense_is_a_second() {
 
 #[tokio::test]
 async fn a_redirect_of_slacks_is_not_followed() {
-    let elsewhere = Wire::start().await;
+    let elsewhere = ScriptedServer::start().await;
     for status in [301, 302, 303, 307, 308] {
-        let letterbox = Wire::start().await;
-        letterbox.says(Script::answer(
+        let letterbox = ScriptedServer::start().await;
+        letterbox.respond(ScriptedResponse::answer(
             &format!("{status} Elsewhere\nlocation: {}x", elsewhere.url),
             "",
         ));
@@ -304,21 +304,21 @@ async fn a_network_that_is_down_for_a_while_loses_nothing() {
     let closed = crate::support::port().await;
     let address = closed.local_addr().unwrap();
     drop(closed);
-    plan()
-        .late()
-        .in_real_time()
+    test_app()
+        .with_short_budget()
+        .with_system_clock()
         .with("SLACK_RESPONSE_HOSTS", format!("http://{address}"))
         .run(async |app| {
-            app.kapso.fail_next(Fault::Hold);
-            let slip = app.slip(ID, Some(&format!("http://{address}/commands/T1/1/x")));
-            assert_eq!(app.answers(&slip).await.status, 200);
-            app.kapso.release();
+            app.kapso.fail_next_request(Fault::Stall);
+            let slip = app.command_request(ID, Some(&format!("http://{address}/commands/T1/1/x")));
+            assert_eq!(app.send_raw(&slip).await.status, 200);
+            app.kapso.release_stalled_requests();
             // More than enough for the four posts that there are.
             let began = Instant::now();
             while began.elapsed() < Duration::from_millis(500) {
-                app.gets("/healthz").await;
+                app.get("/healthz").await;
             }
-            assert_eq!(app.command_lines().len(), 0, "it has not given up");
+            assert_eq!(app.command_log_lines().len(), 0, "it has not given up");
             let listener = tokio::net::TcpListener::bind(address).await.unwrap();
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = [0; 4];
@@ -329,7 +329,7 @@ async fn a_network_that_is_down_for_a_while_loses_nothing() {
             tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
                 .await
                 .unwrap();
-            let line = app.has_noted(1).await.remove(0);
+            let line = app.wait_for_commands(1).await.remove(0);
             assert_eq!(line["answer"], "late");
         })
         .await;

@@ -10,9 +10,9 @@ use kapso_slack::dispatch::Outgoing;
 use kapso_slack::slack::response_url::ResponseUrlClient;
 use serde_json::{Value, json};
 
-use crate::support::{ID, KEY, SECRET, with_app, plan};
 use crate::support::raw_request::Reply;
-use crate::support::wire::Wire;
+use crate::support::wire::ScriptedServer;
+use crate::support::{ID, KEY, SECRET, test_app, with_app};
 
 /// A client with the hosts of this `SLACK_RESPONSE_HOSTS`.
 fn client(hosts: &str) -> ResponseUrlClient {
@@ -24,7 +24,12 @@ fn client(hosts: &str) -> ResponseUrlClient {
     let environment = Environment::of(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let settings = environment.settings().unwrap();
     let http = client_builder().build().unwrap();
-    ResponseUrlClient::new(http, settings.response_hosts, Clock::system(), settings.timing.response_url)
+    ResponseUrlClient::new(
+        http,
+        settings.response_hosts,
+        Clock::system(),
+        settings.timing.response_url,
+    )
 }
 
 /// Addresses that lead elsewhere than to Slack's hosts, or could be made to.
@@ -99,16 +104,10 @@ async fn messages_are_posted_to_slacks_own_hosts_alone() {
         "https://hooks.slack.com/actions/T1/2/x",
         "https://hooks.slack.com",
     ] {
-        assert!(
-            client.allows(&address.into()),
-            "{address:?} is Slack's"
-        );
+        assert!(client.allows(&address.into()), "{address:?} is Slack's");
     }
     for address in HOSTILE {
-        assert!(
-            !client.allows(&address.into()),
-            "{address:?} is not Slack's"
-        );
+        assert!(!client.allows(&address.into()), "{address:?} is not Slack's");
     }
 }
 
@@ -126,11 +125,7 @@ async fn an_origin_opens_just_that() {
         ("http://127.0.0.1:4000.evil.example/response/1", false),
         ("https://hooks.slack.com/commands/T1/2/x", false),
     ] {
-        assert_eq!(
-            client.allows(&address.into()),
-            opens,
-            "{address}"
-        );
+        assert_eq!(client.allows(&address.into()), opens, "{address}");
     }
 }
 
@@ -144,9 +139,9 @@ fn a_pending_reply_shows_nothing_of_its_address() {
 
 #[tokio::test]
 async fn where_no_late_answer_is_possible_the_end_of_the_budget_answers() {
-    let trap = Wire::start().await;
-    plan()
-        .late()
+    let trap = ScriptedServer::start().await;
+    test_app()
+        .with_short_budget()
         .run(async |app| {
             let trapped = trap.url.authority();
             let slack = app.slack.origin().replace("http://", "");
@@ -163,10 +158,10 @@ async fn where_no_late_answer_is_possible_the_end_of_the_budget_answers() {
                 format!("https://{slack}/response/1"),
                 format!("http://localhost:{}/", trap.url.port().unwrap()),
             ];
-            app.kapso.fail(Some(Fault::Hold));
+            app.kapso.set_fault(Some(Fault::Stall));
             let addresses = HOSTILE.into_iter().chain(traps.iter().map(String::as_str)).map(Some);
             let answers = join_all(addresses.chain([None]).map(async |address| {
-                let Reply { status, body, .. } = app.answers(&app.slip(ID, address)).await;
+                let Reply { status, body, .. } = app.send_raw(&app.command_request(ID, address)).await;
                 assert_eq!(status, 200, "{address:?}");
                 let message: Value = serde_json::from_str(&body).unwrap_or_else(|_| panic!("{address:?}: {body:?}"));
                 let text = plain::text(&message);
@@ -175,7 +170,7 @@ async fn where_no_late_answer_is_possible_the_end_of_the_budget_answers() {
             }))
             .await;
 
-            let lines = app.has_noted(answers.len()).await;
+            let lines = app.wait_for_commands(answers.len()).await;
             assert_eq!(lines.len(), HOSTILE.len() + traps.len() + 1);
             for line in lines {
                 assert_eq!(
@@ -183,10 +178,10 @@ async fn where_no_late_answer_is_possible_the_end_of_the_budget_answers() {
                     (&json!("no_answer"), &json!("in_time"))
                 );
             }
-            app.kapso.release();
-            app.has_stopped().await;
+            app.kapso.release_stalled_requests();
+            app.shut_down().await;
             assert_eq!(trap.requests(), Vec::<String>::new());
-            assert_eq!(app.slack.posts(), 0);
+            assert_eq!(app.slack.post_count(), 0);
         })
         .await;
 }
@@ -194,13 +189,13 @@ async fn where_no_late_answer_is_possible_the_end_of_the_budget_answers() {
 #[tokio::test]
 async fn an_answer_in_time_needs_no_letterbox() {
     with_app(async |app| {
-        let Reply { status, body, .. } = app.answers(&app.slip(ID, None)).await;
+        let Reply { status, body, .. } = app.send_raw(&app.command_request(ID, None)).await;
         assert_eq!(status, 200);
         assert!(
             plain::text(&serde_json::from_str(&body).unwrap()).contains("Waiting for activation"),
             "{body}"
         );
-        assert_eq!(app.has_noted(1).await[0]["answer"], "in_time");
+        assert_eq!(app.wait_for_commands(1).await[0]["answer"], "in_time");
     })
     .await;
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use secrecy::ExposeSecret;
 
-use crate::support::{KEY, SECRET};
 use crate::support::settings::{UNSET, problem, settings};
+use crate::support::{KEY, SECRET};
 
 /// A file with this content.
 fn file(name: &str, content: impl AsRef<[u8]>) -> String {

@@ -6,15 +6,15 @@ use futures_util::future::join_all;
 use kapso_slack::demo::{Fault, plain};
 use serde_json::Value;
 
+use crate::support::program::{Fakes, program};
 use crate::support::{ID, KEY, SECRET, port};
-use crate::support::program::{World, program};
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 
 #[tokio::test]
 async fn it_does_not_start_without_secrets() {
     for arguments in [&[][..], &["serve"]] {
-        let ended = program(arguments).ends().await;
+        let ended = program(arguments).wait_for_exit().await;
         assert_eq!(ended.code, Some(1), "{ended:?}");
         assert_eq!(ended.stdout, "");
         insta::allow_duplicates! {
@@ -35,7 +35,7 @@ async fn all_problems_are_printed_without_secrets() {
         .with("PORT", "eighty")
         .with("RUST_LOG", "kapso_slack=loud")
         .with("LOG_FORMAT", "xml")
-        .ends()
+        .wait_for_exit()
         .await;
     assert_eq!(ended.code, Some(1));
     assert_eq!(ended.stdout, "");
@@ -57,10 +57,10 @@ async fn all_problems_are_printed_without_secrets() {
 
 #[tokio::test]
 async fn it_answers_a_signed_command() {
-    let world = World::start().await;
-    let mut service = world.service().with("RUST_LOG", "trace").starts();
-    let app = service.listens().await;
-    let card = world.reads(&app, SHOW).await;
+    let fakes = Fakes::start().await;
+    let mut service = fakes.service().with("RUST_LOG", "trace").start();
+    let app = service.wait_until_listening().await;
+    let card = fakes.command_text(&app, SHOW).await;
     assert!(card.contains("🟡 Waiting for activation"), "{card}");
     assert!(
         card.contains("[ Activate in WhatsApp → https://wa.me/12345678901?text=ABC123 ]"),
@@ -68,8 +68,8 @@ async fn it_answers_a_signed_command() {
     );
     assert!(card.ends_with(&format!("Session {ID}")), "{card}");
 
-    service.is_sent("TERM").await;
-    let ended = service.ends().await;
+    service.send_signal("TERM").await;
+    let ended = service.wait_for_exit().await;
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     assert!(
         // Shutdown waits up to 6.5 s where replies are pending.
@@ -102,40 +102,43 @@ async fn it_answers_a_signed_command() {
 
 #[tokio::test]
 async fn the_log_can_be_text() {
-    let world = World::start().await;
-    let mut service = world.service().with("LOG_FORMAT", "text").starts();
-    let line = service.says("listening").await;
+    let fakes = Fakes::start().await;
+    let mut service = fakes.service().with("LOG_FORMAT", "text").start();
+    let line = service.wait_for_line("listening").await;
     assert!(line.contains(" INFO "), "{line}");
     assert!(line.contains("address=127.0.0.1:"), "{line}");
     assert!(!line.contains('{') && !line.contains('\u{1b}'), "{line}");
-    service.is_sent("INT").await;
-    assert_eq!(service.ends().await.code, Some(0));
+    service.send_signal("INT").await;
+    assert_eq!(service.wait_for_exit().await.code, Some(0));
 }
 
 #[tokio::test]
 async fn dot_env_is_read_and_the_environment_takes_precedence() {
-    let world = World::start().await;
+    let fakes = Fakes::start().await;
     let file = format!(
         "# Secrets for development\nSLACK_SIGNING_SECRET={SECRET}\nexport KAPSO_API_KEY=\"{KEY}\"\n\
          PORT=1\nSLACK_COMMAND=/from-the-file\nREPLY_BUDGET_MS=never\n"
     );
-    let mut service = world
+    let mut service = fakes
         .service_without_secrets()
         .file(".env", &file)
         .with("SLACK_COMMAND", "/from-the-environment")
         .with("REPLY_BUDGET_MS", "")
-        .starts();
-    let app = service.listens().await;
-    let help = world.reads(&app, "/sandbox help").await;
+        .start();
+    let app = service.wait_until_listening().await;
+    let help = fakes.command_text(&app, "/sandbox help").await;
     assert!(help.contains("/from-the-environment <session id>"), "{help}");
-    assert!(world.reads(&app, SHOW).await.contains("Waiting for activation"));
-    service.is_sent("TERM").await;
-    assert_eq!(service.ends().await.code, Some(0));
+    assert!(fakes.command_text(&app, SHOW).await.contains("Waiting for activation"));
+    service.send_signal("TERM").await;
+    assert_eq!(service.wait_for_exit().await.code, Some(0));
 }
 
 #[tokio::test]
 async fn an_unreadable_dot_env_is_reported_and_not_quoted() {
-    let ended = program(&[]).file(".env", "SLACK_SIGNING_SECRET='zebra\n").ends().await;
+    let ended = program(&[])
+        .file(".env", "SLACK_SIGNING_SECRET='zebra\n")
+        .wait_for_exit()
+        .await;
     assert_eq!(ended.code, Some(1));
     assert!(
         ended.stderr.contains("\n  .env: has a line that cannot be read\n"),
@@ -149,9 +152,17 @@ async fn an_unreadable_dot_env_is_reported_and_not_quoted() {
 async fn a_port_in_use_is_a_clear_error() {
     let taken = port().await;
     let address = taken.local_addr().unwrap();
-    let world = World::start().await;
-    let on_port = world.service().with("PORT", &address.port().to_string()).ends().await;
-    let with_metrics = world.service().with("METRICS_ADDR", &address.to_string()).ends().await;
+    let fakes = Fakes::start().await;
+    let on_port = fakes
+        .service()
+        .with("PORT", &address.port().to_string())
+        .wait_for_exit()
+        .await;
+    let with_metrics = fakes
+        .service()
+        .with("METRICS_ADDR", &address.to_string())
+        .wait_for_exit()
+        .await;
     for (ended, says) in [
         (on_port, format!("HOST, PORT: cannot listen on {address}: ")),
         (with_metrics, format!("METRICS_ADDR: cannot listen on {address}: ")),
@@ -164,14 +175,14 @@ async fn a_port_in_use_is_a_clear_error() {
 
 #[tokio::test]
 async fn on_a_signal_it_delivers_pending_replies_and_exits() {
-    let world = World::start().await;
-    let mut service = world.service().with("REPLY_BUDGET_MS", "500").starts();
-    let app = service.listens().await;
-    world.kapso.fail(Some(Fault::Hold));
+    let fakes = Fakes::start().await;
+    let mut service = fakes.service().with("REPLY_BUDGET_MS", "500").start();
+    let app = service.wait_until_listening().await;
+    fakes.kapso.set_fault(Some(Fault::Stall));
     let pending = join_all((0..50).map(async |n| {
         let id = format!("session-{n}");
-        world.kapso.add(&id);
-        let sent = world.types(&app, &format!("/sandbox {id}")).await;
+        fakes.kapso.add_session(&id);
+        let sent = fakes.send_command(&app, &format!("/sandbox {id}")).await;
         assert!(
             sent.status.is_some_and(|status| status == 200) && sent.message.is_none(),
             "{sent:?}"
@@ -179,19 +190,19 @@ async fn on_a_signal_it_delivers_pending_replies_and_exits() {
         sent.exchange
     }))
     .await;
-    service.is_sent("TERM").await;
-    service.says("\"shutting down\"").await;
-    let text = world.reads(&app, SHOW).await;
+    service.send_signal("TERM").await;
+    service.wait_for_line("\"shutting down\"").await;
+    let text = fakes.command_text(&app, SHOW).await;
     assert!(text.starts_with("The app is just being restarted."), "{text}");
-    world.kapso.release();
+    fakes.kapso.release_stalled_requests();
     for exchange in pending {
-        let card = world.slack.later(exchange).await;
+        let card = fakes.slack.wait_for_reply(exchange).await;
         assert!(
             plain::text(&card.message).contains("Waiting for activation"),
             "{card:?}"
         );
     }
-    let ended = service.ends().await;
+    let ended = service.wait_for_exit().await;
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     assert!(
         ended
@@ -200,33 +211,38 @@ async fn on_a_signal_it_delivers_pending_replies_and_exits() {
         "{}",
         ended.stdout
     );
-    assert_eq!(world.slack.broken_rules(), Vec::<String>::new());
+    assert_eq!(fakes.slack.rule_violations(), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn on_a_signal_it_exits_within_8_s_whatever_kapso_does() {
-    let world = World::start().await;
-    let mut service = world
+    let fakes = Fakes::start().await;
+    let mut service = fakes
         .service()
         .with("REPLY_BUDGET_MS", "100")
         // With a database in memory, no other process could deliver pending replies.
         .with("DATABASE_URL", "sqlite::memory:")
-        .starts();
-    let app = service.listens().await;
-    world.kapso.fail(Some(Fault::Hold));
-    let pending =
-        join_all((0..10).map(async |n| world.types(&app, &format!("/sandbox session-{n}")).await.exchange)).await;
-    service.is_sent("TERM").await;
-    let ended = service.ends().await;
+        .start();
+    let app = service.wait_until_listening().await;
+    fakes.kapso.set_fault(Some(Fault::Stall));
+    let pending = join_all((0..10).map(async |n| {
+        fakes
+            .send_command(&app, &format!("/sandbox session-{n}"))
+            .await
+            .exchange
+    }))
+    .await;
+    service.send_signal("TERM").await;
+    let ended = service.wait_for_exit().await;
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     assert!(ended.took < Duration::from_secs(8), "{:?}", ended.took);
     for exchange in pending {
-        let text = plain::text(&world.slack.later(exchange).await.message);
+        let text = plain::text(&fakes.slack.wait_for_reply(exchange).await.message);
         assert!(
             text.starts_with("Kapso did not answer. Nothing was changed; try again in a moment."),
             "{text}"
         );
     }
-    assert_eq!(world.slack.conversation().len(), 10);
-    assert_eq!(world.slack.broken_rules(), Vec::<String>::new());
+    assert_eq!(fakes.slack.conversation().len(), 10);
+    assert_eq!(fakes.slack.rule_violations(), Vec::<String>::new());
 }

@@ -6,13 +6,13 @@ use kapso_slack::demo::plain;
 use kapso_slack::demo::rules::buttons;
 use serde_json::{Value, json};
 
-use crate::support::cards::{looks_up, sorted, text, with_app};
 use crate::support::ID;
+use crate::support::cards::{show_session, sorted, text, with_fresh_lookups};
 
 #[tokio::test]
 async fn a_pending_session_shows_its_status_expiry_code_and_link() {
-    with_app(async |app| {
-            let card = looks_up(app).await;
+    with_fresh_lookups(async |app| {
+            let card = show_session(app).await;
             assert_snapshot!(plain::text(&card), @"
             WHATSAPP SANDBOX SESSION
             🟡 Waiting for activation
@@ -32,15 +32,15 @@ async fn a_pending_session_shows_its_status_expiry_code_and_link() {
 
 #[tokio::test]
 async fn a_pending_session_of_fifteen_minutes_ago_may_have_lost_its_code() {
-    with_app(async |app| {
-            app.passes(SignedDuration::from_secs(15 * 60 - 1));
-            let card = plain::text(&looks_up(app).await);
+    with_fresh_lookups(async |app| {
+            app.advance_clock(SignedDuration::from_secs(15 * 60 - 1));
+            let card = plain::text(&show_session(app).await);
             assert!(!card.contains("may no longer work"), "{card}");
-            app.passes(SignedDuration::from_secs(1));
-        let card = plain::text(&looks_up(app).await);
+            app.advance_clock(SignedDuration::from_secs(1));
+        let card = plain::text(&show_session(app).await);
         assert!(card.contains("created 15 minutes ago"), "{card}");
-        app.passes(SignedDuration::from_mins(5));
-            assert_snapshot!(plain::text(&looks_up(app).await), @"
+        app.advance_clock(SignedDuration::from_mins(5));
+            assert_snapshot!(plain::text(&show_session(app).await), @"
             WHATSAPP SANDBOX SESSION
             🟡 Waiting for activation
             Open the link on the tester's phone and send the pre-filled message.
@@ -53,8 +53,8 @@ async fn a_pending_session_of_fifteen_minutes_ago_may_have_lost_its_code() {
             Session 123e4567-e89b-12d3-a456-426614174000
             ");
             app.kapso.activate(ID);
-            app.passes(SignedDuration::from_mins(5));
-            let card = plain::text(&looks_up(app).await);
+            app.advance_clock(SignedDuration::from_mins(5));
+            let card = plain::text(&show_session(app).await);
             assert!(!card.contains("may no longer work"), "an active session needs no code: {card}");
         })
         .await;
@@ -62,9 +62,9 @@ async fn a_pending_session_of_fifteen_minutes_ago_may_have_lost_its_code() {
 
 #[tokio::test]
 async fn an_active_session_says_what_works_now() {
-    with_app(async |app| {
+    with_fresh_lookups(async |app| {
             app.kapso.activate(ID);
-            let card = looks_up(app).await;
+            let card = show_session(app).await;
             assert_snapshot!(plain::text(&card), @"
             WHATSAPP SANDBOX SESSION
             🟢 Active
@@ -82,10 +82,10 @@ async fn an_active_session_says_what_works_now() {
 
 #[tokio::test]
 async fn an_expired_session_says_how_to_go_on() {
-    with_app(async |app| {
+    with_fresh_lookups(async |app| {
             app.kapso.expire(ID);
-            app.passes(SignedDuration::from_hours(25));
-            let card = looks_up(app).await;
+            app.advance_clock(SignedDuration::from_hours(25));
+            let card = show_session(app).await;
             assert_snapshot!(plain::text(&card), @"
             WHATSAPP SANDBOX SESSION
             ⚫ Expired
@@ -103,9 +103,9 @@ async fn an_expired_session_says_how_to_go_on() {
 
 #[tokio::test]
 async fn a_superseded_session_says_who_has_the_phone_now() {
-    with_app(async |app| {
+    with_fresh_lookups(async |app| {
             app.kapso.supersede(ID);
-            let card = looks_up(app).await;
+            let card = show_session(app).await;
             assert_snapshot!(plain::text(&card), @"
             WHATSAPP SANDBOX SESSION
             🔵 Superseded
@@ -123,9 +123,9 @@ async fn a_superseded_session_says_who_has_the_phone_now() {
 
 #[tokio::test]
 async fn a_status_of_kapsos_future_is_shown_as_it_comes() {
-    with_app(async |app| {
-            app.kapso.set(ID, "status", "paused_by_operator".into());
-            let card = looks_up(app).await;
+    with_fresh_lookups(async |app| {
+            app.kapso.set_field(ID, "status", "paused_by_operator".into());
+            let card = show_session(app).await;
             assert_snapshot!(plain::text(&card), @"
             WHATSAPP SANDBOX SESSION
             ⚪ Status: paused_by_operator
@@ -145,9 +145,10 @@ async fn a_status_of_kapsos_future_is_shown_as_it_comes() {
 
 #[tokio::test]
 async fn a_session_of_nothing_but_id_and_status_still_makes_a_card() {
-    with_app(async |app| {
-        app.kapso.put(ID, json!({"id": ID, "status": "pending_activation"}));
-        let card = looks_up(app).await;
+    with_fresh_lookups(async |app| {
+        app.kapso
+            .put_session(ID, json!({"id": ID, "status": "pending_activation"}));
+        let card = show_session(app).await;
         assert_snapshot!(plain::text(&card), @"
         WHATSAPP SANDBOX SESSION
         🟡 Waiting for activation
@@ -164,9 +165,10 @@ async fn a_session_of_nothing_but_id_and_status_still_makes_a_card() {
 
 #[tokio::test]
 async fn fields_that_are_null_or_of_another_kind_cost_only_themselves() {
-    with_app(async |app| {
-        app.kapso.put(ID, json!({"id": ID, "status": "pending_activation"}));
-        let bare = looks_up(app).await;
+    with_fresh_lookups(async |app| {
+        app.kapso
+            .put_session(ID, json!({"id": ID, "status": "pending_activation"}));
+        let bare = show_session(app).await;
         let kinds = [
             Value::Null,
             json!(true),
@@ -181,7 +183,7 @@ async fn fields_that_are_null_or_of_another_kind_cost_only_themselves() {
             json!({"name": ["ABC123"]}),
         ];
         for kind in kinds {
-            app.kapso.add(ID);
+            app.kapso.add_session(ID);
             for field in [
                 "phone_number",
                 "activation_code",
@@ -193,23 +195,22 @@ async fn fields_that_are_null_or_of_another_kind_cost_only_themselves() {
                 "updated_at",
                 "agent",
             ] {
-                app.kapso.set(ID, field, kind.clone());
+                app.kapso.set_field(ID, field, kind.clone());
             }
-            assert_eq!(looks_up(app).await, bare, "every field is {kind}");
+            assert_eq!(show_session(app).await, bare, "every field is {kind}");
         }
-        app.kapso.add(ID);
-        let whole = looks_up(app).await;
-        app
-            .kapso
-            .set(ID, "a_field_of_the_future", json!({"status": "expired", "id": 7}));
-        assert_eq!(looks_up(app).await, whole, "a new field changes nothing");
+        app.kapso.add_session(ID);
+        let whole = show_session(app).await;
+        app.kapso
+            .set_field(ID, "a_field_of_the_future", json!({"status": "expired", "id": 7}));
+        assert_eq!(show_session(app).await, whole, "a new field changes nothing");
     })
     .await;
 }
 
 #[tokio::test]
 async fn only_a_pending_session_has_a_primary_button_and_that_one_activates_it() {
-    with_app(async |app| {
+    with_fresh_lookups(async |app| {
         for (status, primaries) in [
             ("pending_activation", 1),
             ("active", 0),
@@ -218,8 +219,8 @@ async fn only_a_pending_session_has_a_primary_button_and_that_one_activates_it()
             ("paused_by_operator", 0),
             ("PENDING_ACTIVATION", 0),
         ] {
-            app.kapso.set(ID, "status", status.into());
-            let card = looks_up(app).await;
+            app.kapso.set_field(ID, "status", status.into());
+            let card = show_session(app).await;
             let links: Vec<_> = buttons(&card).filter(|button| !button["url"].is_null()).collect();
             let primary: Vec<_> = buttons(&card).filter(|button| button["style"] == "primary").collect();
             assert_eq!(links, primary, "{status}");
@@ -247,9 +248,9 @@ async fn only_a_pending_session_has_a_primary_button_and_that_one_activates_it()
 
 #[tokio::test]
 async fn sentences_are_rendered_as_one_paragraph_and_never_unfurled() {
-    with_app(async |app| {
+    with_fresh_lookups(async |app| {
         // Its text is in the snapshot of `help_command.rs`.
-        let help = app.types("/sandbox help").await.message;
+        let help = app.command("/sandbox help").await.message;
         assert_eq!(
             (&help["unfurl_links"], &help["unfurl_media"]),
             (&false.into(), &false.into())
@@ -261,8 +262,8 @@ async fn sentences_are_rendered_as_one_paragraph_and_never_unfurled() {
             assert_eq!(block["text"]["type"], "mrkdwn");
             assert_eq!(block["text"]["verbatim"], true);
         }
-        assert_json_snapshot!("did_you_mean", sorted(app.types("/sandbox hlep").await.message));
-        let problem = app.types("/sandbox no-such-session").await.message;
+        assert_json_snapshot!("did_you_mean", sorted(app.command("/sandbox hlep").await.message));
+        let problem = app.command("/sandbox no-such-session").await.message;
         assert_json_snapshot!("problem", sorted(without_request_id(problem)));
     })
     .await;

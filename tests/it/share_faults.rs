@@ -6,16 +6,16 @@ use http::StatusCode;
 use kapso_slack::demo::{Fault, plain};
 use serde_json::json;
 
-use crate::support::cards::is_told_beside;
-use crate::support::cards::with_app;
-use crate::support::{TestApp, plan};
-use crate::support::cards::{SHOW, for_all, shares};
+use crate::support::cards::expect_private_reply;
+use crate::support::cards::with_fresh_lookups;
+use crate::support::cards::{SHOW, channel_messages, share};
 use crate::support::raw_request::{INTERACTIONS, RawRequest, SIGNATURE, STAMP};
+use crate::support::{TestApp, test_app};
 
 #[tokio::test]
 async fn where_kapso_says_nothing_to_share_the_presser_reads_why() {
-    with_app(async |app| {
-        let card = app.types(SHOW).await;
+    with_fresh_lookups(async |app| {
+        let card = app.command(SHOW).await;
         for (status, body, words) in [
             (401, "{}", "refused this app's key"),
             (404, r#"{"error":"Sandbox session not found"}"#, "There is no session"),
@@ -24,29 +24,29 @@ async fn where_kapso_says_nothing_to_share_the_presser_reads_why() {
             (429, "", "Kapso is limiting this app's requests"),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            app.kapso.fail(Some(Fault::answer(status, body)));
-            let answer = app.presses(&card, "share").await;
-            is_told_beside(app, &card, &answer, words);
+            app.kapso.set_fault(Some(Fault::answer(status, body)));
+            let answer = app.press(&card, "share").await;
+            expect_private_reply(app, &card, &answer, words);
         }
-        app.kapso.fail(None);
-        app.has_stopped().await;
-        assert!(for_all(app).is_empty());
+        app.kapso.set_fault(None);
+        app.shut_down().await;
+        assert!(channel_messages(app).is_empty());
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_kapso_that_is_slow_delays_the_card_and_costs_nothing() {
-    with_app(async |app| {
-        let card = app.types(SHOW).await;
-        app.kapso.fail_next(Fault::Hold);
-        let sent = app.slack.presses(&app.app_url, &app.person, &card, "share").await;
+    with_fresh_lookups(async |app| {
+        let card = app.command(SHOW).await;
+        app.kapso.fail_next_request(Fault::Stall);
+        let sent = app.slack.press_button(&app.app_url, &app.person, &card, "share").await;
         assert_eq!(sent.status, Some(StatusCode::OK));
-        app.kapso.has_been_asked(2).await;
-        assert_eq!(app.slack.posts(), 0, "nothing is said meanwhile");
-        app.kapso.release();
-        assert!(app.later(sent.exchange).await.in_channel);
-        app.slack.replaced(&card).await;
+        app.kapso.wait_for_requests(2).await;
+        assert_eq!(app.slack.post_count(), 0, "nothing is said meanwhile");
+        app.kapso.release_stalled_requests();
+        assert!(app.late_reply(sent.exchange).await.in_channel);
+        app.slack.wait_for_replacement(&card).await;
     })
     .await;
 }
@@ -71,20 +71,20 @@ async fn what_slack_does_not_take_is_told_and_never_shared_twice() {
     ];
     for (answers, cards, reads, answer, posts) in rows {
         let test = async |app: &mut TestApp| {
-            let card = app.types(SHOW).await;
+            let card = app.command(SHOW).await;
             for status in answers {
                 match StatusCode::from_u16(*status) {
-                    Ok(status) => app.slack.refuse_next(status, None),
-                    Err(_) => app.slack.take_next(),
+                    Ok(status) => app.slack.reject_next_post(status, None),
+                    Err(_) => app.slack.accept_next_post(),
                 }
             }
-            let sent = app.slack.presses(&app.app_url, &app.person, &card, "share").await;
-            let line = app.has_noted(2).await.remove(1);
+            let sent = app.slack.press_button(&app.app_url, &app.person, &card, "share").await;
+            let line = app.wait_for_commands(2).await.remove(1);
             assert_eq!((&line["outcome"], &line["answer"]), (&json!("shared"), &json!(answer)));
             // The end waits for what follows, too.
-            app.has_stopped().await;
-            assert_eq!(app.slack.posts(), posts, "{answers:?}");
-            assert_eq!(for_all(app).len(), cards, "{answers:?}");
+            app.shut_down().await;
+            assert_eq!(app.slack.post_count(), posts, "{answers:?}");
+            assert_eq!(channel_messages(app).len(), cards, "{answers:?}");
             let read = app.slack.conversation();
             let read = read
                 .iter()
@@ -104,40 +104,40 @@ async fn what_slack_does_not_take_is_told_and_never_shared_twice() {
                 assert_eq!(warned, 1, "{answers:?}: the operator can know");
             }
             if cards > 0 {
-                app.later(sent.exchange).await;
+                app.late_reply(sent.exchange).await;
             } else {
-                let own = app.later(sent.exchange).await;
+                let own = app.late_reply(sent.exchange).await;
                 let id = line["request_id"].as_str().unwrap();
                 assert!(plain::text(&own.message).ends_with(&format!("Request {id}")), "{own:?}");
             }
         };
-        plan().forgetful().in_real_time().run(test).await;
+        test_app().without_cache().with_system_clock().run(test).await;
     }
 }
 
 /// Slack numbers presses by nothing that we keep, so the same request again is another press. FakeSlack knows better.
 #[tokio::test]
 async fn a_replayed_press_shares_again_in_the_name_of_who_pressed_it() {
-    with_app(async |app| {
-        app.expects_complaint("was answered too often");
-        let card = app.types(SHOW).await;
-        let (first, own) = shares(app, &card).await;
+    with_fresh_lookups(async |app| {
+        app.expect_complaint("got too many messages");
+        let card = app.command(SHOW).await;
+        let (first, own) = share(app, &card).await;
         let request = app.slack.exchange(first.exchange).unwrap().request.unwrap();
         let body = request.base_string.splitn(3, ':').nth(2).unwrap();
         let mut replayed = RawRequest::unsigned(INTERACTIONS, body);
-        replayed.set(STAMP, request.stamp.as_str());
+        replayed.set(STAMP, request.timestamp.as_str());
         replayed.set(SIGNATURE, request.signature.as_str());
-        assert_eq!(app.answers(&replayed).await.status, 200);
-        let second = app.hears_after(&first).await;
+        assert_eq!(app.send_raw(&replayed).await.status, 200);
+        let second = app.next_message(&first).await;
         assert!(second.in_channel, "{second:?}");
         assert_eq!(second.message, first.message);
-        let complaints = app.slack.broken_rules();
+        let complaints = app.slack.rule_violations();
         assert!(
-            complaints.iter().any(|rule| rule.contains("answered too often")),
+            complaints.iter().any(|rule| rule.contains("got too many messages")),
             "{complaints:?}"
         );
-        app.slack.has_been_posted_to(4).await;
-        app.has_stopped().await;
+        app.slack.wait_for_posts(4).await;
+        app.shut_down().await;
         let ids: Vec<_> = app.slack.conversation().iter().map(|posted| posted.id).collect();
         assert_eq!(ids, [own.id, first.id, second.id], "nothing else came of it");
     })
@@ -146,19 +146,22 @@ async fn a_replayed_press_shares_again_in_the_name_of_who_pressed_it() {
 
 #[tokio::test]
 async fn the_end_waits_for_both_messages() {
-    with_app(async |app| {
-        let card = app.types(SHOW).await;
-        app.kapso.fail_next(Fault::Hold);
-        let press = app.slack.presses(&app.app_url, &app.person, &card, "share");
+    with_fresh_lookups(async |app| {
+        let card = app.command(SHOW).await;
+        app.kapso.fail_next_request(Fault::Stall);
+        let press = app.slack.press_button(&app.app_url, &app.person, &card, "share");
         let sent = press.await;
-        app.kapso.has_been_asked(2).await;
-        app.is_asked_to_stop();
-        app.kapso.release();
-        app.has_stopped().await;
-        assert!(app.later(sent.exchange).await.in_channel);
-        let own = app.slack.replaced(&card).await;
+        app.kapso.wait_for_requests(2).await;
+        app.begin_shutdown();
+        app.kapso.release_stalled_requests();
+        app.shut_down().await;
+        assert!(app.late_reply(sent.exchange).await.in_channel);
+        let own = app.slack.wait_for_replacement(&card).await;
         assert!(plain::text(&own.message).contains("📣 Shared"), "{own:?}");
-        assert_eq!(app.log_lines().pop().unwrap()["message"], "stopped; all replies were delivered");
+        assert_eq!(
+            app.log_lines().pop().unwrap()["message"],
+            "stopped; all replies were delivered"
+        );
     })
     .await;
 }
@@ -166,17 +169,20 @@ async fn the_end_waits_for_both_messages() {
 /// It is a courtesy, and nobody waits for a courtesy.
 #[tokio::test]
 async fn the_end_does_not_wait_for_a_slack_that_wants_the_second_message_later() {
-    plan()
+    test_app()
         .set(|settings| settings.timing.shutdown.kapso = Duration::from_millis(50))
         .run(async |app| {
-            let card = app.types(SHOW).await;
-            app.slack.take_next();
-            app.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(60));
-            assert!(app.presses(&card, "share").await.in_channel);
-            app.slack.has_been_posted_to(2).await;
-            app.has_stopped().await;
-            assert_eq!(app.log_lines().pop().unwrap()["message"], "stopped; all replies were delivered");
-            assert_eq!(app.slack.posts(), 2);
+            let card = app.command(SHOW).await;
+            app.slack.accept_next_post();
+            app.slack.reject_next_post(StatusCode::TOO_MANY_REQUESTS, Some(60));
+            assert!(app.press(&card, "share").await.in_channel);
+            app.slack.wait_for_posts(2).await;
+            app.shut_down().await;
+            assert_eq!(
+                app.log_lines().pop().unwrap()["message"],
+                "stopped; all replies were delivered"
+            );
+            assert_eq!(app.slack.post_count(), 2);
         })
         .await;
 }

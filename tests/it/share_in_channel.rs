@@ -1,15 +1,15 @@
 //! "Share in channel": one card for everybody, in the name of whoever presses, who then reads that it is there.
 
 use insta::{assert_json_snapshot, assert_snapshot};
-use kapso_slack::demo::rules::buttons;
 use kapso_slack::demo::plain;
+use kapso_slack::demo::rules::buttons;
 use serde_json::{Value, json};
 
-use crate::support::cards::{SHOW, for_all, shares};
-use crate::support::cards::{is_told_beside, shared};
-use crate::support::cards::{with_app, sorted};
-use crate::support::inert_text::stays_words;
-use crate::support::{ID, plan};
+use crate::support::cards::{SHOW, channel_messages, share};
+use crate::support::cards::{expect_private_reply, shared_card};
+use crate::support::cards::{sorted, with_fresh_lookups};
+use crate::support::inert_text::expect_inert;
+use crate::support::{ID, test_app};
 
 /// Whoever types and presses, if nobody else is named.
 const USER: &str = "U2147483697";
@@ -22,9 +22,9 @@ fn labels(message: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn everybody_sees_a_masked_card_and_who_shared_it_that_it_is_there() {
-    with_app(async |app| {
-        let card = app.types(SHOW).await;
-        let (for_all, own) = shares(app, &card).await;
+    with_fresh_lookups(async |app| {
+        let card = app.command(SHOW).await;
+        let (for_all, own) = share(app, &card).await;
         assert_snapshot!(plain::text(&for_all.message), @"
         WHATSAPP SANDBOX SESSION
         🟡 Waiting for activation
@@ -51,8 +51,8 @@ async fn everybody_sees_a_masked_card_and_who_shared_it_that_it_is_there() {
         assert!(!for_all.message.to_string().contains("+1234"), "{for_all:?}");
         assert_json_snapshot!("shared", sorted(for_all.message));
         assert_json_snapshot!("was_shared", sorted(own.message));
-        assert_eq!(app.slack.posts(), 2);
-        let line = &app.has_noted(2).await[1];
+        assert_eq!(app.slack.post_count(), 2);
+        let line = &app.wait_for_commands(2).await[1];
         assert_eq!(
             (&line["verb"], &line["outcome"], &line["answer"], &line["session_id"]),
             (&json!("share"), &json!("shared"), &json!("late"), &json!(ID))
@@ -63,8 +63,8 @@ async fn everybody_sees_a_masked_card_and_who_shared_it_that_it_is_there() {
 
 #[tokio::test]
 async fn slack_asks_first_and_says_who_will_see_it() {
-    with_app(async |app| {
-        let card = app.types(SHOW).await;
+    with_fresh_lookups(async |app| {
+        let card = app.command(SHOW).await;
         let share = buttons(&card.message)
             .find(|button| button["action_id"] == "share")
             .unwrap();
@@ -102,30 +102,30 @@ async fn only_an_own_card_with_something_to_hand_on_can_be_shared() {
         ("superseded", json!({"status": "superseded"}), false),
         ("of a new status", json!({"status": "paused_by_operator"}), false),
     ];
-    with_app(async |app| {
+    with_fresh_lookups(async |app| {
         for (what, fields, can) in rows {
-            app.kapso.add(ID);
+            app.kapso.add_session(ID);
             for (field, value) in fields.as_object().unwrap() {
-                app.kapso.set(ID, field, value.clone());
+                app.kapso.set_field(ID, field, value.clone());
             }
-            let card = app.types(SHOW).await.message;
+            let card = app.command(SHOW).await.message;
             assert_eq!(
                 labels(&card).contains(&"Share in channel"),
                 can,
                 "a session {what}: {card}"
             );
         }
-        app.kapso.add(ID);
-        let card = app.types(SHOW).await;
-        let (for_all, own) = shares(app, &card).await;
+        app.kapso.add_session(ID);
+        let card = app.command(SHOW).await;
+        let (for_all, own) = share(app, &card).await;
         assert!(!labels(&for_all.message).contains(&"Share in channel"), "{for_all:?}");
         assert!(!labels(&own.message).contains(&"Share in channel"), "{own:?}");
-        let refreshed = app.presses(&for_all, "refresh").await;
+        let refreshed = app.press(&for_all, "refresh").await;
         assert!(
             !labels(&refreshed.message).contains(&"Share in channel"),
             "{refreshed:?}"
         );
-        let again = app.presses(&own, "refresh").await;
+        let again = app.press(&own, "refresh").await;
         assert!(labels(&again.message).contains(&"Share in channel"), "{again:?}");
     })
     .await;
@@ -133,12 +133,12 @@ async fn only_an_own_card_with_something_to_hand_on_can_be_shared() {
 
 #[tokio::test]
 async fn anybody_refreshes_the_shared_card_for_all_and_it_still_says_who_shared_it() {
-    with_app(async |app| {
-        let card = app.types(SHOW).await;
-        let (for_all, own) = shares(app, &card).await;
+    with_fresh_lookups(async |app| {
+        let card = app.command(SHOW).await;
+        let (for_all, own) = share(app, &card).await;
         app.person.user = "U0OTHER".to_owned();
         app.kapso.activate(ID);
-        let fresh = app.presses(&for_all, "refresh").await;
+        let fresh = app.press(&for_all, "refresh").await;
         assert_eq!(fresh.id, for_all.id, "the card is replaced");
         assert!(fresh.in_channel);
         let text = plain::text(&fresh.message);
@@ -147,11 +147,7 @@ async fn anybody_refreshes_the_shared_card_for_all_and_it_still_says_who_shared_
             "{text}"
         );
         assert!(text.ends_with("shared by @U2147483697"), "{text}");
-        let stands = app
-            .slack
-            .conversation()
-            .into_iter()
-            .find(|posted| posted.id == own.id);
+        let stands = app.slack.conversation().into_iter().find(|posted| posted.id == own.id);
         assert_eq!(stands.unwrap().message, own.message);
     })
     .await;
@@ -159,12 +155,12 @@ async fn anybody_refreshes_the_shared_card_for_all_and_it_still_says_who_shared_
 
 #[tokio::test]
 async fn who_shared_it_keeps_watching() {
-    plan()
-        .forgetful()
+    test_app()
+        .without_cache()
         .run(async |app| {
-            app.has_a_store().await;
-            let card = app.types(&format!("/sandbox watch {ID}")).await;
-            let (for_all, own) = shares(app, &card).await;
+            app.wait_for_store().await;
+            let card = app.command(&format!("/sandbox watch {ID}")).await;
+            let (for_all, own) = share(app, &card).await;
             let text = plain::text(&own.message);
             assert!(text.contains("👀 Watching until"), "{text}");
             assert!(labels(&own.message).contains(&"Stop watching"), "{text}");
@@ -183,16 +179,16 @@ async fn what_cannot_be_activated_any_more_is_shown_and_not_shared() {
         ("paused_by_operator", "⚪ Status: paused_by_operator"),
     ] {
         // With what is remembered, too: what a channel sees is looked up for it.
-        plan()
+        test_app()
             .run(async |app| {
-                let card = app.types(SHOW).await;
-                app.kapso.set(ID, "status", end.into());
-                let instead = app.presses(&card, "share").await;
+                let card = app.command(SHOW).await;
+                app.kapso.set_field(ID, "status", end.into());
+                let instead = app.press(&card, "share").await;
                 assert_eq!(instead.id, card.id, "{end}: the card is replaced");
                 assert!(plain::text(&instead.message).contains(words), "{end}: {instead:?}");
-                app.has_stopped().await;
-                assert!(for_all(app).is_empty(), "{end}");
-                assert_eq!(app.slack.posts(), 1, "{end}");
+                app.shut_down().await;
+                assert!(channel_messages(app).is_empty(), "{end}");
+                assert_eq!(app.slack.post_count(), 1, "{end}");
             })
             .await;
     }
@@ -200,14 +196,14 @@ async fn what_cannot_be_activated_any_more_is_shown_and_not_shared() {
 
 #[tokio::test]
 async fn nobody_shares_in_anothers_name() {
-    with_app(async |app| {
-        let card = app.types(SHOW).await;
+    with_fresh_lookups(async |app| {
+        let card = app.command(SHOW).await;
         for value in [format!("v1:{ID}:U0BOSS"), format!("v1:{ID}:{USER}"), format!("v1:{ID}")] {
             app.person.user = "U0PRESSER".to_owned();
-            let press = app
-                .slack
-                .presses_with(&app.app_url, &app.person, &card, "share", value.as_str().into());
-            let for_all = app.later(press.await.exchange).await;
+            let press =
+                app.slack
+                    .press_button_with_value(&app.app_url, &app.person, &card, "share", value.as_str().into());
+            let for_all = app.late_reply(press.await.exchange).await;
             let text = plain::text(&for_all.message);
             assert!(text.ends_with("shared by @U0PRESSER"), "{value}: {text}");
             assert!(!for_all.message.to_string().contains("U0BOSS"), "{value}: {for_all:?}");
@@ -219,20 +215,20 @@ async fn nobody_shares_in_anothers_name() {
 /// Slack always says who pressed. Where it does not, nothing goes to a channel in nobody's name.
 #[tokio::test]
 async fn nobody_shares_without_a_name() {
-    with_app(async |app| {
-        let card = app.types(SHOW).await;
+    with_fresh_lookups(async |app| {
+        let card = app.command(SHOW).await;
         for user in ["", "steve", "U1><!channel>", "u2147483697"] {
             app.person.user = user.to_owned();
-            let answer = app.presses(&card, "share").await;
-            is_told_beside(
+            let answer = app.press(&card, "share").await;
+            expect_private_reply(
                 app,
                 &card,
                 &answer,
                 "This button is too old, or from another version of the app.",
             );
         }
-        app.has_stopped().await;
-        assert!(for_all(app).is_empty());
+        app.shut_down().await;
+        assert!(channel_messages(app).is_empty());
     })
     .await;
 }
@@ -240,19 +236,15 @@ async fn nobody_shares_without_a_name() {
 /// No shared card of ours has the button. Slack may leave out that only the presser sees a card, though.
 #[tokio::test]
 async fn a_card_that_others_may_see_stands_while_it_is_shared() {
-    with_app(async |app| {
-        let earlier = shared(app, &format!("v1:{ID}:U0SHARER00"));
-        let press = app.slack.presses_with(
-            &app.app_url,
-            &app.person,
-            &earlier,
-            "share",
-            format!("v1:{ID}").into(),
-        );
+    with_fresh_lookups(async |app| {
+        let earlier = shared_card(app, &format!("v1:{ID}:U0SHARER00"));
+        let press =
+            app.slack
+                .press_button_with_value(&app.app_url, &app.person, &earlier, "share", format!("v1:{ID}").into());
         let exchange = press.await.exchange;
-        let first = app.later(exchange).await;
+        let first = app.late_reply(exchange).await;
         assert!(first.in_channel && first.id != earlier.id, "{first:?}");
-        let own = app.hears_after(&first).await;
+        let own = app.next_message(&first).await;
         assert_eq!(
             (&own.message["replace_original"], own.in_channel),
             (&json!(false), false)
@@ -268,35 +260,38 @@ async fn a_card_that_others_may_see_stands_while_it_is_shared() {
 
 #[tokio::test]
 async fn who_may_not_use_the_app_presses_no_button_of_a_shared_card() {
-    plan()
-        .reachable()
+    test_app()
+        .with_public_url()
         .with("ALLOWED_USERS", USER)
         .run(async |app| {
-            app.has_a_store().await;
-            let card = app.types(SHOW).await;
-            let (for_all, own) = shares(app, &card).await;
+            app.wait_for_store().await;
+            let card = app.command(SHOW).await;
+            let (for_all, own) = share(app, &card).await;
             let asked = app.kapso.requests();
             app.person.user = "U0OTHER".to_owned();
             for button in ["refresh", "watch", "unwatch", "qr", "share"] {
                 for on in [&for_all, &own] {
-                    let press =
-                        app
-                            .slack
-                            .presses_with(&app.app_url, &app.person, on, button, format!("v1:{ID}").into());
-                    let answer = app.later(press.await.exchange).await;
-                    is_told_beside(app, on, &answer, "You cannot use this here.");
+                    let press = app.slack.press_button_with_value(
+                        &app.app_url,
+                        &app.person,
+                        on,
+                        button,
+                        format!("v1:{ID}").into(),
+                    );
+                    let answer = app.late_reply(press.await.exchange).await;
+                    expect_private_reply(app, on, &answer, "You cannot use this here.");
                 }
             }
             assert_eq!(app.kapso.requests(), asked, "Kapso is asked nothing");
-            app.has_stopped().await;
-            assert_eq!(self::for_all(app).len(), 1);
+            app.shut_down().await;
+            assert_eq!(self::channel_messages(app).len(), 1);
         })
         .await;
 }
 
 #[tokio::test]
 async fn words_of_kapsos_stay_words_where_everybody_reads_them() {
-    with_app(async |app| {
+    with_fresh_lookups(async |app| {
         for words in [
             "MARK<!channel>",
             "MARK <@U1> <#C1|general> <!subteam^S1>",
@@ -304,12 +299,12 @@ async fn words_of_kapsos_stay_words_where_everybody_reads_them() {
             "*MARK* shared by <@U0BOSS>",
             "MARK\n\n> quoted",
         ] {
-            app.kapso.set(ID, "agent", json!({"name": words}));
-            app.kapso.set(ID, "activation_code", words.into());
-            let card = app.types(SHOW).await;
-            let (for_all, own) = shares(app, &card).await;
-            stays_words(&for_all.message, words);
-            stays_words(&own.message, words);
+            app.kapso.set_field(ID, "agent", json!({"name": words}));
+            app.kapso.set_field(ID, "activation_code", words.into());
+            let card = app.command(SHOW).await;
+            let (for_all, own) = share(app, &card).await;
+            expect_inert(&for_all.message, words);
+            expect_inert(&own.message, words);
         }
     })
     .await;

@@ -2,19 +2,19 @@
 //! of it.
 
 use jiff::SignedDuration;
-use kapso_slack::demo::{Posted, plain};
+use kapso_slack::demo::{PostedMessage, plain};
 
-use crate::support::{TestApp, ID, plan};
-use crate::support::cards::{SHOW, shares};
+use crate::support::cards::{SHOW, share};
+use crate::support::{ID, TestApp, test_app};
 
 /// Somebody else presses a button of the shared card, or of what came of it: the number stays masked.
-async fn presses(app: &TestApp, on: &Posted, button: &str) -> Posted {
-    let answer = app.presses(on, button).await;
+async fn presses(app: &TestApp, on: &PostedMessage, button: &str) -> PostedMessage {
+    let answer = app.press(on, button).await;
     is_masked(&answer, button);
     answer
 }
 
-fn is_masked(posted: &Posted, what: &str) {
+fn is_masked(posted: &PostedMessage, what: &str) {
     let message = posted.message.to_string();
     assert!(!message.contains("+1234"), "{what}: {message}");
     assert!(plain::text(&posted.message).contains("8901"), "{what}: {message}");
@@ -22,16 +22,16 @@ fn is_masked(posted: &Posted, what: &str) {
 
 #[tokio::test]
 async fn no_press_on_a_shared_card_or_on_what_came_of_it_shows_the_number() {
-    plan()
-        .reachable()
-        .forgetful()
+    test_app()
+        .with_public_url()
+        .without_cache()
         .run(async |app| {
-            app.has_a_store().await;
-            let card = app.types(SHOW).await;
-            let (for_all, _) = shares(app, &card).await;
+            app.wait_for_store().await;
+            let card = app.command(SHOW).await;
+            let (for_all, _) = share(app, &card).await;
             app.person.user = "U0OTHER".to_owned();
             presses(app, &for_all, "refresh").await;
-            let code = app.presses(&for_all, "qr").await;
+            let code = app.press(&for_all, "qr").await;
             assert!(!code.message.to_string().contains("+1234"), "{code:?}");
             let watched = presses(app, &for_all, "watch").await;
             assert!(!watched.in_channel, "{watched:?}");
@@ -42,7 +42,7 @@ async fn no_press_on_a_shared_card_or_on_what_came_of_it_shows_the_number() {
             assert!(!text.contains("[ Share in channel ]"), "it is shared: {text}");
             let unwatched = presses(app, &refreshed, "unwatch").await;
             presses(app, &unwatched, "watch").await;
-            let code = app.presses(&unwatched, "qr").await;
+            let code = app.press(&unwatched, "qr").await;
             assert!(!code.message.to_string().contains("+1234"), "{code:?}");
             assert!(code.message["text"].as_str().unwrap().contains("8901"), "{code:?}");
         })
@@ -51,21 +51,21 @@ async fn no_press_on_a_shared_card_or_on_what_came_of_it_shows_the_number() {
 
 #[tokio::test]
 async fn nor_do_the_news_that_were_asked_for_there() {
-    plan()
-        .forgetful()
+    test_app()
+        .without_cache()
         .run(async |app| {
-            app.has_a_store().await;
-            let card = app.types(SHOW).await;
-            let (for_all, _) = shares(app, &card).await;
+            app.wait_for_store().await;
+            let card = app.command(SHOW).await;
+            let (for_all, _) = share(app, &card).await;
             app.person.user = "U0OTHER".to_owned();
             let watched = presses(app, &for_all, "watch").await;
-            app.passes(SignedDuration::from_mins(28));
-            let goodbye = app.hears_after(&watched).await;
+            app.advance_clock(SignedDuration::from_mins(28));
+            let goodbye = app.next_message(&watched).await;
             is_masked(&goodbye, "goodbye");
             let again = presses(app, &goodbye, "watch").await;
             app.kapso.activate(ID);
-            app.passes(SignedDuration::from_secs(25));
-            let news = app.hears_after(&again).await;
+            app.advance_clock(SignedDuration::from_secs(25));
+            let news = app.next_message(&again).await;
             is_masked(&news, "news");
             presses(app, &news, "refresh").await;
         })
@@ -75,18 +75,21 @@ async fn nor_do_the_news_that_were_asked_for_there() {
 /// The own card of the person who shared it is as it was.
 #[tokio::test]
 async fn who_shared_it_reads_the_number_on_their_own_card() {
-    plan()
-        .forgetful()
+    test_app()
+        .without_cache()
         .run(async |app| {
-            app.has_a_store().await;
-            let card = app.types(SHOW).await;
-            let (_, own) = shares(app, &card).await;
+            app.wait_for_store().await;
+            let card = app.command(SHOW).await;
+            let (_, own) = share(app, &card).await;
             for button in ["refresh", "watch", "unwatch"] {
-                let sent =
-                    app
-                        .slack
-                        .presses_with(&app.app_url, &app.person, &own, button, format!("v1:{ID}").into());
-                let own = app.later(sent.await.exchange).await;
+                let sent = app.slack.press_button_with_value(
+                    &app.app_url,
+                    &app.person,
+                    &own,
+                    button,
+                    format!("v1:{ID}").into(),
+                );
+                let own = app.late_reply(sent.await.exchange).await;
                 assert!(plain::text(&own.message).contains("+12345678901"), "{button}: {own:?}");
             }
         })

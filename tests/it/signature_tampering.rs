@@ -1,8 +1,8 @@
 //! A request that was changed after Slack signed it is rejected.
 
-use crate::support::forgery::{Forgeries, are_refused, is_refused};
+use crate::support::forgery::{Forgeries, expect_all_refused, expect_refused};
+use crate::support::raw_request::{COMMANDS, INTERACTIONS, RawRequest, SIGNATURE, STAMP, command_form, press_form};
 use crate::support::with_app;
-use crate::support::raw_request::{COMMANDS, INTERACTIONS, RawRequest, SIGNATURE, STAMP, pressed, typed};
 
 const BODIES: &Forgeries = &[
     ("one byte changed", |k| k.replace("T0001ABCD", "T0001ABCE")),
@@ -44,19 +44,19 @@ const BODIES: &Forgeries = &[
 #[tokio::test]
 async fn an_unchanged_signed_request_is_accepted() {
     with_app(async |app| {
-        let reply = app.answers(&app.slack_sends(COMMANDS, typed())).await;
+        let reply = app.send_raw(&app.signed_request(COMMANDS, command_form())).await;
         assert_eq!(reply.status, 200);
         assert!(reply.body.contains("The sandbox session"), "{}", reply.body);
-        let reply = app.answers(&app.slack_sends(INTERACTIONS, pressed())).await;
+        let reply = app.send_raw(&app.signed_request(INTERACTIONS, press_form())).await;
         assert_eq!((reply.status, reply.body.as_str()), (200, ""));
-        app.kapso.has_been_asked(2).await;
+        app.kapso.wait_for_requests(2).await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_changed_body_is_rejected() {
-    are_refused(BODIES).await;
+    expect_all_refused(BODIES).await;
 }
 
 #[tokio::test]
@@ -65,13 +65,13 @@ async fn a_random_change_of_the_request_is_rejected() {
         for seed in 0..300 {
             let mut random = fastrand::Rng::with_seed(seed);
             let genuine = if random.bool() {
-                app.slack_sends(COMMANDS, typed())
+                app.signed_request(COMMANDS, command_form())
             } else {
-                app.slack_sends(INTERACTIONS, pressed())
+                app.signed_request(INTERACTIONS, press_form())
             };
             let forged = mutated(&genuine, &mut random);
             let sent = String::from_utf8_lossy(&forged.to_bytes()).into_owned();
-            is_refused(app, &forged, &format!("seed {seed}: {sent}")).await;
+            expect_refused(app, &forged, &format!("seed {seed}: {sent}")).await;
         }
     })
     .await;

@@ -6,9 +6,9 @@ use kapso_slack::slack::signature::{SIGNATURE_HEADER, SignatureError, SignatureV
 use proptest::prelude::*;
 use secrecy::SecretString;
 
-use crate::support::forgery::{SECOND, is_refused};
-use crate::support::{SECRET, with_app, plan};
-use crate::support::raw_request::{COMMANDS, INTERACTIONS, RawRequest, pressed, typed};
+use crate::support::forgery::{SECOND, expect_refused};
+use crate::support::raw_request::{COMMANDS, INTERACTIONS, RawRequest, command_form, press_form};
+use crate::support::{SECRET, test_app, with_app};
 
 const STAMP: &str = "1531420618";
 /// The example in Slack's documentation.
@@ -51,7 +51,10 @@ fn known_signatures_are_created_and_accepted() {
 #[test]
 fn the_published_signature_does_not_match_without_the_empty_text_field() {
     let (_, body, signature) = VECTORS[0];
-    assert_eq!(verified(&body.replace("&text=", ""), signature, 0), Err(SignatureError::Mismatch));
+    assert_eq!(
+        verified(&body.replace("&text=", ""), signature, 0),
+        Err(SignatureError::Mismatch)
+    );
 }
 
 #[test]
@@ -94,10 +97,10 @@ fn a_body_of_any_bytes_is_verified_unchanged() {
 async fn a_timestamp_may_differ_by_five_minutes_in_either_direction() {
     with_app(async |app| {
         let now = app.now().as_second();
-        for (route, body) in [(COMMANDS, typed()), (INTERACTIONS, pressed())] {
+        for (route, body) in [(COMMANDS, command_form()), (INTERACTIONS, press_form())] {
             for skew in [301, -301, 3_600, -3_600, 86_400 * 365 * 30] {
                 let request = RawRequest::unsigned(route, body.clone()).signed(SECRET, now - skew);
-                is_refused(app, &request, &format!("{skew} s old")).await;
+                expect_refused(app, &request, &format!("{skew} s old")).await;
             }
         }
         for route in [COMMANDS, INTERACTIONS] {
@@ -108,7 +111,7 @@ async fn a_timestamp_may_differ_by_five_minutes_in_either_direction() {
                     "payload=%7B%7D"
                 };
                 let request = RawRequest::unsigned(route, body).signed(SECRET, now - skew);
-                assert_eq!(app.answers(&request).await.status, 200, "{skew} s old, at {route}");
+                assert_eq!(app.send_raw(&request).await.status, 200, "{skew} s old, at {route}");
             }
         }
     })
@@ -118,26 +121,26 @@ async fn a_timestamp_may_differ_by_five_minutes_in_either_direction() {
 #[tokio::test]
 async fn a_replayed_request_is_rejected_after_five_minutes() {
     with_app(async |app| {
-        let request = app.slack_sends(COMMANDS, typed());
-        app.passes(SignedDuration::from_secs(301));
-        is_refused(app, &request, "a replay").await;
+        let request = app.signed_request(COMMANDS, command_form());
+        app.advance_clock(SignedDuration::from_secs(301));
+        expect_refused(app, &request, "a replay").await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn during_rotation_both_secrets_are_accepted_and_no_other() {
-    let rotating = plan().with("SLACK_SIGNING_SECRET", format!("{SECRET}, {SECOND}"));
+    let rotating = test_app().with("SLACK_SIGNING_SECRET", format!("{SECRET}, {SECOND}"));
     rotating
         .run(async |app| {
             let now = app.now().as_second();
             let request = RawRequest::unsigned(COMMANDS, "command=%2Fsandbox&text=help");
             for secret in [SECRET, SECOND] {
-                let reply = app.answers(&request.clone().signed(secret, now)).await;
+                let reply = app.send_raw(&request.clone().signed(secret, now)).await;
                 assert_eq!(reply.status, 200, "{}", reply.head);
             }
             let third = request.signed("00000000000000000000000000000000", now);
-            assert_eq!(app.answers(&third).await.status, 401);
+            assert_eq!(app.send_raw(&third).await.status, 401);
         })
         .await;
 }

@@ -7,38 +7,38 @@ use std::process::Command;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use kapso_slack::demo::{Fault, plain};
-use kapso_slack::db::{Database, DatabaseError};
-use kapso_slack::dispatch::LateReply;
 use kapso_slack::config::DatabaseUrl;
+use kapso_slack::db::{Database, DatabaseError};
+use kapso_slack::demo::{Fault, plain};
+use kapso_slack::dispatch::LateReply;
 use kapso_slack::queue::{Job, JobRows};
 use serde_json::{Value, json};
 
-use crate::support::store_health::{BROKEN, WORKS, is_broken, is_whole};
 use crate::support::databases::{Folder, late};
-use crate::support::second_process::{Another, without_privilege};
-use crate::support::{TestApp, ID, Plan, plan};
-use crate::support::late_replies::is_owed;
-use crate::support::program::World;
+use crate::support::late_replies::start_late_reply;
+use crate::support::program::Fakes;
+use crate::support::second_process::{SecondProcess, without_privilege};
+use crate::support::store_health::{BROKEN, WORKS, expect_broken_store, expect_working_store};
+use crate::support::{ID, TestApp, TestAppBuilder, test_app};
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 
 /// A service whose look-ups all ask Kapso, and whose store is that file. It waits for the store longer than usual: a
 /// busy machine may take more than 300 ms for a write.
-fn with_store(path: &Path) -> Plan {
-    plan()
-        .late()
-        .forgetful()
+fn with_store(path: &Path) -> TestAppBuilder {
+    test_app()
+        .with_short_budget()
+        .without_cache()
         .set(|settings| settings.timing.enqueue = Duration::from_secs(30))
         .with("DATABASE_URL", format!("sqlite:{}", path.display()))
 }
 
 /// A late reply is written into the file before its command is acknowledged.
 async fn keeps_answers(app: &TestApp, path: &Path) {
-    let exchange = is_owed(app).await;
+    let exchange = start_late_reply(app).await;
     assert!(holds(path, "/response/"), "the reply is stored");
-    app.kapso.release();
-    app.later(exchange).await;
+    app.kapso.release_stalled_requests();
+    app.late_reply(exchange).await;
 }
 
 /// Whether a database has these words, in its file or in what was written to it last.
@@ -56,7 +56,7 @@ fn holds(path: &Path, words: &str) -> bool {
 
 /// How the last of the commands was delivered.
 async fn delivered(app: &TestApp, count: usize) -> Value {
-    app.has_noted(count).await[count - 1]["answer"].clone()
+    app.wait_for_commands(count).await[count - 1]["answer"].clone()
 }
 
 #[tokio::test]
@@ -65,9 +65,9 @@ async fn a_folder_that_is_missing_may_come_later() {
     let path = folder.join("missing/jobs.db");
     with_store(&path)
         .run(async |app| {
-            is_broken(app, "cannot be opened").await;
+            expect_broken_store(app, "cannot be opened").await;
             fs::create_dir(folder.join("missing")).unwrap();
-            is_whole(app, 1).await;
+            expect_working_store(app, 1).await;
             keeps_answers(app, &path).await;
         })
         .await;
@@ -80,9 +80,9 @@ async fn a_file_that_is_no_database_makes_room_for_one() {
     fs::write(&path, "these are my notes, and no database".repeat(200)).unwrap();
     with_store(&path)
         .run(async |app| {
-            is_broken(app, "is damaged").await;
+            expect_broken_store(app, "is damaged").await;
             fs::rename(&path, folder.join("notes")).unwrap();
-            is_whole(app, 1).await;
+            expect_working_store(app, 1).await;
             keeps_answers(app, &path).await;
         })
         .await;
@@ -100,7 +100,7 @@ async fn a_file_that_is_damaged_while_it_is_used_makes_room_for_another() {
     store.database().close().await;
     with_store(&path)
         .run(async |app| {
-            is_whole(app, 1).await;
+            expect_working_store(app, 1).await;
             // By another process, as above.
             let damage = Command::new("dd")
                 .args([
@@ -114,15 +114,15 @@ async fn a_file_that_is_damaged_while_it_is_used_makes_room_for_another() {
                 .arg(format!("of={}", path.display()))
                 .status();
             assert!(damage.unwrap().success());
-            let exchange = is_owed(app).await;
-            app.kapso.release();
-            app.later(exchange).await;
+            let exchange = start_late_reply(app).await;
+            app.kapso.release_stalled_requests();
+            app.late_reply(exchange).await;
             assert_eq!(delivered(app, 1).await, "late");
             // Expired rows are deleted every minute, which reads the whole table.
-            app.passes(SignedDuration::from_secs(61));
-            is_broken(app, "is damaged").await;
+            app.advance_clock(SignedDuration::from_secs(61));
+            expect_broken_store(app, "is damaged").await;
             fs::rename(&path, folder.join("damaged")).unwrap();
-            is_whole(app, 2).await;
+            expect_working_store(app, 2).await;
             keeps_answers(app, &path).await;
         })
         .await;
@@ -132,13 +132,13 @@ async fn a_file_that_is_damaged_while_it_is_used_makes_room_for_another() {
 async fn a_file_that_another_process_has_is_waited_for() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
-    let another = Another::opens(&path, &[]);
+    let another = SecondProcess::open(&path, &[]);
     assert_eq!(another.said, "Ok(())");
     with_store(&path)
         .run(async |app| {
-            is_broken(app, "another process uses the database file").await;
-            another.dies();
-            is_whole(app, 1).await;
+            expect_broken_store(app, "another process uses the database file").await;
+            another.kill();
+            expect_working_store(app, 1).await;
             keeps_answers(app, &path).await;
         })
         .await;
@@ -151,25 +151,20 @@ async fn a_file_that_is_deleted_is_made_anew_and_no_answer_goes_with_it() {
     let path = folder.join("jobs.db");
     with_store(&path)
         .run(async |app| {
-            is_whole(app, 1).await;
-            let owed = [is_owed(app).await, is_owed(app).await];
+            expect_working_store(app, 1).await;
+            let owed = [start_late_reply(app).await, start_late_reply(app).await];
             fs::remove_file(&path).unwrap();
-            is_whole(app, 2).await;
-            app.has_logged("was deleted or replaced", 1).await;
-            assert_eq!(app.has_logged(BROKEN, 1).await.len(), 1, "the log says it once");
-            app.kapso.release();
+            expect_working_store(app, 2).await;
+            app.wait_for_log_lines("was deleted or replaced", 1).await;
+            assert_eq!(app.wait_for_log_lines(BROKEN, 1).await.len(), 1, "the log says it once");
+            app.kapso.release_stalled_requests();
             for exchange in owed {
-                app.later(exchange).await;
+                app.late_reply(exchange).await;
             }
             assert_eq!(delivered(app, 2).await, "late");
             keeps_answers(app, &path).await;
-            app.has_stopped().await;
-            let mut answered: Vec<_> = app
-                .slack
-                .conversation()
-                .iter()
-                .map(|posted| posted.exchange)
-                .collect();
+            app.shut_down().await;
+            let mut answered: Vec<_> = app.slack.conversation().iter().map(|posted| posted.exchange).collect();
             answered.retain(|exchange| owed.contains(exchange));
             answered.sort_unstable();
             assert_eq!(answered, owed, "one answer each");
@@ -184,15 +179,15 @@ async fn an_answer_outlives_its_file_for_longer_than_a_renewal() {
     let path = folder.join("jobs.db");
     with_store(&path)
         .run(async |app| {
-            is_whole(app, 1).await;
-            app.kapso.fail_next(Fault::Slow(Duration::from_millis(6_500)));
-            let exchange = app.types_in_vain(SHOW).await;
+            expect_working_store(app, 1).await;
+            app.kapso.fail_next_request(Fault::Delay(Duration::from_millis(6_500)));
+            let exchange = app.expect_ack_only(SHOW).await;
             // Another file in its place, such as a backup that was put back.
             let other = folder.join("other.db");
             Database::open(&DatabaseUrl::file(&other)).await.unwrap().close().await;
             fs::rename(&other, &path).unwrap();
-            is_whole(app, 2).await;
-            app.later(exchange).await;
+            expect_working_store(app, 2).await;
+            app.late_reply(exchange).await;
             assert_eq!(delivered(app, 1).await, "late");
         })
         .await;
@@ -206,16 +201,16 @@ async fn an_answer_whose_file_is_deleted_is_not_handed_over() {
     with_store(&path)
         .set(|settings| settings.timing.shutdown.kapso = Duration::ZERO)
         .run(async |app| {
-            is_whole(app, 1).await;
-            let exchange = is_owed(app).await;
+            expect_working_store(app, 1).await;
+            let exchange = start_late_reply(app).await;
             fs::remove_file(&path).unwrap();
-            app.is_asked_to_stop();
-            let card = app.later(exchange).await;
+            app.begin_shutdown();
+            let card = app.late_reply(exchange).await;
             assert!(
                 plain::text(&card.message).starts_with("Kapso did not answer"),
                 "{card:?}"
             );
-            let line = &app.has_noted(1).await[0];
+            let line = &app.wait_for_commands(1).await[0];
             assert_eq!(
                 (&line["outcome"], &line["answer"]),
                 (&json!("no_answer"), &json!("late"))
@@ -241,14 +236,13 @@ async fn a_full_file_has_room_again_once_what_is_in_it_is_done() {
         while add_another(&store, &job).await {}
     }
     store.database().close().await;
-    app
-        .run(async |app| {
-            is_broken(app, "is full").await;
-            app.passes(SignedDuration::from_mins(6));
-            is_whole(app, 1).await;
-            keeps_answers(app, &path).await;
-        })
-        .await;
+    app.run(async |app| {
+        expect_broken_store(app, "is full").await;
+        app.advance_clock(SignedDuration::from_mins(6));
+        expect_working_store(app, 1).await;
+        keeps_answers(app, &path).await;
+    })
+    .await;
 }
 
 async fn add_another(store: &JobRows, job: &Job<LateReply>) -> bool {
@@ -271,31 +265,31 @@ fn sized(mut job: Job<LateReply>, bytes: usize) -> Job<LateReply> {
 /// The real program, since the tests may run as root, who writes to what is read-only.
 #[tokio::test]
 async fn a_read_only_file_may_be_written_to_later() {
-    let world = World::start().await;
+    let fakes = Fakes::start().await;
     let folder = Folder::new();
     let path: PathBuf = folder.join("jobs.db");
     Database::open(&DatabaseUrl::file(&path)).await.unwrap().close().await;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
-    let mut service = world
-        .service_by(without_privilege(&path))
+    let mut service = fakes
+        .service_with_prefix(without_privilege(&path))
         .with("REPLY_BUDGET_MS", "100")
         .with("DATABASE_URL", &format!("sqlite:{}", path.display()))
-        .starts();
-    let app = service.listens().await;
-    let line = service.says(BROKEN).await;
+        .start();
+    let app = service.wait_until_listening().await;
+    let line = service.wait_for_line(BROKEN).await;
     assert!(line.contains("the database is read-only"), "{line}");
-    world.kapso.fail_next(Fault::Hold);
-    let sent = world.types(&app, &format!("/sandbox {ID}")).await;
+    fakes.kapso.fail_next_request(Fault::Stall);
+    let sent = fakes.send_command(&app, &format!("/sandbox {ID}")).await;
     assert!(sent.message.is_none());
-    world.kapso.release();
-    let card = world.slack.later(sent.exchange).await;
+    fakes.kapso.release_stalled_requests();
+    let card = fakes.slack.wait_for_reply(sent.exchange).await;
     assert!(plain::text(&card.message).contains("Waiting for activation"));
-    assert!(world.readiness(&app).await.contains("read-only"));
+    assert!(fakes.readiness(&app).await.contains("read-only"));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    service.says(WORKS).await;
-    assert!(world.readiness(&app).await.contains("\"ready\""));
-    service.is_sent("TERM").await;
-    let ended = service.ends().await;
+    service.wait_for_line(WORKS).await;
+    assert!(fakes.readiness(&app).await.contains("\"ready\""));
+    service.send_signal("TERM").await;
+    let ended = service.wait_for_exit().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(ended.stdout.matches(BROKEN).count(), 1, "the log says it once");
 }

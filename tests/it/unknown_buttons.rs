@@ -5,15 +5,15 @@ use kapso_slack::slack::interaction::Interaction;
 use kapso_slack::slack::request::Form;
 use serde_json::{Value, json};
 
-use crate::support::cards::{is_told_beside, shared};
-use crate::support::{TestApp, ID, with_app};
+use crate::support::cards::{expect_private_reply, shared_card};
 use crate::support::raw_request::INTERACTIONS;
+use crate::support::{ID, TestApp, with_app};
 
 #[tokio::test]
 async fn a_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
     with_app(async |app| {
-        let own = app.types(&format!("/sandbox {ID}")).await;
-        let shared = shared(app, &format!("v1:{ID}"));
+        let own = app.command(&format!("/sandbox {ID}")).await;
+        let shared = shared_card(app, &format!("v1:{ID}"));
         let asked = app.kapso.requests();
         let hostile = [
             "",
@@ -73,11 +73,11 @@ async fn a_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
             for (card, button) in presses {
                 let press = app
                     .slack
-                    .presses_with(&app.app_url, &app.person, card, button, value.clone());
+                    .press_button_with_value(&app.app_url, &app.person, card, button, value.clone());
                 let sent = press.await;
                 assert_eq!(sent.status, Some(StatusCode::OK), "{value}");
-                let answer = app.later(sent.exchange).await;
-                is_told_beside(
+                let answer = app.late_reply(sent.exchange).await;
+                expect_private_reply(
                     app,
                     card,
                     &answer,
@@ -93,13 +93,13 @@ async fn a_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
 #[tokio::test]
 async fn presses_that_are_nothing_to_us_are_acknowledged_and_lead_to_nothing() {
     with_app(async |app| {
-        let own = app.types(&format!("/sandbox {ID}")).await;
-        let shared = shared(app, &format!("v1:{ID}"));
+        let own = app.command(&format!("/sandbox {ID}")).await;
+        let shared = shared_card(app, &format!("v1:{ID}"));
         let before = done(app);
-        app.presses_in_vain(&own, "open").await;
-        app.presses_in_vain(&shared, "open").await;
+        app.press_expecting_nothing(&own, "open").await;
+        app.press_expecting_nothing(&shared, "open").await;
         for action_id in ["Refresh", "refresh ", "refresh/../open", "", "🙂", "frobnicate"] {
-            let press = app.slack.presses_with(
+            let press = app.slack.press_button_with_value(
                 &app.app_url,
                 &app.person,
                 &own,
@@ -109,8 +109,8 @@ async fn presses_that_are_nothing_to_us_are_acknowledged_and_lead_to_nothing() {
             assert_eq!(press.await.status, Some(StatusCode::OK), "{action_id:?}");
         }
         nothing_more_was_done(app, before).await;
-        app.expects_complaint("a button with an action id that this version does not know");
-        let unknown = app.has_logged("a button with an action id", 6).await;
+        app.expect_complaint("a button with an action id that this version does not know");
+        let unknown = app.wait_for_log_lines("a button with an action id", 6).await;
         let actions: Vec<_> = unknown.iter().map(|line| line["action"].as_str().unwrap()).collect();
         assert_eq!(actions[..5], ["not a word"; 5], "they may be anything");
         assert_eq!(actions[5], "frobnicate");
@@ -122,8 +122,8 @@ async fn presses_that_are_nothing_to_us_are_acknowledged_and_lead_to_nothing() {
 #[should_panic(expected = "is missing in cards::Action")]
 async fn an_unknown_action_fails_a_test_at_once() {
     with_app(async |app| {
-        let own = app.types(&format!("/sandbox {ID}")).await;
-        app.presses(&own, "frobnicate").await;
+        let own = app.command(&format!("/sandbox {ID}")).await;
+        app.press(&own, "frobnicate").await;
     })
     .await;
 }
@@ -175,12 +175,12 @@ async fn payloads_of_another_shape_are_acknowledged_and_lead_to_nothing() {
             let form = form_urlencoded::Serializer::new(String::new())
                 .append_pair("payload", &payload)
                 .finish();
-            let reply = app.answers(&app.slack_sends(INTERACTIONS, form)).await;
+            let reply = app.send_raw(&app.signed_request(INTERACTIONS, form)).await;
             assert_eq!((reply.status, reply.body.as_str()), (200, ""), "{payload:.200}");
         }
         nothing_more_was_done(app, before).await;
         // The action `{}`.
-        app.expects_complaint("a button with an action id that this version does not know");
+        app.expect_complaint("a button with an action id that this version does not know");
     })
     .await;
 }
@@ -188,14 +188,14 @@ async fn payloads_of_another_shape_are_acknowledged_and_lead_to_nothing() {
 #[tokio::test]
 async fn a_press_of_which_slack_says_little_is_answered_all_the_same() {
     with_app(async |app| {
-        let card = app.types(&format!("/sandbox {ID}")).await;
+        let card = app.command(&format!("/sandbox {ID}")).await;
         // An app installed for a whole organisation gets no team.
         app.person.team = String::new();
-        assert_eq!(app.presses(&card, "refresh").await.id, card.id, "no team");
+        assert_eq!(app.press(&card, "refresh").await.id, card.id, "no team");
         app.person.channel = String::new();
-        assert_eq!(app.presses(&card, "refresh").await.id, card.id, "no channel");
+        assert_eq!(app.press(&card, "refresh").await.id, card.id, "no channel");
         app.person.user = String::new();
-        assert_eq!(app.presses(&card, "refresh").await.id, card.id, "no user");
+        assert_eq!(app.press(&card, "refresh").await.id, card.id, "no user");
     })
     .await;
 }
@@ -222,7 +222,7 @@ fn a_card_is_taken_for_shared_unless_slack_says_that_only_the_presser_sees_it() 
 /// What was done so far: how many commands were run, requests made and messages posted.
 fn done(app: &TestApp) -> [usize; 3] {
     [
-        app.command_lines().len(),
+        app.command_log_lines().len(),
         app.kapso.requests().len(),
         app.slack.conversation().len(),
     ]
@@ -230,6 +230,6 @@ fn done(app: &TestApp) -> [usize; 3] {
 
 /// Ends the service, and with it all that presses could still lead to.
 async fn nothing_more_was_done(app: &mut TestApp, before: [usize; 3]) {
-    app.has_stopped().await;
+    app.shut_down().await;
     assert_eq!(done(app), before, "commands, requests, messages");
 }

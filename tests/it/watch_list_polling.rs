@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use kapso_slack::demo::{Person, plain};
 use serde_json::json;
 
-use crate::support::{TestApp, plan};
+use crate::support::{TestApp, test_app};
 
 const WATCHES: usize = 20;
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -16,27 +16,27 @@ fn id(number: usize) -> String {
 /// The clock moves on, and the service has its turn.
 async fn seconds(app: &TestApp, many: usize) {
     for _ in 0..many * 2 {
-        app.passes(SECOND / 2);
+        app.advance_clock(SECOND / 2);
         for _ in 0..4 {
-            app.gets("/healthz").await;
+            app.get("/healthz").await;
         }
     }
 }
 
 #[tokio::test]
 async fn a_list_that_cannot_be_read_leaves_no_watch_unseen_for_a_minute() {
-    plan()
+    test_app()
         .run(async |app| {
-            app.has_a_store().await;
+            app.wait_for_store().await;
             // A page of a hundred is over 256 KiB.
             let words = "an agent with much to say ".repeat(120);
             let agent = json!({"id": "agent-123abc", "name": "Agent", "description": words});
             for number in 0..100 {
-                app.kapso.add(&id(number));
-                app.kapso.set(&id(number), "agent", agent.clone());
+                app.kapso.add_session(&id(number));
+                app.kapso.set_field(&id(number), "agent", agent.clone());
             }
             for number in 0..WATCHES {
-                app.reads(&format!("/sandbox watch {}", id(number))).await;
+                app.command_text(&format!("/sandbox watch {}", id(number))).await;
             }
             // The first look is due 15 s after that.
             seconds(app, 16).await;
@@ -57,12 +57,12 @@ async fn a_list_that_cannot_be_read_leaves_no_watch_unseen_for_a_minute() {
 
 #[tokio::test]
 async fn many_who_watch_one_session_cost_one_request() {
-    plan()
-        .forgetful()
+    test_app()
+        .without_cache()
         .run(async |app| {
-            app.has_a_store().await;
+            app.wait_for_store().await;
             for number in 0..250 {
-                app.kapso.add(&id(number));
+                app.kapso.add_session(&id(number));
             }
             let watched = id(249);
             let mut confirmed = Vec::new();
@@ -71,16 +71,16 @@ async fn many_who_watch_one_session_cost_one_request() {
                     user: format!("U{number}"),
                     ..Person::default()
                 };
-                confirmed.push(app.types(&format!("/sandbox watch {watched}")).await);
+                confirmed.push(app.command(&format!("/sandbox watch {watched}")).await);
             }
             for looks in 1..4 {
-                app.passes(SignedDuration::from_secs(25));
-                app.kapso.has_been_asked(5 + looks).await;
+                app.advance_clock(SignedDuration::from_secs(25));
+                app.kapso.wait_for_requests(5 + looks).await;
             }
             app.kapso.activate(&watched);
-            app.passes(SignedDuration::from_secs(25));
+            app.advance_clock(SignedDuration::from_secs(25));
             for confirmed in &confirmed {
-                let notice = app.hears_after(confirmed).await;
+                let notice = app.next_message(confirmed).await;
                 assert!(plain::text(&notice.message).contains("is active now"));
             }
             let requests = app.kapso.requests();

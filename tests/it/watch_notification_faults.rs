@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use kapso_slack::demo::Person;
 
 use crate::support::databases::Database;
-use crate::support::{ID, plan};
+use crate::support::{ID, test_app};
 
 const LOOK: SignedDuration = SignedDuration::from_secs(25);
 /// Notices that are posted at once.
@@ -15,32 +15,32 @@ const NOTICES: usize = 32;
 
 #[tokio::test]
 async fn who_slack_asks_to_come_back_later_holds_up_nobody_else() {
-    plan()
+    test_app()
         .run(async |app| {
-            app.has_a_store().await;
+            app.wait_for_store().await;
             for number in 0..=NOTICES {
                 app.person = Person {
                     user: format!("U{}", number / 20),
                     channel: format!("C{number}"),
                     ..Person::default()
                 };
-                app.kapso.add(&format!("session-{number}"));
-                app.reads(&format!("/sandbox watch session-{number}")).await;
+                app.kapso.add_session(&format!("session-{number}"));
+                app.command_text(&format!("/sandbox watch session-{number}")).await;
             }
             for _ in 0..NOTICES {
-                app.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(600));
+                app.slack.reject_next_post(StatusCode::TOO_MANY_REQUESTS, Some(600));
             }
             for number in 0..=NOTICES {
                 app.kapso.activate(&format!("session-{number}"));
             }
-            app.passes(LOOK);
+            app.advance_clock(LOOK);
             // The next look is a page of the list.
-            app.slack.has_been_posted_to(1).await;
-            app.passes(SignedDuration::from_secs(1));
-            app.slack.has_been_posted_to(NOTICES).await;
-            let all = app.slack.has_been_posted_to(NOTICES + 1);
+            app.slack.wait_for_posts(1).await;
+            app.advance_clock(SignedDuration::from_secs(1));
+            app.slack.wait_for_posts(NOTICES).await;
+            let all = app.slack.wait_for_posts(NOTICES + 1);
             let heard = tokio::time::timeout(Duration::from_secs(3), all).await;
-            assert!(heard.is_ok(), "the last waits behind {} others", app.slack.posts());
+            assert!(heard.is_ok(), "the last waits behind {} others", app.slack.post_count());
         })
         .await;
 }
@@ -49,20 +49,20 @@ async fn who_slack_asks_to_come_back_later_holds_up_nobody_else() {
 async fn news_that_wait_for_slack_at_a_stop_are_handed_over_and_not_called_lost() {
     let database = Database::sqlite();
     let address = database.address.clone();
-    plan()
+    test_app()
         .with("DATABASE_URL", address)
         .set(|settings| {
             settings.timing.shutdown.kapso = Duration::from_millis(50);
             settings.timing.shutdown.delivery = Duration::from_millis(300);
         })
         .run(async |app| {
-            app.has_a_store().await;
-            app.reads(&format!("/sandbox watch {ID}")).await;
-            app.slack.refuse_next(StatusCode::TOO_MANY_REQUESTS, Some(300));
+            app.wait_for_store().await;
+            app.command_text(&format!("/sandbox watch {ID}")).await;
+            app.slack.reject_next_post(StatusCode::TOO_MANY_REQUESTS, Some(300));
             app.kapso.activate(ID);
-            app.passes(LOOK);
-            app.slack.has_been_posted_to(1).await;
-            app.has_stopped().await;
+            app.advance_clock(LOOK);
+            app.slack.wait_for_posts(1).await;
+            app.shut_down().await;
             let lines = app.log_lines();
             let last = lines.last().unwrap();
             assert_eq!(last["message"], "stopped; all replies were delivered", "{last}");
@@ -76,11 +76,11 @@ async fn news_that_wait_for_slack_at_a_stop_are_handed_over_and_not_called_lost(
 
 #[tokio::test]
 async fn where_no_news_can_be_sent_none_are_promised() {
-    plan()
+    test_app()
         .with("SLACK_RESPONSE_HOSTS", "hooks.slack.com")
         .run(async |app| {
-            app.has_a_store().await;
-            let text = app.reads(&format!("/sandbox watch {ID}")).await;
+            app.wait_for_store().await;
+            let text = app.command_text(&format!("/sandbox watch {ID}")).await;
             assert!(!text.contains("I'll post here"), "{text}");
         })
         .await;

@@ -1,9 +1,9 @@
 //! What a watch does next: one notice at most, none too late, and no watch forgotten.
 
 use jiff::SignedDuration;
+use kapso_slack::kapso::Status;
 use kapso_slack::watches::Watch;
 use kapso_slack::watches::policy::{Change, Decision, Ending, PollResult, decide};
-use kapso_slack::kapso::Status;
 use proptest::prelude::*;
 
 use crate::support::databases::{USER, at, watch};
@@ -38,7 +38,10 @@ fn each_end_is_told() {
         (Status::Superseded, Change::Superseded),
     ] {
         let next = decide(&watching(0), &PollResult::Status(status), at(30));
-        assert!(matches!(next, Decision::Notify(Ending::Changed(told)) if told == news), "{next:?}");
+        assert!(
+            matches!(next, Decision::Notify(Ending::Changed(told)) if told == news),
+            "{next:?}"
+        );
     }
     let other = PollResult::Status(Status::Other("paused".to_owned()));
     // A word that this version does not know is no end.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use kapso_slack::demo::Fault;
 
-use crate::support::plan;
+use crate::support::test_app;
 
 /// With 375 requests a minute a look is due every 200 ms.
 const LIMIT: u32 = 375;
@@ -13,24 +13,24 @@ const WATCHES: usize = 6;
 
 #[tokio::test]
 async fn a_kapso_that_takes_its_time_does_not_slow_the_looks_down() {
-    plan()
-        .in_real_time()
+    test_app()
+        .with_system_clock()
         // As in production.
         .set(|settings| settings.timing.max_poll_interval = Duration::from_secs(1))
         .run(async |app| {
-            app.has_a_store().await;
-            app.kapso.set_limit(LIMIT);
+            app.wait_for_store().await;
+            app.kapso.set_rate_limit(LIMIT);
             // Six pages of a list: six watches are asked for one by one.
             for number in 0..WATCHES * 100 {
-                app.kapso.add(&format!("session-{number:04}"));
+                app.kapso.add_session(&format!("session-{number:04}"));
             }
             for number in 0..WATCHES {
-                app.reads(&format!("/sandbox watch session-{number:04}")).await;
+                app.command_text(&format!("/sandbox watch session-{number:04}")).await;
             }
-            app.kapso.fail(Some(Fault::Slow(Duration::from_millis(190))));
+            app.kapso.set_fault(Some(Fault::Delay(Duration::from_millis(190))));
             let before = app.kapso.requests().len();
-            app.passes(SignedDuration::from_secs(25));
-            app.kapso.has_been_asked(before + WATCHES).await;
+            app.advance_clock(SignedDuration::from_secs(25));
+            app.kapso.wait_for_requests(before + WATCHES).await;
             let asked = app.kapso.last_requests(WATCHES);
             let between: Vec<i64> = asked
                 .windows(2)

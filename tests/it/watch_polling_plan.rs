@@ -5,11 +5,11 @@ use std::mem;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use kapso_slack::kapso::RateBudget;
+use kapso_slack::kapso::Status;
 use kapso_slack::watches::Watch;
 use kapso_slack::watches::plan::{AHEAD, List, PER_PAGE, Plan, plan};
 use kapso_slack::watches::policy::{Decision, PollResult, decide};
-use kapso_slack::kapso::RateBudget;
-use kapso_slack::kapso::Status;
 use proptest::prelude::*;
 
 use crate::support::databases::{USER, at, watch};

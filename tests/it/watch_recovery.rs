@@ -7,8 +7,8 @@ use kapso_slack::clock::Clock;
 use kapso_slack::demo::{FakeKapso, Person, plain};
 
 use crate::support::databases::Database;
+use crate::support::program::{Fakes, Program};
 use crate::support::{KEY, port};
-use crate::support::program::{Program, World};
 
 const WATCHERS: usize = 50;
 /// As many as one person may watch.
@@ -19,8 +19,8 @@ fn id(number: usize) -> String {
     format!("session-{number:04}")
 }
 
-fn service(world: &World, database: &Database) -> Program {
-    world
+fn service(fakes: &Fakes, database: &Database) -> Program {
+    fakes
         .service()
         .with("DATABASE_URL", &database.address)
         // Nobody reads a line for each command, and a full pipe would stop whoever writes them.
@@ -39,15 +39,15 @@ async fn a_thousand_watches_on_a_server_are_taken_up_at_once_after_a_kill_and_ea
 
 #[expect(clippy::print_stdout, reason = "the figures are for the documents")]
 async fn a_thousand_watches(kind: &str, database: Database) {
-    let world = World::start().await;
-    world.kapso.set_limit(10_000);
+    let fakes = Fakes::start().await;
+    fakes.kapso.set_rate_limit(10_000);
     let another = FakeKapso::start(port().await, KEY, Clock::system()).unwrap();
     for number in 0..ALL {
-        world.kapso.add(&id(number));
-        another.add(&id(number));
+        fakes.kapso.add_session(&id(number));
+        another.add_session(&id(number));
     }
-    let mut killed = service(&world, &database).starts();
-    let app = killed.serves().await;
+    let mut killed = service(&fakes, &database).start();
+    let app = killed.wait_until_serving().await;
     // A person's watches one after the other, for the connections' sake.
     let watching = (0..WATCHERS).map(async |watcher| {
         let person = Person {
@@ -56,27 +56,27 @@ async fn a_thousand_watches(kind: &str, database: Database) {
         };
         for number in watcher * EACH..(watcher + 1) * EACH {
             let command = format!("/sandbox watch {}", id(number));
-            let sent = world.slack.types(&app, &person, &command).await;
+            let sent = fakes.slack.send_command(&app, &person, &command).await;
             let text = plain::text(&sent.message.unwrap().message);
             assert!(text.contains("I'll post here"), "{number}: {text}");
         }
     });
     join_all(watching).await;
-    killed.is_sent("KILL").await;
-    killed.ends().await;
+    killed.send_signal("KILL").await;
+    killed.wait_for_exit().await;
 
     // Long enough for all of them to be due.
     database
         .run("UPDATE kapso_slack_jobs SET due_at = due_at - 60000, leased_until = 0")
         .await;
     // With the limit of the smallest plan, of which nothing is used.
-    let restarted = service(&world, &database)
+    let restarted = service(&fakes, &database)
         .with("KAPSO_BASE_URL", another.base_url().as_str())
-        .starts();
+        .start();
     let began = Instant::now();
     // A page of the list shows 100; of the first requests some are for single sessions.
     for asked in ALL / 100.. {
-        another.has_been_asked(asked).await;
+        another.wait_for_requests(asked).await;
         let requests = another.requests();
         if (1..=ALL / 100).all(|page| requests.contains(&format!("GET /sandbox_sessions?page={page}&per_page=100"))) {
             break;
@@ -86,17 +86,17 @@ async fn a_thousand_watches(kind: &str, database: Database) {
     for number in 0..ALL {
         another.activate(&id(number));
     }
-    world.slack.has_been_posted_to(ALL).await;
+    fakes.slack.wait_for_posts(ALL).await;
     let heard = began.elapsed();
-    restarted.is_sent("TERM").await;
-    assert_eq!(restarted.ends().await.code, Some(0));
+    restarted.send_signal("TERM").await;
+    assert_eq!(restarted.wait_for_exit().await.code, Some(0));
 
     println!(
         "1,000 watches on {kind}: all looked at {taken_up:.1?} after the start, all heard within {heard:.1?} of it"
     );
     assert!(taken_up < Duration::from_secs(5), "{taken_up:?}");
     assert!(heard < Duration::from_mins(1), "{heard:?}");
-    assert_eq!(world.slack.conversation().len(), 2 * ALL, "a card and the news each");
-    assert_eq!(world.slack.broken_rules(), Vec::<String>::new());
-    assert_eq!(another.unexpected(), Vec::<String>::new(), "within the limit");
+    assert_eq!(fakes.slack.conversation().len(), 2 * ALL, "a card and the news each");
+    assert_eq!(fakes.slack.rule_violations(), Vec::<String>::new());
+    assert_eq!(another.unexpected_requests(), Vec::<String>::new(), "within the limit");
 }

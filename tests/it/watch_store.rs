@@ -9,9 +9,12 @@ use kapso_slack::queue::{ClaimFilter, ClaimedJob, Quota, Upserted, WorkerId};
 use kapso_slack::watches::{Watch, keys};
 use secrecy::ExposeSecret;
 
-use crate::support::databases::{USER, add_watch, at, claim, claim_one, on_both, watch, who};
+use crate::support::databases::{USER, add_watch, at, claim, claim_one, on_both_databases, watch, who};
 
-const MANY: Quota = Quota { per_owner: 100, total: 100 };
+const MANY: Quota = Quota {
+    per_owner: 100,
+    total: 100,
+};
 
 fn count<T: PartialEq + Debug>(of: &[T], what: &T) -> usize {
     of.iter().filter(|one| *one == what).count()
@@ -19,10 +22,13 @@ fn count<T: PartialEq + Debug>(of: &[T], what: &T) -> usize {
 
 #[tokio::test]
 async fn watching_twice_is_one_watch_with_the_newer_response_url() {
-    on_both(async |database| {
+    on_both_databases(async |database| {
         let store = database.jobs().await;
         let first = watch(USER, "a");
-        assert_eq!(add_watch(&store, &first, at(15), MANY).await.unwrap(), Upserted::Inserted);
+        assert_eq!(
+            add_watch(&store, &first, at(15), MANY).await.unwrap(),
+            Upserted::Inserted
+        );
         let (_, stale) = claim_one::<Watch>(&store, &WorkerId::random(), 15).await;
         let mut newer = first.clone();
         newer.response_url = "https://hooks.slack.com/commands/T0001ABCD/newer".into();
@@ -47,17 +53,17 @@ async fn watching_twice_is_one_watch_with_the_newer_response_url() {
 /// A command whose process was killed is carried out again, perhaps after its person typed it once more.
 #[tokio::test]
 async fn an_older_command_that_is_resumed_leaves_the_newer_response_url() {
-    on_both(async |database| {
+    on_both_databases(async |database| {
         let store = database.jobs().await;
         let older = watch(USER, "a");
         let mut newer = older.clone();
         newer.response_url = "https://hooks.slack.com/commands/T0001ABCD/newer".into();
         newer.arrived_at = at(20);
-        assert_eq!(add_watch(&store, &newer, at(35), MANY).await.unwrap(), Upserted::Inserted);
         assert_eq!(
-            add_watch(&store, &older, at(40), MANY).await.unwrap(),
-            Upserted::Older
+            add_watch(&store, &newer, at(35), MANY).await.unwrap(),
+            Upserted::Inserted
         );
+        assert_eq!(add_watch(&store, &older, at(40), MANY).await.unwrap(), Upserted::Older);
         let (job, _) = claim_one::<Watch>(&store, &WorkerId::random(), 40).await;
         let kept = job.payload;
         assert_eq!(kept.response_url.expose_secret(), newer.response_url.expose_secret());
@@ -68,7 +74,7 @@ async fn an_older_command_that_is_resumed_leaves_the_newer_response_url() {
 
 #[tokio::test]
 async fn of_many_who_watch_the_same_at_once_one_adds() {
-    on_both(async |database| {
+    on_both_databases(async |database| {
         let replicas = database.replicas(4).await;
         let same = watch(USER, "a");
         let adding = (0..20).map(|n| add_watch(&replicas[n % 4], &same, at(15), MANY));
@@ -84,7 +90,7 @@ async fn of_many_who_watch_the_same_at_once_one_adds() {
 
 #[tokio::test]
 async fn nobody_watches_more_than_the_caps_allow_however_they_hurry() {
-    on_both(async |database| {
+    on_both_databases(async |database| {
         let replicas = database.replicas(4).await;
         let caps = Quota { per_owner: 3, total: 5 };
         let mine: Vec<_> = (0..10).map(|n| watch(USER, &format!("s{n}"))).collect();
@@ -94,7 +100,10 @@ async fn nobody_watches_more_than_the_caps_allow_however_they_hurry() {
             .map(|(n, mine)| add_watch(&replicas[n % 4], mine, at(15), caps));
         let added: Vec<_> = join_all(adding).await.into_iter().map(Result::unwrap).collect();
         assert_eq!(
-            (count(&added, &Upserted::Inserted), count(&added, &Upserted::OwnerQuotaReached)),
+            (
+                count(&added, &Upserted::Inserted),
+                count(&added, &Upserted::OwnerQuotaReached)
+            ),
             (3, 7)
         );
 
@@ -105,7 +114,10 @@ async fn nobody_watches_more_than_the_caps_allow_however_they_hurry() {
             .map(|(n, other)| add_watch(&replicas[n % 4], other, at(15), caps));
         let added: Vec<_> = join_all(adding).await.into_iter().map(Result::unwrap).collect();
         assert_eq!(
-            (count(&added, &Upserted::Inserted), count(&added, &Upserted::TotalQuotaReached)),
+            (
+                count(&added, &Upserted::Inserted),
+                count(&added, &Upserted::TotalQuotaReached)
+            ),
             (2, 8)
         );
 
@@ -125,7 +137,7 @@ async fn nobody_watches_more_than_the_caps_allow_however_they_hurry() {
 
 #[tokio::test]
 async fn stopping_ends_that_watch_alone_even_while_it_is_worked_on() {
-    on_both(async |database| {
+    on_both_databases(async |database| {
         let store = database.jobs().await;
         for (user, session) in [(USER, "a"), (USER, "b"), ("U2", "a")] {
             add_watch(&store, &watch(user, session), at(15), MANY).await.unwrap();
@@ -133,7 +145,10 @@ async fn stopping_ends_that_watch_alone_even_while_it_is_worked_on() {
         let held = claim::<Watch>(&store, &WorkerId::random(), 15).await;
         let key = keys(&who(USER), &SessionId::parse("a").unwrap()).unique;
         assert!(store.delete_by_key(&key).await.unwrap());
-        assert!(!store.delete_by_key(&key).await.unwrap(), "there is no such watch any more");
+        assert!(
+            !store.delete_by_key(&key).await.unwrap(),
+            "there is no such watch any more"
+        );
         let mut kept = Vec::new();
         for held in held {
             let watch = held.job.payload;
@@ -152,7 +167,7 @@ async fn stopping_ends_that_watch_alone_even_while_it_is_worked_on() {
 
 #[tokio::test]
 async fn watches_can_be_claimed_by_their_sessions_and_by_their_age() {
-    on_both(async |database| {
+    on_both_databases(async |database| {
         let store = database.jobs().await;
         for (user, session, arrived) in [("U1", "a", 0), ("U1", "b", 10), ("U2", "b", 20), ("U3", "c-1", 30)] {
             let mut watch = watch(user, session);

@@ -134,7 +134,7 @@ function steps(state) {
   const { exchange } = state;
   const { request } = exchange;
   const trigger = exchange.typed ?? `the button “${exchange.pressed}”`;
-  const last = exchange.answers.findLast((reply) => reply.body?.blocks);
+  const last = exchange.replies.findLast((reply) => reply.body?.blocks);
   const steps = [
     step("Slack → app", request ? `POST ${request.path}` : "…", [
       more("form", "Form fields (JSON)", json(request?.fields ?? null)),
@@ -144,7 +144,7 @@ function steps(state) {
     ...state.requests.map((call) =>
       step("app → Kapso", `${call.line} · ${call.status ? `${call.status} after ${span(call.took_ms)}` : "no answer"}`),
     ),
-    ...exchange.answers.map((reply, index) =>
+    ...exchange.replies.map((reply, index) =>
       step("app → Slack", `${summary(reply)} after ${span(reply.after_ms)}`, [
         reply.body === null ? null : more(`answer-${index}`, "Reply (JSON)", json(reply.body)),
       ]),
@@ -174,7 +174,7 @@ function more(name, title, text) {
 }
 
 function headers(request) {
-  return `X-Slack-Request-Timestamp: ${request.stamp}\nX-Slack-Signature: ${request.signature}`;
+  return `X-Slack-Request-Timestamp: ${request.timestamp}\nX-Slack-Signature: ${request.signature}`;
 }
 
 function json(value) {

@@ -1,23 +1,23 @@
 //! Session cards: looking one up, sharing one, and checks that hold for every answer beside a card.
 
-use kapso_slack::demo::Posted;
+use kapso_slack::demo::PostedMessage;
 use kapso_slack::demo::rules::buttons;
 use serde_json::{Value, json};
 
-use crate::support::{ID, TestApp, plan};
+use crate::support::{ID, TestApp, test_app};
 
 /// Runs `test` with an app whose look-ups are never cached, and a rate limit that no test reaches.
-pub async fn with_app(test: impl AsyncFnOnce(&mut TestApp)) {
+pub async fn with_fresh_lookups(test: impl AsyncFnOnce(&mut TestApp)) {
     let test = async |app: &mut TestApp| {
-        app.kapso.set_limit(10_000);
+        app.kapso.set_rate_limit(10_000);
         test(app).await;
     };
-    plan().forgetful().run(test).await;
+    test_app().without_cache().run(test).await;
 }
 
 /// Looks the documented session up.
-pub async fn looks_up(app: &TestApp) -> Value {
-    let card = app.types(&format!("/sandbox {ID}")).await.message;
+pub async fn show_session(app: &TestApp) -> Value {
+    let card = app.command(&format!("/sandbox {ID}")).await.message;
     assert_eq!(card["response_type"], "ephemeral");
     card
 }
@@ -35,9 +35,9 @@ pub fn sorted(mut message: Value) -> Value {
 }
 
 /// A card that somebody shared earlier, whose Refresh button has this value.
-pub fn shared(app: &TestApp, value: &str) -> Posted {
+pub fn shared_card(app: &TestApp, value: &str) -> PostedMessage {
     let label = |text: &str| json!({"type": "plain_text", "text": text});
-    app.slack.shared_earlier(json!({
+    app.slack.add_shared_message(json!({
         "response_type": "in_channel",
         "text": "A session that somebody shared.",
         "blocks": [{"type": "actions", "elements": [
@@ -48,7 +48,7 @@ pub fn shared(app: &TestApp, value: &str) -> Posted {
 }
 
 /// Checks that only the person who pressed gets these words, and that the card is unchanged.
-pub fn is_told_beside(app: &TestApp, card: &Posted, answer: &Posted, words: &str) {
+pub fn expect_private_reply(app: &TestApp, card: &PostedMessage, answer: &PostedMessage, words: &str) {
     assert!(answer.message["text"].as_str().unwrap().contains(words), "{answer:?}");
     assert_eq!(answer.message["response_type"], "ephemeral", "{words}");
     assert_eq!(answer.message["replace_original"], false, "{words}");
@@ -61,14 +61,14 @@ pub fn is_told_beside(app: &TestApp, card: &Posted, answer: &Posted, words: &str
 pub const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 
 /// Shares a card. Returns the message in the channel, and what replaced the card.
-pub async fn shares(app: &TestApp, card: &Posted) -> (Posted, Posted) {
-    let for_all = app.presses(card, "share").await;
+pub async fn share(app: &TestApp, card: &PostedMessage) -> (PostedMessage, PostedMessage) {
+    let for_all = app.press(card, "share").await;
     assert!(for_all.in_channel, "{for_all:?}");
-    (for_all, app.slack.replaced(card).await)
+    (for_all, app.slack.wait_for_replacement(card).await)
 }
 
 /// The messages that everybody in the channel sees.
-pub fn for_all(app: &TestApp) -> Vec<Posted> {
+pub fn channel_messages(app: &TestApp) -> Vec<PostedMessage> {
     let mut posted = app.slack.conversation();
     posted.retain(|posted| posted.in_channel);
     posted

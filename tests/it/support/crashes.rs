@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::databases::Database;
-use crate::support::program::World;
+use crate::support::program::Fakes;
 
 /// Upper bound for the time after a kill until pending replies are resumed: a lease of 15 s, and some seconds for the
 /// restart on a busy machine.
@@ -24,7 +24,7 @@ pub struct Row {
 }
 
 /// The pending replies in the store for which the SQL condition `which` is true.
-pub async fn rows(database: &Database, which: &str) -> Vec<Row> {
+pub async fn pending_replies(database: &Database, which: &str) -> Vec<Row> {
     let row = |payload: Value| {
         // Watches have the fields themselves.
         let outgoing = payload.get("outgoing").unwrap_or(&payload);
@@ -39,22 +39,22 @@ pub async fn rows(database: &Database, which: &str) -> Vec<Row> {
 
 /// How often each exchange was answered. Fails if the fakes complain of anything but more than `due` answers to one
 /// exchange.
-pub fn answers(world: &World, due: usize) -> BTreeMap<u64, usize> {
+pub fn answer_counts(fakes: &Fakes, due: usize) -> BTreeMap<u64, usize> {
     let mut answers = BTreeMap::new();
-    for posted in world.slack.conversation() {
+    for posted in fakes.slack.conversation() {
         *answers.entry(posted.exchange).or_default() += 1;
     }
-    let complaints = world.slack.broken_rules();
+    let complaints = fakes.slack.rule_violations();
     let (twice, other): (Vec<_>, Vec<_>) = complaints
         .iter()
-        .partition(|rule| rule.ends_with("was answered too often"));
+        .partition(|rule| rule.ends_with("got too many messages"));
     assert_eq!(other, Vec::<&String>::new());
-    assert_eq!(twice.len(), too_many(&answers, due));
-    assert_eq!(world.kapso.unexpected(), Vec::<String>::new());
+    assert_eq!(twice.len(), surplus_answers(&answers, due));
+    assert_eq!(fakes.kapso.unexpected_requests(), Vec::<String>::new());
     answers
 }
 
 /// How many answers there are beyond `due` for each exchange.
-pub fn too_many(answers: &BTreeMap<u64, usize>, due: usize) -> usize {
+pub fn surplus_answers(answers: &BTreeMap<u64, usize>, due: usize) -> usize {
     answers.values().map(|count| count - due).sum()
 }

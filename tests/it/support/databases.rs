@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kapso_slack::cards::ReplyTarget;
+use kapso_slack::config::DatabaseUrl;
 use kapso_slack::db;
 use kapso_slack::dispatch::{LateReply, Outgoing, Trigger};
 use kapso_slack::idempotency::KeyRows;
-use kapso_slack::config::DatabaseUrl;
 use kapso_slack::kapso::SessionId;
 use kapso_slack::queue::{ClaimFilter, ClaimedJob, Job, JobRows, Lease, Payload, Quota, Upserted, WorkerId};
 use kapso_slack::slack::Who;
@@ -195,7 +195,7 @@ async fn run(address: &str, sql: String) {
 }
 
 /// The same story on a SQLite file and on a PostgreSQL server.
-pub async fn on_both(story: impl AsyncFn(&Database)) {
+pub async fn on_both_databases(story: impl AsyncFn(&Database)) {
     for database in [Database::sqlite(), Database::postgres().await] {
         let kind = database.url.kind().name();
         timeout(PATIENCE, story(&database))
@@ -256,7 +256,8 @@ pub async fn add_watch(
     quota: Quota,
 ) -> Result<Upserted, db::DatabaseError> {
     let job = Job::new(watch.clone(), watch.arrived_at, due_at);
-    jobs.upsert(&job, &watches::keys(&watch.who, &watch.session), quota).await
+    jobs.upsert(&job, &watches::keys(&watch.who, &watch.session), quota)
+        .await
 }
 
 /// Claims every job of a kind that is due at `at(now)`.

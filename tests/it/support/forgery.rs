@@ -1,7 +1,7 @@
 //! Forged requests: a genuine one is changed, and must be refused.
 
-use crate::support::raw_request::{COMMANDS, INTERACTIONS, RawRequest, STAMP, pressed, signature, typed};
-use crate::support::{SECRET, TestApp, plan};
+use crate::support::raw_request::{COMMANDS, INTERACTIONS, RawRequest, STAMP, command_form, press_form, signature};
+use crate::support::{SECRET, TestApp, test_app};
 
 /// A second signing secret, for the time in which the first is being replaced. Hexadecimal, as Slack's own are.
 pub const SECOND: &str = "3f1c9a5e7b2d4860a1c3e5f708192a3b";
@@ -10,17 +10,17 @@ pub const SECOND: &str = "3f1c9a5e7b2d4860a1c3e5f708192a3b";
 pub type Forgeries = [(&'static str, fn(&mut RawRequest))];
 
 /// Applies each change to a genuine request for each of the two routes, and expects a refusal.
-pub async fn are_refused(forgeries: &Forgeries) {
-    let rotating = plan().with("SLACK_SIGNING_SECRET", format!("{SECRET},{SECOND}"));
+pub async fn expect_all_refused(forgeries: &Forgeries) {
+    let rotating = test_app().with("SLACK_SIGNING_SECRET", format!("{SECRET},{SECOND}"));
     rotating
         .run(async |app| {
-            for (path, body) in [(COMMANDS, typed()), (INTERACTIONS, pressed())] {
-                let genuine = app.slack_sends(path, body);
+            for (path, body) in [(COMMANDS, command_form()), (INTERACTIONS, press_form())] {
+                let genuine = app.signed_request(path, body);
                 for (name, change) in forgeries {
                     let mut forged = genuine.clone();
                     change(&mut forged);
                     assert_ne!(forged.to_bytes(), genuine.to_bytes(), "{name}: nothing was changed");
-                    is_refused(app, &forged, &format!("{name}, at {path}")).await;
+                    expect_refused(app, &forged, &format!("{name}, at {path}")).await;
                 }
             }
         })
@@ -28,8 +28,8 @@ pub async fn are_refused(forgeries: &Forgeries) {
 }
 
 /// Expects 401 with an empty body, the correct signature neither in the reply nor in the log, and no effects.
-pub async fn is_refused(app: &TestApp, forged: &RawRequest, what: &str) {
-    let reply = app.answers(forged).await;
+pub async fn expect_refused(app: &TestApp, forged: &RawRequest, what: &str) {
+    let reply = app.send_raw(forged).await;
     assert_eq!((reply.status, reply.body.as_str()), (401, ""), "{what}");
     let log = format!("{:?}", app.log_lines());
     for secret in [SECRET, SECOND] {
@@ -41,6 +41,6 @@ pub async fn is_refused(app: &TestApp, forged: &RawRequest, what: &str) {
         assert!(!reply.head.contains(digits), "{what}: the reply says what was right");
         assert!(!log.contains(digits), "{what}: the log says what was right");
     }
-    assert!(app.command_lines().is_empty(), "{what}: a command was carried out");
+    assert!(app.command_log_lines().is_empty(), "{what}: a command was carried out");
     assert!(app.kapso.requests().is_empty(), "{what}: Kapso was asked");
 }

@@ -57,7 +57,7 @@ enum Kind {
 
 /// Fails unless the foreign words in this message, which hold `MARK`, are only where nothing can act, and nothing but
 /// ours acts anywhere else.
-pub fn stays_words(message: &Value, what: &str) {
+pub fn expect_inert(message: &Value, what: &str) {
     validate(message);
     let texts = texts(message, what);
     let marks: usize = texts.iter().map(|(_, text)| text.matches("MARK").count()).sum();

@@ -25,20 +25,18 @@ fn sentence(outcome: &str, error: &str) -> String {
             "Kapso had an error. Nothing was changed; try again in a moment.".to_owned()
         }
         "no_answer" => "Kapso did not answer. Nothing was changed; try again in a moment.".to_owned(),
-        "unintelligible" => {
-            "Kapso sent an unexpected response. Please tell whoever runs this app.".to_owned()
-        }
+        "unintelligible" => "Kapso sent an unexpected response. Please tell whoever runs this app.".to_owned(),
         other => panic!("no sentence for {other}"),
     }
 }
 
 /// Looks the session up, and checks that the reply is one sentence and the log has one line with `outcome` and `error`.
-pub async fn reads_one_sentence(app: &TestApp, name: &str, outcome: &str, error: &str) {
+pub async fn expect_one_sentence(app: &TestApp, name: &str, outcome: &str, error: &str) {
     // So that the rate limit is not reached.
-    app.passes(SignedDuration::from_secs(61));
-    let logged = app.command_lines().len();
-    let message = app.types(&format!("/sandbox {ID}")).await.message;
-    let lines = app.command_lines();
+    app.advance_clock(SignedDuration::from_secs(61));
+    let logged = app.command_log_lines().len();
+    let message = app.command(&format!("/sandbox {ID}")).await.message;
+    let lines = app.command_log_lines();
     assert_eq!(lines.len(), logged + 1, "{name}: {lines:?}");
     let line = &lines[logged];
     let request = line["request_id"].as_str().unwrap();
@@ -53,7 +51,7 @@ pub async fn reads_one_sentence(app: &TestApp, name: &str, outcome: &str, error:
 }
 
 /// Checks that Kapso's words are neither in the log nor in a message.
-pub fn nothing_leaked(app: &TestApp) {
+pub fn expect_nothing_leaked(app: &TestApp) {
     let log = app.log_lines();
     assert!(!log.is_empty());
     for line in log {

@@ -5,10 +5,10 @@ use kapso_slack::demo::Fault;
 use crate::support::{ID, TestApp};
 
 /// Types a command that Kapso does not answer until it is released, and returns its exchange number.
-pub async fn is_owed(app: &TestApp) -> u64 {
+pub async fn start_late_reply(app: &TestApp) -> u64 {
     let asked = app.kapso.requests().len();
-    app.kapso.fail_next(Fault::Hold);
-    let exchange = app.types_in_vain(&format!("/sandbox {ID}")).await;
-    app.kapso.has_been_asked(asked + 1).await;
+    app.kapso.fail_next_request(Fault::Stall);
+    let exchange = app.expect_ack_only(&format!("/sandbox {ID}")).await;
+    app.kapso.wait_for_requests(asked + 1).await;
     exchange
 }

@@ -9,7 +9,7 @@ use std::{env, fs};
 use kapso_slack::app::{App, client_builder};
 use kapso_slack::clock::Clock;
 use kapso_slack::config::Environment;
-use kapso_slack::demo::{FakeKapso, FakeSlack, Person, Posted, Sent};
+use kapso_slack::demo::{DirectResponse, FakeKapso, FakeSlack, Person, PostedMessage};
 use kapso_slack::telemetry;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
@@ -51,11 +51,11 @@ pub struct Ended {
 
 /// `kapso-slack` with these arguments.
 pub fn program(arguments: &[&str]) -> Program {
-    program_by(&[], arguments)
+    program_with_prefix(&[], arguments)
 }
 
 /// `kapso-slack` with these arguments, with the command `before` in front.
-fn program_by(before: &[&str], arguments: &[&str]) -> Program {
+fn program_with_prefix(before: &[&str], arguments: &[&str]) -> Program {
     run(&[before, &[env!("CARGO_BIN_EXE_kapso-slack")], arguments].concat())
 }
 
@@ -88,7 +88,7 @@ impl Program {
     }
 
     /// Starts it.
-    pub fn starts(mut self) -> Running {
+    pub fn start(mut self) -> Running {
         let mut child = self.command.spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
         Running {
@@ -100,14 +100,14 @@ impl Program {
     }
 
     /// Starts it and waits for its end.
-    pub async fn ends(self) -> Ended {
-        self.starts().ends().await
+    pub async fn wait_for_exit(self) -> Ended {
+        self.start().wait_for_exit().await
     }
 }
 
 impl Running {
     /// Waits until it says a line with these words.
-    pub async fn says(&mut self, words: &str) -> String {
+    pub async fn wait_for_line(&mut self, words: &str) -> String {
         let listening = async {
             while let Some(line) = self.stdout.next_line().await.unwrap() {
                 self.said.push(line);
@@ -125,27 +125,27 @@ impl Running {
     }
 
     /// Waits until it listens, and returns its address.
-    pub async fn listens(&mut self) -> Url {
-        let line: Value = serde_json::from_str(&self.says("\"listening\"").await).unwrap();
+    pub async fn wait_until_listening(&mut self) -> Url {
+        let line: Value = serde_json::from_str(&self.wait_for_line("\"listening\"").await).unwrap();
         format!("http://{}", line["address"].as_str().unwrap()).parse().unwrap()
     }
 
     /// Waits until it listens and its store is open, and returns its address.
-    pub async fn serves(&mut self) -> Url {
-        let app = self.listens().await;
-        self.says(WORKS).await;
+    pub async fn wait_until_serving(&mut self) -> Url {
+        let app = self.wait_until_listening().await;
+        self.wait_for_line(WORKS).await;
         app
     }
 
     /// Sends it a signal, such as `TERM`.
-    pub async fn is_sent(&self, signal: &str) {
+    pub async fn send_signal(&self, signal: &str) {
         let id = self.child.id().expect("it still runs").to_string();
         let sent = Command::new("kill").args([&format!("-{signal}"), &id]).status().await;
         assert!(sent.unwrap().success(), "kill -{signal} {id}");
     }
 
     /// Waits for its end.
-    pub async fn ends(mut self) -> Ended {
+    pub async fn wait_for_exit(mut self) -> Ended {
         let began = Instant::now();
         let mut stderr = self.child.stderr.take().unwrap();
         let ending = async {
@@ -202,18 +202,18 @@ fn service_process() {
 }
 
 /// A Slack and a Kapso for a program that knows no stopped clock.
-pub struct World {
+pub struct Fakes {
     pub kapso: FakeKapso,
     pub slack: FakeSlack,
     person: Person,
 }
 
-impl World {
+impl Fakes {
     /// A world in which Kapso has the documented session.
     pub async fn start() -> Self {
         let clock = Clock::system();
         let kapso = FakeKapso::start(port().await, KEY, clock.clone()).unwrap();
-        kapso.add(ID);
+        kapso.add_session(ID);
         let http = client_builder().build().unwrap();
         Self {
             kapso,
@@ -224,7 +224,7 @@ impl World {
 
     /// The service with all that it needs.
     pub fn service(&self) -> Program {
-        self.service_by(&[])
+        self.service_with_prefix(&[])
     }
 
     /// The service, in a process of this test binary, with patience for a slow store: every acknowledged command has its
@@ -244,8 +244,8 @@ impl World {
     }
 
     /// The service with all that it needs, run by way of the command `before`.
-    pub fn service_by(&self, before: &[&str]) -> Program {
-        self.with_secrets(program_by(before, &[]))
+    pub fn service_with_prefix(&self, before: &[&str]) -> Program {
+        self.with_secrets(program_with_prefix(before, &[]))
     }
 
     fn with_secrets(&self, program: Program) -> Program {
@@ -263,8 +263,8 @@ impl World {
     }
 
     /// Somebody types a command.
-    pub async fn types(&self, app: &Url, command: &str) -> Sent {
-        self.slack.types(app, &self.person, command).await
+    pub async fn send_command(&self, app: &Url, command: &str) -> DirectResponse {
+        self.slack.send_command(app, &self.person, command).await
     }
 
     /// What `/readyz` says.
@@ -274,23 +274,23 @@ impl World {
     }
 
     /// Somebody looks up the session that Kapso has.
-    pub async fn looks_up(&self, app: &Url) -> Posted {
-        let sent = self.types(app, &format!("/sandbox {ID}")).await;
+    pub async fn show_session(&self, app: &Url) -> PostedMessage {
+        let sent = self.send_command(app, &format!("/sandbox {ID}")).await;
         match sent.message {
             Some(card) => card,
-            None => self.slack.later(sent.exchange).await,
+            None => self.slack.wait_for_reply(sent.exchange).await,
         }
     }
 
     /// Somebody presses a button.
-    pub async fn presses(&self, app: &Url, on: &Posted, action_id: &str) -> Sent {
-        self.slack.presses(app, &self.person, on, action_id).await
+    pub async fn press(&self, app: &Url, on: &PostedMessage, action_id: &str) -> DirectResponse {
+        self.slack.press_button(app, &self.person, on, action_id).await
     }
 
     /// Somebody types a command that is answered at once.
-    pub async fn reads(&self, app: &Url, command: &str) -> String {
-        let sent = self.types(app, command).await;
-        let Posted { message, .. } = sent
+    pub async fn command_text(&self, app: &Url, command: &str) -> String {
+        let sent = self.send_command(app, command).await;
+        let PostedMessage { message, .. } = sent
             .message
             .unwrap_or_else(|| panic!("no direct answer: {:?}", sent.status));
         kapso_slack::demo::plain::text(&message)

@@ -93,7 +93,7 @@ impl RawRequest {
     }
 
     /// The same request on a connection that stays open.
-    pub fn kept_alive(mut self) -> Self {
+    pub fn keep_alive(mut self) -> Self {
         self.remove("Connection");
         self
     }
@@ -125,12 +125,12 @@ impl RawRequest {
 
 impl TestApp {
     /// A form that Slack signs now.
-    pub fn slack_sends(&self, path: &str, body: impl Into<Vec<u8>>) -> RawRequest {
+    pub fn signed_request(&self, path: &str, body: impl Into<Vec<u8>>) -> RawRequest {
         RawRequest::unsigned(path, body).signed(SECRET, self.now().as_second())
     }
 
     /// `/sandbox <text>` that Slack signs now. A late answer may go to `response_url`; to nowhere if there is none.
-    pub fn slip(&self, text: &str, response_url: Option<&str>) -> RawRequest {
+    pub fn command_request(&self, text: &str, response_url: Option<&str>) -> RawRequest {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("team_id", &self.person.team)
             .append_pair("channel_id", &self.person.channel)
@@ -142,22 +142,22 @@ impl TestApp {
                 &format!("1334522460933.738474920.{:032x}", fastrand::u128(..)),
             )
             .extend_pairs(response_url.map(|url| ("response_url", url)));
-        self.slack_sends(COMMANDS, form.finish())
+        self.signed_request(COMMANDS, form.finish())
     }
 
     /// Knocks at the service, and waits for what it says.
-    pub async fn answers(&self, knock: &RawRequest) -> Reply {
-        self.answers_bytes(&knock.to_bytes()).await
+    pub async fn send_raw(&self, request: &RawRequest) -> Reply {
+        self.send_bytes(&request.to_bytes()).await
     }
 
     /// Sends bytes on a connection of their own, and waits until the service has answered and hung up.
-    pub async fn answers_bytes(&self, bytes: &[u8]) -> Reply {
-        answers_at(&self.app_url, bytes).await
+    pub async fn send_bytes(&self, bytes: &[u8]) -> Reply {
+        send_bytes_to(&self.app_url, bytes).await
     }
 }
 
 /// Sends bytes to the service at this address, and waits until it has answered and hung up.
-pub async fn answers_at(app: &Url, bytes: &[u8]) -> Reply {
+pub async fn send_bytes_to(app: &Url, bytes: &[u8]) -> Reply {
     let address = *app.socket_addrs(|| None).unwrap().first().unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
     // Who is refused before the end of a long body may find the door shut while still sending.
@@ -187,13 +187,13 @@ pub fn signature(key: &[u8], parts: &[&[u8]]) -> String {
 }
 
 /// What somebody types, with everything in it that gets lost or changed on the way.
-pub fn typed() -> String {
+pub fn command_form() -> String {
     let fields = [("command", "/sandbox"), ("text", ID), ("user_id", "U2147483697")];
     form(&fields)
 }
 
 /// What somebody presses, likewise.
-pub fn pressed() -> String {
+pub fn press_form() -> String {
     let payload = json!({
         "type": "block_actions",
         "user": {"id": "U2147483697"},

@@ -1,21 +1,21 @@
 //! What people type in one way or another, and the one sentence that answers it.
 
 use jiff::SignedDuration;
-use kapso_slack::demo::Posted;
+use kapso_slack::demo::PostedMessage;
 
 use crate::support::TestApp;
 
 /// Sends `/sandbox <text>`. Returns the requests to Kapso that it led to, and the reply.
-pub async fn types(app: &TestApp, text: &str) -> (Vec<String>, Posted) {
+pub async fn command_with_requests(app: &TestApp, text: &str) -> (Vec<String>, PostedMessage) {
     // Longer than the cache and the window of the rate limit.
-    app.passes(SignedDuration::from_secs(61));
+    app.advance_clock(SignedDuration::from_secs(61));
     let before = app.kapso.requests().len();
-    let answer = app.types(&format!("/sandbox {text}")).await;
+    let answer = app.command(&format!("/sandbox {text}")).await;
     (app.kapso.requests().split_off(before), answer)
 }
 
 /// Checks that the reply is ephemeral, and has exactly these words as its text and as its only block.
-pub fn is_told(answer: &Posted, words: &str, typed: &str) {
+pub fn expect_only_text(answer: &PostedMessage, words: &str, typed: &str) {
     assert_eq!(answer.message["response_type"], "ephemeral", "{typed:?}");
     assert_eq!(answer.message["text"], words, "{typed:?}");
     assert_eq!(answer.message["blocks"][0]["text"]["text"], words, "{typed:?}");

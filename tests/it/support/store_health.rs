@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use kapso_slack::demo::plain;
 
 use crate::support::TestApp;
-use crate::support::late_replies::is_owed;
+use crate::support::late_replies::start_late_reply;
 
 /// Message of the log line when the store fails.
 pub const BROKEN: &str = "the store does not work";
@@ -15,26 +15,26 @@ pub const WORKS: &str = "the store works";
 
 /// Waits until the store has failed for the reason that has these words. The log gives each reason once, `/readyz` and
 /// the metrics show it, and commands are still answered, in the response or later.
-pub async fn is_broken(app: &TestApp, why: &str) {
-    app.has_logged(why, 1).await;
+pub async fn expect_broken_store(app: &TestApp, why: &str) {
+    app.wait_for_log_lines(why, 1).await;
     let (status, said) = app.readiness().await;
     assert_eq!(status, "degraded");
     assert!(said.contains(why), "{said}");
-    assert!(app.reads("/sandbox help").await.contains("/sandbox"));
-    let exchange = is_owed(app).await;
-    app.kapso.release();
-    let card = app.later(exchange).await;
+    assert!(app.command_text("/sandbox help").await.contains("/sandbox"));
+    let exchange = start_late_reply(app).await;
+    app.kapso.release_stalled_requests();
+    let card = app.late_reply(exchange).await;
     assert!(plain::text(&card.message).contains("Waiting for activation"));
     let failures = app.metrics().await;
     assert!(failures.contains("kapso_slack_store_failures_total"));
     assert!(!failures.contains("kapso_slack_store_failures_total 0"), "{failures}");
-    let told = app.has_logged(BROKEN, 1).await;
+    let told = app.wait_for_log_lines(BROKEN, 1).await;
     let reasons: HashSet<_> = told.iter().map(|line| line["error"].to_string()).collect();
     assert_eq!(reasons.len(), told.len(), "the log says each reason once: {told:?}");
 }
 
 /// Waits until the store works for the `times`th time.
-pub async fn is_whole(app: &TestApp, times: usize) {
-    app.has_logged(WORKS, times).await;
+pub async fn expect_working_store(app: &TestApp, times: usize) {
+    app.wait_for_log_lines(WORKS, times).await;
     assert_eq!(app.readiness().await, ("ready".to_owned(), String::new()));
 }

@@ -1,5 +1,5 @@
-//! The harness: lends a test the service between FakeKapso and FakeSlack, takes it back, and looks for what the
-//! test left behind.
+//! The test harness: runs a test with the service between FakeKapso and FakeSlack, and checks afterwards that nothing
+//! is left over: unread messages, complaints of the fakes, errors or secrets in the log.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use kapso_slack::app::{App, client_builder};
 use kapso_slack::clock::Clock;
 use kapso_slack::config::{Environment, Settings};
-use kapso_slack::demo::{FakeKapso, FakeSlack, Fault, Person, Posted, Sent, plain};
+use kapso_slack::demo::{DirectResponse, FakeKapso, FakeSlack, Fault, Person, PostedMessage, plain};
 use kapso_slack::telemetry::{self, LogFormat};
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
@@ -27,7 +27,7 @@ pub const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
 /// Slack's published signing secret.
 pub const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 pub const KEY: &str = "kapso-key-planted-7d1f";
-/// Whatever else must never be in a log line or a metric: parts of response URLs, trigger ids, codes, phones, links.
+/// What must never be in a log line or a metric: secrets, parts of response URLs, trigger ids, codes, phones, links.
 const PLANTED: [&str; 8] = [
     SECRET,
     KEY,
@@ -38,10 +38,10 @@ const PLANTED: [&str; 8] = [
     "12345678901",
     "wa.me",
 ];
-/// How long a test may take: far longer than any does.
+/// Limit for one test, far longer than any takes.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The service in its world.
+/// The service between both fakes.
 pub struct TestApp {
     pub kapso: FakeKapso,
     pub slack: FakeSlack,
@@ -53,96 +53,96 @@ pub struct TestApp {
     log: Log,
     shutdown: CancellationToken,
     serving: Vec<JoinHandle<()>>,
-    /// For another app like this one.
+    /// For another replica.
     settings: Settings,
     read: Mutex<HashSet<u64>>,
-    /// What the test expects FakeSlack or FakeKapso to complain about.
+    /// Parts of the complaints and errors that the test expects.
     expected: Mutex<Vec<&'static str>>,
 }
 
-/// How a app differs from the usual one.
-pub struct Plan {
+/// Configures a [`TestApp`].
+pub struct TestAppBuilder {
     variables: Vec<(String, String)>,
     settings: Vec<Change>,
     reachable: bool,
     clock: Clock,
-    with_its_store_open: bool,
+    waits_for_store: bool,
 }
 
 type Change = Box<dyn FnOnce(&mut Settings) + Send>;
 
-/// The usual app: documented defaults, a stopped clock, quick retries.
-pub fn plan() -> Plan {
-    Plan {
+/// A test app with the documented defaults, a stopped clock and quick retries.
+pub fn test_app() -> TestAppBuilder {
+    TestAppBuilder {
         variables: Vec::new(),
         settings: Vec::new(),
         reachable: false,
         clock: Clock::stopped("2026-11-23T10:00:00Z".parse().unwrap()),
-        with_its_store_open: false,
+        waits_for_store: false,
     }
 }
 
-/// Lends the usual app to `test`.
+/// Runs `test` with the default app.
 pub async fn with_app(test: impl AsyncFnOnce(&mut TestApp)) {
-    plan().run(test).await;
+    test_app().run(test).await;
 }
 
-impl Plan {
-    /// With a variable of the environment set.
+impl TestAppBuilder {
+    /// Sets an environment variable.
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.variables.push((name.to_owned(), value.into()));
         self
     }
 
-    /// With a setting that no variable changes.
+    /// Changes a setting that has no environment variable.
     pub fn set(mut self, change: impl FnOnce(&mut Settings) + Send + 'static) -> Self {
         self.settings.push(Box::new(change));
         self
     }
 
-    /// With everybody creating sessions, and the store ready for it.
-    pub fn creating(self) -> Self {
+    /// Lets everybody create sessions, and waits for the store, which that needs.
+    pub fn with_creation(self) -> Self {
         Self {
-            with_its_store_open: true,
+            waits_for_store: true,
             ..self.with("CREATE_USERS", "*")
         }
     }
 
-    /// With a budget so short that an answer that waits for anything is late.
-    pub fn late(self) -> Self {
+    /// Makes the budget so short that every reply that waits for Kapso comes later.
+    pub fn with_short_budget(self) -> Self {
         self.set(|settings| settings.reply_budget = Duration::from_millis(50))
     }
 
-    /// With every look-up asking Kapso, though no time passes between them.
-    pub fn forgetful(self) -> Self {
+    /// Turns the cache off: every look-up asks Kapso, though the clock stands still.
+    pub fn without_cache(self) -> Self {
         self.set(|settings| settings.timing.kapso.cache_ttl = SignedDuration::from_secs(-1))
     }
 
-    /// With `PUBLIC_URL` set to where the service answers.
-    pub fn reachable(self) -> Self {
+    /// Sets `PUBLIC_URL` to the address of the service.
+    pub fn with_public_url(self) -> Self {
         Self {
             reachable: true,
             ..self
         }
     }
 
-    /// With a clock that runs, where somebody has to wait for it.
-    pub fn in_real_time(self) -> Self {
+    /// Uses the system's clock instead of a stopped one.
+    pub fn with_system_clock(self) -> Self {
         Self {
             clock: Clock::system(),
             ..self
         }
     }
 
-    /// Lends such a app to `test`.
+    /// Runs `test` with this app.
     pub async fn run(self, test: impl AsyncFnOnce(&mut TestApp)) {
         let log = Log::default();
         let everything = Targets::new().with_default(tracing::Level::TRACE);
         let _log = tracing::subscriber::set_default(telemetry::subscriber(LogFormat::Json, &everything, log.clone()));
-        let with_its_store_open = self.with_its_store_open;
+        let waits_for_store = self.waits_for_store;
         let mut app = self.open(log.clone()).await;
-        if with_its_store_open {
-            app.has_a_store().await;
+        if waits_for_store {
+            app.wait_for_store().await;
         }
         tokio::time::timeout(PATIENCE, test(&mut app))
             .await
@@ -155,7 +155,7 @@ impl Plan {
     async fn open(self, log: Log) -> TestApp {
         let clock = self.clock;
         let kapso = FakeKapso::start(port().await, KEY, clock.clone()).unwrap();
-        kapso.add(ID);
+        kapso.add_session(ID);
         let http = client_builder().build().unwrap();
         let slack = FakeSlack::start(port().await, http.clone(), SECRET.into(), clock.clone()).unwrap();
         let mut variables = vec![
@@ -176,7 +176,7 @@ impl Plan {
         settings.timing.kapso.min_retry_delay = Duration::from_millis(1);
         settings.timing.response_url.min_retry_delay = Duration::from_millis(1);
         settings.timing.shutdown.linger = Duration::ZERO;
-        // The clock may be moved any time.
+        // The poller has to notice when a test moves the clock.
         settings.timing.max_poll_interval = Duration::from_millis(2);
         for change in self.settings {
             change(&mut settings);
@@ -206,44 +206,48 @@ impl Plan {
 }
 
 impl TestApp {
-    /// Types a command, whose answer comes at once.
-    pub async fn types(&self, command: &str) -> Posted {
-        let sent = self.sends(command).await;
+    /// Sends a command and returns the message in the response.
+    pub async fn command(&self, command: &str) -> PostedMessage {
+        let sent = self.send(command).await;
         assert_eq!(sent.status, Some(StatusCode::OK), "typed {command}");
         sent.message.unwrap_or_else(|| panic!("no direct answer to {command}"))
     }
 
-    /// Types a command, and reads the plain text of the answer that comes at once.
-    pub async fn reads(&self, command: &str) -> String {
-        plain::text(&self.types(command).await.message)
+    /// Sends a command and returns the plain text of the message in the response.
+    pub async fn command_text(&self, command: &str) -> String {
+        plain::text(&self.command(command).await.message)
     }
 
-    /// Types a command, whatever comes of it.
-    pub async fn sends(&self, command: &str) -> Sent {
-        let sent = self.slack.types(&self.app_url, &self.person, command).await;
-        self.has_read(sent.message.as_ref());
+    /// Sends a command and returns whatever the response is.
+    pub async fn send(&self, command: &str) -> DirectResponse {
+        let sent = self.slack.send_command(&self.app_url, &self.person, command).await;
+        self.record_read(sent.message.as_ref());
         sent
     }
 
-    /// Types a command that is acknowledged without a word, and returns the number by which its answer comes later.
-    pub async fn types_in_vain(&self, command: &str) -> u64 {
-        let sent = self.sends(command).await;
+    /// Sends a command that is acknowledged with an empty response, and returns its exchange number for
+    /// [`late_reply`](Self::late_reply).
+    pub async fn expect_ack_only(&self, command: &str) -> u64 {
+        let sent = self.send(command).await;
         assert_eq!(sent.status, Some(StatusCode::OK), "typed {command}");
         assert!(sent.message.is_none(), "{command} was answered at once");
         sent.exchange
     }
 
-    /// The message that answers later.
-    pub async fn later(&self, exchange: u64) -> Posted {
-        let posted = self.slack.later(exchange).await;
-        self.has_read(Some(&posted));
+    /// Waits for the message that answers an exchange later.
+    pub async fn late_reply(&self, exchange: u64) -> PostedMessage {
+        let posted = self.slack.wait_for_reply(exchange).await;
+        self.record_read(Some(&posted));
         posted
     }
 
-    /// Presses a button of a message, and waits for what comes of it.
-    pub async fn presses(&self, on: &Posted, action_id: &str) -> Posted {
+    /// Presses a button of a message, and waits for the message that answers.
+    pub async fn press(&self, on: &PostedMessage, action_id: &str) -> PostedMessage {
         let before = self.unknown_actions().len();
-        let sent = self.slack.presses(&self.app_url, &self.person, on, action_id).await;
+        let sent = self
+            .slack
+            .press_button(&self.app_url, &self.person, on, action_id)
+            .await;
         assert_eq!(sent.status, Some(StatusCode::OK), "pressed {action_id}");
         // Nothing comes of such a press, so waiting for it would take a minute.
         assert_eq!(
@@ -251,51 +255,55 @@ impl TestApp {
             before,
             "{action_id} is missing in cards::Action or in commands::press"
         );
-        self.later(sent.exchange).await
+        self.late_reply(sent.exchange).await
     }
 
     /// The message that comes after this one for the same command or press.
-    pub async fn hears_after(&self, posted: &Posted) -> Posted {
-        self.slack.next(posted).await
+    pub async fn next_message(&self, posted: &PostedMessage) -> PostedMessage {
+        self.slack.next_message(posted).await
     }
 
-    /// Presses a button whose press leads to nothing.
-    pub async fn presses_in_vain(&self, on: &Posted, action_id: &str) {
-        let sent = self.slack.presses(&self.app_url, &self.person, on, action_id).await;
+    /// Presses a button without waiting for a message.
+    pub async fn press_expecting_nothing(&self, on: &PostedMessage, action_id: &str) {
+        let sent = self
+            .slack
+            .press_button(&self.app_url, &self.person, on, action_id)
+            .await;
         assert_eq!(sent.status, Some(StatusCode::OK), "pressed {action_id}");
     }
 
-    /// Time passes.
-    pub fn passes(&self, span: SignedDuration) {
+    /// Moves the clock forward.
+    pub fn advance_clock(&self, span: SignedDuration) {
         self.clock.advance(span);
     }
 
-    /// The time in this app.
+    /// The time by the app's clock.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// The next request meets an answer of Kapso's with this status and body.
-    pub fn kapso_answers(&self, status: u16, body: impl Into<Vec<u8>>) {
+    /// Sets Kapso's response to the next request. That is one request: after a 5xx the client retries, and the retry gets
+    /// the ordinary response.
+    pub fn next_kapso_response(&self, status: u16, body: impl Into<Vec<u8>>) {
         let status = StatusCode::from_u16(status).unwrap();
-        self.kapso.fail_next(Fault::answer(status, body.into()));
+        self.kapso.fail_next_request(Fault::answer(status, body.into()));
     }
 
-    /// The log lines about commands, as JSON.
-    pub fn command_lines(&self) -> Vec<Value> {
+    /// The log lines about commands so far.
+    pub fn command_log_lines(&self) -> Vec<Value> {
         self.log_lines()
             .into_iter()
             .filter(|line| line["message"] == "command")
             .collect()
     }
 
-    /// Waits until the log has a line about each of `count` commands, and returns these lines.
-    pub async fn has_noted(&self, count: usize) -> Vec<Value> {
-        self.has_logged("\"message\":\"command\"", count).await
+    /// Waits for `count` log lines about commands, and returns all there are.
+    pub async fn wait_for_commands(&self, count: usize) -> Vec<Value> {
+        self.wait_for_log_lines("\"message\":\"command\"", count).await
     }
 
-    /// Waits until the log has `count` lines with these words, and returns them.
-    pub async fn has_logged(&self, words: &str, count: usize) -> Vec<Value> {
+    /// Waits for `count` log lines that contain `words`, and returns all there are.
+    pub async fn wait_for_log_lines(&self, words: &str, count: usize) -> Vec<Value> {
         let mut written = self.log.written.subscribe();
         loop {
             let text = self.log.text();
@@ -307,40 +315,40 @@ impl TestApp {
         }
     }
 
-    /// Waits for a log line with this message.
-    pub async fn logs(&self, message: &str) -> Value {
-        self.has_logged(&format!("\"message\":\"{message}\""), 1)
+    /// Waits for a log line with this message, and returns the first.
+    pub async fn wait_for_log(&self, message: &str) -> Value {
+        self.wait_for_log_lines(&format!("\"message\":\"{message}\""), 1)
             .await
             .remove(0)
     }
 
-    /// Waits until the store is open, which it is in the background.
-    pub async fn has_a_store(&self) {
-        self.logs("the store works").await;
+    /// Waits until the store is open. It is opened in the background.
+    pub async fn wait_for_store(&self) {
+        self.wait_for_log("the store works").await;
     }
 
-    /// What `/readyz` says: its status, and why.
+    /// The status in `/readyz`, and the first reason.
     pub async fn readiness(&self) -> (String, String) {
-        let (_, body) = self.gets("/readyz").await;
+        let (_, body) = self.get("/readyz").await;
         let body: Value = serde_json::from_str(&body).unwrap();
         let words = |word: &Value| word.as_str().unwrap_or_default().to_owned();
         (words(&body["status"]), words(&body["why"][0]))
     }
 
-    /// Starts another app beside this one, between the same fakes and with the same settings, and returns its address
-    /// once its store is open.
-    pub async fn is_joined(&mut self) -> Url {
+    /// Starts a second replica between the same fakes with the same settings, and returns its address once its store is
+    /// open.
+    pub async fn start_replica(&mut self) -> Url {
         let app = App::build(self.settings.clone(), self.clock.clone()).await.unwrap();
         let listener = port().await;
         let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let shutdown = self.shutdown.clone().cancelled_owned();
         self.serving.push(tokio::spawn(app.serve(listener, shutdown)));
-        self.has_logged("\"message\":\"the store works\"", self.serving.len())
+        self.wait_for_log_lines("\"message\":\"the store works\"", self.serving.len())
             .await;
         url
     }
 
-    /// Every log line, as JSON, but the one that comes whenever the store has opened in the background.
+    /// Every log line but the one about the store, which comes at any time because the store is opened in the background.
     pub fn log_lines(&self) -> Vec<Value> {
         let mut lines = self.all_log_lines();
         lines.retain(|line| line["message"] != "the store works");
@@ -367,32 +375,32 @@ impl TestApp {
         self.http.get(url).send().await.unwrap().text().await.unwrap()
     }
 
-    /// Asks one of the service's own addresses.
-    pub async fn gets(&self, path: &str) -> (StatusCode, String) {
+    /// GETs a path of the service.
+    pub async fn get(&self, path: &str) -> (StatusCode, String) {
         let url = self.app_url.join(path).unwrap();
         let answer = self.http.get(url).send().await.unwrap();
         (answer.status(), answer.text().await.unwrap())
     }
 
-    /// SIGTERM arrives.
-    pub fn is_asked_to_stop(&self) {
+    /// Begins a graceful shutdown, as SIGTERM does.
+    pub fn begin_shutdown(&self) {
         self.shutdown.cancel();
     }
 
-    /// Waits until the service has ended.
-    pub async fn has_stopped(&mut self) {
-        self.is_asked_to_stop();
+    /// Shuts every replica down and waits for its end.
+    pub async fn shut_down(&mut self) {
+        self.begin_shutdown();
         for serving in self.serving.drain(..) {
             serving.await.expect("the service ends without a panic");
         }
     }
 
-    /// The test knows that a fake will complain with these words.
-    pub fn expects_complaint(&self, words: &'static str) {
+    /// Expects a complaint of a fake, or an error in the log, that contains `words`.
+    pub fn expect_complaint(&self, words: &'static str) {
         self.expected.lock().unwrap().push(words);
     }
 
-    fn has_read(&self, posted: Option<&Posted>) {
+    fn record_read(&self, posted: Option<&PostedMessage>) {
         if let Some(posted) = posted {
             self.read.lock().unwrap().insert(posted.exchange);
         }
@@ -404,7 +412,7 @@ impl TestApp {
         } else {
             String::new()
         };
-        self.has_stopped().await;
+        self.shut_down().await;
         let lost: Vec<Value> = self
             .log_lines()
             .into_iter()
@@ -422,9 +430,9 @@ impl TestApp {
         }
         let complaints: Vec<String> = self
             .slack
-            .broken_rules()
+            .rule_violations()
             .into_iter()
-            .chain(self.kapso.unexpected())
+            .chain(self.kapso.unexpected_requests())
             .chain(self.unknown_actions())
             .filter(|complaint| !self.is_expected(complaint))
             .collect();
@@ -445,19 +453,19 @@ impl TestApp {
     }
 }
 
-/// Holds a message to a Block Kit validator that nobody here wrote.
+/// Checks a message with a third-party Block Kit validator.
 pub fn validate(message: &Value) {
     let response: slackblocks::MessageResponse =
         serde_json::from_value(message.clone()).unwrap_or_else(|error| panic!("{error}: {message}"));
     drop(response);
 }
 
-/// A free port on loopback.
+/// A listener on a free port on loopback.
 pub async fn port() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
 
-/// What the service logs in this test.
+/// The log of the service in this test.
 #[derive(Clone, Default)]
 struct Log {
     text: Arc<Mutex<Vec<u8>>>,

@@ -13,9 +13,9 @@ use url::Url;
 
 use crate::support::port;
 
-/// What a [`Wire`] says to a request.
+/// What a [`ScriptedServer`] says to a request.
 #[derive(Clone, Debug)]
-pub struct Script {
+pub struct ScriptedResponse {
     bytes: Vec<u8>,
     end: End,
     unasked: bool,
@@ -29,7 +29,7 @@ enum End {
     Never,
 }
 
-impl Script {
+impl ScriptedResponse {
     /// These bytes, and then an orderly end.
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
         Self {
@@ -49,12 +49,12 @@ impl Script {
     }
 
     /// The same bytes, but before any request has come.
-    pub fn unasked(self) -> Self {
+    pub fn before_any_request(self) -> Self {
         Self { unasked: true, ..self }
     }
 
     /// The same bytes, and then a reset.
-    pub fn then_resets(self) -> Self {
+    pub fn then_reset(self) -> Self {
         Self {
             end: End::Reset,
             ..self
@@ -62,7 +62,7 @@ impl Script {
     }
 
     /// The same bytes, and then nothing more, on an open connection.
-    pub fn then_hangs(self) -> Self {
+    pub fn then_hang(self) -> Self {
         Self {
             end: End::Never,
             ..self
@@ -71,7 +71,7 @@ impl Script {
 }
 
 /// A server that says what it is told to, whatever it is asked.
-pub struct Wire {
+pub struct ScriptedServer {
     pub url: Url,
     state: Arc<Mutex<Scripts>>,
     asked: watch::Sender<Vec<String>>,
@@ -80,11 +80,11 @@ pub struct Wire {
 
 #[derive(Default)]
 struct Scripts {
-    next: VecDeque<Script>,
-    standing: Option<Script>,
+    next: VecDeque<ScriptedResponse>,
+    standing: Option<ScriptedResponse>,
 }
 
-impl Wire {
+impl ScriptedServer {
     /// A server that says nothing until it is told what.
     pub async fn start() -> Self {
         let listener = port().await;
@@ -109,12 +109,12 @@ impl Wire {
     }
 
     /// Every request is answered like this.
-    pub fn says(&self, script: Script) {
+    pub fn respond(&self, script: ScriptedResponse) {
         self.state.lock().unwrap().standing = Some(script);
     }
 
     /// The next request is answered like this; called again, the one after it.
-    pub fn says_next(&self, script: Script) {
+    pub fn respond_next(&self, script: ScriptedResponse) {
         self.state.lock().unwrap().next.push_back(script);
     }
 
@@ -136,7 +136,7 @@ impl Wire {
 }
 
 async fn serve(stream: TcpStream, state: Arc<Mutex<Scripts>>, asked: watch::Sender<Vec<String>>) {
-    let mut line = Line::over(stream);
+    let mut line = RawConnection::over(stream);
     let script = {
         let mut state = state.lock().unwrap();
         state.next.pop_front().or_else(|| state.standing.clone())
@@ -155,7 +155,7 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<Scripts>>, asked: watch::Send
     match script.end {
         End::Close => {
             let _ = line.stream.shutdown().await;
-            line.ends().await;
+            line.read_to_end().await;
         }
         End::Reset => line.stream.set_zero_linger().unwrap(),
         End::Never => std::future::pending().await,
@@ -163,14 +163,14 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<Scripts>>, asked: watch::Send
 }
 
 /// One end of a connection.
-pub struct Line {
+pub struct RawConnection {
     stream: TcpStream,
     read: Vec<u8>,
 }
 
-impl Line {
+impl RawConnection {
     /// Connects to the host of `url`.
-    pub async fn to(url: &Url) -> Self {
+    pub async fn connect(url: &Url) -> Self {
         let address = url.socket_addrs(|| None).unwrap()[0];
         Self::over(TcpStream::connect(address).await.unwrap())
     }
@@ -184,24 +184,24 @@ impl Line {
     }
 
     /// Sends these bytes.
-    pub async fn says(&mut self, bytes: impl AsRef<[u8]>) {
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
     }
 
     /// Says that nothing more will be sent.
-    pub async fn has_said_all(&mut self) {
+    pub async fn finish_sending(&mut self) {
         self.stream.shutdown().await.unwrap();
     }
 
     /// The next answer's status and body.
-    pub async fn answer(&mut self) -> (u16, String) {
+    pub async fn read_response(&mut self) -> (u16, String) {
         let (head, body) = self.message().await.expect("an answer");
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
         (status.expect("a status"), body)
     }
 
     /// Waits for the other side to end the connection, and returns what it said before.
-    pub async fn ends(&mut self) -> String {
+    pub async fn read_to_end(&mut self) -> String {
         while self.more().await {}
         String::from_utf8_lossy(&self.read).into_owned()
     }
@@ -241,14 +241,14 @@ impl Line {
 }
 
 /// A port that nobody listens on, for as long as this is held.
-pub struct Closed {
+pub struct ClosedPort {
     _socket: TcpSocket,
     pub address: std::net::SocketAddr,
 }
 
-impl Closed {
+impl ClosedPort {
     /// Takes a port, so that nobody else does, and does not listen on it.
-    pub fn port() -> io::Result<Self> {
+    pub fn bind() -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.bind(([127, 0, 0, 1], 0).into())?;
         Ok(Self {
