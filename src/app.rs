@@ -265,11 +265,12 @@ async fn shut_down(dispatcher: &Dispatcher, bounds: &Bounds, timing: &ShutdownTi
     };
     let connections = timeout_at(Instant::now() + timing.connections, bounds.tasks.wait());
     let ((), _) = tokio::join!(last, connections);
-    let lost = dispatcher.pending().await;
+    let undelivered = dispatcher.pending().await;
     dispatcher.queue.close().await;
-    match lost {
-        0 => tracing::info!("stopped; all replies were delivered"),
-        lost => tracing::error!(lost, "stopped before all replies were delivered"),
+    if undelivered == 0 {
+        tracing::info!("stopped; all replies were delivered");
+    } else {
+        tracing::error!(lost = undelivered, "stopped before all replies were delivered");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The commands: one file each, with the words that are typed for it, what it does, what it renders and its samples.
 //!
-//! To add one, write its file with a [`Definition`], and name it twice below: as a module and in the table.
+//! To add one, write its file with a `Definition`, and name it twice below: as a module and in the table.
 
 mod access;
 mod help;

@@ -8,11 +8,11 @@ use super::{CommandWord, Commands, Definition, FollowUp, Outcome, RequestContext
 use crate::cards::samples::{SAMPLE_USER, SampleGroup, usual_session};
 use crate::cards::session::{self, Watched};
 use crate::cards::{Action, Problem, RenderContext, Replaces, ReplyTarget, View, problem};
-#[cfg(feature = "demo")]
 use crate::kapso::{Age, Session, SessionId};
 use crate::slack::UserId;
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
+#[cfg(feature = "demo")]
 use crate::watches::policy::WATCH_DURATION;
 
 /// Shows a session to everybody in the channel.

@@ -174,6 +174,7 @@ impl Database {
     }
 
     /// The connections, for queries.
+    #[must_use]
     pub fn pool(&self) -> &AnyPool {
         &self.pool
     }
@@ -211,7 +212,7 @@ impl Database {
         // SQLite has one connection, so its transactions run one after the other anyway.
         if self.is_shared() {
             query("SELECT pg_advisory_xact_lock($1)")
-                .bind(lock as i64)
+                .bind(lock.number())
                 .execute(&mut *transaction)
                 .await?;
         }
@@ -275,9 +276,18 @@ impl Database {
 #[derive(Clone, Copy, Debug)]
 pub enum AdvisoryLock {
     /// Adding a watch: counting and inserting are one step.
-    Watches = 7_309_453_127,
+    Watches,
     /// Using an idempotency key: looking and inserting are one step.
-    IdempotencyKeys = 7_309_453_128,
+    IdempotencyKeys,
+}
+
+impl AdvisoryLock {
+    fn number(self) -> i64 {
+        match self {
+            Self::Watches => 7_309_453_127,
+            Self::IdempotencyKeys => 7_309_453_128,
+        }
+    }
 }
 
 /// Whether exactly one row was affected.

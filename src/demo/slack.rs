@@ -340,7 +340,7 @@ impl FakeSlack {
             _ => (None, Bytes::new()),
         };
         self.channel.update_exchange(exchange, |exchange| {
-            exchange.record_reply(DeliveryPath::Response, status, &body)
+            exchange.record_reply(DeliveryPath::Response, status, &body);
         });
         RawResponse {
             status,

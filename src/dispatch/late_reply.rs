@@ -235,7 +235,7 @@ impl Dispatcher {
             return self.finish(&invocation, job, pin!(maybe_done(work))).await;
         }
         // Nobody would see the reply, so the command is not run: least of all if it creates something.
-        let entry = self.entry_without_response();
+        let entry = LogEntry::without_response();
         self.log_reply(&invocation, &entry, Delivered::Not(DeliveryError::UsedUp));
         self.queue.complete(job).await;
     }
@@ -253,12 +253,15 @@ impl Dispatcher {
     }
 
     fn log_handed_over(&self, invocation: &Invocation) {
-        let entry = self.entry_without_response();
+        let entry = LogEntry::without_response();
         self.log_reply(invocation, &entry, Delivered::By(Delivery::HandedOver));
     }
+}
 
-    fn entry_without_response(&self) -> LogEntry {
-        LogEntry {
+impl LogEntry {
+    /// For a command whose response is not known here.
+    fn without_response() -> Self {
+        Self {
             outcome: Outcome::NoAnswer,
             session: None,
             kapso: Duration::ZERO,

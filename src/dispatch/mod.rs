@@ -334,9 +334,10 @@ impl Dispatcher {
             tokio::pin!(finished);
             finished.as_mut().enable();
             self.tasks.wait().await;
-            let follow_ups = match self.give_up.is_cancelled() {
-                true => 0,
-                false => self.queue.count_in_memory::<follow_up::FollowUpJob>().await,
+            let follow_ups = if self.give_up.is_cancelled() {
+                0
+            } else {
+                self.queue.count_in_memory::<follow_up::FollowUpJob>().await
             };
             if self.pending().await + follow_ups == 0 {
                 return;

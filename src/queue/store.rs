@@ -130,13 +130,12 @@ impl JobStore {
     }
 
     async fn leased<P: Payload>(&self, job: Job<P>, stored: Option<u64>) -> LeasedJob<P> {
-        let location = match stored {
-            Some(generation) => Location::Database(generation),
-            None => {
-                // If this failed, a retry would have nothing to update: it inserts then.
-                let _ = self.memory.insert(&job, Some((&self.worker, self.lease_end()))).await;
-                Location::Memory
-            }
+        let location = if let Some(generation) = stored {
+            Location::Database(generation)
+        } else {
+            // If this failed, a retry would have nothing to update: it inserts then.
+            let _ = self.memory.insert(&job, Some((&self.worker, self.lease_end()))).await;
+            Location::Memory
         };
         self.run(job, location, 1)
     }
@@ -209,9 +208,9 @@ impl JobStore {
             None => Err(DatabaseError::Gone),
         };
         let is_stored = match (result, job.location) {
-            (Ok(true), _) => true,
-            // Another worker has the job now, or may have it.
-            (Ok(false), Location::Database(_)) => true,
+            // If it was not updated, another worker has the job now.
+            (Ok(true), _) | (Ok(false), Location::Database(_)) => true,
+            // Another worker may have it.
             (Err(_), Location::Database(_)) if self.is_shared() => true,
             (_, location) => {
                 self.move_to_memory(lease, location, payload, job.created_at, due_at)

@@ -147,7 +147,7 @@ const KEYS: &Forgeries = &[
         resign_over(k, &["v0", "STAMP", "BODY"]);
     }),
     ("body before timestamp", |k| {
-        resign_over(k, &["v0:", "BODY", ":", "STAMP"])
+        resign_over(k, &["v0:", "BODY", ":", "STAMP"]);
     }),
     ("only the body signed", |k| resign_over(k, &["BODY"])),
     ("only the timestamp signed", |k| resign_over(k, &["v0:", "STAMP", ":"])),
