@@ -65,6 +65,7 @@ pub async fn start(port: u16, clock: Clock, change: impl FnOnce(&mut Settings)) 
     add_sample_sessions(&kapso, clock.now());
     let http = client_builder().build()?;
     let slack = FakeSlack::start(loopback().await?, http, SECRET.into(), clock.clone())?;
+    slack.limit_channels();
     let app_listener = loopback().await?;
     let app_url = address(&app_listener)?;
     let mut settings = settings(&kapso, &slack, &app_url)?;

@@ -132,7 +132,7 @@ async fn an_origin_opens_just_that() {
 #[test]
 fn a_pending_reply_shows_nothing_of_its_address() {
     let address = "https://hooks.slack.com/commands/T1/2/zebra";
-    let shown = format!("{:?}", Outgoing::new(address.into(), Timestamp::now()));
+    let shown = format!("{:?}", Outgoing::new(address.into(), Timestamp::now(), "C1"));
     assert!(shown.starts_with("Outgoing"), "{shown}");
     assert!(!shown.contains("zebra") && !shown.contains("hooks"), "{shown}");
 }

@@ -228,7 +228,7 @@ pub fn late(due: i64) -> Job<LateReply> {
         target: ReplyTarget::Command,
         request_id: "5eed0001".to_owned(),
         idempotency_key: None,
-        outgoing: Outgoing::new(URL.into(), at(due)),
+        outgoing: Outgoing::new(URL.into(), at(due), "C2147483705"),
         rendered: None,
     };
     Job::new(late, at(due), at(due))
