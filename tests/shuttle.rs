@@ -117,7 +117,7 @@ impl ShuttleProcess {
 }
 
 #[tokio::test]
-async fn a_signed_command_is_answered_and_a_stop_delivers_what_is_owed() {
+async fn a_signed_command_is_answered_and_the_shutdown_delivers_pending_replies() {
     let clock = Clock::system();
     let kapso = FakeKapso::start(TcpListener::bind("127.0.0.1:0").await.unwrap(), KEY, clock.clone()).unwrap();
     kapso.add_session(ID);

@@ -6,7 +6,7 @@ use crate::support::spelling::{command_with_requests, expect_only_text};
 use crate::support::{ID, test_app, with_app};
 
 #[tokio::test]
-async fn a_lone_word_close_to_a_verb_is_not_looked_up() {
+async fn a_single_word_close_to_a_command_word_is_not_looked_up() {
     with_app(async |app| {
         for (typed, verb) in [
             ("hlep", "help"),
@@ -81,7 +81,7 @@ async fn an_unknown_first_word_is_not_looked_up_but_corrected() {
 }
 
 #[tokio::test]
-async fn who_types_nothing_or_asks_for_help_reads_what_can_be_typed() {
+async fn no_text_or_a_request_for_help_shows_the_help() {
     with_app(async |app| {
         let help = app.command_text("/sandbox").await;
         assert!(help.contains("What you can type"), "see help.rs: {help}");
@@ -107,7 +107,7 @@ async fn who_types_nothing_or_asks_for_help_reads_what_can_be_typed() {
 }
 
 #[tokio::test]
-async fn corrections_and_help_bear_the_name_the_command_has_here() {
+async fn corrections_and_help_use_the_configured_command_name() {
     test_app()
         .with("SLACK_COMMAND", "/wa-sandbox")
         .run(async |app| {

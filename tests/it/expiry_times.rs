@@ -6,7 +6,7 @@ use crate::support::ID;
 use crate::support::cards::{show_session, with_fresh_lookups};
 
 #[tokio::test]
-async fn times_are_told_in_the_readers_zone_with_utc_beside_it_and_how_long_that_is() {
+async fn expiry_is_shown_in_the_readers_time_zone_in_utc_and_relative() {
     with_fresh_lookups(async |app| {
         for (expires_at, told) in [
             (

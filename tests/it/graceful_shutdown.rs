@@ -240,7 +240,7 @@ async fn an_unreachable_slack_delays_the_shutdown_only_until_the_deadline() {
 }
 
 #[tokio::test]
-async fn no_client_holds_the_end_up() {
+async fn no_client_can_delay_the_shutdown() {
     let builder = test_app().set(|settings| {
         settings.timing.request_head = FOREVER;
         settings.timing.request_body = FOREVER;

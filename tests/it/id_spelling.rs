@@ -186,7 +186,7 @@ async fn every_spelling_of_an_id_looks_up_that_id() {
 }
 
 #[tokio::test]
-async fn what_is_no_id_asks_kapso_nothing_and_gets_a_corrected_command() {
+async fn text_without_an_id_is_corrected_without_a_request_to_kapso() {
     with_app(async |app| {
         for (typed, instead) in HOSTILE {
             let (asked, answer) = command_with_requests(app, &typed.replace("ID", ID)).await;

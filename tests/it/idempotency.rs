@@ -23,7 +23,7 @@ async fn reads(app: &TestApp, slip: &RawRequest) -> String {
 }
 
 #[tokio::test]
-async fn the_same_request_twice_creates_one_session_and_shows_it_twice() {
+async fn a_repeated_request_shows_the_session_it_created() {
     test_app()
         .with_creation()
         .run(async |app| {
@@ -41,7 +41,7 @@ async fn the_same_request_twice_creates_one_session_and_shows_it_twice() {
 }
 
 #[tokio::test]
-async fn the_same_request_many_times_at_once_creates_one_session() {
+async fn concurrent_copies_of_a_request_create_one_session() {
     test_app()
         .with_creation()
         .run(async |app| {
@@ -67,7 +67,7 @@ async fn the_same_request_many_times_at_once_creates_one_session() {
 }
 
 #[tokio::test]
-async fn a_request_that_came_to_nothing_or_to_nobody_knows_what_is_not_repeated() {
+async fn a_failed_or_unclear_request_is_not_repeated() {
     let nothing = "This request was already processed; nothing was created.";
     test_app()
         .with_creation()
@@ -95,7 +95,7 @@ async fn a_request_that_came_to_nothing_or_to_nobody_knows_what_is_not_repeated(
 }
 
 #[tokio::test]
-async fn a_request_that_was_answered_with_a_question_creates_nothing_however_late_it_comes_again() {
+async fn a_repeated_request_that_needs_a_confirmation_creates_nothing() {
     test_app()
         .with_creation()
         .run(async |app| {
@@ -113,7 +113,7 @@ async fn a_request_that_was_answered_with_a_question_creates_nothing_however_lat
 }
 
 #[tokio::test]
-async fn copies_of_the_service_create_one_session_between_them() {
+async fn replicas_create_one_session_for_one_request() {
     let database = Database::postgres().await;
     let url = database.url.clone();
     test_app()
@@ -161,7 +161,7 @@ fn asked(fakes: &Fakes) -> usize {
 }
 
 #[tokio::test]
-async fn a_process_that_is_killed_while_kapso_creates_is_followed_by_none_that_asks_again() {
+async fn after_a_kill_during_creation_kapso_is_not_asked_again() {
     let fakes = Fakes::start().await;
     let folder = Folder::new();
     fakes.kapso.set_fault(Some(Fault::Stall));
@@ -195,7 +195,7 @@ async fn a_process_that_is_killed_while_kapso_creates_is_followed_by_none_that_a
 }
 
 #[tokio::test]
-async fn a_process_that_is_killed_with_the_session_in_its_hands_is_followed_by_one_that_shows_it() {
+async fn after_a_kill_a_created_session_is_shown() {
     let fakes = Fakes::start().await;
     let folder = Folder::new();
     fakes.kapso.fail_next_request(Fault::Stall);
@@ -231,7 +231,7 @@ fn left(ago: SignedDuration) -> (Job<LateReply>, String) {
 
 /// What was begun is forgotten after a day, so that the answer that is owed for it must not be gone on with.
 #[tokio::test]
-async fn what_nobody_can_be_told_of_any_more_is_not_created() {
+async fn nothing_is_created_when_the_reply_can_no_longer_be_delivered() {
     for (ago, was_begun) in [
         (SignedDuration::from_mins(29), false),
         (SignedDuration::from_hours(5), false),

@@ -19,7 +19,7 @@ fn session() -> CreationOutcome {
 }
 
 #[tokio::test]
-async fn of_many_who_begin_the_same_creation_one_is_first() {
+async fn concurrent_commands_with_one_key_begin_once() {
     on_both_databases(async |database| {
         let replicas = database.key_replicas(4).await;
         let trigger = fingerprint(&["1334522460933.738474920"]);
@@ -46,7 +46,7 @@ async fn of_many_who_begin_the_same_creation_one_is_first() {
 }
 
 #[tokio::test]
-async fn of_many_who_ask_for_the_same_at_once_one_is_first_and_the_others_are_asked() {
+async fn concurrent_commands_for_one_subject_begin_once() {
     on_both_databases(async |database| {
         let replicas = database.key_replicas(4).await;
         let triggers: Vec<_> = (0..12).map(|n| format!("trigger-{n}")).collect();
@@ -63,7 +63,7 @@ async fn of_many_who_ask_for_the_same_at_once_one_is_first_and_the_others_are_as
 }
 
 #[tokio::test]
-async fn what_came_to_something_a_moment_ago_is_asked_about_and_nothing_else() {
+async fn only_a_recent_creation_needs_a_confirmation() {
     on_both_databases(async |database| {
         let store = database.key_replicas(1).await.remove(0);
         let begin = |trigger: &'static str, subject: &'static str, now: i64| {

@@ -32,7 +32,7 @@ async fn drain(store: JobRows, a_time: u32) -> Vec<Job<LateReply>> {
 }
 
 #[tokio::test]
-async fn of_8_who_claim_200_jobs_at_once_each_job_goes_to_one() {
+async fn concurrent_workers_claim_each_job_once() {
     for a_time in [1, 7] {
         on_both_databases(async |database| {
             let replicas = database.replicas(8).await;
@@ -52,7 +52,7 @@ async fn of_8_who_claim_200_jobs_at_once_each_job_goes_to_one() {
 }
 
 #[tokio::test]
-async fn nobody_who_claims_goes_away_empty_handed_while_there_is_enough() {
+async fn every_concurrent_claim_gets_a_job_while_there_are_enough() {
     on_both_databases(async |database| {
         let replicas = database.replicas(8).await;
         database.slow_down().await;
@@ -76,7 +76,7 @@ async fn nobody_who_claims_goes_away_empty_handed_while_there_is_enough() {
 }
 
 #[tokio::test]
-async fn a_job_whose_worker_dies_goes_to_the_next_and_the_dead_one_can_do_nothing_more() {
+async fn an_expired_lease_passes_to_the_next_worker() {
     on_both_databases(async |database| {
         let store = database.jobs().await;
         let (first, second) = (WorkerId::random(), WorkerId::random());
@@ -103,7 +103,7 @@ async fn a_job_whose_worker_dies_goes_to_the_next_and_the_dead_one_can_do_nothin
 }
 
 #[tokio::test]
-async fn of_two_leases_of_one_process_the_later_is_good() {
+async fn only_the_later_of_two_leases_of_one_process_is_valid() {
     on_both_databases(async |database| {
         let store = database.jobs().await;
         let worker = WorkerId::random();
@@ -118,7 +118,7 @@ async fn of_two_leases_of_one_process_the_later_is_good() {
 }
 
 #[tokio::test]
-async fn a_job_given_back_can_be_claimed_at_once_and_one_put_off_when_its_time_comes() {
+async fn released_and_rescheduled_jobs_can_be_claimed_when_due() {
     on_both_databases(async |database| {
         let store = database.jobs().await;
         let worker = WorkerId::random();
@@ -143,7 +143,7 @@ async fn a_job_given_back_can_be_claimed_at_once_and_one_put_off_when_its_time_c
 }
 
 #[tokio::test]
-async fn the_longest_due_comes_first_and_each_kind_by_itself() {
+async fn jobs_are_claimed_longest_due_first_and_by_kind() {
     on_both_databases(async |database| {
         let store = database.jobs().await;
         let worker = WorkerId::random();
@@ -183,7 +183,7 @@ async fn the_longest_due_comes_first_and_each_kind_by_itself() {
 }
 
 #[tokio::test]
-async fn a_restart_keeps_every_job() {
+async fn jobs_survive_a_restart() {
     on_both_databases(async |database| {
         let store = database.jobs().await;
         store
@@ -204,7 +204,7 @@ async fn a_restart_keeps_every_job() {
 }
 
 #[tokio::test]
-async fn a_job_of_a_later_version_is_left_to_it_and_a_damaged_one_is_told_apart() {
+async fn jobs_of_later_versions_are_ignored_and_damaged_ones_are_reported() {
     on_both_databases(async |database| {
         let store = database.jobs().await;
         store.insert(&late(0), None).await.unwrap();

@@ -285,11 +285,11 @@ async fn tell_all(kind: &str, database: impl AsyncFn() -> Database) {
 }
 
 #[tokio::test]
-async fn a_process_killed_anywhere_forgets_nothing_on_sqlite() {
+async fn no_reply_is_lost_wherever_a_process_is_killed_on_sqlite() {
     tell_all("SQLite", async || Database::sqlite()).await;
 }
 
 #[tokio::test]
-async fn a_process_killed_anywhere_forgets_nothing_on_postgresql() {
+async fn no_reply_is_lost_wherever_a_process_is_killed_on_postgresql() {
     tell_all("PostgreSQL", Database::postgres).await;
 }

@@ -14,7 +14,7 @@ use crate::support::{ID, test_app, with_app};
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 
 #[tokio::test]
-async fn an_answer_that_is_late_comes_as_one_message() {
+async fn a_late_reply_is_one_message() {
     test_app()
         .with_short_budget()
         .run(async |app| {
@@ -36,7 +36,7 @@ async fn an_answer_that_is_late_comes_as_one_message() {
 }
 
 #[tokio::test]
-async fn an_answer_in_time_is_the_only_one() {
+async fn a_reply_in_time_is_the_only_one() {
     with_app(async |app| {
         app.command(SHOW).await;
         app.shut_down().await;
@@ -47,7 +47,7 @@ async fn an_answer_in_time_is_the_only_one() {
 }
 
 #[tokio::test]
-async fn a_fault_that_is_late_comes_as_one_message_too() {
+async fn a_late_error_is_one_message() {
     test_app()
         .with_short_budget()
         .run(async |app| {
@@ -70,7 +70,7 @@ async fn a_fault_that_is_late_comes_as_one_message_too() {
 
 /// Kapso answers around the end of the budget: each command still gets exactly one answer.
 #[tokio::test]
-async fn the_race_between_the_answer_and_the_budget_has_one_winner() {
+async fn around_the_end_of_the_budget_there_is_one_reply() {
     test_app()
         .set(|settings| settings.reply_budget = Duration::from_millis(40))
         .run(async |app| {
@@ -105,7 +105,7 @@ async fn the_race_between_the_answer_and_the_budget_has_one_winner() {
 }
 
 #[tokio::test]
-async fn slack_hangs_up_and_the_answer_still_comes() {
+async fn the_reply_is_delivered_if_slack_closes_the_connection() {
     let letterbox = ScriptedServer::start().await;
     letterbox.respond(ScriptedResponse::answer("200 OK", "ok"));
     test_app()

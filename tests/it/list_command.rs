@@ -75,7 +75,7 @@ async fn a_page_has_a_row_for_each_session_in_kapsos_order() {
 }
 
 #[tokio::test]
-async fn pages_are_turned_in_the_place_of_the_list() {
+async fn page_buttons_replace_the_list() {
     with_app(async |app| {
         fill(app, 23);
         let first = app.command("/sandbox list").await;
@@ -119,7 +119,7 @@ fn turns(message: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn show_puts_the_card_beside_the_list_as_if_its_id_had_been_typed() {
+async fn show_posts_the_card_as_a_separate_message() {
     with_app(async |app| {
         let list = app.command("/sandbox list").await;
         let card = app.press(&list, "show").await;
@@ -181,7 +181,7 @@ const PAGES: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn a_page_is_a_number_and_whatever_else_is_typed_gets_a_sentence_that_helps() {
+async fn only_page_numbers_are_accepted() {
     with_app(async |app| {
         for (typed, read) in PAGES {
             let (asked, answer) = command_with_requests(app, &typed.replace("ID", ID)).await;
@@ -207,7 +207,7 @@ async fn a_page_is_a_number_and_whatever_else_is_typed_gets_a_sentence_that_help
 }
 
 #[tokio::test]
-async fn a_page_past_the_end_says_how_many_there_are_and_leads_back() {
+async fn a_page_past_the_end_says_how_many_pages_there_are() {
     with_app(async |app| {
         fill(app, 23);
         let beyond = app.command("/sandbox list 999").await;
@@ -237,7 +237,7 @@ async fn a_page_past_the_end_says_how_many_there_are_and_leads_back() {
 }
 
 #[tokio::test]
-async fn an_empty_project_says_how_to_make_the_first_session() {
+async fn an_empty_project_says_how_to_create_the_first_session() {
     let reads = async |creators: &str| {
         let mut read = String::new();
         test_app()
@@ -260,7 +260,7 @@ async fn an_empty_project_says_how_to_make_the_first_session() {
 }
 
 #[tokio::test]
-async fn what_kapso_leaves_out_of_a_list_costs_only_itself() {
+async fn missing_parts_of_a_list_affect_only_themselves() {
     let session = |id: &str| json!({"id": id, "status": "active"});
     let ten: Vec<_> = (0..10).map(|n| session(&format!("session-{n}"))).collect();
     with_app(async |app| {
@@ -314,7 +314,7 @@ async fn what_kapso_leaves_out_of_a_list_costs_only_itself() {
 }
 
 #[tokio::test]
-async fn a_list_that_kapso_does_not_give_becomes_one_sentence() {
+async fn a_failed_list_request_becomes_one_sentence() {
     with_app(async |app| {
         let list = app.command("/sandbox list").await;
         for (status, body, words, outcome) in [
@@ -362,7 +362,7 @@ async fn a_list_that_kapso_does_not_give_becomes_one_sentence() {
 }
 
 #[tokio::test]
-async fn a_list_that_kapso_keeps_waiting_comes_later() {
+async fn a_slow_list_is_a_late_reply() {
     test_app()
         .with_short_budget()
         .run(async |app| {
@@ -377,7 +377,7 @@ async fn a_list_that_kapso_keeps_waiting_comes_later() {
 }
 
 #[tokio::test]
-async fn words_in_a_row_stay_words() {
+async fn text_in_a_row_is_inert() {
     with_app(async |app| {
         for words in WORDS {
             app.kapso.add_session(ID);
@@ -419,7 +419,7 @@ async fn press(app: &TestApp, on: &PostedMessage, action: &str, value: &str) -> 
 }
 
 #[tokio::test]
-async fn a_page_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
+async fn a_page_button_with_an_invalid_value_makes_no_request() {
     with_app(async |app| {
         let list = app.command("/sandbox list").await;
         let asked = app.kapso.requests();
@@ -475,7 +475,7 @@ async fn no_list_and_no_unmasked_card_goes_to_a_channel() {
 }
 
 #[tokio::test]
-async fn sessions_that_cannot_be_read_are_not_said_not_to_be_there() {
+async fn unreadable_sessions_do_not_make_a_project_look_empty() {
     with_app(async |app| {
         app.next_kapso_response(200, json!({"data": [{"id": "x"}]}).to_string());
         let read = app.command_text("/sandbox list").await;

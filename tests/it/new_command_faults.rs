@@ -89,7 +89,7 @@ async fn each_fault_becomes_one_sentence_and_no_second_request() {
 }
 
 #[tokio::test]
-async fn kapso_that_refuses_the_agent_is_explained() {
+async fn a_rejected_agent_is_explained() {
     test_app()
         .with_creation()
         .run(async |app| {
@@ -105,7 +105,7 @@ async fn kapso_that_refuses_the_agent_is_explained() {
 }
 
 #[tokio::test]
-async fn kapso_that_hangs_is_asked_once() {
+async fn a_creation_that_times_out_is_not_retried() {
     test_app()
         .with_creation()
         .set(|settings| settings.timing.kapso.attempt = Duration::from_millis(200))
@@ -114,7 +114,7 @@ async fn kapso_that_hangs_is_asked_once() {
 }
 
 #[tokio::test]
-async fn nobody_listens_where_kapso_should_be_so_nothing_was_created() {
+async fn a_refused_connection_means_that_nothing_was_created() {
     let closed = ClosedPort::bind().unwrap();
     test_app()
         .with_creation()
@@ -133,7 +133,7 @@ async fn nobody_listens_where_kapso_should_be_so_nothing_was_created() {
 
 /// Nothing can be said later, so the end of the budget says what is known: not that nothing was changed.
 #[tokio::test]
-async fn where_no_late_answer_is_possible_the_answer_in_time_does_not_promise_too_much() {
+async fn without_a_response_url_the_outcome_is_reported_as_unknown() {
     test_app()
         .with_creation()
         .with_short_budget()
@@ -149,7 +149,7 @@ async fn where_no_late_answer_is_possible_the_answer_in_time_does_not_promise_to
 }
 
 #[tokio::test]
-async fn a_service_that_stops_before_kapso_answers_does_not_promise_too_much_either() {
+async fn at_shutdown_the_outcome_is_reported_as_unknown() {
     test_app()
         .with_creation()
         .with_short_budget()
@@ -165,7 +165,7 @@ async fn a_service_that_stops_before_kapso_answers_does_not_promise_too_much_eit
 }
 
 #[tokio::test]
-async fn an_answer_in_the_middle_of_which_kapso_goes_is_not_asked_for_again() {
+async fn a_truncated_response_is_not_requested_again() {
     let wire = ScriptedServer::start().await;
     wire.respond(ScriptedResponse::bytes("HTTP/1.1 201 Created\r\nContent-Length: 400\r\n\r\n{\"data\":").then_reset());
     test_app()

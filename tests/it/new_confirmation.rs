@@ -23,7 +23,7 @@ fn is_asked(posted: &PostedMessage) -> bool {
 }
 
 #[tokio::test]
-async fn a_second_session_for_the_same_phone_is_asked_about_first() {
+async fn a_second_session_for_the_same_phone_needs_a_confirmation() {
     test_app()
         .with_creation()
         .run(async |app| {
@@ -65,7 +65,7 @@ async fn a_second_session_for_the_same_phone_is_asked_about_first() {
 }
 
 #[tokio::test]
-async fn a_yes_is_one_session_however_often_it_is_pressed() {
+async fn a_confirmation_pressed_several_times_creates_one_session() {
     test_app()
         .with_creation()
         .run(async |app| {
@@ -89,7 +89,7 @@ async fn a_yes_is_one_session_however_often_it_is_pressed() {
 
 /// Where the app is installed for a whole organisation, a press names no workspace, though a command does.
 #[tokio::test]
-async fn a_yes_of_an_organisations_member_counts() {
+async fn a_confirmation_without_a_workspace_is_accepted() {
     test_app()
         .with_creation()
         .run(async |app| {
@@ -108,7 +108,7 @@ async fn a_yes_of_an_organisations_member_counts() {
 }
 
 #[tokio::test]
-async fn another_phone_another_person_and_another_minute_are_not_asked_about() {
+async fn another_phone_person_or_minute_needs_no_confirmation() {
     test_app()
         .with_creation()
         .run(async |app| {
@@ -133,7 +133,7 @@ async fn another_phone_another_person_and_another_minute_are_not_asked_about() {
 }
 
 #[tokio::test]
-async fn what_came_to_nothing_is_not_asked_about_and_what_may_have_is() {
+async fn an_unclear_creation_needs_a_confirmation_and_a_failed_one_does_not() {
     test_app()
         .with_creation()
         .run(async |app| {
@@ -161,7 +161,7 @@ async fn what_came_to_nothing_is_not_asked_about_and_what_may_have_is() {
 }
 
 #[tokio::test]
-async fn a_yes_that_fails_leaves_the_question_and_is_not_repeated() {
+async fn a_failed_confirmation_is_not_repeated() {
     test_app()
         .with_creation()
         .run(async |app| {
@@ -184,7 +184,7 @@ async fn a_yes_that_fails_leaves_the_question_and_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn who_presses_yes_is_judged_again() {
+async fn a_confirmation_is_authorized_again() {
     test_app()
         .with_creation()
         .with("CREATE_USERS", "U2147483697")
@@ -200,7 +200,7 @@ async fn who_presses_yes_is_judged_again() {
 }
 
 #[tokio::test]
-async fn a_yes_with_a_value_we_never_wrote_creates_nothing() {
+async fn a_confirmation_with_an_invalid_value_creates_nothing() {
     test_app()
         .with_creation()
         .run(async |app| {

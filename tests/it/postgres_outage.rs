@@ -69,7 +69,7 @@ async fn carry(listener: TcpListener, to: SocketAddr) {
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_delays_what_it_keeps_and_nothing_else() {
+async fn an_outage_delays_only_replies_stored_on_the_server() {
     let database = Database::postgres().await;
     let mut cable = Cable::to(&database).await;
     cable
@@ -95,7 +95,7 @@ async fn a_server_that_is_away_delays_what_it_keeps_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_taken_while_the_server_was_away_is_not_posted_again() {
+async fn a_reply_delivered_during_an_outage_is_not_posted_again() {
     let database = Database::postgres().await;
     let mut cable = Cable::to(&database).await;
     cable
@@ -122,7 +122,7 @@ async fn an_answer_that_was_taken_while_the_server_was_away_is_not_posted_again(
 }
 
 #[tokio::test]
-async fn connections_that_are_killed_cost_nothing() {
+async fn killed_connections_lose_no_reply() {
     let database = Database::postgres().await;
     let builder = test_app().with_short_budget().with("DATABASE_URL", &database.address);
     builder
@@ -148,7 +148,7 @@ async fn connections_that_are_killed_cost_nothing() {
 
 /// Such as one that has become another's replica.
 #[tokio::test]
-async fn a_server_that_becomes_read_only_may_be_written_to_later() {
+async fn a_read_only_server_is_used_again_when_writable() {
     let database = Database::postgres().await;
     let name = format!("it_role_{:016x}", fastrand::u64(..));
     database

@@ -158,7 +158,7 @@ async fn tell(when: &str, answered: usize, half_way: impl AsyncFn(&Fakes)) -> Lo
 }
 
 #[tokio::test]
-async fn what_a_dead_replica_owes_the_other_delivers() {
+async fn a_replica_delivers_the_replies_of_a_killed_one() {
     let posting = async |fakes: &Fakes| {
         let posts = fakes.slack.post_count();
         fakes.kapso.release_stalled_requests();

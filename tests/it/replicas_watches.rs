@@ -20,7 +20,7 @@ const RESUMED: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "the figures are for the documents")]
-async fn the_news_that_a_dead_replica_owes_the_other_tells() {
+async fn a_replica_sends_the_notifications_of_a_killed_one() {
     let fakes = Fakes::start().await;
     let ids: Vec<_> = (0..EACH).map(|n| format!("session-{n}")).collect();
     for id in &ids {

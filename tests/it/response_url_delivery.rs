@@ -40,7 +40,7 @@ async fn meets(refusals: &[(u16, Option<u64>)]) -> (Value, usize) {
 }
 
 #[tokio::test]
-async fn slack_may_stumble_twice() {
+async fn two_server_errors_are_retried() {
     for stumbles in [
         &[(500, None)][..],
         &[(503, None)],
@@ -55,7 +55,7 @@ async fn slack_may_stumble_twice() {
 
 /// Each of those tries may have been taken all the same.
 #[tokio::test]
-async fn three_blind_tries_are_all() {
+async fn after_three_unclear_attempts_a_reply_is_lost() {
     let (line, posts) = meets(&[(500, None), (502, None), (503, None)]).await;
     assert_eq!(line["answer"], "lost");
     assert_eq!(line["lost"], "Slack could not be reached");
@@ -76,7 +76,7 @@ async fn a_refusal_is_final() {
 }
 
 #[tokio::test]
-async fn slack_says_when_to_come_back() {
+async fn retry_after_is_followed() {
     let began = Instant::now();
     let (line, posts) = meets(&[(429, Some(1))]).await;
     assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
@@ -85,7 +85,7 @@ async fn slack_says_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn slack_asks_for_more_patience_than_the_address_has_life() {
+async fn a_retry_after_beyond_the_lifetime_is_not_waited_for() {
     for seconds in [29 * 60, 30 * 60, 86_400, u64::MAX] {
         let (line, posts) = meets(&[(429, Some(seconds))]).await;
         assert_eq!(line["lost"], "the response_url is used up", "{seconds}");
@@ -95,7 +95,7 @@ async fn slack_asks_for_more_patience_than_the_address_has_life() {
 
 /// Of the 5 that Slack takes, the last is never risked.
 #[tokio::test]
-async fn four_posts_are_all() {
+async fn there_are_at_most_four_posts() {
     let (line, posts) = meets(&[(500, None), (500, None), (429, Some(1)), (429, Some(600))]).await;
     assert_eq!(line["answer"], "lost");
     assert_eq!(line["lost"], "the response_url is used up");
@@ -124,7 +124,7 @@ async fn nothing_is_posted_after_29_minutes() {
 }
 
 #[tokio::test]
-async fn nor_when_the_29_minutes_end_while_slack_has_us_wait() {
+async fn nothing_is_posted_if_the_29_minutes_end_during_retry_after() {
     test_app()
         .with_short_budget()
         .with_system_clock()
@@ -167,7 +167,7 @@ async fn posts_to(letterbox: &ScriptedServer) -> (Value, Vec<String>) {
 }
 
 #[tokio::test]
-async fn slack_can_say_no_with_a_200() {
+async fn a_200_with_ok_false_is_a_refusal() {
     for (body, answer) in [
         (r#"{"ok":false}"#, "lost"),
         (r#"{"ok":false,"error":"used_url"}"#, "lost"),
@@ -191,7 +191,7 @@ async fn slack_can_say_no_with_a_200() {
 
 /// Slack may have taken the message, and two answers are the lesser evil.
 #[tokio::test]
-async fn what_is_not_acknowledged_is_sent_again() {
+async fn an_unacknowledged_post_is_repeated() {
     for (name, script) in [
         ("ends", ScriptedResponse::bytes("")),
         ("resets", ScriptedResponse::bytes("").then_reset()),
@@ -217,7 +217,7 @@ async fn what_is_not_acknowledged_is_sent_again() {
 }
 
 #[tokio::test]
-async fn a_status_is_enough_of_an_acknowledgement() {
+async fn a_success_status_alone_is_an_acknowledgement() {
     for (name, script) in [
         (
             "ends in the body",
@@ -246,7 +246,7 @@ async fn a_status_is_enough_of_an_acknowledgement() {
 }
 
 #[tokio::test]
-async fn a_retry_after_that_makes_no_sense_is_a_second() {
+async fn an_invalid_retry_after_means_one_second() {
     let letterboxes = join_all(
         ["", "0", "-1", "soon", "1.5", "99999999999999999999999"].map(async |retry_after| {
             let letterbox = ScriptedServer::start().await;
@@ -283,7 +283,7 @@ async fn a_retry_after_that_makes_no_sense_is_a_second() {
 }
 
 #[tokio::test]
-async fn a_redirect_of_slacks_is_not_followed() {
+async fn a_redirect_by_slack_is_not_followed() {
     let elsewhere = ScriptedServer::start().await;
     for status in [301, 302, 303, 307, 308] {
         let letterbox = ScriptedServer::start().await;
@@ -300,7 +300,7 @@ async fn a_redirect_of_slacks_is_not_followed() {
 
 /// What never reached Slack has cost none of the posts, so there is no reason to give up on it.
 #[tokio::test]
-async fn a_network_that_is_down_for_a_while_loses_nothing() {
+async fn failed_connections_use_up_no_posts() {
     let closed = crate::support::port().await;
     let address = closed.local_addr().unwrap();
     drop(closed);

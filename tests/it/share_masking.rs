@@ -21,7 +21,7 @@ fn is_masked(posted: &PostedMessage, what: &str) {
 }
 
 #[tokio::test]
-async fn no_press_on_a_shared_card_or_on_what_came_of_it_shows_the_number() {
+async fn the_number_stays_masked_in_everything_that_follows_a_shared_card() {
     test_app()
         .with_public_url()
         .without_cache()
@@ -50,7 +50,7 @@ async fn no_press_on_a_shared_card_or_on_what_came_of_it_shows_the_number() {
 }
 
 #[tokio::test]
-async fn nor_do_the_news_that_were_asked_for_there() {
+async fn the_number_stays_masked_in_notifications() {
     test_app()
         .without_cache()
         .run(async |app| {
@@ -74,7 +74,7 @@ async fn nor_do_the_news_that_were_asked_for_there() {
 
 /// The own card of the person who shared it is as it was.
 #[tokio::test]
-async fn who_shared_it_reads_the_number_on_their_own_card() {
+async fn the_own_card_of_who_shared_it_shows_the_number() {
     test_app()
         .without_cache()
         .run(async |app| {

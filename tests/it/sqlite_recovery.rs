@@ -60,7 +60,7 @@ async fn delivered(app: &TestApp, count: usize) -> Value {
 }
 
 #[tokio::test]
-async fn a_folder_that_is_missing_may_come_later() {
+async fn a_missing_folder_can_be_created_later() {
     let folder = Folder::new();
     let path = folder.join("missing/jobs.db");
     with_store(&path)
@@ -74,7 +74,7 @@ async fn a_folder_that_is_missing_may_come_later() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_makes_room_for_one() {
+async fn a_foreign_file_can_be_moved_away() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     fs::write(&path, "these are my notes, and no database".repeat(200)).unwrap();
@@ -89,7 +89,7 @@ async fn a_file_that_is_no_database_makes_room_for_one() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_damaged_while_it_is_used_makes_room_for_another() {
+async fn a_file_damaged_during_use_can_be_moved_away() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     // More than SQLite remembers.
@@ -129,7 +129,7 @@ async fn a_file_that_is_damaged_while_it_is_used_makes_room_for_another() {
 }
 
 #[tokio::test]
-async fn a_file_that_another_process_has_is_waited_for() {
+async fn a_file_locked_by_another_process_is_opened_later() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     let another = SecondProcess::open(&path, &[]);
@@ -146,7 +146,7 @@ async fn a_file_that_another_process_has_is_waited_for() {
 
 /// An answer that was stored in the file is in memory alone then.
 #[tokio::test]
-async fn a_file_that_is_deleted_is_made_anew_and_no_answer_goes_with_it() {
+async fn a_deleted_file_is_created_again_and_no_reply_is_lost() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     with_store(&path)
@@ -174,7 +174,7 @@ async fn a_file_that_is_deleted_is_made_anew_and_no_answer_goes_with_it() {
 
 /// Leases are renewed every 5 s, and the new file knows nothing of the old one's.
 #[tokio::test]
-async fn an_answer_outlives_its_file_for_longer_than_a_renewal() {
+async fn a_reply_survives_a_replaced_file_beyond_a_lease_renewal() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     with_store(&path)
@@ -195,7 +195,7 @@ async fn an_answer_outlives_its_file_for_longer_than_a_renewal() {
 
 /// Nobody would find it in the new file.
 #[tokio::test]
-async fn an_answer_whose_file_is_deleted_is_not_handed_over() {
+async fn a_reply_whose_file_is_deleted_is_not_handed_over() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     with_store(&path)
@@ -220,7 +220,7 @@ async fn an_answer_whose_file_is_deleted_is_not_handed_over() {
 }
 
 #[tokio::test]
-async fn a_full_file_has_room_again_once_what_is_in_it_is_done() {
+async fn a_full_file_works_again_when_jobs_are_done() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     let app = with_store(&path);
@@ -264,7 +264,7 @@ fn sized(mut job: Job<LateReply>, bytes: usize) -> Job<LateReply> {
 
 /// The real program, since the tests may run as root, who writes to what is read-only.
 #[tokio::test]
-async fn a_read_only_file_may_be_written_to_later() {
+async fn a_read_only_file_is_used_again_when_writable() {
     let fakes = Fakes::start().await;
     let folder = Folder::new();
     let path: PathBuf = folder.join("jobs.db");

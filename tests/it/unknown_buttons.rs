@@ -10,7 +10,7 @@ use crate::support::raw_request::INTERACTIONS;
 use crate::support::{ID, TestApp, with_app};
 
 #[tokio::test]
-async fn a_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
+async fn a_button_with_an_invalid_value_makes_no_request() {
     with_app(async |app| {
         let own = app.command(&format!("/sandbox {ID}")).await;
         let shared = shared_card(app, &format!("v1:{ID}"));
@@ -91,7 +91,7 @@ async fn a_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
 }
 
 #[tokio::test]
-async fn presses_that_are_nothing_to_us_are_acknowledged_and_lead_to_nothing() {
+async fn presses_of_unknown_buttons_are_only_acknowledged() {
     with_app(async |app| {
         let own = app.command(&format!("/sandbox {ID}")).await;
         let shared = shared_card(app, &format!("v1:{ID}"));
@@ -129,7 +129,7 @@ async fn an_unknown_action_fails_a_test_at_once() {
 }
 
 #[tokio::test]
-async fn payloads_of_another_shape_are_acknowledged_and_lead_to_nothing() {
+async fn other_payloads_are_only_acknowledged() {
     with_app(async |app| {
         let before = done(app);
         let press = json!({"action_id": "refresh", "value": format!("v1:{ID}")});
@@ -186,7 +186,7 @@ async fn payloads_of_another_shape_are_acknowledged_and_lead_to_nothing() {
 }
 
 #[tokio::test]
-async fn a_press_of_which_slack_says_little_is_answered_all_the_same() {
+async fn a_press_with_missing_fields_is_answered() {
     with_app(async |app| {
         let card = app.command(&format!("/sandbox {ID}")).await;
         // An app installed for a whole organisation gets no team.
@@ -201,7 +201,7 @@ async fn a_press_of_which_slack_says_little_is_answered_all_the_same() {
 }
 
 #[test]
-fn a_card_is_taken_for_shared_unless_slack_says_that_only_the_presser_sees_it() {
+fn a_card_counts_as_shared_unless_slack_says_it_is_ephemeral() {
     for (container, shared) in [
         (json!({"is_ephemeral": true}), false),
         (json!({"is_ephemeral": false}), true),

@@ -24,7 +24,7 @@ async fn seconds(app: &TestApp, many: usize) {
 }
 
 #[tokio::test]
-async fn a_list_that_cannot_be_read_leaves_no_watch_unseen_for_a_minute() {
+async fn an_unreadable_list_delays_no_poll_beyond_a_minute() {
     test_app()
         .run(async |app| {
             app.wait_for_store().await;
@@ -56,7 +56,7 @@ async fn a_list_that_cannot_be_read_leaves_no_watch_unseen_for_a_minute() {
 }
 
 #[tokio::test]
-async fn many_who_watch_one_session_cost_one_request() {
+async fn several_watchers_of_one_session_share_a_request() {
     test_app()
         .without_cache()
         .run(async |app| {

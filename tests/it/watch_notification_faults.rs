@@ -14,7 +14,7 @@ const LOOK: SignedDuration = SignedDuration::from_secs(25);
 const NOTICES: usize = 32;
 
 #[tokio::test]
-async fn who_slack_asks_to_come_back_later_holds_up_nobody_else() {
+async fn a_rate_limited_notification_does_not_delay_others() {
     test_app()
         .run(async |app| {
             app.wait_for_store().await;
@@ -46,7 +46,7 @@ async fn who_slack_asks_to_come_back_later_holds_up_nobody_else() {
 }
 
 #[tokio::test]
-async fn news_that_wait_for_slack_at_a_stop_are_handed_over_and_not_called_lost() {
+async fn a_notification_that_waits_at_shutdown_is_handed_over() {
     let database = Database::sqlite();
     let address = database.address.clone();
     test_app()
@@ -75,7 +75,7 @@ async fn news_that_wait_for_slack_at_a_stop_are_handed_over_and_not_called_lost(
 }
 
 #[tokio::test]
-async fn where_no_news_can_be_sent_none_are_promised() {
+async fn without_an_allowed_response_url_nothing_is_watched() {
     test_app()
         .with("SLACK_RESPONSE_HOSTS", "hooks.slack.com")
         .run(async |app| {

@@ -35,7 +35,7 @@ pub async fn hears(app: &TestApp, asked: &PostedMessage) -> String {
 }
 
 #[tokio::test]
-async fn who_types_watch_hears_when_the_tester_has_activated_the_session() {
+async fn the_watch_command_notifies_when_the_session_is_activated() {
     with_app(async |app| {
         let confirmed = app.command(WATCH).await;
         assert_snapshot!(plain::text(&confirmed.message), @"
@@ -62,7 +62,7 @@ async fn who_types_watch_hears_when_the_tester_has_activated_the_session() {
 }
 
 #[tokio::test]
-async fn who_presses_tell_me_hears_it_too_and_sees_it_on_the_card() {
+async fn the_watch_button_notifies_and_updates_the_card() {
     with_app(async |app| {
         let card = app.command(SHOW).await;
         let watched = app.press(&card, "watch").await;
@@ -82,7 +82,7 @@ async fn who_presses_tell_me_hears_it_too_and_sees_it_on_the_card() {
 }
 
 #[tokio::test]
-async fn each_end_is_told_in_its_own_words() {
+async fn each_ending_has_its_own_text() {
     for (end, says) in [
         (
             "expired",
@@ -105,7 +105,7 @@ async fn each_end_is_told_in_its_own_words() {
 }
 
 #[tokio::test]
-async fn a_session_is_gone_only_when_kapso_has_said_so_twice() {
+async fn a_session_is_gone_after_two_404s() {
     with_app(async |app| {
         let confirmed = app.command(WATCH).await;
         app.kapso.delete(ID);
@@ -120,7 +120,7 @@ async fn a_session_is_gone_only_when_kapso_has_said_so_twice() {
 }
 
 #[tokio::test]
-async fn a_session_that_lists_leave_out_is_asked_for_by_itself() {
+async fn a_session_missing_in_lists_is_requested_by_itself() {
     with_app(async |app| {
         for id in ["one", "two", "left-out"] {
             app.kapso.add_session(id);
@@ -151,7 +151,7 @@ async fn a_session_that_lists_leave_out_is_asked_for_by_itself() {
 }
 
 #[tokio::test]
-async fn who_hears_nothing_for_28_minutes_is_told_so_and_can_go_on() {
+async fn after_28_minutes_a_watch_ends_and_offers_to_continue() {
     with_app(async |app| {
         let confirmed = app.command(WATCH).await;
         app.advance_clock(SignedDuration::from_mins(28));
@@ -195,7 +195,7 @@ async fn watching_twice_is_one_watch() {
 }
 
 #[tokio::test]
-async fn who_stops_watching_hears_nothing_more() {
+async fn a_stopped_watch_sends_no_notification() {
     with_app(async |app| {
         let card = app.command(WATCH).await;
         let stopped = app.press(&card, "unwatch").await;
@@ -232,7 +232,7 @@ async fn who_stops_watching_hears_nothing_more() {
 
 /// Where the app is installed for a whole organisation, a press names no workspace, though a command does.
 #[tokio::test]
-async fn who_typed_in_one_of_an_organisations_workspaces_stops_it_by_a_press() {
+async fn a_press_without_a_workspace_stops_a_watch() {
     with_app(async |app| {
         app.person.enterprise = Some("E0001".to_owned());
         let card = app.command(WATCH).await;
@@ -247,7 +247,7 @@ async fn who_typed_in_one_of_an_organisations_workspaces_stops_it_by_a_press() {
 }
 
 #[tokio::test]
-async fn stopping_works_though_kapso_does_not() {
+async fn a_watch_can_be_stopped_while_kapso_fails() {
     with_a_store(test_app().without_cache(), async |app| {
         let card = app.command(WATCH).await;
         app.kapso.set_fault(Some(kapso_slack::demo::Fault::answer(
@@ -266,7 +266,7 @@ async fn stopping_works_though_kapso_does_not() {
 }
 
 #[tokio::test]
-async fn refresh_keeps_the_way_to_stop() {
+async fn refresh_keeps_the_stop_button() {
     with_app(async |app| {
         let card = app.command(WATCH).await;
         let refreshed = app.press(&card, "refresh").await;
@@ -279,7 +279,7 @@ async fn refresh_keeps_the_way_to_stop() {
 }
 
 #[tokio::test]
-async fn what_cannot_change_any_more_is_shown_instead() {
+async fn a_session_in_a_final_status_is_shown_instead_of_watched() {
     for end in ["active", "expired", "superseded"] {
         with_app(async |app| {
             app.kapso.set_field(ID, "status", end.into());
@@ -292,7 +292,7 @@ async fn what_cannot_change_any_more_is_shown_instead() {
 }
 
 #[tokio::test]
-async fn a_press_on_a_shared_card_is_answered_to_the_presser_alone() {
+async fn watching_from_a_shared_card_replies_privately() {
     with_app(async |app| {
         let card = app.command(SHOW).await;
         let mut shared = card.message.clone();
@@ -320,7 +320,7 @@ async fn a_press_on_a_shared_card_is_answered_to_the_presser_alone() {
 }
 
 #[tokio::test]
-async fn one_person_watches_twenty_sessions_at_most() {
+async fn one_person_can_watch_at_most_twenty_sessions() {
     with_app(async |app| {
         for n in 0..21 {
             let id = format!("session-{n}");
@@ -337,7 +337,7 @@ async fn one_person_watches_twenty_sessions_at_most() {
 }
 
 #[tokio::test]
-async fn without_a_store_nothing_is_promised() {
+async fn without_a_database_nothing_is_watched() {
     test_app()
         .with("DATABASE_URL", "sqlite:/proc/no-folder-for-this/jobs.db")
         .run(async |app| {
@@ -357,7 +357,7 @@ async fn without_a_store_nothing_is_promised() {
 }
 
 #[tokio::test]
-async fn the_log_and_the_metrics_tell_of_the_news() {
+async fn notifications_are_logged_and_counted() {
     with_app(async |app| {
         let confirmed = app.command(WATCH).await;
         let command = app.wait_for_commands(1).await.remove(0);
@@ -387,7 +387,7 @@ async fn the_log_and_the_metrics_tell_of_the_news() {
 }
 
 #[tokio::test]
-async fn news_that_slack_does_not_take_at_first_come_all_the_same_and_are_counted_if_they_never_do() {
+async fn a_failed_notification_is_retried_once_and_then_counted_as_lost() {
     for (faults, answer) in [(1, "late"), (2, "lost")] {
         with_a_store(test_app().with_system_clock(), async |app| {
             let confirmed = app.command(WATCH).await;
@@ -408,7 +408,7 @@ async fn news_that_slack_does_not_take_at_first_come_all_the_same_and_are_counte
 }
 
 #[tokio::test]
-async fn an_answer_that_is_late_leaves_two_posts_for_the_news() {
+async fn a_late_reply_leaves_two_posts_for_the_notification() {
     with_a_store(test_app().with_short_budget().with_system_clock(), async |app| {
         app.kapso.fail_next_request(kapso_slack::demo::Fault::Stall);
         let exchange = app.expect_ack_only(WATCH).await;
@@ -426,7 +426,7 @@ async fn an_answer_that_is_late_leaves_two_posts_for_the_news() {
 }
 
 #[tokio::test]
-async fn a_replayed_command_lives_no_longer_than_the_first() {
+async fn a_replayed_command_does_not_extend_the_watch() {
     with_app(async |app| {
         let response_url = format!("{}/response/first", app.slack.origin());
         let slip = app.command_request("watch 123e4567-e89b-12d3-a456-426614174000", Some(&response_url));

@@ -31,7 +31,7 @@ fn waits(next: Decision) -> (Watch, i64) {
 }
 
 #[test]
-fn each_end_is_told() {
+fn each_final_status_is_notified() {
     for (status, news) in [
         (Status::Active, Change::Activated),
         (Status::Expired, Change::Expired),
@@ -62,7 +62,7 @@ fn only_two_404s_in_a_row_mean_gone() {
 }
 
 #[test]
-fn looks_come_further_apart_as_the_session_grows_old() {
+fn polls_become_rarer_as_the_session_grows_older() {
     for (session_age, now, pause) in [
         (0, 0, 15),
         (0, 119, 15),
@@ -81,7 +81,7 @@ fn looks_come_further_apart_as_the_session_grows_old() {
 }
 
 #[test]
-fn it_says_goodbye_in_the_28th_minute_and_nothing_after_the_29th() {
+fn a_watch_ends_after_28_minutes_and_posts_nothing_after_29() {
     let old = watching(0);
     let (_, until) = waits(decide(&old, &pending(), at(28 * MINUTE - 1)));
     assert_eq!(until, 28 * MINUTE, "the last look is on time");
@@ -129,7 +129,7 @@ fn any_looks() -> impl Strategy<Value = Vec<(PollResult, i64)>> {
 
 proptest! {
     #[test]
-    fn whatever_is_seen_and_however_late_a_watch_ends_once_and_in_time(
+    fn every_watch_ends_once_and_in_time(
         looks in any_looks(),
         session_age in prop::option::of(-3_600..86_400_i64),
         no_news in any::<bool>(),
@@ -166,7 +166,7 @@ proptest! {
     }
 
     #[test]
-    fn a_clock_that_jumps_breaks_nothing(seconds in prop::collection::vec(-9_000_000..9_000_000_i64, 1..50), seen in any_seen()) {
+    fn clock_jumps_are_tolerated(seconds in prop::collection::vec(-9_000_000..9_000_000_i64, 1..50), seen in any_seen()) {
         let mut watch = watching(0);
         for now in seconds.into_iter().map(at) {
             match decide(&watch, &seen, now) {

@@ -12,7 +12,7 @@ const LIMIT: u32 = 375;
 const WATCHES: usize = 6;
 
 #[tokio::test]
-async fn a_kapso_that_takes_its_time_does_not_slow_the_looks_down() {
+async fn slow_responses_do_not_slow_the_polling() {
     test_app()
         .with_system_clock()
         // As in production.

@@ -147,7 +147,7 @@ fn watching(many: u32, sessions: u32, unlisted: u32, limit: u32) -> Outcome {
 
 #[test]
 #[expect(clippy::print_stdout, reason = "the figures are for the documents")]
-fn sixty_and_a_thousand_hear_within_a_minute_and_a_fifth_stays_free() {
+fn watchers_are_notified_within_a_minute_and_a_fifth_of_the_limit_stays_free() {
     for (many, sessions, unlisted, limit) in [
         // One by one: the project has too many sessions for lists to be cheaper.
         (1, 20_000, 0, 100),
@@ -176,7 +176,7 @@ fn sixty_and_a_thousand_hear_within_a_minute_and_a_fifth_stays_free() {
 }
 
 #[test]
-fn what_is_cheaper_is_asked() {
+fn the_plan_chooses_the_cheaper_request() {
     let left = |left| RateBudget { limit: 100, left };
     let fresh = left(100);
     let unknown = List::default();
@@ -228,7 +228,7 @@ fn what_is_cheaper_is_asked() {
 
 proptest! {
     #[test]
-    fn the_last_fifth_is_for_people(
+    fn the_last_fifth_is_reserved_for_people(
         due in any::<u64>(), pages in any::<Option<u32>>(), limit in any::<u32>(), left in any::<u32>(), turn in any::<u64>(),
     ) {
         let budget = RateBudget { limit, left };

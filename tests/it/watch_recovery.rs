@@ -28,12 +28,12 @@ fn service(fakes: &Fakes, database: &Database) -> Program {
 }
 
 #[tokio::test]
-async fn a_thousand_watches_are_taken_up_at_once_after_a_kill_and_each_hears_once() {
+async fn a_thousand_watches_resume_after_a_kill_on_sqlite() {
     a_thousand_watches("SQLite", Database::sqlite()).await;
 }
 
 #[tokio::test]
-async fn a_thousand_watches_on_a_server_are_taken_up_at_once_after_a_kill_and_each_hears_once() {
+async fn a_thousand_watches_resume_after_a_kill_on_postgresql() {
     a_thousand_watches("PostgreSQL", Database::postgres().await).await;
 }
 

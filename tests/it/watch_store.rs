@@ -73,7 +73,7 @@ async fn an_older_command_that_is_resumed_leaves_the_newer_response_url() {
 }
 
 #[tokio::test]
-async fn of_many_who_watch_the_same_at_once_one_adds() {
+async fn concurrent_watches_of_one_session_are_one_watch() {
     on_both_databases(async |database| {
         let replicas = database.replicas(4).await;
         let same = watch(USER, "a");
@@ -89,7 +89,7 @@ async fn of_many_who_watch_the_same_at_once_one_adds() {
 }
 
 #[tokio::test]
-async fn nobody_watches_more_than_the_caps_allow_however_they_hurry() {
+async fn quotas_hold_for_concurrent_watches() {
     on_both_databases(async |database| {
         let replicas = database.replicas(4).await;
         let caps = Quota { per_owner: 3, total: 5 };
@@ -136,7 +136,7 @@ async fn nobody_watches_more_than_the_caps_allow_however_they_hurry() {
 }
 
 #[tokio::test]
-async fn stopping_ends_that_watch_alone_even_while_it_is_worked_on() {
+async fn stopping_ends_only_that_watch_even_while_it_is_leased() {
     on_both_databases(async |database| {
         let store = database.jobs().await;
         for (user, session) in [(USER, "a"), (USER, "b"), ("U2", "a")] {
