@@ -34,8 +34,8 @@ async fn pending_replies_are_delivered_after_a_kill() {
     fakes.kapso.set_fault(Some(Fault::Stall));
     let mut killed = service(&fakes, &folder).start();
     let app = killed.wait_until_serving().await;
-    let owed = join_all((0..20).map(|_| fakes.send_command(&app, SHOW))).await;
-    for sent in &owed {
+    let pending = join_all((0..20).map(|_| fakes.send_command(&app, SHOW))).await;
+    for sent in &pending {
         assert!(sent.message.is_none(), "it is acknowledged without a word");
     }
     killed.send_signal("KILL").await;
@@ -45,7 +45,7 @@ async fn pending_replies_are_delivered_after_a_kill() {
     fakes.kapso.release_stalled_requests();
 
     let restarted = service(&fakes, &folder).start();
-    for sent in owed {
+    for sent in pending {
         let answer = fakes.slack.wait_for_reply(sent.exchange).await;
         assert!(plain::text(&answer.message).contains("Waiting for activation"));
     }
@@ -176,12 +176,12 @@ async fn lookups_and_late_replies_work_without_a_database() {
             assert_eq!(body["status"], "degraded");
             assert!(body["why"][0].as_str().unwrap().contains("database file"), "{body}");
             assert!(app.metrics().await.contains("kapso_slack_store_failures_total"));
-            let told = app
+            let warnings = app
                 .log_lines()
                 .into_iter()
                 .filter(|line| line["message"].as_str().unwrap().contains("the store does not work"))
                 .count();
-            assert_eq!(told, 1, "the log says it once");
+            assert_eq!(warnings, 1, "the log says it once");
         })
         .await;
 }
@@ -189,7 +189,7 @@ async fn lookups_and_late_replies_work_without_a_database() {
 /// The wait that Slack asks for may be longer than a lease, which is then renewed meanwhile.
 #[tokio::test]
 async fn a_retry_after_longer_than_a_lease_is_followed() {
-    const PATIENCE: u64 = 19;
+    const RETRY_AFTER: u64 = 19;
     let fakes = Fakes::start().await;
     let folder = Folder::new();
     fakes.kapso.fail_next_request(Fault::Stall);
@@ -198,12 +198,12 @@ async fn a_retry_after_longer_than_a_lease_is_followed() {
     let sent = fakes.send_command(&app, SHOW).await;
     fakes
         .slack
-        .reject_next_post(StatusCode::TOO_MANY_REQUESTS, Some(PATIENCE));
+        .reject_next_post(StatusCode::TOO_MANY_REQUESTS, Some(RETRY_AFTER));
     let began = Instant::now();
     fakes.kapso.release_stalled_requests();
     fakes.slack.wait_for_reply(sent.exchange).await;
     assert!(
-        began.elapsed() >= Duration::from_secs(PATIENCE),
+        began.elapsed() >= Duration::from_secs(RETRY_AFTER),
         "{:?}",
         began.elapsed()
     );

@@ -19,11 +19,11 @@ use tokio::time::timeout;
 use crate::support::databases::{Folder, add_watch, at, claim, late, on_both_databases, watch};
 use crate::support::second_process::{SecondProcess, without_privilege};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 async fn open(path: impl AsRef<Path>) -> Result<JobRows, DatabaseError> {
     let url = DatabaseUrl::file(path.as_ref());
-    let opened = timeout(PATIENCE, Database::open(&url)).await;
+    let opened = timeout(TIMEOUT, Database::open(&url)).await;
     opened.expect("it does not hang").map(JobRows::new)
 }
 
@@ -118,19 +118,19 @@ async fn a_deleted_or_replaced_file_accepts_no_jobs() {
 async fn a_cancelled_operation_does_not_block_the_next_one() {
     on_both_databases(async |database| {
         let store = database.jobs().await;
-        let caps = Quota { per_owner: 9, total: 9 };
+        let quota = Quota { per_owner: 9, total: 9 };
         for polls in (0..30).chain([1, 2, 3]) {
             let job = late(0);
             let watch = watch("U1", &format!("s{polls}"));
-            give_up(polls, add_watch(&store, &watch, at(0), caps)).await;
+            give_up(polls, add_watch(&store, &watch, at(0), quota)).await;
             give_up(polls, store.insert(&job, None)).await;
             store.delete_by_id(&job.id).await.unwrap();
         }
-        let roomy = Quota {
+        let larger_quota = Quota {
             per_owner: 99,
             total: 99,
         };
-        let next = add_watch(&store, &watch("U2", "a"), at(0), roomy).await.unwrap();
+        let next = add_watch(&store, &watch("U2", "a"), at(0), larger_quota).await.unwrap();
         assert_eq!(next, Upserted::Inserted);
         let watches = store.stats::<Watch>(at(0)).await.unwrap();
         assert!(watches.count <= 10, "never more than the quota allows: {watches:?}");

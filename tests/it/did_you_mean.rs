@@ -28,8 +28,8 @@ async fn a_single_word_close_to_a_command_word_is_not_looked_up() {
             ("wathc", "watch"),
             ("unwatch", "watch"),
         ] {
-            let (asked, answer) = command_with_requests(app, typed).await;
-            assert!(asked.is_empty(), "{typed} made us ask {asked:?}");
+            let (requests, answer) = command_with_requests(app, typed).await;
+            assert!(requests.is_empty(), "{typed} made us ask {requests:?}");
             let id = typed.replace('`', "");
             let expected = format!("Did you mean `/sandbox {verb}`? If that's a session ID, type `/sandbox show {id}`");
             expect_only_text(&answer, &expected, typed);
@@ -71,8 +71,8 @@ async fn an_unknown_first_word_is_not_looked_up_but_corrected() {
                 ("nwe +1 (234) 567-8901", "new +12345678901"),
                 ("nwe steve", "new"),
             ] {
-                let (asked, answer) = command_with_requests(app, &typed.replace("ID", ID)).await;
-                assert!(asked.is_empty(), "{typed} made us ask {asked:?}");
+                let (requests, answer) = command_with_requests(app, &typed.replace("ID", ID)).await;
+                assert!(requests.is_empty(), "{typed} made us ask {requests:?}");
                 let expected = format!("Did you mean `/sandbox {instead}`?").replace("ID", ID);
                 expect_only_text(&answer, &expected, typed);
             }
@@ -97,8 +97,8 @@ async fn no_text_or_a_request_for_help_shows_the_help() {
             "help ID",
             "<>",
         ] {
-            let (asked, answer) = command_with_requests(app, typed).await;
-            assert!(asked.is_empty(), "{typed:?} made us ask {asked:?}");
+            let (requests, answer) = command_with_requests(app, typed).await;
+            assert!(requests.is_empty(), "{typed:?} made us ask {requests:?}");
             assert_eq!(plain::text(&answer.message), help, "{typed:?}");
             assert_eq!(answer.message["response_type"], "ephemeral", "{typed:?}");
         }

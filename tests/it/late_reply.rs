@@ -84,7 +84,7 @@ async fn around_the_end_of_the_budget_there_is_one_reply() {
             // One that is surely in time, and one that is surely late.
             let quick = app.send("/sandbox help").await;
             assert!(quick.message.is_some());
-            let asked = join_all(ids.iter().map(async |id| {
+            let sending = join_all(ids.iter().map(async |id| {
                 let sent = app.send(&format!("/sandbox {id}")).await;
                 assert_eq!(sent.status, Some(StatusCode::OK));
                 if sent.message.is_none() {
@@ -92,7 +92,7 @@ async fn around_the_end_of_the_budget_there_is_one_reply() {
                 }
                 sent.message.is_some()
             }));
-            let in_time = asked.await.into_iter().filter(|in_time| *in_time).count();
+            let in_time = sending.await.into_iter().filter(|in_time| *in_time).count();
             app.shut_down().await;
             assert_eq!(app.slack.conversation().len(), 99);
             assert_eq!(
@@ -106,24 +106,24 @@ async fn around_the_end_of_the_budget_there_is_one_reply() {
 
 #[tokio::test]
 async fn the_reply_is_delivered_if_slack_closes_the_connection() {
-    let letterbox = ScriptedServer::start().await;
-    letterbox.respond(ScriptedResponse::answer("200 OK", "ok"));
+    let server = ScriptedServer::start().await;
+    server.respond(ScriptedResponse::answer("200 OK", "ok"));
     test_app()
-        .with("SLACK_RESPONSE_HOSTS", letterbox.origin())
+        .with("SLACK_RESPONSE_HOSTS", server.origin())
         .run(async |app| {
             app.kapso.fail_next_request(Fault::Stall);
-            let response_url = letterbox.url.join("/response/1").unwrap();
-            let slip = app.command_request(ID, Some(response_url.as_str())).keep_alive();
+            let response_url = server.url.join("/response/1").unwrap();
+            let request = app.command_request(ID, Some(response_url.as_str())).keep_alive();
             let mut line = RawConnection::connect(&app.app_url).await;
-            line.send(slip.to_bytes()).await;
+            line.send(request.to_bytes()).await;
             app.kapso.wait_for_requests(1).await;
             line.finish_sending().await;
             assert_eq!(line.read_to_end().await, "", "the service hangs up as well");
             app.kapso.release_stalled_requests();
-            letterbox.has_been_asked(1).await;
+            server.wait_for_requests(1).await;
             let line = &app.wait_for_commands(1).await[0];
             assert_eq!((&line["outcome"], &line["answer"]), (&json!("shown"), &json!("late")));
-            let posts = letterbox.requests();
+            let posts = server.requests();
             assert_eq!(posts.len(), 1, "{posts:?}");
             assert!(posts[0].starts_with("POST /response/1 HTTP/1.1\r\n"), "{posts:?}");
             assert!(posts[0].contains("content-type: application/json\r\n"), "{posts:?}");

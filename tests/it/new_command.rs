@@ -146,7 +146,7 @@ async fn people_without_permission_create_nothing() {
 
 #[tokio::test]
 async fn the_refusal_names_people_with_permission() {
-    let reads = async |creators: &str| {
+    let refusal_for = async |creators: &str| {
         let mut read = Value::Null;
         test_app()
             .with_creation()
@@ -155,8 +155,8 @@ async fn the_refusal_names_people_with_permission() {
             .await;
         read.as_str().unwrap().to_owned()
     };
-    assert_snapshot!(reads("").await, @"You cannot create sessions here. Creating from Slack is turned off; create it in Kapso. Whoever runs this app can change that.");
-    assert_snapshot!(reads("U0OTHER,W0BOSS").await, @"You cannot create sessions here. Ask one of those who can: <@U0OTHER>, <@W0BOSS>. Whoever runs this app can change that.");
+    assert_snapshot!(refusal_for("").await, @"You cannot create sessions here. Creating from Slack is turned off; create it in Kapso. Whoever runs this app can change that.");
+    assert_snapshot!(refusal_for("U0OTHER,W0BOSS").await, @"You cannot create sessions here. Ask one of those who can: <@U0OTHER>, <@W0BOSS>. Whoever runs this app can change that.");
 }
 
 #[tokio::test]
@@ -183,14 +183,14 @@ async fn an_unsigned_request_creates_nothing() {
     test_app()
         .with_creation()
         .run(async |app| {
-            let slip = app.command_request("new +12345678901", None);
-            let unsigned = RawRequest::unsigned(COMMANDS, slip.body.clone());
-            let mut bent = slip.clone();
-            bent.replace("2345678901", "2345678902");
-            let old = RawRequest::unsigned(COMMANDS, slip.body.clone())
+            let request = app.command_request("new +12345678901", None);
+            let unsigned = RawRequest::unsigned(COMMANDS, request.body.clone());
+            let mut changed = request.clone();
+            changed.replace("2345678901", "2345678902");
+            let old = RawRequest::unsigned(COMMANDS, request.body.clone())
                 .signed(crate::support::SECRET, app.now().as_second() - 301);
-            for knock in [unsigned, bent, old] {
-                assert_eq!(app.send_raw(&knock).await.status, 401);
+            for forged in [unsigned, changed, old] {
+                assert_eq!(app.send_raw(&forged).await.status, 401);
             }
             assert_eq!(create_requests(app), 0);
         })
@@ -232,7 +232,7 @@ async fn a_rate_limited_creation_needs_no_confirmation_later() {
 }
 
 /// An app without a store that works.
-fn broken() -> TestAppBuilder {
+fn without_database() -> TestAppBuilder {
     test_app()
         .with("CREATE_USERS", "*")
         .with("DATABASE_URL", "sqlite:/proc/no-folder-for-this/jobs.db")
@@ -240,7 +240,7 @@ fn broken() -> TestAppBuilder {
 
 #[tokio::test]
 async fn without_a_database_only_creating_is_unavailable() {
-    broken()
+    without_database()
         .run(async |app| {
             assert_snapshot!(text_without_request_id(&app.command(NEW).await), @"Storage is unavailable, so nothing was started. Try again in a minute; if it happens again, please tell whoever runs this app.");
             assert_eq!(create_requests(app), 0);

@@ -24,7 +24,7 @@ fn answer(status: u16, body: &'static str) -> Fault {
 }
 
 /// What somebody reads and the log says, when the next request meets this.
-async fn reads(app: &TestApp, fault: Fault, words: &str, outcome: &str) {
+async fn expect_reply(app: &TestApp, fault: Fault, words: &str, outcome: &str) {
     let name = format!("{fault:?}");
     app.advance_clock(SignedDuration::from_secs(61));
     let before = create_requests(app);
@@ -81,7 +81,7 @@ async fn each_fault_becomes_one_sentence_and_no_second_request() {
                     "limited",
                 ),
             ] {
-                reads(app, fault, words, outcome).await;
+                expect_reply(app, fault, words, outcome).await;
             }
             expect_nothing_leaked(app);
         })
@@ -109,7 +109,7 @@ async fn a_creation_that_times_out_is_not_retried() {
     test_app()
         .with_creation()
         .set(|settings| settings.timing.kapso.attempt = Duration::from_millis(200))
-        .run(async |app| reads(app, Fault::Stall, UNSURE, "unsure").await)
+        .run(async |app| expect_reply(app, Fault::Stall, UNSURE, "unsure").await)
         .await;
 }
 
@@ -174,15 +174,15 @@ async fn a_truncated_response_is_not_requested_again() {
         .run(async |app| {
             assert_eq!(text_without_request_id(&app.command(NEW).await), UNSURE);
             assert_eq!(wire.requests().len(), 1);
-            let asked = &wire.requests()[0];
+            let request = &wire.requests()[0];
             assert!(
-                asked.starts_with("POST /api/v1/sandbox_sessions HTTP/1.1\r\n"),
-                "{asked}"
+                request.starts_with("POST /api/v1/sandbox_sessions HTTP/1.1\r\n"),
+                "{request}"
             );
-            assert!(asked.contains("content-type: application/json\r\n"), "{asked}");
+            assert!(request.contains("content-type: application/json\r\n"), "{request}");
             assert!(
-                asked.ends_with("\r\n\r\n{\"whatsapp_sandbox_session\":{\"phone_number\":\"+12345678901\"}}"),
-                "{asked}"
+                request.ends_with("\r\n\r\n{\"whatsapp_sandbox_session\":{\"phone_number\":\"+12345678901\"}}"),
+                "{request}"
             );
         })
         .await;

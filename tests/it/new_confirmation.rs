@@ -15,7 +15,7 @@ use crate::support::{ID, TestApp, test_app};
 const UNSURE: &str = "one may have been created";
 
 /// What is asked, if it is a question.
-fn is_asked(posted: &PostedMessage) -> bool {
+fn is_question(posted: &PostedMessage) -> bool {
     posted.message["text"]
         .as_str()
         .unwrap()
@@ -52,12 +52,12 @@ async fn a_second_session_for_the_same_phone_needs_a_confirmation() {
             let wanted = json!({"phone_number": "+12345678901", "agent_id": "agent-123abc"});
             assert_eq!(app.kapso.create_requests()[1], json!({"whatsapp_sandbox_session": wanted}));
             let lines = app.wait_for_commands(4).await;
-            let told: Vec<_> = lines
+            let outcomes: Vec<_> = lines
                 .iter()
                 .map(|line| format!("{} {}", line["verb"], line["outcome"]))
                 .collect();
             assert_eq!(
-                told.join(", ").replace('"', ""),
+                outcomes.join(", ").replace('"', ""),
                 "new created, new asked_again, show shown, new created"
             );
         })
@@ -113,20 +113,20 @@ async fn another_phone_person_or_minute_needs_no_confirmation() {
         .with_creation()
         .run(async |app| {
             let other = app.command(NEW).await;
-            assert!(!is_asked(&other));
+            assert!(!is_question(&other));
             assert!(
-                !is_asked(&app.command("/sandbox new +1 234 567 8902").await),
+                !is_question(&app.command("/sandbox new +1 234 567 8902").await),
                 "another phone"
             );
             let own = std::mem::take(&mut app.person.user);
             app.person.user = "U0OTHER".to_owned();
-            assert!(!is_asked(&app.command(NEW).await), "another person");
+            assert!(!is_question(&app.command(NEW).await), "another person");
             app.person.user = own;
             app.advance_clock(SignedDuration::from_secs(60));
             let question = app.command(NEW).await;
-            assert!(is_asked(&question), "up to 60 s");
+            assert!(is_question(&question), "up to 60 s");
             app.advance_clock(SignedDuration::from_millis(1));
-            assert!(!is_asked(&app.command(NEW).await), "after 60 s");
+            assert!(!is_question(&app.command(NEW).await), "after 60 s");
             assert_eq!(create_requests(app), 4);
         })
         .await;
@@ -142,9 +142,9 @@ async fn an_unclear_creation_needs_a_confirmation_and_a_failed_one_does_not() {
             app.command(NEW).await;
             app.kapso.fail_next_request(Fault::CloseConnection);
             let unsure = app.command(NEW).await;
-            assert!(!is_asked(&unsure), "the key was refused, so there is none");
+            assert!(!is_question(&unsure), "the key was refused, so there is none");
             let question = app.command(NEW).await;
-            assert!(is_asked(&question));
+            assert!(is_question(&question));
             assert!(plain::text(&question.message).contains(UNSURE), "{question:?}");
             assert_snapshot!(plain::text(&question.message), @"
             You asked for a session for +12345678901 less than a minute ago, and one may have been created: check /sandbox list first. Do you want another one?
@@ -237,7 +237,7 @@ async fn a_confirmation_with_an_invalid_value_creates_nothing() {
             ]
             .map(str::to_owned);
             for value in hostile.into_iter().chain(WORDS.iter().map(|words| (*words).to_owned())) {
-                let answer = presses(app, &question, &value).await;
+                let answer = press_with_value(app, &question, &value).await;
                 expect_private_reply(
                     app,
                     &question,
@@ -255,7 +255,7 @@ fn value(question: &PostedMessage) -> String {
     again.unwrap()["value"].as_str().unwrap().to_owned()
 }
 
-async fn presses(app: &TestApp, on: &PostedMessage, value: &str) -> PostedMessage {
+async fn press_with_value(app: &TestApp, on: &PostedMessage, value: &str) -> PostedMessage {
     let value = Value::from(value);
     let sent = app
         .slack

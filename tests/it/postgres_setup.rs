@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::support::databases::{Database, at, late, postgres_url};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn an_unreachable_or_refusing_server_is_reported() {
@@ -27,7 +27,7 @@ async fn an_unreachable_or_refusing_server_is_reported() {
     for (url, says) in rows {
         let url = url.parse().unwrap();
         let opening = db::Database::open(&url);
-        let error = timeout(PATIENCE, opening)
+        let error = timeout(TIMEOUT, opening)
             .await
             .expect("it does not hang")
             .map(drop)

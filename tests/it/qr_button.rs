@@ -148,11 +148,11 @@ async fn people_without_access_get_no_qr_code() {
         .with("ALLOWED_USERS", "U2147483697")
         .run(async |app| {
             let card = app.command(&format!("/sandbox {ID}")).await;
-            let asked = app.kapso.requests();
+            let requests = app.kapso.requests();
             app.person.user = "U0OTHER".to_owned();
             let answer = app.press(&card, "qr").await;
             expect_private_reply(app, &card, &answer, "You cannot use this here.");
-            assert_eq!(app.kapso.requests(), asked);
+            assert_eq!(app.kapso.requests(), requests);
         })
         .await;
 }

@@ -114,7 +114,7 @@ async fn only_slacks_own_hosts_are_allowed() {
 #[tokio::test]
 async fn an_origin_allows_only_itself() {
     let client = client("http://127.0.0.1:4000");
-    for (address, opens) in [
+    for (address, allowed) in [
         ("http://127.0.0.1:4000/response/1", true),
         ("http://127.0.0.1:4001/response/1", false),
         ("http://127.0.0.1/response/1", false),
@@ -125,7 +125,7 @@ async fn an_origin_allows_only_itself() {
         ("http://127.0.0.1:4000.evil.example/response/1", false),
         ("https://hooks.slack.com/commands/T1/2/x", false),
     ] {
-        assert_eq!(client.allows(&address.into()), opens, "{address}");
+        assert_eq!(client.allows(&address.into()), allowed, "{address}");
     }
 }
 

@@ -147,8 +147,8 @@ async fn anybody_can_refresh_the_shared_card_for_everybody() {
             "{text}"
         );
         assert!(text.ends_with("shared by @U2147483697"), "{text}");
-        let stands = app.slack.conversation().into_iter().find(|posted| posted.id == own.id);
-        assert_eq!(stands.unwrap().message, own.message);
+        let current = app.slack.conversation().into_iter().find(|posted| posted.id == own.id);
+        assert_eq!(current.unwrap().message, own.message);
     })
     .await;
 }
@@ -267,7 +267,7 @@ async fn people_without_access_can_use_no_button_of_a_shared_card() {
             app.wait_for_store().await;
             let card = app.command(SHOW).await;
             let (for_all, own) = share(app, &card).await;
-            let asked = app.kapso.requests();
+            let requests = app.kapso.requests();
             app.person.user = "U0OTHER".to_owned();
             for button in ["refresh", "watch", "unwatch", "qr", "share"] {
                 for on in [&for_all, &own] {
@@ -282,7 +282,7 @@ async fn people_without_access_can_use_no_button_of_a_shared_card() {
                     expect_private_reply(app, on, &answer, "You cannot use this here.");
                 }
             }
-            assert_eq!(app.kapso.requests(), asked, "Kapso is asked nothing");
+            assert_eq!(app.kapso.requests(), requests, "Kapso is asked nothing");
             app.shut_down().await;
             assert_eq!(self::channel_messages(app).len(), 1);
         })

@@ -11,14 +11,14 @@ const WATCH: &str = "/sandbox watch 123e4567-e89b-12d3-a456-426614174000";
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 
 /// The longest pause between two looks at a session.
-const LOOK: SignedDuration = SignedDuration::from_secs(25);
+const POLL_INTERVAL: SignedDuration = SignedDuration::from_secs(25);
 
 /// An app whose store is open.
 async fn with_app(test: impl AsyncFnOnce(&mut TestApp)) {
-    with_a_store(test_app(), test).await;
+    with_database(test_app(), test).await;
 }
 
-async fn with_a_store(builder: TestAppBuilder, test: impl AsyncFnOnce(&mut TestApp)) {
+async fn with_database(builder: TestAppBuilder, test: impl AsyncFnOnce(&mut TestApp)) {
     builder
         .run(async |app| {
             app.wait_for_store().await;
@@ -28,7 +28,7 @@ async fn with_a_store(builder: TestAppBuilder, test: impl AsyncFnOnce(&mut TestA
 }
 
 /// What a watcher reads next.
-pub async fn hears(app: &TestApp, asked: &PostedMessage) -> String {
+pub async fn read_notification(app: &TestApp, asked: &PostedMessage) -> String {
     let notice = app.next_message(asked).await;
     assert_eq!(notice.message["response_type"], "ephemeral", "to the watcher alone");
     plain::text(&notice.message)
@@ -52,7 +52,7 @@ async fn the_watch_command_notifies_when_the_session_is_activated() {
         ");
         app.advance_clock(SignedDuration::from_mins(3));
         app.kapso.activate(ID);
-        assert_snapshot!(hears(app, &confirmed).await, @"
+        assert_snapshot!(read_notification(app, &confirmed).await, @"
         🟢 The sandbox session of •••• 8901 with the agent Customer Support Agent is active now, 3 minutes after it was created. Messages from this phone to the sandbox number reach the agent.
         [ Show the session ]
         Session 123e4567-e89b-12d3-a456-426614174000
@@ -71,7 +71,7 @@ async fn the_watch_button_notifies_and_updates_the_card() {
         assert!(text.contains("[ Stop watching ]"), "{text}");
         assert!(!text.contains("Tell me"), "{text}");
         app.kapso.activate(ID);
-        app.advance_clock(LOOK);
+        app.advance_clock(POLL_INTERVAL);
         let notice = app.next_message(&watched).await;
         assert_ne!(notice.id, card.id, "the news stand beside the card");
         let shown = app.press(&notice, "refresh").await;
@@ -96,9 +96,9 @@ async fn each_ending_has_its_own_text() {
         with_app(async |app| {
             let confirmed = app.command(WATCH).await;
             app.kapso.set_field(ID, "status", end.into());
-            app.advance_clock(LOOK);
-            let news = hears(app, &confirmed).await;
-            assert!(news.starts_with(says), "{end}: {news}");
+            app.advance_clock(POLL_INTERVAL);
+            let text = read_notification(app, &confirmed).await;
+            assert!(text.starts_with(says), "{end}: {text}");
         })
         .await;
     }
@@ -109,11 +109,11 @@ async fn a_session_is_gone_after_two_404s() {
     with_app(async |app| {
         let confirmed = app.command(WATCH).await;
         app.kapso.delete(ID);
-        app.advance_clock(LOOK);
+        app.advance_clock(POLL_INTERVAL);
         app.kapso.wait_for_requests(2).await;
-        app.advance_clock(LOOK);
-        let news = hears(app, &confirmed).await;
-        assert!(news.starts_with("This session no longer exists in Kapso"), "{news}");
+        app.advance_clock(POLL_INTERVAL);
+        let text = read_notification(app, &confirmed).await;
+        assert!(text.starts_with("This session no longer exists in Kapso"), "{text}");
         assert_eq!(app.kapso.requests().len(), 3);
     })
     .await;
@@ -131,18 +131,18 @@ async fn a_session_missing_in_lists_is_requested_by_itself() {
         app.advance_clock(SignedDuration::from_secs(1));
         let confirmed = app.command("/sandbox watch left-out").await;
         app.kapso.activate("left-out");
-        let heard = hears(app, &confirmed);
-        tokio::pin!(heard);
+        let reading = read_notification(app, &confirmed);
+        tokio::pin!(reading);
         let mut asked = app.kapso.requests().len();
-        let news = loop {
-            app.advance_clock(LOOK);
+        let text = loop {
+            app.advance_clock(POLL_INTERVAL);
             asked += 1;
             tokio::select! {
-                news = &mut heard => break news,
+                text = &mut reading => break text,
                 () = app.kapso.wait_for_requests(asked) => {}
             }
         };
-        assert!(news.contains("is active now"), "{news}");
+        assert!(text.contains("is active now"), "{text}");
         let requests = app.kapso.requests();
         let pages = requests.iter().filter(|request| request.contains("?page=")).count();
         assert!(pages > 0, "the others are seen in lists: {requests:?}");
@@ -155,20 +155,20 @@ async fn after_28_minutes_a_watch_ends_and_offers_to_continue() {
     with_app(async |app| {
         let confirmed = app.command(WATCH).await;
         app.advance_clock(SignedDuration::from_mins(28));
-        let goodbye = app.next_message(&confirmed).await;
-        assert_snapshot!(plain::text(&goodbye.message), @"
+        let ended = app.next_message(&confirmed).await;
+        assert_snapshot!(plain::text(&ended.message), @"
         ⏳ The sandbox session of •••• 8901 with the agent Customer Support Agent is not active yet. I've stopped watching (Slack's 30-minute limit). Press to keep watching.
         [ Keep watching ]  [ Show the session ]
         Session 123e4567-e89b-12d3-a456-426614174000
         ");
-        let again = app.press(&goodbye, "watch").await;
+        let again = app.press(&ended, "watch").await;
         assert!(plain::text(&again.message).contains("[ Stop watching ]"));
         app.kapso.activate(ID);
-        app.advance_clock(LOOK);
-        let news = hears(app, &again).await;
+        app.advance_clock(POLL_INTERVAL);
+        let text = read_notification(app, &again).await;
         assert!(
-            news.contains("is active now, 28 minutes after it was created"),
-            "{news}"
+            text.contains("is active now, 28 minutes after it was created"),
+            "{text}"
         );
     })
     .await;
@@ -181,8 +181,8 @@ async fn watching_twice_is_one_watch() {
         app.advance_clock(SignedDuration::from_mins(10));
         let second = app.command(WATCH).await;
         app.kapso.activate(ID);
-        app.advance_clock(LOOK);
-        hears(app, &second).await;
+        app.advance_clock(POLL_INTERVAL);
+        read_notification(app, &second).await;
         app.shut_down().await;
         let of_the_first = app
             .slack
@@ -207,8 +207,8 @@ async fn a_stopped_watch_sends_no_notification() {
         let other = app.command("/sandbox watch other").await;
         app.kapso.activate(ID);
         app.kapso.activate("other");
-        app.advance_clock(LOOK);
-        hears(app, &other).await;
+        app.advance_clock(POLL_INTERVAL);
+        read_notification(app, &other).await;
         app.shut_down().await;
         let about_the_first = app
             .slack
@@ -248,7 +248,7 @@ async fn a_press_without_a_workspace_stops_a_watch() {
 
 #[tokio::test]
 async fn a_watch_can_be_stopped_while_kapso_fails() {
-    with_a_store(test_app().without_cache(), async |app| {
+    with_database(test_app().without_cache(), async |app| {
         let card = app.command(WATCH).await;
         app.kapso.set_fault(Some(kapso_slack::demo::Fault::answer(
             http::StatusCode::UNAUTHORIZED,
@@ -313,8 +313,8 @@ async fn watching_from_a_shared_card_replies_privately() {
             "others see this one"
         );
         app.kapso.activate(ID);
-        app.advance_clock(LOOK);
-        hears(app, &watched).await;
+        app.advance_clock(POLL_INTERVAL);
+        read_notification(app, &watched).await;
     })
     .await;
 }
@@ -366,8 +366,8 @@ async fn notifications_are_logged_and_counted() {
             (&json!("watch"), &json!("watching"))
         );
         app.kapso.activate(ID);
-        app.advance_clock(LOOK);
-        hears(app, &confirmed).await;
+        app.advance_clock(POLL_INTERVAL);
+        read_notification(app, &confirmed).await;
         let notice = app.wait_for_log("notice").await;
         assert_eq!(
             notice["request_id"], command["request_id"],
@@ -389,18 +389,18 @@ async fn notifications_are_logged_and_counted() {
 #[tokio::test]
 async fn a_failed_notification_is_retried_once_and_then_counted_as_lost() {
     for (faults, answer) in [(1, "late"), (2, "lost")] {
-        with_a_store(test_app().with_system_clock(), async |app| {
+        with_database(test_app().with_system_clock(), async |app| {
             let confirmed = app.command(WATCH).await;
             for _ in 0..faults {
                 app.slack.reject_next_post(http::StatusCode::BAD_GATEWAY, None);
             }
             app.kapso.activate(ID);
-            app.advance_clock(LOOK);
+            app.advance_clock(POLL_INTERVAL);
             let notice = app.wait_for_log("notice").await;
             assert_eq!(notice["answer"], answer, "after {faults} faults: {notice}");
             assert_eq!(app.slack.post_count(), 2, "two posts are kept for the news");
             if answer == "late" {
-                hears(app, &confirmed).await;
+                read_notification(app, &confirmed).await;
             }
         })
         .await;
@@ -409,7 +409,7 @@ async fn a_failed_notification_is_retried_once_and_then_counted_as_lost() {
 
 #[tokio::test]
 async fn a_late_reply_leaves_two_posts_for_the_notification() {
-    with_a_store(test_app().with_short_budget().with_system_clock(), async |app| {
+    with_database(test_app().with_short_budget().with_system_clock(), async |app| {
         app.kapso.fail_next_request(kapso_slack::demo::Fault::Stall);
         let exchange = app.expect_ack_only(WATCH).await;
         app.kapso.wait_for_requests(1).await;
@@ -418,8 +418,8 @@ async fn a_late_reply_leaves_two_posts_for_the_notification() {
         let confirmed = app.late_reply(exchange).await;
         app.slack.reject_next_post(http::StatusCode::BAD_GATEWAY, None);
         app.kapso.activate(ID);
-        app.advance_clock(LOOK);
-        hears(app, &confirmed).await;
+        app.advance_clock(POLL_INTERVAL);
+        read_notification(app, &confirmed).await;
         assert_eq!(app.slack.post_count(), 4);
     })
     .await;
@@ -429,14 +429,14 @@ async fn a_late_reply_leaves_two_posts_for_the_notification() {
 async fn a_replayed_command_does_not_extend_the_watch() {
     with_app(async |app| {
         let response_url = format!("{}/response/first", app.slack.origin());
-        let slip = app.command_request("watch 123e4567-e89b-12d3-a456-426614174000", Some(&response_url));
+        let request = app.command_request("watch 123e4567-e89b-12d3-a456-426614174000", Some(&response_url));
         let until = |body: &str| {
             let (_, until) = body.split_once("Watching until <!date^").unwrap();
             until.split_once('^').unwrap().0.to_owned()
         };
-        let first = until(&app.send_raw(&slip).await.body);
+        let first = until(&app.send_raw(&request).await.body);
         app.advance_clock(SignedDuration::from_mins(4));
-        let replayed = until(&app.send_raw(&slip).await.body);
+        let replayed = until(&app.send_raw(&request).await.body);
         assert_eq!(replayed, first);
     })
     .await;
