@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::{DatabaseUrl, Settings, ShutdownTiming, Timing};
 use crate::db::{DatabaseError, StoreConnection};
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Dispatcher, RecentRequests};
 use crate::idempotency::IdempotencyKeys;
 use crate::kapso::{self, Observation};
 use crate::qr;
@@ -102,7 +102,12 @@ impl App {
             let metrics = Arc::clone(&metrics);
             move || metrics.count_store_failure()
         }));
-        let queue = JobStore::new(Arc::clone(&connection), clock.clone(), settings.timing.enqueue);
+        let queue = JobStore::new(
+            Arc::clone(&connection),
+            clock.clone(),
+            settings.timing.enqueue,
+            settings.timing.max_clock_skew,
+        );
         let queue = Arc::new(queue.await.map_err(StartError::Memory)?);
         let idempotency = IdempotencyKeys::new(Arc::clone(&connection), clock.clone());
         let qr_addresses = settings
@@ -125,6 +130,7 @@ impl App {
                 settings.timing.response_url.clone(),
             ),
             channel_pace: ChannelPace::default(),
+            recent_requests: RecentRequests::default(),
             clock: clock.clone(),
             budget: settings.reply_budget,
             max_claim_interval: settings.timing.max_claim_interval,

@@ -145,7 +145,7 @@ async fn readyz(State(state): State<AppState>) -> Response {
     let (code, status, why) = if state.dispatcher.stopping.is_cancelled() {
         let why = "the service is shutting down".to_owned();
         (StatusCode::SERVICE_UNAVAILABLE, "draining", Some(why))
-    } else if let Some(trouble) = state.connection.trouble() {
+    } else if let Some(trouble) = state.connection.degradation() {
         // Status 200, since look-ups still work.
         (StatusCode::OK, "degraded", Some(trouble.to_string()))
     } else {

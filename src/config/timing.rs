@@ -21,6 +21,9 @@ pub struct Timing {
     pub max_poll_interval: Duration,
     /// Longest time between two claims of jobs that are due.
     pub max_claim_interval: Duration,
+    /// How far this machine's clock may be from the database server's before it claims no more jobs; `None` to trust
+    /// the clock, which tests move.
+    pub max_clock_skew: Option<SignedDuration>,
     /// How long an acknowledgement waits for its job to be stored.
     pub enqueue: Duration,
     /// Graceful shutdown.
@@ -86,6 +89,7 @@ impl Timing {
             },
             max_poll_interval: Duration::from_secs(1),
             max_claim_interval: Duration::from_secs(2),
+            max_clock_skew: Some(SignedDuration::from_secs(30)),
             enqueue: Duration::from_millis(300),
             shutdown: ShutdownTiming {
                 kapso: Duration::from_millis(4_500),

@@ -36,6 +36,8 @@ struct State {
     opened: Option<Opened>,
     /// Why it does not work; `None` while it does.
     trouble: Option<DatabaseError>,
+    /// How far this machine's clock is ahead of the database's, in seconds, if that is too far.
+    clock_skew: Option<i64>,
 }
 
 impl StoreConnection {
@@ -45,6 +47,7 @@ impl StoreConnection {
             state: watch::Sender::new(State {
                 opened: None,
                 trouble: Some(DatabaseError::NotOpen),
+                clock_skew: None,
             }),
             on_failure: Box::new(on_failure),
         }
@@ -62,10 +65,35 @@ impl StoreConnection {
         drop(self.state.subscribe().wait_for(|state| state.opened.is_some()).await);
     }
 
-    /// Why the database does not work; `None` while it does.
+    /// Why queries fail; `None` while they work.
     #[must_use]
     pub fn trouble(&self) -> Option<DatabaseError> {
         self.state.borrow().trouble.clone()
+    }
+
+    /// Why the service is degraded; `None` while the database works and the clocks agree.
+    #[must_use]
+    pub fn degradation(&self) -> Option<DatabaseError> {
+        let state = self.state.borrow();
+        let skew = state.clock_skew.map(DatabaseError::ClockSkew);
+        state.trouble.clone().or(skew)
+    }
+
+    /// Records whether this machine's clock is too far from the database's, and logs it when that changes.
+    pub fn set_clock_skew(&self, seconds: Option<i64>) {
+        let changed = self.state.send_if_modified(|state| {
+            let changed = state.clock_skew.is_some() != seconds.is_some();
+            state.clock_skew = seconds;
+            changed
+        });
+        match seconds {
+            Some(seconds) if changed => {
+                let error = DatabaseError::ClockSkew(seconds).to_string();
+                tracing::warn!(error, "the clocks disagree");
+            }
+            None if changed => tracing::info!("the clocks agree again"),
+            _ => {}
+        }
     }
 
     /// Runs a query within `deadline`, and records its failure.

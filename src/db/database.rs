@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyQueryResult, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
@@ -217,6 +218,20 @@ impl Database {
                 .await?;
         }
         Ok(transaction)
+    }
+
+    /// The database's time, if it is a server's.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub async fn server_time(&self) -> Result<Option<Timestamp>, DatabaseError> {
+        if !self.is_shared() {
+            return Ok(None);
+        }
+        let ms: i64 = query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(Timestamp::from_millisecond(ms).ok())
     }
 
     /// Proves that rows can be written and deleted.

@@ -45,6 +45,9 @@ pub enum DatabaseError {
     /// The server does not take us, or does not let us.
     #[error("the database refused: {0}")]
     Refused(String),
+    /// This machine's clock is ahead of the database's by so many seconds, or behind it if negative.
+    #[error("this machine's clock is {0} s away from the database's, so this process claims no jobs; set it by NTP")]
+    ClockSkew(i64),
     /// Anything else.
     #[error("the database failed: {0}")]
     Other(String),

@@ -127,7 +127,8 @@ impl Dispatcher {
         if outgoing.posts_left == 0 || time_left <= SignedDuration::ZERO {
             return Attempt::Dead(DeliveryError::UsedUp);
         }
-        if !outgoing.is_paced {
+        // During a shutdown there is no time to wait; what Slack does not take is repeated or left to the next process.
+        if !outgoing.is_paced && !self.stopping.is_cancelled() {
             let now = self.clock.now();
             let allowed_at = self.channel_pace.reserve(&outgoing.channel, now);
             if allowed_at > now {

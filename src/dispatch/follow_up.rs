@@ -1,6 +1,7 @@
 //! A message after a reply, to the person who sent the request. It is kept in memory only: nobody repeats it after a
 //! crash.
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::Dispatcher;
@@ -19,6 +20,8 @@ pub(super) struct FollowUpJob {
 impl Payload for FollowUpJob {
     const KIND: &'static str = "follow_up";
     const VERSION: i64 = 1;
+    /// The lifetime of a `response_url`.
+    const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(30);
 }
 
 impl Deliverable for FollowUpJob {

@@ -81,6 +81,8 @@ impl fmt::Debug for Trigger {
 impl Payload for LateReply {
     const KIND: &'static str = "late_reply";
     const VERSION: i64 = 1;
+    /// The lifetime of a `response_url`.
+    const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(30);
 }
 
 impl Deliverable for LateReply {

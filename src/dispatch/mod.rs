@@ -9,6 +9,7 @@ mod delivery;
 mod follow_up;
 mod late_reply;
 mod notification;
+mod replays;
 
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
@@ -43,12 +44,15 @@ use crate::telemetry::{Delivery, Metrics, chain};
 pub use self::delivery::{Outgoing, StoredMessage};
 pub use self::late_reply::{LateReply, Trigger};
 pub use self::notification::PendingNotification;
+pub use self::replays::RecentRequests;
 
 /// Late replies run at once: as many as a busy process leaves when it dies, so that the last of them is finished within
 /// 20 s, too.
 const LATE_REPLIES_AT_ONCE: usize = 256;
 /// Notifications posted at once.
 const NOTIFICATIONS_AT_ONCE: usize = 32;
+/// The upper limit of the budget: Slack waits 3 s including the network, and storing the late reply takes up to 300 ms.
+const LONGEST_BUDGET: Duration = Duration::from_millis(2_400);
 /// The pause between two deletions of expired rows.
 const CLEANUP_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
 
@@ -60,6 +64,8 @@ pub struct Dispatcher {
     pub response_urls: ResponseUrlClient,
     /// Spaces out posts to one channel.
     pub channel_pace: ChannelPace,
+    /// Recognizes requests that come again.
+    pub recent_requests: RecentRequests,
     /// Judges due times.
     pub clock: Clock,
     /// How long an HTTP response waits for the reply.
@@ -94,6 +100,8 @@ struct Invocation {
     posts_reserved: u32,
     /// Whether something may have been created if it ends in an unknown way.
     creates: bool,
+    /// Whether the same request has come before: then the first one posts to the `response_url`, and this one does not.
+    is_replay: bool,
 }
 
 /// What log and metrics say about a response.
@@ -136,11 +144,17 @@ impl Dispatcher {
             idempotency_key: command.creates().then(|| idempotency_key(&form)).flatten(),
             ..request_context(form.who, form.response_url, sent_at, ReplyTarget::Command)
         };
-        let invocation = Invocation::new(request, Trigger::Typed(form.text), received, &command);
+        let mut invocation = Invocation::new(request, Trigger::Typed(form.text), received, &command);
+        invocation.is_replay = self.is_replay(&invocation);
         let (acknowledge, acknowledged) = oneshot::channel();
         self.tasks
             .spawn(Arc::clone(self).reply(invocation, command, acknowledge));
         acknowledged.await.unwrap_or(None)
+    }
+
+    fn is_replay(&self, invocation: &Invocation) -> bool {
+        let response_url = &invocation.request.response_url;
+        !self.recent_requests.insert(response_url, invocation.received)
     }
 
     /// Runs a command within its budget, and then for as long as it takes.
@@ -151,9 +165,11 @@ impl Dispatcher {
         acknowledge: oneshot::Sender<Option<Message>>,
     ) {
         let mut work = pin!(self.execute(command, &invocation, !self.stopping.is_cancelled()));
-        let in_time = timeout_at(invocation.received + self.budget, &mut work).await;
+        let budget = self.budget.min(LONGEST_BUDGET);
+        let in_time = timeout_at(invocation.received + budget, &mut work).await;
         let response = match in_time {
             Ok(response) => response,
+            Err(_) if invocation.is_replay => return invocation.log_replay(),
             Err(_) if self.response_urls.allows(&invocation.request.response_url) => {
                 let mut work = pin!(maybe_done(work));
                 let job = poll_meanwhile(&mut work, self.store(&invocation)).await;
@@ -167,6 +183,7 @@ impl Dispatcher {
         let follow_up = response.follow_up;
         match acknowledge.send(Some(response.message)) {
             Ok(()) => self.log_reply(&invocation, &entry, Delivered::By(Delivery::InTime)),
+            Err(_) if invocation.is_replay => invocation.log_replay(),
             // Slack has hung up.
             Err(Some(message)) => {
                 let job = self.store(&invocation).await;
@@ -202,7 +219,11 @@ impl Dispatcher {
             action: press.action_id,
             value: press.value,
         };
-        let invocation = Invocation::new(request, trigger, received, &command);
+        let mut invocation = Invocation::new(request, trigger, received, &command);
+        invocation.is_replay = self.is_replay(&invocation);
+        if invocation.is_replay {
+            return invocation.log_replay();
+        }
         let (acknowledge, acknowledged) = oneshot::channel::<()>();
         let dispatcher = Arc::clone(self);
         self.tasks.spawn(async move {
@@ -395,7 +416,17 @@ impl Invocation {
             session_id: command.session_id().cloned(),
             posts_reserved: command.posts_reserved(),
             creates: command.creates(),
+            is_replay: false,
         }
+    }
+
+    /// The only log line about a replay that was acknowledged and not answered.
+    fn log_replay(&self) {
+        tracing::info!(
+            request_id = self.request.request_id,
+            verb = self.name,
+            "the same request came again; only the first is answered"
+        );
     }
 
     /// Posts that the reply may use.

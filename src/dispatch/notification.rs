@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::Dispatcher;
@@ -33,6 +34,8 @@ pub struct PendingNotification {
 impl Payload for PendingNotification {
     const KIND: &'static str = "notification";
     const VERSION: i64 = 1;
+    /// The lifetime of a `response_url`.
+    const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(30);
 }
 
 impl Deliverable for PendingNotification {

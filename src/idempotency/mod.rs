@@ -4,7 +4,8 @@
 //! resumed job or another process, gets the outcome of the first and asks for nothing. A second command for the same
 //! subject, such as one person and one phone, within a minute has to be confirmed.
 
-use std::sync::Arc;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -23,6 +24,8 @@ const CONFIRM_WITHIN: SignedDuration = SignedDuration::from_secs(60);
 const RUNNING_FOR: SignedDuration = SignedDuration::from_secs(10);
 /// How often a repeated command checks for the outcome of the first.
 const OUTCOME_POLL: Duration = Duration::from_millis(250);
+/// How long a write that nobody waits for any more may still take effect: longer than the server lets it run.
+const LATE_WRITE: SignedDuration = SignedDuration::from_secs(10);
 /// How long keys are kept. A command can be replayed for the five minutes that its signature is valid, and a stored
 /// job for 30 minutes; a confirmation is valid for as long as its key is stored.
 const RETENTION: SignedDuration = SignedDuration::from_hours(24);
@@ -219,13 +222,19 @@ fn creation(row: &AnyRow) -> Result<Creation, DatabaseError> {
 pub struct IdempotencyKeys {
     connection: Arc<StoreConnection>,
     clock: Clock,
+    /// Keys whose insertion failed and may still take effect, and since when: nothing was created for them.
+    late_writes: Arc<Mutex<Vec<(String, Timestamp)>>>,
 }
 
 impl IdempotencyKeys {
     /// The keys in the database of this connection.
     #[must_use]
     pub fn new(connection: Arc<StoreConnection>, clock: Clock) -> Self {
-        Self { connection, clock }
+        Self {
+            connection,
+            clock,
+            late_writes: Arc::default(),
+        }
     }
 
     /// Stores, before the request is made, that the command with this key asks Kapso to create something for
@@ -240,8 +249,10 @@ impl IdempotencyKeys {
         let confirmation = confirms.map_or(Confirmation::NeededSince(now - CONFIRM_WITHIN), Confirmation::Of);
         let give_up = Instant::now() + RUNNING_FOR.unsigned_abs();
         loop {
+            self.settle_late_writes(&rows).await;
             let beginning = rows.begin(key, subject, now, confirmation);
-            let begun = self.connection.run(QUERY_TIMEOUT, beginning).await?;
+            let begun = self.connection.run(QUERY_TIMEOUT, beginning).await;
+            let begun = begun.inspect_err(|_| self.late_writes().push((key.to_owned(), now)))?;
             match &begun {
                 BeginOutcome::Repeated(Creation {
                     began_at,
@@ -267,6 +278,23 @@ impl IdempotencyKeys {
             let deleting = rows.delete_created_before(now - RETENTION);
             let _ = self.connection.run(QUERY_TIMEOUT, deleting).await;
         }
+    }
+
+    /// Stores that nothing was created for keys whose insertion failed, should it have taken effect all the same.
+    async fn settle_late_writes(&self, rows: &KeyRows) {
+        let late_writes = mem::take(&mut *self.late_writes());
+        for (key, since) in late_writes {
+            let finish = rows.finish(&key, &CreationOutcome::NotCreated);
+            let was_stored = self.connection.run(QUERY_TIMEOUT, finish).await;
+            let is_over = self.clock.now().duration_since(since).abs() >= LATE_WRITE;
+            if !was_stored.unwrap_or(false) && !is_over {
+                self.late_writes().push((key, since));
+            }
+        }
+    }
+
+    fn late_writes(&self) -> MutexGuard<'_, Vec<(String, Timestamp)>> {
+        self.late_writes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rows(&self) -> Result<KeyRows, DatabaseError> {

@@ -60,6 +60,8 @@ pub trait Payload: Serialize + DeserializeOwned + Send + Sync {
     /// The version of the stored shape. Raise it with every change that an earlier version would misread: earlier
     /// versions then leave the job alone.
     const VERSION: i64;
+    /// No job of this kind waits longer. One that is due later was stored before the clock was set back, and is due.
+    const LONGEST_WAIT: SignedDuration;
 }
 
 /// What a job may share with others of its kind.

@@ -22,7 +22,8 @@ macro_rules! claim {
         concat!(
             "WITH due AS MATERIALIZED (
                  SELECT id FROM kapso_slack_jobs
-                 WHERE kind = $1 AND version <= $2 AND due_at <= $3 AND leased_until <= $4
+                 WHERE kind = $1 AND version <= $2 AND (due_at <= $3 OR due_at > $10)
+                     AND (leased_until <= $4 OR leased_until > $11)
                      AND created_at <= $8 AND ($9 IS NULL OR topic IN (",
             $topics,
             "))
@@ -30,7 +31,7 @@ macro_rules! claim {
             $lock,
             ")
              UPDATE kapso_slack_jobs SET leased_by = $6, leased_until = $7, attempts = attempts + 1
-             WHERE id IN (SELECT id FROM due) AND leased_until <= $4
+             WHERE id IN (SELECT id FROM due) AND (leased_until <= $4 OR leased_until > $11)
              RETURNING id, due_at, created_at, attempts, payload"
         )
     };
@@ -38,6 +39,9 @@ macro_rules! claim {
 
 const CLAIM_SQLITE: &str = claim!("SELECT value FROM json_each($9)", "");
 const CLAIM_POSTGRES: &str = claim!("SELECT jsonb_array_elements_text($9::jsonb)", "FOR UPDATE SKIP LOCKED");
+
+/// No lease is longer.
+const LONGEST_LEASE: SignedDuration = SignedDuration::from_mins(1);
 
 /// How many jobs with keys there may be.
 #[derive(Clone, Copy, Debug)]
@@ -221,6 +225,8 @@ impl JobRows {
             .bind(until.as_millisecond())
             .bind(filter.created_by.as_millisecond())
             .bind(filter.topics.map(|topics| to_json(&topics)).transpose()?)
+            .bind(latest_due::<P>(now))
+            .bind(latest_lease(now))
             .fetch_all(self.database.pool())
             .await?;
         let mut claimed = Claimed::default();
@@ -357,6 +363,18 @@ impl JobRows {
         row.map(|row| timestamp(&row, "created_at")).transpose()
     }
 
+    /// The ids of all jobs of one kind.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub async fn ids<P: Payload>(&self) -> Result<Vec<JobId>, DatabaseError> {
+        let ids: Vec<String> = query_scalar("SELECT id FROM kapso_slack_jobs WHERE kind = $1")
+            .bind(P::KIND)
+            .fetch_all(self.database.pool())
+            .await?;
+        Ok(ids.into_iter().map(JobId).collect())
+    }
+
     /// How many jobs of one kind are stored.
     ///
     /// # Errors
@@ -365,13 +383,16 @@ impl JobRows {
         self.database.check_file().await?;
         let row = query(
             "SELECT count(*) AS jobs,
-                 count(DISTINCT CASE WHEN due_at <= $3 AND leased_until <= $3 THEN COALESCE(topic, id) END) AS due,
+                 count(DISTINCT CASE WHEN (due_at <= $3 OR due_at > $4) AND (leased_until <= $3 OR leased_until > $5)
+                     THEN COALESCE(topic, id) END) AS due,
                  min(CASE WHEN leased_until > due_at THEN leased_until ELSE due_at END) AS next
              FROM kapso_slack_jobs WHERE kind = $1 AND version <= $2",
         )
         .bind(P::KIND)
         .bind(P::VERSION)
         .bind(now.as_millisecond())
+        .bind(latest_due::<P>(now))
+        .bind(latest_lease(now))
         .fetch_one(self.database.pool())
         .await?;
         let number = |name| {
@@ -401,6 +422,20 @@ impl JobRows {
         self.database.truncate_log().await?;
         Ok(deleted)
     }
+}
+
+/// What is due later than this was stored before the clock was set back: it is due. In Unix milliseconds.
+fn latest_due<P: Payload>(now: Timestamp) -> i64 {
+    later(now, P::LONGEST_WAIT)
+}
+
+/// A lease that ends later than this was given before the clock was set back: it is over. In Unix milliseconds.
+fn latest_lease(now: Timestamp) -> i64 {
+    later(now, LONGEST_LEASE)
+}
+
+fn later(now: Timestamp, span: SignedDuration) -> i64 {
+    now.checked_add(span).unwrap_or(Timestamp::MAX).as_millisecond()
 }
 
 /// A statement whose first three parameters require that the lease is valid.

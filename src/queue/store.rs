@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::mem;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::job::{ClaimFilter, Claimed, ClaimedJob, Job, JobId, JobKeys, Lease, Payload, QueueStats, WorkerId};
 use super::rows::{JobRows, Quota, Upserted};
@@ -21,6 +22,8 @@ const LEASE: SignedDuration = SignedDuration::from_secs(15);
 pub const RENEWAL: Duration = Duration::from_secs(5);
 /// How long a write that nobody waits for any more may still take effect: longer than the server lets it run.
 const LATE_WRITE: SignedDuration = SignedDuration::from_secs(10);
+/// How often the clock is compared with the database server's.
+const SKEW_INTERVAL: Duration = Duration::from_secs(10);
 /// How long jobs are kept: a `response_url` works for 30 minutes.
 const RETENTION: SignedDuration = SignedDuration::from_mins(30);
 
@@ -32,6 +35,9 @@ const RETENTION: SignedDuration = SignedDuration::from_mins(30);
 /// - A PostgreSQL database still exists when it cannot be reached, and so does the job. Another process may run it now
 ///   or later, so it is left alone: late, but once.
 ///
+/// Replicas judge leases and due times by the database server's clock: each measures how far its own clock is from it,
+/// and converts. One whose clock is too far away cannot judge a `response_url` either, so it claims nothing.
+///
 /// Jobs that were done while the database did not work are deleted from it before anything is claimed from it again.
 pub struct JobStore {
     connection: Arc<StoreConnection>,
@@ -40,6 +46,10 @@ pub struct JobStore {
     clock: Clock,
     /// How long an acknowledgement waits for its job to be stored.
     enqueue_timeout: Duration,
+    max_clock_skew: Option<SignedDuration>,
+    /// The database server's clock minus ours, in milliseconds.
+    skew_ms: AtomicI64,
+    skew_measured_at: Mutex<Option<Instant>>,
     running: Running,
     /// Jobs that are done, or now in memory, but may still be stored in the database.
     undeleted: Mutex<Vec<Undeleted>>,
@@ -100,6 +110,7 @@ impl JobStore {
         connection: Arc<StoreConnection>,
         clock: Clock,
         enqueue_timeout: Duration,
+        max_clock_skew: Option<SignedDuration>,
     ) -> Result<Self, DatabaseError> {
         Ok(Self {
             connection,
@@ -107,6 +118,9 @@ impl JobStore {
             worker: WorkerId::random(),
             clock,
             enqueue_timeout,
+            max_clock_skew,
+            skew_ms: AtomicI64::new(0),
+            skew_measured_at: Mutex::default(),
             running: Running::default(),
             undeleted: Mutex::default(),
             due_times: Mutex::default(),
@@ -134,7 +148,8 @@ impl JobStore {
             Location::Database(generation)
         } else {
             // If this failed, a retry would have nothing to update: it inserts then.
-            let _ = self.memory.insert(&job, Some((&self.worker, self.lease_end()))).await;
+            let lease = (&self.worker, self.lease_end(Location::Memory));
+            let _ = self.memory.insert(&job, Some(lease)).await;
             Location::Memory
         };
         self.run(job, location, 1)
@@ -150,16 +165,24 @@ impl JobStore {
             return None;
         }
         let rows = JobRows::new(database);
-        let inserting = rows.insert(job, Some((&self.worker, self.lease_end())));
+        let location = Location::Database(generation);
+        let inserting = rows.insert(job, Some((&self.worker, self.lease_end(location))));
         if self.connection.run(self.enqueue_timeout, inserting).await.is_ok() {
             return Some(generation);
         }
-        self.undeleted().push(Undeleted {
-            lease: self.lease(&job.id, 1),
-            generation,
-            late_write_since: Some(self.clock.now()),
-        });
+        self.undo_late_write(&job.id, location);
         None
+    }
+
+    /// Deletes a job whose insertion failed, should it take effect all the same.
+    fn undo_late_write(&self, job: &JobId, location: Location) {
+        if let Location::Database(generation) = location {
+            self.undeleted().push(Undeleted {
+                lease: self.lease(job, 1),
+                generation,
+                late_write_since: Some(self.clock.now()),
+            });
+        }
     }
 
     fn run<P>(&self, job: Job<P>, location: Location, attempt: i64) -> LeasedJob<P> {
@@ -181,7 +204,7 @@ impl JobStore {
             return true;
         };
         // If the database does not answer, the lease is asked for again before the job is posted.
-        self.query(rows.renew(&self.lease_of(job), self.lease_end()))
+        self.query(rows.renew(&self.lease_of(job), self.lease_end(job.location)))
             .await
             .unwrap_or(true)
     }
@@ -193,7 +216,10 @@ impl JobStore {
             return true;
         };
         let lease = self.lease_of(job);
-        match self.query(rows.save(&lease, &job.payload, self.lease_end())).await {
+        match self
+            .query(rows.save(&lease, &job.payload, self.lease_end(job.location)))
+            .await
+        {
             Ok(is_held) => is_held,
             Err(_) => !self.is_shared(),
         }
@@ -204,7 +230,10 @@ impl JobStore {
     pub async fn reschedule<P, Q: Payload>(&self, job: LeasedJob<P>, payload: Q, due_at: Timestamp) -> bool {
         let lease = self.lease_of(&job);
         let result = match self.rows_at(job.location) {
-            Some(rows) => self.query(rows.reschedule(&lease, &payload, due_at)).await,
+            Some(rows) => {
+                let due_at = self.convert(due_at, job.location);
+                self.query(rows.reschedule(&lease, &payload, due_at)).await
+            }
             None => Err(DatabaseError::Gone),
         };
         let is_stored = match (result, job.location) {
@@ -234,8 +263,8 @@ impl JobStore {
         };
         let releasing = async {
             rows.check_file().await?;
-            rows.reschedule(&self.lease_of(&job), &job.payload, self.clock.now())
-                .await
+            let now = self.convert(self.clock.now(), job.location);
+            rows.reschedule(&self.lease_of(&job), &job.payload, now).await
         };
         match self.query(releasing).await {
             Ok(_) => Ok(()),
@@ -300,7 +329,7 @@ impl JobStore {
     /// Claims jobs that nobody runs at `now`, from memory and from the database. Jobs whose payload cannot be read are
     /// deleted; their number is returned beside the jobs.
     pub async fn claim<P: Payload>(&self, filter: &ClaimFilter<'_>, now: Timestamp) -> (Vec<LeasedJob<P>>, u64) {
-        let mut jobs = self.claim_from_memory(filter, now).await;
+        let mut jobs = self.claim_from_fallback(filter, now).await;
         let (from_database, unreadable) = self.claim_from_database(filter, now).await;
         jobs.extend(from_database);
         (jobs, unreadable)
@@ -319,18 +348,36 @@ impl JobStore {
         if !self.delete_the_rest().await {
             return (Vec::new(), 0);
         }
+        if !self.compare_clocks(&database).await {
+            return (Vec::new(), 0);
+        }
+        let location = Location::Database(generation);
         let rows = JobRows::new(database);
-        let claiming = rows.claim(filter, &self.worker, now, now + LEASE);
+        let now = self.convert(now, location);
+        let filter = ClaimFilter {
+            due_by: self.convert(filter.due_by, location),
+            created_by: self.convert(filter.created_by, location),
+            ..*filter
+        };
+        let claiming = rows.claim(&filter, &self.worker, now, now + LEASE);
         let claimed = self.query(claiming).await.unwrap_or_default();
         for lease in &claimed.unreadable {
             let _ = self.query(rows.complete(lease)).await;
         }
         let unreadable = u64::try_from(claimed.unreadable.len()).unwrap_or(u64::MAX);
-        (self.take(claimed, Location::Database(generation)), unreadable)
+        (self.take(claimed, location), unreadable)
     }
 
     /// Claims jobs that are stored in memory only.
     pub async fn claim_from_memory<P: Payload>(&self, filter: &ClaimFilter<'_>, now: Timestamp) -> Vec<LeasedJob<P>> {
+        if self.temporary_database().is_some() {
+            self.claim(filter, now).await.0
+        } else {
+            self.claim_from_fallback(filter, now).await
+        }
+    }
+
+    async fn claim_from_fallback<P: Payload>(&self, filter: &ClaimFilter<'_>, now: Timestamp) -> Vec<LeasedJob<P>> {
         let claiming = self.memory.claim(filter, &self.worker, now, now + LEASE);
         self.take(claiming.await.unwrap_or_default(), Location::Memory)
     }
@@ -382,28 +429,42 @@ impl JobStore {
     /// # Errors
     /// The database does not work.
     pub async fn stats<P: Payload>(&self, now: Timestamp) -> Result<QueueStats, DatabaseError> {
-        let rows = self.database_rows()?;
-        self.query(rows.stats::<P>(now)).await
+        let (rows, location) = self.database_rows()?;
+        self.query(rows.stats::<P>(self.convert(now, location))).await
     }
 
-    /// How many jobs of one kind are stored in memory only.
+    /// How many jobs of one kind are stored in memory only, and run by nobody.
     pub async fn count_in_memory<P: Payload>(&self) -> u64 {
-        let stats = self.memory.stats::<P>(self.clock.now()).await;
-        stats.map_or(0, |stats| stats.count)
+        let mut waiting = self.memory.ids::<P>().await.unwrap_or_default();
+        if let Some(rows) = self.temporary_database() {
+            waiting.extend(rows.ids::<P>().await.unwrap_or_default());
+        }
+        let running = lock(&self.running);
+        let waiting = waiting.iter().filter(|id| !running.contains_key(*id)).count();
+        u64::try_from(waiting).unwrap_or(u64::MAX)
     }
 
     /// Stores a job that has a unique key, in the database only; see [`JobRows::upsert`].
     ///
     /// # Errors
     /// The database does not work, and the job is not stored.
-    pub async fn upsert<P: Payload>(
+    pub async fn upsert<P: Payload + Clone>(
         &self,
         job: &Job<P>,
         keys: &JobKeys,
         quota: Quota,
     ) -> Result<Upserted, DatabaseError> {
-        let rows = self.database_rows()?;
-        self.query(rows.upsert(job, keys, quota)).await
+        let (rows, location) = self.database_rows()?;
+        let job = Job {
+            due_at: self.convert(job.due_at, location),
+            ..job.clone()
+        };
+        let upserted = self.query(rows.upsert(&job, keys, quota)).await;
+        if upserted.is_err() {
+            // The caller says that nothing was stored: a write that still takes effect is undone.
+            self.undo_late_write(&job.id, location);
+        }
+        upserted
     }
 
     /// Deletes the job with a unique key; false if there was none.
@@ -411,7 +472,7 @@ impl JobStore {
     /// # Errors
     /// The database does not work, and the job may still be stored.
     pub async fn delete_by_key(&self, unique_key: &str) -> Result<bool, DatabaseError> {
-        let rows = self.database_rows()?;
+        let (rows, _) = self.database_rows()?;
         self.query(rows.delete_by_key(unique_key)).await
     }
 
@@ -420,7 +481,7 @@ impl JobStore {
     /// # Errors
     /// The database does not work.
     pub async fn created_at(&self, unique_key: &str) -> Result<Option<Timestamp>, DatabaseError> {
-        let rows = self.database_rows()?;
+        let (rows, _) = self.database_rows()?;
         self.query(rows.created_at(unique_key)).await
     }
 
@@ -428,9 +489,10 @@ impl JobStore {
     pub async fn delete_expired(&self, now: Timestamp) -> u64 {
         let before = now - RETENTION;
         let from_memory = self.memory.delete_created_before(before).await.unwrap_or(0);
-        let Ok(rows) = self.database_rows() else {
+        let Ok((rows, location)) = self.database_rows() else {
             return from_memory;
         };
+        let before = self.convert(before, location);
         let from_database = self.query(rows.delete_created_before(before)).await;
         from_memory + from_database.unwrap_or(0)
     }
@@ -501,9 +563,47 @@ impl JobStore {
         }
     }
 
-    fn database_rows(&self) -> Result<JobRows, DatabaseError> {
-        let opened = self.connection.opened().ok_or(DatabaseError::NotOpen)?;
-        Ok(JobRows::new(opened.database))
+    fn database_rows(&self) -> Result<(JobRows, Location), DatabaseError> {
+        let Opened { database, generation } = self.connection.opened().ok_or(DatabaseError::NotOpen)?;
+        Ok((JobRows::new(database), Location::Database(generation)))
+    }
+
+    /// A time of our clock, as the clock says that judges jobs at `location`.
+    fn convert(&self, time: Timestamp, location: Location) -> Timestamp {
+        let skew = match location {
+            Location::Memory => 0,
+            Location::Database(_) => self.skew_ms.load(Ordering::Relaxed),
+        };
+        time.saturating_add(SignedDuration::from_millis(skew)).unwrap_or(time)
+    }
+
+    /// Measures how far our clock is from the database server's. False if it is too far.
+    async fn compare_clocks(&self, database: &Database) -> bool {
+        let Some(max_skew) = self.max_clock_skew.filter(|_| database.is_shared()) else {
+            return true;
+        };
+        let is_recent = lock(&self.skew_measured_at).is_some_and(|at| at.elapsed() < SKEW_INTERVAL);
+        if !is_recent {
+            let before = self.clock.now();
+            let Ok(Some(server_time)) = self.query(database.server_time()).await else {
+                return false;
+            };
+            let took = self.clock.now().duration_since(before);
+            let skew = server_time.duration_since(before + took / 2);
+            let skew_ms = i64::try_from(skew.as_millis()).unwrap_or(i64::MAX);
+            self.skew_ms.store(skew_ms, Ordering::Relaxed);
+            *lock(&self.skew_measured_at) = Some(Instant::now());
+            let is_too_far = skew.abs() > max_skew;
+            self.connection.set_clock_skew(is_too_far.then_some(-skew.as_secs()));
+        }
+        let skew = SignedDuration::from_millis(self.skew_ms.load(Ordering::Relaxed));
+        skew.abs() <= max_skew
+    }
+
+    /// The configured database, if it is lost when this process ends.
+    fn temporary_database(&self) -> Option<JobRows> {
+        let opened = self.connection.opened()?;
+        (!opened.database.is_persistent()).then(|| JobRows::new(opened.database))
     }
 
     fn is_shared(&self) -> bool {
@@ -526,8 +626,8 @@ impl JobStore {
         }
     }
 
-    fn lease_end(&self) -> Timestamp {
-        self.clock.now() + LEASE
+    fn lease_end(&self, location: Location) -> Timestamp {
+        self.convert(self.clock.now() + LEASE, location)
     }
 
     async fn query<T>(&self, query: impl Future<Output = Result<T, DatabaseError>>) -> Result<T, DatabaseError> {

@@ -10,7 +10,7 @@ pub mod poller;
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,7 @@ pub struct Watch {
 impl Payload for Watch {
     const KIND: &'static str = "watch";
     const VERSION: i64 = 1;
+    const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(1);
 }
 
 /// The keys of the one watch that a person can have on a session.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::StatusCode;
-use kapso_slack::demo::{Fault, plain};
+use kapso_slack::demo::{Fault, Person, plain};
 use serde_json::json;
 
 use crate::support::late_replies::start_late_reply;
@@ -85,7 +85,12 @@ async fn around_the_end_of_the_budget_there_is_one_reply() {
             let quick = app.send("/sandbox help").await;
             assert!(quick.message.is_some());
             let sending = join_all(ids.iter().map(async |id| {
-                let sent = app.send(&format!("/sandbox {id}")).await;
+                // One channel takes a message per second.
+                let person = Person {
+                    channel: format!("C-{id}"),
+                    ..app.person.clone()
+                };
+                let sent = app.send_as(&person, &format!("/sandbox {id}")).await;
                 assert_eq!(sent.status, Some(StatusCode::OK));
                 if sent.message.is_none() {
                     app.late_reply(sent.exchange).await;

@@ -37,11 +37,13 @@ async fn a_replica_sends_the_notifications_of_a_killed_one() {
     let apps = [killed.wait_until_serving().await, survivor.wait_until_serving().await];
 
     let watching = (0..WATCHERS).map(async |watcher| {
-        let person = Person {
-            user: format!("U{watcher}"),
-            ..Person::default()
-        };
         for (n, id) in ids.iter().enumerate() {
+            // One channel takes a message per second.
+            let person = Person {
+                user: format!("U{watcher}"),
+                channel: format!("C{watcher}-{n}"),
+                ..Person::default()
+            };
             let command = format!("/sandbox watch {id}");
             let sent = fakes.slack.send_command(&apps[n % 2], &person, &command).await;
             assert_eq!(sent.status, Some(StatusCode::OK), "{command}");

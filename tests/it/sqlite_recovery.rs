@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use kapso_slack::config::DatabaseUrl;
 use kapso_slack::db::{Database, DatabaseError};
 use kapso_slack::demo::{Fault, plain};
@@ -19,7 +19,7 @@ use crate::support::late_replies::start_late_reply;
 use crate::support::program::Fakes;
 use crate::support::second_process::{SecondProcess, without_privilege};
 use crate::support::store_health::{BROKEN, WORKS, expect_broken_store, expect_working_store};
-use crate::support::{ID, TestApp, TestAppBuilder, test_app};
+use crate::support::{ID, START, TestApp, TestAppBuilder, test_app};
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 
@@ -94,8 +94,11 @@ async fn a_file_damaged_during_use_can_be_moved_away() {
     let path = folder.join("jobs.db");
     // More than SQLite remembers.
     let store = JobRows::new(Database::open(&DatabaseUrl::file(&path)).await.unwrap());
-    for due in 0..1_500 {
-        store.insert(&sized(late(due), 4_000), None).await.unwrap();
+    for _ in 0..1_500 {
+        let mut job = sized(late(0), 4_000);
+        // While this test runs, they are neither due nor expired.
+        (job.due_at, job.created_at) = (START + SignedDuration::from_mins(20), START);
+        store.insert(&job, None).await.unwrap();
     }
     store.database().close().await;
     with_file(&path)
@@ -224,15 +227,17 @@ async fn a_full_file_works_again_when_jobs_are_done() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     let app = with_file(&path);
-    let soon: Timestamp = "2026-11-23T10:05:00Z".parse().unwrap();
     let store = JobRows::new(Database::open(&DatabaseUrl::file(&path)).await.unwrap());
     let mut small = sized(late(0), 3_000);
-    small.due_at = soon;
+    small.created_at = START;
+    small.due_at = START + SignedDuration::from_mins(5);
     for _ in 0..20 {
         assert!(add_another(&store, &small).await);
     }
     for size in [8 << 20, 1 << 20, 1 << 16, 3_000] {
-        let job = sized(late(0), size);
+        let mut job = sized(late(0), size);
+        job.created_at = START;
+        job.due_at = START + SignedDuration::from_mins(25);
         while add_another(&store, &job).await {}
     }
     store.database().close().await;

@@ -69,6 +69,8 @@ async fn several_watchers_of_one_session_share_a_request() {
             for number in 0..5 {
                 app.person = Person {
                     user: format!("U{number}"),
+                    // One channel takes a message per second.
+                    channel: format!("C{number}"),
                     ..Person::default()
                 };
                 confirmed.push(app.command(&format!("/sandbox watch {watched}")).await);

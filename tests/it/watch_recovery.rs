@@ -50,11 +50,13 @@ async fn a_thousand_watches(kind: &str, database: Database) {
     let app = killed.wait_until_serving().await;
     // A person's watches one after the other, for the connections' sake.
     let watching = (0..WATCHERS).map(async |watcher| {
-        let person = Person {
-            user: format!("U{watcher}"),
-            ..Person::default()
-        };
         for number in watcher * EACH..(watcher + 1) * EACH {
+            // One channel takes a message per second.
+            let person = Person {
+                user: format!("U{watcher}"),
+                channel: format!("C{number}"),
+                ..Person::default()
+            };
             let command = format!("/sandbox watch {}", id(number));
             let sent = fakes.slack.send_command(&app, &person, &command).await;
             let text = plain::text(&sent.message.unwrap().message);

@@ -262,9 +262,13 @@ impl Fakes {
             .with("PORT", "0")
     }
 
-    /// Somebody types a command.
+    /// Somebody types a command, in a channel of its own: one channel takes a message per second.
     pub async fn send_command(&self, app: &Url, command: &str) -> DirectResponse {
-        self.slack.send_command(app, &self.person, command).await
+        let person = Person {
+            channel: format!("C{:010}", fastrand::u32(..)),
+            ..self.person.clone()
+        };
+        self.slack.send_command(app, &person, command).await
     }
 
     /// What `/readyz` says.

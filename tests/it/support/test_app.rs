@@ -71,13 +71,16 @@ pub struct TestAppBuilder {
 
 type Change = Box<dyn FnOnce(&mut Settings) + Send>;
 
+/// The time at which the clock of a test app stands: 2026-11-23T10:00:00Z.
+pub const START: Timestamp = Timestamp::constant(1_795_428_000, 0);
+
 /// A test app with the documented defaults, a stopped clock and quick retries.
 pub fn test_app() -> TestAppBuilder {
     TestAppBuilder {
         variables: Vec::new(),
         settings: Vec::new(),
         reachable: false,
-        clock: Clock::stopped("2026-11-23T10:00:00Z".parse().unwrap()),
+        clock: Clock::stopped(START),
         waits_for_store: false,
     }
 }
@@ -178,6 +181,7 @@ impl TestAppBuilder {
         settings.timing.shutdown.linger = Duration::ZERO;
         // The poller has to notice when a test moves the clock.
         settings.timing.max_poll_interval = Duration::from_millis(2);
+        settings.timing.max_clock_skew = None;
         for change in self.settings {
             change(&mut settings);
         }
@@ -220,7 +224,12 @@ impl TestApp {
 
     /// Sends a command and returns whatever the response is.
     pub async fn send(&self, command: &str) -> DirectResponse {
-        let sent = self.slack.send_command(&self.app_url, &self.person, command).await;
+        self.send_as(&self.person, command).await
+    }
+
+    /// The same for another person, or in another channel.
+    pub async fn send_as(&self, person: &Person, command: &str) -> DirectResponse {
+        let sent = self.slack.send_command(&self.app_url, person, command).await;
         self.record_read(sent.message.as_ref());
         sent
     }
@@ -338,7 +347,12 @@ impl TestApp {
     /// Starts a second replica between the same fakes with the same settings, and returns its address once its store is
     /// open.
     pub async fn start_replica(&mut self) -> Url {
-        let app = App::build(self.settings.clone(), self.clock.clone()).await.unwrap();
+        self.start_replica_with_clock(self.clock.clone()).await
+    }
+
+    /// The same, by another clock.
+    pub async fn start_replica_with_clock(&mut self, clock: Clock) -> Url {
+        let app = App::build(self.settings.clone(), clock).await.unwrap();
         let listener = port().await;
         let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let shutdown = self.shutdown.clone().cancelled_owned();
