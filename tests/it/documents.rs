@@ -10,10 +10,17 @@ use std::{env, fs};
 
 use kapso_slack::commands::{self, CommandWord, Outcome};
 use kapso_slack::config::VARIABLES;
+use kapso_slack::db::Database;
+use kapso_slack::dispatch::{LateReply, PendingNotification};
 use kapso_slack::routes::{COMMANDS, HEALTHZ, INTERACTIONS, METRICS, QR, READYZ};
 use kapso_slack::telemetry::{Delivery, Metrics};
+use kapso_slack::watches::Watch;
+use kapso_slack::watches::policy::Ending;
 use reqwest::StatusCode;
-use serde_json::json;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use sqlx::query_scalar;
 
 use crate::support::sources::sources;
 
@@ -39,10 +46,12 @@ fn is_generated(path: &str, expected: &str) {
     if env::var_os("UPDATE_DOCS").is_some_and(|value| value == "1") {
         fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(path), expected).unwrap();
     }
-    assert_eq!(
-        read(path),
-        expected,
-        "{path} is out of date: run UPDATE_DOCS=1 cargo test --test it documents"
+    let found = read(path);
+    let differs = |(found, expected): &(&str, &str)| found != expected;
+    let difference = found.lines().zip(expected.lines()).find(differs);
+    assert!(
+        found == expected,
+        "{path} is out of date, {difference:?}: run UPDATE_DOCS=1 cargo test --test it -- documents"
     );
 }
 
@@ -193,6 +202,17 @@ fn fields(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
+fn the_reasons_for_which_watches_end_are_documented() {
+    let operating = read("docs/operating.md");
+    let (_, row) = operating.split_once("| `news` |").unwrap();
+    let row = row.lines().next().unwrap();
+    for ending in Ending::ALL {
+        let name = ending.name();
+        assert!(row.contains(&format!("`{name}`")), "docs/operating.md names {name}");
+    }
+}
+
+#[test]
 fn every_route_is_documented() {
     let operating = read("docs/operating.md");
     for route in [COMMANDS, INTERACTIONS, QR, HEALTHZ, READYZ, METRICS] {
@@ -271,4 +291,214 @@ fn variables_and_links_in_the_documents_exist() {
             }
         }
     }
+}
+
+/// The folders below which, and the file name extensions with which, a word in a document is a path in this repository.
+const FOLDERS: [&str; 6] = ["benches/", "docs/", "examples/", "scripts/", "src/", "tests/"];
+const EXTENSIONS: [&str; 8] = [".rs", ".md", ".sql", ".toml", ".json", ".snap", ".js", ".html"];
+
+/// The paths of this repository that a document names: relative to its root, to `src` or to `docs`. A path with `<…>` in
+/// it is one that the reader has to fill in.
+fn paths(text: &str) -> BTreeSet<&str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || "_-./<>{}:".contains(c)))
+        .map(|word| word.trim_matches([':', '.']).trim_start_matches("./"))
+        .filter(|word| !word.contains(['<', '>', '{', ':']) && !word.starts_with('/'))
+        .filter(|word| {
+            FOLDERS.iter().any(|folder| word.starts_with(folder))
+                || EXTENSIONS
+                    .iter()
+                    .any(|extension| word.len() > extension.len() && word.ends_with(extension))
+                || (word.ends_with('/') && word.len() > 1)
+        })
+        .collect()
+}
+
+#[test]
+fn the_files_that_documents_for_contributors_name_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (document, at_least) in [("docs/architecture.md", 50), ("CONTRIBUTING.md", 15)] {
+        let text = read(document);
+        let named = paths(&text);
+        assert!(named.len() >= at_least, "{document} names only {named:?}");
+        let missing: Vec<_> = named
+            .iter()
+            .filter(|path| {
+                !["", "src", "docs"]
+                    .iter()
+                    .any(|folder| root.join(folder).join(path).exists())
+            })
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "{document} names files that do not exist: {missing:?}"
+        );
+    }
+}
+
+#[test]
+fn the_tests_that_documents_name_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documents = fs::read_dir(root.join("docs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .chain([root.join("CONTRIBUTING.md"), root.join("README.md")]);
+    let mut named = 0;
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        for line in text.lines() {
+            for (_, behind) in line
+                .match_indices("--test it ")
+                .map(|(at, found)| line.split_at(at + found.len()))
+            {
+                let filters = behind.split('`').next().unwrap().split_whitespace();
+                for filter in filters.take_while(|word| !word.starts_with('#')) {
+                    let module = filter.split("::").next().unwrap();
+                    // An option of the test program, or a placeholder.
+                    if module.starts_with(['-', '<']) || filter.ends_with(['>', '…']) {
+                        continue;
+                    }
+                    named += 1;
+                    assert!(
+                        root.join(format!("tests/it/{module}.rs")).exists(),
+                        "{} names the test {module}",
+                        document.display()
+                    );
+                }
+            }
+        }
+    }
+    assert!(named >= 10, "only {named} tests are named");
+}
+
+/// The texts in a Markdown document that stand in straight quotes, and the messages that begin the items of its lists.
+/// Neither headings nor code.
+fn quoted_texts(document: &str) -> Vec<String> {
+    let mut quoted = Vec::new();
+    let mut is_code = false;
+    for line in document.lines() {
+        if line.starts_with("```") {
+            is_code = !is_code;
+        }
+        if is_code || line.starts_with(['#', '`']) {
+            continue;
+        }
+        // Outside code spans.
+        let prose: String = line.split('`').step_by(2).collect();
+        quoted.extend(prose.split('"').skip(1).step_by(2).map(str::to_owned));
+        let item = line.strip_prefix("- *").and_then(|item| item.split_once('*'));
+        quoted.extend(item.map(|(message, _)| message.to_owned()));
+    }
+    quoted
+}
+
+#[test]
+fn the_texts_that_documents_quote_are_those_of_the_program() {
+    // Without comments, and with the lines of a long text joined.
+    let mut program = String::new();
+    for (_, text) in sources() {
+        let code = text.lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
+        program.extend(code.map(|line| {
+            line.strip_suffix('\\')
+                .map_or_else(|| format!("{line}\n"), str::to_owned)
+        }));
+    }
+    // In the description of the log, messages are in italics; what is capitalised there is a button or a page of Slack.
+    let operating = read("docs/operating.md");
+    let messages = operating.lines().flat_map(|line| line.split('*').skip(1).step_by(2));
+    let messages = messages.filter(|message| message.starts_with(char::is_lowercase));
+    let messages: Vec<_> = messages
+        .map(|message| ("docs/operating.md", message.to_owned()))
+        .collect();
+    let quoted = quoted_texts(&read("docs/troubleshooting.md")).into_iter();
+    let quoted: Vec<_> = quoted.map(|text| ("docs/troubleshooting.md", text)).collect();
+    assert!(
+        messages.len() >= 10 && quoted.len() >= 15,
+        "found only {messages:?} and {quoted:?}"
+    );
+    for (document, text) in messages.into_iter().chain(quoted) {
+        for part in text.split('…') {
+            let part = part.trim();
+            assert!(
+                program.contains(part),
+                "{document} quotes {text:?}, but {part:?} is not in src"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_documented_columns_are_those_of_the_tables() {
+    const SECTION: &str = "\n### `kapso_slack_";
+    let database = Database::in_memory().await.unwrap();
+    let columns: Vec<String> = query_scalar(
+        "SELECT tables.name || '.' || columns.name
+         FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns
+         WHERE tables.type = 'table' AND tables.name <> 'kapso_slack_migrations'",
+    )
+    .fetch_all(database.pool())
+    .await
+    .unwrap();
+    let columns: BTreeSet<String> = columns.into_iter().collect();
+    let architecture = read("docs/architecture.md");
+    let mut documented = BTreeSet::new();
+    for section in architecture.split(SECTION).skip(1) {
+        let (table, section) = section.split_once('`').unwrap();
+        let section = section.split("\n#").next().unwrap();
+        let names = section
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+        documented.extend(names.map(|(column, _)| format!("kapso_slack_{table}.{column}")));
+    }
+    assert_eq!(documented, columns);
+}
+
+/// Reads a documented payload and writes it again.
+fn reads<P: DeserializeOwned + Serialize>(documented: &str) {
+    let value: Value = serde_json::from_str(documented).unwrap_or_else(|error| panic!("{error}: {documented}"));
+    let payload: P = serde_json::from_str(documented).unwrap_or_else(|error| panic!("{error}: {documented}"));
+    assert_eq!(
+        serde_json::to_value(payload).unwrap(),
+        value,
+        "every field is documented"
+    );
+}
+
+#[test]
+fn the_documented_payloads_are_complete() {
+    let architecture = read("docs/architecture.md");
+    let examples: Vec<&str> = architecture
+        .split("```json\n")
+        .skip(1)
+        .map(|example| example.split("```").next().unwrap())
+        .collect();
+    let [late_reply, notification, watch] = examples[..] else {
+        panic!("docs/architecture.md has {} examples", examples.len());
+    };
+    reads::<LateReply>(late_reply);
+    reads::<PendingNotification>(notification);
+    reads::<Watch>(watch);
+}
+
+#[test]
+fn the_documented_modules_are_those_of_the_architecture_test() {
+    let test = read("tests/it/architecture.rs");
+    let (_, layers) = test.split_once("const LAYERS: &[&str] = &[").unwrap();
+    let layers: Vec<&str> = layers
+        .split_once("];")
+        .unwrap()
+        .0
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .collect();
+    let architecture = read("docs/architecture.md");
+    let (_, modules) = architecture.split_once("| module | purpose |\n").unwrap();
+    let documented: Vec<&str> = modules
+        .lines()
+        .skip(1)
+        .map_while(|line| line.strip_prefix("| `"))
+        .map(|line| line.split(['/', '.', '`']).next().unwrap())
+        .collect();
+    assert_eq!(documented, layers);
 }

@@ -94,7 +94,8 @@ async fn a_rate_limit_costs_no_post_of_the_response_url() {
             app.kapso.release_stalled_requests();
             for attempt in 1..=6 {
                 app.slack.wait_for_posts(attempt).await;
-                app.wait_for_log_lines("Slack limits messages in a channel", attempt).await;
+                app.wait_for_log_lines("Slack limits messages in a channel", attempt)
+                    .await;
                 // A second as Slack says, and the jitter.
                 app.advance_clock(SECOND * 2);
             }
