@@ -87,7 +87,11 @@ async fn a_narrow_screen_shows_the_channel_or_the_panel() {
                 .filter((it) => it.getBoundingClientRect().right > innerWidth + 1) \
                 .filter((it) => !it.closest('.visually-hidden')) \
                 .map((it) => it.outerHTML)";
-            assert_eq!(page.evaluate(wide).await, json!([]), "nothing is wider than the page at /{path}");
+            assert_eq!(
+                page.evaluate(wide).await,
+                json!([]),
+                "nothing is wider than the page at /{path}"
+            );
         }
         page.navigate("").await;
         page.wait_for_message("Waiting for activation").await;

@@ -284,7 +284,7 @@ pub async fn images_are_shown(page: &Page) {
     page.driver.execute_async(script, vec![]).await.unwrap();
 }
 
-/// The process of ChromeDriver.
+/// The process of Chromium's driver.
 struct Chromedriver {
     process: Child,
     address: String,

@@ -96,7 +96,7 @@ async fn only_a_recent_creation_needs_a_confirmation() {
         assert_eq!(begin("e", "subject 1", 61).await, BeginOutcome::First, "after 60 s");
         assert_eq!(
             begin("d", "subject 1", 200).await,
-            BeginOutcome::Repeated(creation(60, Some(CreationOutcome::AskedToConfirm))),
+            BeginOutcome::Repeated(creation(60, Some(CreationOutcome::ConfirmationNeeded))),
             "a command that needed a confirmation creates nothing when it is repeated later"
         );
         store.finish("c", &CreationOutcome::NotCreated).await.unwrap();
@@ -123,7 +123,11 @@ async fn only_a_recent_creation_needs_a_confirmation() {
             ("subject 2", "f", "no question"),
             ("subject 1", "g", "a question about another subject"),
         ] {
-            assert_eq!(confirm("i", subject, question).await, BeginOutcome::NotAsked, "{why}");
+            assert_eq!(
+                confirm("i", subject, question).await,
+                BeginOutcome::UnknownConfirmation,
+                "{why}"
+            );
         }
         // The question's key is deleted, the confirmation's is not.
         assert!(store.delete_created_before(at(5)).await.unwrap() > 0);
@@ -134,7 +138,7 @@ async fn only_a_recent_creation_needs_a_confirmation() {
         store.delete_created_before(at(6)).await.unwrap();
         assert_eq!(
             confirm("h", "subject 2", "g").await,
-            BeginOutcome::NotAsked,
+            BeginOutcome::UnknownConfirmation,
             "a confirmation is valid once"
         );
     })

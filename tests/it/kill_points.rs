@@ -148,7 +148,7 @@ impl Crash {
             KapsoRequested(count) => kapso.wait_for_requests(self.requests_before + count).await,
             Acknowledged(count) => self.wait_for_acknowledgements(count).await,
             Posted(count) | PostFailed(count) | PostUnanswered(count) => {
-                slack.wait_for_posts(self.posts_before + count).await
+                slack.wait_for_posts(self.posts_before + count).await;
             }
             LoggedAsLate(count) => {
                 for _ in 0..count {

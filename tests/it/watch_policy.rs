@@ -104,7 +104,7 @@ fn a_watch_ends_after_28_minutes_and_posts_nothing_after_29() {
     };
     for (watch, now) in [(&old, 29 * MINUTE), (&old, 99 * MINUTE), (&used_up, 1)] {
         let next = decide(watch, &PollResult::Status(Status::Active), at(now));
-        assert!(matches!(next, Decision::Lapse), "{next:?}");
+        assert!(matches!(next, Decision::Expire), "{next:?}");
     }
 }
 
@@ -154,7 +154,7 @@ proptest! {
                     ends += 1;
                     break;
                 }
-                Decision::Lapse => {
+                Decision::Expire => {
                     prop_assert!(now >= at(29 * MINUTE));
                     prop_assert!(late >= 60_000, "polls were delayed by a minute");
                     ends += 1;
@@ -178,7 +178,7 @@ proptest! {
                     prop_assert!(now < at(29 * MINUTE));
                     break;
                 }
-                Decision::Lapse => break,
+                Decision::Expire => break,
             }
         }
     }
