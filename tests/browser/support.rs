@@ -180,14 +180,14 @@ impl Page {
     pub async fn wait_until(&self, expression: &str) -> Value {
         let script = format!(
             "const done = arguments[arguments.length - 1];
-             const look = () => {{
+             const check = () => {{
                const found = {expression};
                if (found) {{ observer.disconnect(); done(found instanceof Node ? true : found); }}
              }};
-             const observer = new MutationObserver(look);
+             const observer = new MutationObserver(check);
              const all = {{ subtree: true, childList: true, attributes: true, characterData: true }};
              observer.observe(document, all);
-             look();"
+             check();"
         );
         match self.driver.execute_async(script, vec![]).await {
             Ok(found) => found.json().clone(),

@@ -1,10 +1,9 @@
-//! Foreign text is inert: no field of Kapso's can mention somebody, forge a link or break the layout.
+//! Foreign text is inert: no field of Kapso's can mention a person, forge a link or break the layout.
 
 use serde_json::json;
 
 use crate::support::cards::{show_session, with_fresh_lookups};
-use crate::support::inert_text::WORDS;
-use crate::support::inert_text::{expect_inert, letters};
+use crate::support::inert_text::{WORDS, expect_inert, letters};
 use crate::support::{ID, TestApp};
 
 /// Sets one field to this text, in the form of Kapso's JSON.

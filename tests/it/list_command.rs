@@ -7,10 +7,8 @@ use kapso_slack::demo::rules::buttons;
 use kapso_slack::demo::{Fault, PostedMessage, plain};
 use serde_json::{Value, json};
 
-use crate::support::cards::{expect_private_reply, shared_card};
-use crate::support::cards::{sorted, text};
-use crate::support::inert_text::WORDS;
-use crate::support::inert_text::expect_inert;
+use crate::support::cards::{expect_private_reply, shared_card, sorted, text};
+use crate::support::inert_text::{WORDS, expect_inert};
 use crate::support::spelling::{command_with_requests, expect_only_text};
 use crate::support::{ID, TestApp, test_app, with_app};
 

@@ -83,10 +83,10 @@ proptest! {
             Command::New(New { phone, agent, confirmation }) => {
                 prop_assert!(is_e164(phone.as_str()), "{}", phone.as_str());
                 prop_assert!(agent.is_none_or(|agent| is_safe(agent.as_str())));
-                prop_assert_eq!(confirmation, None, "nobody types a confirmation");
+                prop_assert_eq!(confirmation, None, "typed text contains no confirmation");
             }
             Command::Help(Help) | Command::Unknown(_) => {}
-            other => prop_assert!(false, "nobody can type {other:?}"),
+            other => prop_assert!(false, "typed text cannot become {other:?}"),
         }
     }
 

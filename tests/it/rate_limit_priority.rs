@@ -89,7 +89,7 @@ async fn ten_thousand_lookups_and_sixty_watches_share_the_rate_limit() {
         println!("60 watches and nobody else: {quiet:?}");
         assert!(
             (5..=80).contains(&quiet.watches),
-            "each of the five pages was asked for, and a fifth stays free: {quiet:?}"
+            "each of the five pages was requested, and a fifth stays free: {quiet:?}"
         );
 
         let busy = minute(app, 17).await;

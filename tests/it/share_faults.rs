@@ -6,9 +6,7 @@ use http::StatusCode;
 use kapso_slack::demo::{Fault, plain};
 use serde_json::json;
 
-use crate::support::cards::expect_private_reply;
-use crate::support::cards::with_fresh_lookups;
-use crate::support::cards::{SHOW, channel_messages, share};
+use crate::support::cards::{SHOW, channel_messages, expect_private_reply, share, with_fresh_lookups};
 use crate::support::raw_request::{INTERACTIONS, RawRequest, SIGNATURE, STAMP};
 use crate::support::{TestApp, test_app};
 

@@ -5,9 +5,9 @@ use kapso_slack::demo::plain;
 use kapso_slack::demo::rules::buttons;
 use serde_json::{Value, json};
 
-use crate::support::cards::{SHOW, channel_messages, share};
-use crate::support::cards::{expect_private_reply, shared_card};
-use crate::support::cards::{sorted, with_fresh_lookups};
+use crate::support::cards::{
+    SHOW, channel_messages, expect_private_reply, share, shared_card, sorted, with_fresh_lookups,
+};
 use crate::support::inert_text::expect_inert;
 use crate::support::{ID, test_app};
 
@@ -267,7 +267,7 @@ async fn people_without_access_can_use_no_button_of_a_shared_card() {
             }
             assert_eq!(app.kapso.requests(), requests, "no request to Kapso");
             app.shut_down().await;
-            assert_eq!(self::channel_messages(app).len(), 1);
+            assert_eq!(channel_messages(app).len(), 1);
         })
         .await;
 }

@@ -100,7 +100,7 @@ impl TestAppBuilder {
         self
     }
 
-    /// Lets everybody create sessions, and waits for the store, which that needs.
+    /// Allows everybody to create sessions, and waits for the database, which creating needs.
     pub fn with_creation(self) -> Self {
         Self {
             waits_for_store: true,
