@@ -60,7 +60,7 @@ pub enum StartError {
     /// The HTTP client for Kapso and Slack; most likely no CA certificates were found.
     #[error("the HTTP client cannot be created")]
     Client(#[source] reqwest::Error),
-    /// The in-memory database for jobs that the database does not take.
+    /// The in-memory database for jobs that cannot be stored in the database.
     #[error("the in-memory database cannot be created")]
     Memory(#[source] DatabaseError),
 }
@@ -240,7 +240,7 @@ async fn run_in_background(
             () = dispatcher.stopping.cancelled() => {}
         }
     };
-    // Side by side: a Kapso that keeps the poller waiting must not keep a reply waiting.
+    // Concurrently: a slow poll must not delay a reply.
     let working = future::join(polling, dispatcher.run_jobs());
     tokio::select! {
         never = connection.keep_open(&database) => match never {},
@@ -267,7 +267,7 @@ async fn shut_down(dispatcher: &Dispatcher, bounds: &Bounds, timing: &ShutdownTi
     sleep_until(started + timing.linger).await;
     bounds.closed.cancel();
     bounds.tasks.close();
-    // Replies to the last requests.
+    // Delivers the replies to the last requests.
     let last = async {
         let _ = timeout_at(started + timing.delivery, dispatcher.wait_until_idle()).await;
         dispatcher.stopped.cancel();

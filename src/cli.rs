@@ -1,10 +1,6 @@
 //! The command line: `serve`, `demo`, `manifest`, `doctor`, `healthcheck`.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line answers by printing"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program prints")]
 
 use std::error::Error;
 use std::io::{Read, Write};
@@ -105,7 +101,7 @@ fn serve() -> Result<(), Box<dyn Error>> {
         app.serve(listener, shutdown).await;
         Ok::<_, Box<dyn Error>>(())
     })?;
-    // A DNS look-up that is still running must not delay the exit.
+    // A DNS lookup that is still running must not delay the exit.
     runtime.shutdown_background();
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Kapso's WhatsApp sandbox, in Slack.
 //!
-//! Somebody types `/sandbox <id>`; the service verifies that Slack sent it, asks Kapso for the session and replies with
+//! A person types `/sandbox <id>`; the service verifies that Slack sent it, requests the session from Kapso and replies with
 //! a card. The path of that command:
 //!
 //! `POST /slack/commands` → [`routes`] → [`slack::request::Signed`] (verified; no handler can be reached without it) →

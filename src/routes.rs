@@ -145,9 +145,9 @@ async fn readyz(State(state): State<AppState>) -> Response {
     let (code, status, why) = if state.dispatcher.stopping.is_cancelled() {
         let why = "the service is shutting down".to_owned();
         (StatusCode::SERVICE_UNAVAILABLE, "draining", Some(why))
-    } else if let Some(trouble) = state.connection.degradation() {
+    } else if let Some(failure) = state.connection.degradation() {
         // Status 200, since look-ups still work.
-        (StatusCode::OK, "degraded", Some(trouble.to_string()))
+        (StatusCode::OK, "degraded", Some(failure.to_string()))
     } else {
         (StatusCode::OK, "ready", None)
     };

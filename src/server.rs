@@ -36,8 +36,8 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 /// Raises the soft limit on file descriptors and returns how many connections it allows.
 #[must_use]
 pub fn connections_allowed() -> usize {
-    let wanted = CONNECTIONS_MAX + RESERVED_DESCRIPTORS;
-    let descriptors = rlimit::increase_nofile_limit(wanted).unwrap_or(wanted);
+    let limit = CONNECTIONS_MAX + RESERVED_DESCRIPTORS;
+    let descriptors = rlimit::increase_nofile_limit(limit).unwrap_or(limit);
     let allowed = descriptors
         .saturating_sub(RESERVED_DESCRIPTORS)
         .clamp(1, CONNECTIONS_MAX);
@@ -122,7 +122,7 @@ async fn serve_connection(stream: TcpStream, router: Router, bounds: Bounds, slo
     let mut closed = false;
     loop {
         tokio::select! {
-            // An error here is caused by the client, which cannot be told any more.
+            // An error here is caused by the client, and cannot be reported to it.
             _ = connection.as_mut() => return,
             () = slot.evicted.cancelled() => return,
             () = bounds.closed.cancelled(), if !closed => {

@@ -147,7 +147,7 @@ async fn a_signed_command_is_answered_and_the_shutdown_delivers_pending_replies(
     let sent = slack.send_command(&app, &Person::default(), &command).await;
     let answer = match sent.message {
         Some(posted) => posted,
-        // A slow machine; the answer comes all the same.
+        // On a slow machine the reply may be late.
         None => slack.wait_for_reply(sent.exchange).await,
     };
     assert!(plain::text(&answer.message).contains("Waiting for activation"));
@@ -156,7 +156,7 @@ async fn a_signed_command_is_answered_and_the_shutdown_delivers_pending_replies(
     let sent = slack
         .send_command(&app, &Person::default(), "/sandbox another-session")
         .await;
-    assert!(sent.message.is_none(), "Kapso holds, so the answer is owed");
+    assert!(sent.message.is_none(), "Kapso does not answer, so the reply is late");
     let id = service.process.id().unwrap().to_string();
     let kill = Command::new("sh").args(["-c", "kill -TERM $0", &id]).status().await;
     assert!(kill.unwrap().success());

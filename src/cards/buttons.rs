@@ -15,19 +15,19 @@ word_enum! {
         OpenWhatsApp = "open",
         /// Shows the activation link as a QR code.
         ShowQrCode = "qr",
-        /// Shows the session's current card in the place of the pressed message: "Refresh", "Show the session".
+        /// Replaces the pressed message by the session's current card: "Refresh", "Show the session".
         ShowFullCard = "refresh",
         /// Notifies the presser when the session changes.
         StartWatching = "watch",
-        /// Ends that.
+        /// Stops these notifications.
         StopWatching = "unwatch",
         /// Shows the session to everybody in the channel.
         ShareInChannel = "share",
-        /// Shows the session in a message of its own.
+        /// Shows the session in a separate message.
         ShowInNewMessage = "show",
-        /// Turns a list to its next page.
+        /// Shows the next page of a list.
         NextPage = "page",
-        /// Turns it back. An id may occur only once in a row of buttons.
+        /// Shows the previous page. An id may occur only once in a row of buttons.
         PreviousPage = "page_back",
         /// Confirms that another session for the same phone is wanted.
         CreateAnother = "again",
@@ -41,8 +41,7 @@ impl Action {
         Self::ALL.iter().copied().find(|action| action.id() == id)
     }
 
-    /// What the help says about a button of a session's card: its text, and what it does. `None` for buttons that
-    /// explain themselves.
+    /// The text of a button of a session's card, and the help about it. `None` for buttons that need no explanation.
     pub(crate) fn help(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::OpenWhatsApp => Some((ACTIVATE, "opens the link")),
@@ -63,7 +62,7 @@ pub(super) const REFRESH: &str = "Refresh";
 pub(super) const WATCH: &str = "Tell me when it is active";
 pub(super) const SHARE: &str = "Share in channel";
 
-/// A button that comes back with `value`.
+/// A button whose press sends `value`.
 pub(crate) fn button(action: Action, text: &'static str, value: &impl fmt::Display) -> Button {
     Button::action(action.id(), text, &value.to_string())
 }
@@ -72,14 +71,14 @@ pub(crate) fn button(action: Action, text: &'static str, value: &impl fmt::Displ
 pub(crate) fn encode_value<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
     let mut value = VERSION.to_owned();
     for field in fields {
-        debug_assert!(!field.contains(':'), "a field must not hold the separator");
+        debug_assert!(!field.contains(':'), "a field must not contain the separator");
         value.push(':');
         value.push_str(field);
     }
     value
 }
 
-/// The fields of a value; `None` for another version. Values come back from a client, so they are read like typed text.
+/// The fields of a value; `None` for another version. A client sends the value, so it is not trusted.
 pub(crate) fn decode_value(value: &str) -> Option<Vec<&str>> {
     let fields = value.strip_prefix(VERSION)?.strip_prefix(':')?;
     Some(fields.split(':').collect())

@@ -21,7 +21,7 @@ use crate::slack::UserId;
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
 
-/// What a message depends on besides its subject.
+/// What rendering a message depends on besides its subject.
 #[derive(Clone, Copy, Debug)]
 pub struct RenderContext<'a> {
     /// The time that ages and remaining times are relative to.
@@ -32,8 +32,8 @@ pub struct RenderContext<'a> {
     pub request_id: &'a str,
     /// What the message is a reply to.
     pub target: ReplyTarget,
-    /// Who shared the card that led to this request, if it was a shared one. Its phone number was masked, so it is
-    /// masked in everything that follows from it too.
+    /// Who shared the card from which this request originates, if it was shared. Its phone number was masked, so it is
+    /// masked in all that follows, too.
     pub shared_by: Option<&'a UserId>,
     /// Signs the addresses of QR codes; `None` if Slack cannot reach this app to fetch them.
     pub qr_addresses: Option<&'a Addresses>,
@@ -59,7 +59,7 @@ impl RenderContext<'_> {
 pub enum ReplyTarget {
     /// A slash command.
     Command,
-    /// A button whose result is always a message of its own.
+    /// A button whose result is always a separate message.
     NewMessage,
     /// A button on a message that only the presser sees.
     OwnCard,
@@ -67,7 +67,7 @@ pub enum ReplyTarget {
     SharedCard,
 }
 
-/// A rendered reply, which knows whether it replaces the message whose button was pressed.
+/// A rendered reply, and whether it replaces the message whose button was pressed.
 #[derive(Clone, Debug)]
 pub struct View {
     message: Message,
@@ -77,7 +77,7 @@ pub struct View {
 /// Which message a reply to a button replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replaces {
-    /// None: the reply is a message of its own, and the pressed one stays.
+    /// None: the reply is a separate message, and the pressed one stays.
     Nothing,
     /// The pressed one, if only the presser sees it.
     OwnCard,

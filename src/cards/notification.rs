@@ -1,4 +1,4 @@
-//! The one message that ends a watch: what has become of the session, or that watching has ended.
+//! The one message that ends a watch: how the session changed, or that the time is up.
 
 use jiff::Timestamp;
 
@@ -84,7 +84,7 @@ fn activated(notification: &Notification<'_>, now: Timestamp) -> Mrkdwn {
     }
 }
 
-/// With a masked phone number: the watch may have begun on a card that others see.
+/// With a masked phone number: the watch may have been started on a shared card.
 fn subject(notification: &Notification<'_>) -> Mrkdwn {
     match notification.session {
         Some(session) => {

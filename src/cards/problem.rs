@@ -12,10 +12,10 @@ use crate::slack::blocks::{Block, Text};
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
 
-/// How many people or channels are named to somebody who is not on a list.
+/// How many people or channels are named to a person who is not on a list.
 const NAMED_MAX: usize = 10;
 
-/// Why there is nothing to show. What can go wrong with one command only is in that command's file.
+/// Why there is nothing to show. Errors of one command only are in that command's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
     /// This project has no such session.
@@ -173,7 +173,7 @@ fn not_allowed(allowed: &AccessLists) -> Mrkdwn {
     join(" ", sentences)
 }
 
-/// Who may create sessions, for somebody who may not.
+/// Who may create sessions, for people without permission.
 pub(crate) fn who_may_create(allowed: &AccessLists) -> Mrkdwn {
     match &allowed.creators {
         Creators::Only(users) if users.is_empty() => {
@@ -183,7 +183,7 @@ pub(crate) fn who_may_create(allowed: &AccessLists) -> Mrkdwn {
             "Ask one of those who can: {people}. Whoever runs this app can change that.",
             [("people", people(users))],
         ),
-        // Then there is nobody to read this.
+        // Not shown: everyone may create.
         Creators::Everyone => Mrkdwn::new("Whoever runs this app can change that."),
     }
 }

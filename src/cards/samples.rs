@@ -100,7 +100,7 @@ pub(crate) fn problems(context: &RenderContext<'_>) -> SampleGroup {
         ],
         Problem::NoStore => [("The database does not work", Problem::NoStore)],
         Problem::ResponseUrlNotAllowed => [("Nothing could be posted later", Problem::ResponseUrlNotAllowed)],
-        Problem::Unsure => [("Nobody knows whether it was created", Problem::Unsure)],
+        Problem::Unsure => [("It is unknown whether it was created", Problem::Unsure)],
         Problem::StaleButton => [("A button of another version", Problem::StaleButton)],
         Problem::Stopping => [("The app is stopping", Problem::Stopping)],
         Problem::Broken => [("The app is broken", Problem::Broken)],
@@ -117,7 +117,7 @@ pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
         Ending::Changed(Change::Expired) => [("Expired", changed(Change::Expired))],
         Ending::Changed(Change::Superseded) => [("Superseded", changed(Change::Superseded))],
         Ending::Changed(Change::Gone) => [("Gone", changed(Change::Gone))],
-        Ending::TimeUp => [("Nothing in half an hour", Ending::TimeUp)],
+        Ending::TimeUp => [("The time is up", Ending::TimeUp)],
     });
     let session = usual_session(context.now);
     let message = |(title, ending)| {
@@ -131,12 +131,12 @@ pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
         Some((title, notification::render(&notification, context)))
     };
     SampleGroup {
-        title: "What a watch ends with",
+        title: "Notifications of a watch",
         samples: endings.into_iter().filter_map(message).collect(),
     }
 }
 
-/// Sessions in every status, and with everything that can be odd about one.
+/// Sessions in every status, and with unusual fields.
 pub(crate) fn sessions(now: Timestamp) -> Vec<(String, Session)> {
     let Some(usual) = usual_session(now) else {
         return Vec::new();
@@ -165,20 +165,20 @@ pub(crate) fn sessions(now: Timestamp) -> Vec<(String, Session)> {
             (title, session)
         })
         .collect();
-    let odd = |title: &str, change: &dyn Fn(&mut Session)| {
+    let changed = |title: &str, change: &dyn Fn(&mut Session)| {
         let mut session = usual.clone();
         change(&mut session);
         (title.to_owned(), session)
     };
     sessions.extend([
-        odd("Waiting for longer than a code works", &|session| {
+        changed("Pending for longer than a code is valid", &|session| {
             session.created_at = Some(now - SignedDuration::from_mins(20));
         }),
-        odd("With a link that is not WhatsApp's", &|session| {
+        changed("With a link that is not WhatsApp's", &|session| {
             session.activation_link = Some(Err(NotWhatsApp));
         }),
-        odd("Without a link", &|session| session.activation_link = None),
-        odd("With no more than Kapso promises", &|session| {
+        changed("Without a link", &|session| session.activation_link = None),
+        changed("With the required fields only", &|session| {
             *session = Session {
                 phone: None,
                 activation_code: None,
@@ -189,17 +189,17 @@ pub(crate) fn sessions(now: Timestamp) -> Vec<(String, Session)> {
                 ..usual.clone()
             };
         }),
-        odd("With a name that tries to act", &|session| {
+        changed("With markup in the agent's name", &|session| {
             session.agent = Some(HOSTILE.to_owned());
         }),
-        odd("With a name that does not end", &|session| {
+        changed("With a very long agent's name", &|session| {
             session.agent = Some("Customer Support ".repeat(40));
         }),
     ]);
     sessions
 }
 
-/// A session as most are.
+/// A typical session.
 pub(crate) fn usual_session(now: Timestamp) -> Option<Session> {
     Some(Session {
         id: sample_id()?,

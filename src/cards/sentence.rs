@@ -1,4 +1,4 @@
-//! Whole sentences with `{name}`s in them, so that each can be read, and one day translated, in one piece.
+//! Whole sentences with `{name}` placeholders, so that each can be read, and later translated, in one piece.
 
 use jiff::Timestamp;
 
@@ -19,25 +19,25 @@ pub(crate) fn fill<const N: usize>(template: &'static str, values: [(&str, Mrkdw
     );
     let mut text = Mrkdwn::default();
     let mut rest = template;
-    while let Some((before, (name, behind))) = rest
+    while let Some((before, (name, after_brace))) = rest
         .split_once('{')
-        .and_then(|(before, behind)| Some((before, behind.split_once('}')?)))
+        .and_then(|(before, after_brace)| Some((before, after_brace.split_once('}')?)))
     {
-        text = text.own(before);
+        text = text.constant(before);
         match values.iter().find(|(known, _)| *known == name) {
             Some((_, value)) => text = text.then(value),
             None => debug_assert!(false, "no value for {{{name}}} in {template:?}"),
         }
-        rest = behind;
+        rest = after_brace;
     }
-    text.own(rest)
+    text.constant(rest)
 }
 
 /// Texts with `separator` between them.
 pub(crate) fn join(separator: &'static str, texts: impl IntoIterator<Item = Mrkdwn>) -> Mrkdwn {
     let mut texts = texts.into_iter();
     let first = texts.next().unwrap_or_default();
-    texts.fold(first, |joined, text| joined.own(separator).then(&text))
+    texts.fold(first, |joined, text| joined.constant(separator).then(&text))
 }
 
 pub(crate) fn number(number: u64) -> Mrkdwn {

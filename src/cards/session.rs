@@ -15,9 +15,9 @@ use crate::slack::text::Mrkdwn;
 
 /// How long a code usually works after its session's creation.
 const CODE_LIFETIME: SignedDuration = SignedDuration::from_mins(15);
-/// Longer words of Kapso's are cut in the top-level text.
+/// Longer texts of Kapso are cut in the top-level text.
 const SPOKEN_MAX: usize = 80;
-/// A longer link is left to its button, so that the top-level text is never cut in the middle of it.
+/// A longer link is in the button only, so that the top-level text is never cut in the middle of it.
 const SPOKEN_LINK_MAX: usize = 500;
 
 /// How a status is shown at a glance.
@@ -26,16 +26,16 @@ pub(crate) enum Badge<'a> {
         emoji: &'static str,
         title: &'static str,
     },
-    /// A status that this app does not know, in Kapso's word.
+    /// A status that this app does not know, as Kapso names it.
     Unknown(&'a str),
 }
 
 /// Whether the reader is notified when the session changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Watched {
-    /// Not as far as the card knows.
+    /// No, or unknown.
     No,
-    /// Until then.
+    /// Until this time.
     Until(Timestamp),
     /// They have just stopped watching.
     NoLonger,
@@ -58,10 +58,10 @@ pub(crate) fn card_after_sharing(session: &Session, watched: Watched, context: &
     render(Some(note), session, watched, context)
 }
 
-/// The card; `done` says what was just done with the session.
+/// The card; `done` is a note about what was just done with the session.
 fn render(done: Option<Mrkdwn>, session: &Session, watched: Watched, context: &RenderContext<'_>) -> Message {
     let phone = visible_phone(session, context);
-    // Useful only until the tester has sent it; a session with an unknown status may still wait for it.
+    // Useful only until the tester has sent it; a session with an unknown status may still need it.
     let code = match session.status {
         Status::Pending | Status::Other(_) => session.activation_code.as_deref(),
         Status::Active | Status::Expired | Status::Superseded => None,
@@ -167,7 +167,7 @@ fn expiry(expires_at: Timestamp, now: Timestamp) -> Mrkdwn {
     }
 }
 
-/// What may keep a tester from activating a session that waits for it.
+/// Problems that may prevent the tester from activating a pending session.
 fn warnings(session: &Session, now: Timestamp) -> Vec<Mrkdwn> {
     if session.status != Status::Pending {
         return Vec::new();
@@ -240,7 +240,7 @@ fn button_row(
         Watched::No | Watched::NoLonger => None,
     };
     let share = (shareable && !context.masks_phone() && session.can_be_activated())
-        .then(|| button(Action::ShareInChannel, buttons::SHARE, &value).asking(sharing_dialog()));
+        .then(|| button(Action::ShareInChannel, buttons::SHARE, &value).with_confirmation(sharing_dialog()));
     let row = open
         .into_iter()
         .chain(qr_code)
@@ -260,7 +260,7 @@ fn sharing_dialog() -> Dialog {
     )
 }
 
-/// The small print that names the session.
+/// The footer with the id of the session.
 pub(crate) fn footer(id: &SessionId, shared_by: Option<&UserId>) -> Option<Block> {
     let id = monospace(id.as_str());
     let text = match shared_by {
@@ -270,7 +270,7 @@ pub(crate) fn footer(id: &SessionId, shared_by: Option<&UserId>) -> Option<Block
     Block::context(vec![Text::mrkdwn(text)])
 }
 
-/// "The sandbox session of … with the agent …", as far as it is known.
+/// "The sandbox session of … with the agent …", with the parts that are known.
 pub(crate) fn subject(phone: Option<&str>, agent: Option<&str>) -> Mrkdwn {
     let words = |words| foreign(words, SPOKEN_MAX);
     match (phone.map(words), agent.map(words)) {
@@ -298,7 +298,7 @@ pub(crate) fn statement(subject: Mrkdwn, status: &Status) -> Mrkdwn {
     }
 }
 
-/// The whole card as one text: all that a screen reader or a notification gets.
+/// The card as one text, for screen readers and notifications.
 pub(crate) fn spoken(
     session: &Session,
     phone: Option<&str>,
@@ -324,7 +324,10 @@ pub(crate) fn spoken(
         (None, Some(code)) => Some(fill("Its code: {code}.", [("code", foreign(code, SPOKEN_MAX))])),
         (None, None) => None,
     };
-    join(" ", [statement.own(".")].into_iter().chain(expiry).chain(activation))
+    join(
+        " ",
+        [statement.constant(".")].into_iter().chain(expiry).chain(activation),
+    )
 }
 
 /// The tester's phone number as the readers of this message may see it.
@@ -337,7 +340,7 @@ pub(crate) fn visible_phone(session: &Session, context: &RenderContext<'_>) -> O
     })
 }
 
-/// A phone number of which only the last four digits are seen.
+/// A phone number with only its last four digits.
 pub(crate) fn masked(phone: &str) -> String {
     let digits: Vec<char> = phone.chars().filter(char::is_ascii_digit).collect();
     match digits.len() {

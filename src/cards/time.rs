@@ -1,4 +1,4 @@
-//! Spans of time in words, rounded to their largest unit of which there are at least two.
+//! Durations in words, rounded to the largest unit of which there are at least two.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -39,7 +39,7 @@ impl Span {
     }
 }
 
-/// `in 23 hours` or `5 minutes ago`. A moment that is `now` counts as one to come: `in less than a minute`.
+/// `in 23 hours` or `5 minutes ago`. The time `now` counts as future: `in less than a minute`.
 pub(crate) fn from_now(at: Timestamp, now: Timestamp) -> Mrkdwn {
     let span = at.duration_since(now);
     if span >= SignedDuration::ZERO {

@@ -1,4 +1,4 @@
-//! `/sandbox help`: what can be typed and pressed here, in groups of short lines for a phone.
+//! `/sandbox help`: the commands and buttons, in groups of short lines for phones.
 
 use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, Usage, new};
 #[cfg(feature = "demo")]
@@ -116,7 +116,7 @@ fn good_to_know() -> Mrkdwn {
     )
 }
 
-/// What to do if Kapso answers somebody's own app with a 403.
+/// What to do if Kapso answers the person's own app with a 403.
 fn not_active(may_create: bool, context: &RenderContext<'_>) -> Mrkdwn {
     if may_create {
         fill(

@@ -20,11 +20,11 @@ use crate::slack::blocks::{Block, Text};
 use crate::slack::message::Message;
 use crate::slack::text::{Mrkdwn, clean};
 
-/// Sessions on a page: legible on a phone, and well inside Slack's 50 blocks.
+/// Sessions on a page: readable on a phone, and well within Slack's 50 blocks.
 const PER_PAGE: u32 = 10;
-/// No project has as many pages; a larger number is this one.
+/// More pages than any project has. Larger numbers are reduced to this one.
 const LAST_PAGE: u32 = 999_999;
-/// Longer names are cut: a row is to fit into two lines of a phone.
+/// Longer names are cut, so that a row fits into two lines on a phone.
 const NAME_MAX: usize = 60;
 
 const WORD: &CommandWord = &CommandWord {
@@ -35,7 +35,7 @@ const WORD: &CommandWord = &CommandWord {
         does: "lists the sessions, ten per page",
     }],
     examples: &[],
-    parse: read,
+    parse,
     usage_error: |context| {
         fill(
             "Page numbers start at 1. Type {first} for the first page, or for example {second}.",
@@ -86,7 +86,7 @@ impl Definition for List {
                 return commands.problem(&problem, request).caused_by(Arc::new(error));
             }
         };
-        // However many an odd answer holds: more rows would push the buttons out of the message.
+        // Should Kapso send more, the buttons would exceed the limit on blocks.
         page.sessions.truncate(PER_PAGE as usize);
         let may_create = commands.may_create(&request.who);
         let listing = Listing {
@@ -109,7 +109,7 @@ impl Definition for List {
     }
 }
 
-/// Pages with all that there is, in the middle of it, past its end, and of projects that have little.
+/// Samples of pages: the only one, one of several, past the end, and of empty projects.
 #[cfg(feature = "demo")]
 fn samples(now: Timestamp) -> [(&'static str, Listing); 7] {
     let all: Vec<_> = sessions(now)
@@ -126,18 +126,18 @@ fn samples(now: Timestamp) -> [(&'static str, Listing); 7] {
         },
         may_not_create: None,
     };
-    let nobody = Listing {
+    let read_only = Listing {
         may_not_create: Some(Arc::default()),
         ..listing(1, 0, Some(0), Some(0))
     };
-    let odd = Listing {
+    let unusual = Listing {
         page: Page {
             sessions: all.iter().rev().take(3).cloned().collect(),
             count: 3,
             total_pages: Some(1),
             total_count: Some(3),
         },
-        ..nobody.clone()
+        ..read_only.clone()
     };
     [
         ("The only page", listing(1, 4, Some(1), Some(4))),
@@ -146,18 +146,18 @@ fn samples(now: Timestamp) -> [(&'static str, Listing); 7] {
             "Where Kapso does not say how many there are",
             listing(1, 10, None, None),
         ),
-        ("With names that do not fit", odd),
+        ("With names that do not fit", unusual),
         ("Past the end", listing(999, 0, Some(3), Some(23))),
         ("No sessions yet", listing(1, 0, Some(0), Some(0))),
-        ("No sessions yet, and none to be created", nobody),
+        ("No sessions yet, and none to be created", read_only),
     ]
 }
 
-fn read(rest: &[&str]) -> Result<Command, ParseError> {
+fn parse(rest: &[&str]) -> Result<Command, ParseError> {
     let page = |word: &&str| {
         let digits = word.trim_matches(['#', '.', ',']);
         let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-        // What is too large for a number is past the end, like others.
+        // A number that is too large is past the end, like others.
         let number = is_number.then(|| digits.parse().unwrap_or(LAST_PAGE).min(LAST_PAGE))?;
         (number >= 1).then_some(List { page: number })
     };
@@ -301,7 +301,7 @@ fn session_count(count: u64) -> Mrkdwn {
     }
 }
 
-/// A row is plain text: the agent's name is Kapso's.
+/// A row is plain text, because the agent's name is foreign text.
 fn row(session: &Session, context: &RenderContext<'_>) -> Block {
     let (emoji, status) = match badge(&session.status) {
         Badge::Known { emoji, title } => (emoji, title),
@@ -324,7 +324,7 @@ fn row(session: &Session, context: &RenderContext<'_>) -> Block {
         "Show",
         &ButtonValue::new(&session.id, context),
     );
-    Block::row(text, expiry, show.labelled(&format!("Show the session of {phone}")))
+    Block::row(text, expiry, show.with_label(&format!("Show the session of {phone}")))
 }
 
 fn spoken(session: &Session, now: Timestamp) -> Mrkdwn {
@@ -357,6 +357,6 @@ fn page_buttons(listing: &Listing) -> Option<Block> {
         let text = if is_far { "Last page" } else { "Previous page" };
         turn(Action::PreviousPage, text, page)
     });
-    let on = listing.next().map(|page| turn(Action::NextPage, "Next page", page));
-    Block::actions(back.into_iter().chain(on).collect())
+    let next = listing.next().map(|page| turn(Action::NextPage, "Next page", page));
+    Block::actions(back.into_iter().chain(next).collect())
 }

@@ -1,4 +1,4 @@
-//! The commands: one file each, with the words that are typed for it, what it does, what it renders and its samples.
+//! The commands, one file each: arguments, help, `run`, rendering and samples.
 //!
 //! To add one, write its file with a `Definition`, and name it twice below: as a module and in the table.
 
@@ -44,28 +44,27 @@ use crate::qr::Addresses;
 use crate::slack::{UserId, Who};
 use crate::watches::Watches;
 
-/// What the file of a command says about it. Nothing has a default, so that nothing can be forgotten.
+/// The definition of a command. Nothing has a default, so that nothing can be forgotten.
 pub(crate) trait Definition: Sized {
-    /// The command in the log.
+    /// The name in the log.
     const NAME: &'static str;
-    /// How it is typed; `None` for what only a button does.
+    /// How it is typed; `None` for commands that only a button invokes.
     const WORD: Option<&'static CommandWord>;
-    /// Whether it asks Kapso to create something: only those on the operator's list may, and if it ends in an unknown
-    /// way, something may have been created.
+    /// Whether it creates something in Kapso: this needs permission, and after an error, something may have been created.
     const CREATES: bool;
-    /// How many posts of the `response_url` are reserved for what comes after the reply.
+    /// How many posts of the `response_url` are reserved for messages after the reply.
     const POSTS_RESERVED: u32;
 
     /// The session it is about.
     fn session_id(&self) -> Option<&SessionId>;
 
-    /// What to type behind the command's name for the same; `None` for what only a button does.
+    /// The text that invokes the same command; `None` for commands that only a button invokes.
     fn typed(&self) -> Option<String>;
 
-    /// Does it.
+    /// Runs the command.
     fn run(self, commands: &Commands, request: &RequestContext) -> impl Future<Output = Response> + Send;
 
-    /// Everything it renders, for the gallery.
+    /// Samples of every message it renders, for the gallery.
     #[cfg(feature = "demo")]
     fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup>;
 }
@@ -75,7 +74,7 @@ macro_rules! commands {
     ($(#[doc = $doc:literal] $variant:ident($module:ident),)+) => {
         $(pub use $module::$variant;)+
 
-        /// What somebody wants.
+        /// What a person wants, parsed from text or from a button.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Command {
             $(#[doc = $doc] $variant($variant),)+
@@ -88,12 +87,12 @@ macro_rules! commands {
         })+
 
         impl Command {
-            /// Every command as it is called in log and metrics, and what it does.
+            /// The name of every command in log and metrics, and what it does.
             pub const NAMES: &'static [(&'static str, &'static str)] = &[
                 $((<$variant as Definition>::NAME, $doc.trim_ascii()),)+
             ];
 
-            /// The command in log and metrics.
+            /// The name in log and metrics.
             #[must_use]
             pub fn name(&self) -> &'static str {
                 match self {
@@ -109,7 +108,7 @@ macro_rules! commands {
                 }
             }
 
-            /// What to type behind the command's name for the same; `None` for what only a button does.
+            /// The text that invokes the same command; `None` for commands that only a button invokes.
             #[must_use]
             pub fn typed(&self) -> Option<String> {
                 match self {
@@ -117,7 +116,7 @@ macro_rules! commands {
                 }
             }
 
-            /// Whether it asks Kapso to create something.
+            /// Whether it creates something in Kapso.
             #[must_use]
             pub fn creates(&self) -> bool {
                 match self {
@@ -125,7 +124,7 @@ macro_rules! commands {
                 }
             }
 
-            /// How many posts of the `response_url` are reserved for what comes after the reply.
+            /// How many posts of the `response_url` are reserved for messages after the reply.
             #[must_use]
             pub fn posts_reserved(&self) -> u32 {
                 match self {
@@ -140,7 +139,7 @@ macro_rules! commands {
             }
         }
 
-        /// The words that can be typed, and whether what they do creates something. In the order of the help.
+        /// The command words, and whether their commands create something. In the order of the help.
         const WORDS: &[(Option<&CommandWord>, bool)] = &[
             $((<$variant as Definition>::WORD, <$variant as Definition>::CREATES),)+
         ];
@@ -170,15 +169,15 @@ commands! {
     List(list),
     /// Create a session.
     New(new),
-    /// Notify somebody when a session changes.
+    /// Notify a person when a session changes.
     StartWatching(watch),
-    /// Stop notifying somebody of changes of a session.
+    /// Stop notifying a person about changes of a session.
     StopWatching(unwatch),
     /// Show an activation link as a QR code.
     ShowQrCode(qr_code),
     /// Show a session to everybody in the channel.
     Share(share),
-    /// Show what can be typed.
+    /// Show the help.
     Help(help),
     /// Text that was not understood.
     Unknown(unknown),
@@ -190,7 +189,7 @@ commands! {
 #[must_use]
 pub fn press(action_id: &str, value: &str) -> Option<Command> {
     let Some(action) = Action::parse(action_id) else {
-        // Ids of this app are short words; anything else may be foreign text.
+        // Ids of this app are short words. Anything else may be foreign text, which is not logged.
         let is_word =
             (1..=32).contains(&action_id.len()) && action_id.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
         let action = if is_word { action_id } else { "not a word" };
@@ -212,7 +211,7 @@ pub fn press(action_id: &str, value: &str) -> Option<Command> {
     Some(command.unwrap_or(StaleButton.into()))
 }
 
-/// What a reply to a press answers. `is_shared` says whether the whole channel sees the message that was pressed.
+/// The target of the reply to a press. `is_shared` says whether the whole channel sees the pressed message.
 #[must_use]
 pub fn reply_target(action_id: &str, is_shared: bool) -> ReplyTarget {
     match Action::parse(action_id) {
@@ -238,34 +237,34 @@ pub fn reply_target(action_id: &str, is_shared: bool) -> ReplyTarget {
     }
 }
 
-/// Who wants something, with what a command may need of the request beyond its words.
+/// Who sent a request, and what a command needs of it besides its arguments.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
-    /// Who, and where.
+    /// The sender and the conversation.
     pub who: Who,
     /// Where late replies and notifications may be posted.
     pub response_url: SecretString,
-    /// When the `response_url` came.
+    /// When the `response_url` was received.
     pub arrived_at: Timestamp,
     /// Finds the command in the log.
     pub request_id: String,
     /// What the reply answers.
     pub target: ReplyTarget,
-    /// Who shared the card that was pressed, or that led to it, if it was a shared one.
+    /// Who shared the card that was pressed, or from which it originates, if it was shared.
     pub shared_by: Option<UserId>,
-    /// The same for a request that Slack sends again, so that a command that creates something creates it once.
+    /// The same key for a repeated request, so that a command creates something only once.
     pub idempotency_key: Option<String>,
 }
 
 /// Runs commands.
 pub struct Commands {
-    /// Answers questions about sessions.
+    /// The client for Kapso.
     pub kapso: Arc<kapso::Client>,
     /// Who may use the app, and who may create sessions.
     pub access: Arc<AccessLists>,
     /// The stored watches.
     pub watches: Watches,
-    /// Make sure that one command creates one session.
+    /// Ensure that one command creates one session.
     pub idempotency: IdempotencyKeys,
     /// The time that messages are relative to.
     pub clock: Clock,
@@ -276,7 +275,7 @@ pub struct Commands {
 }
 
 impl Commands {
-    /// Runs a command, if the person may.
+    /// Runs a command, if the person has permission.
     pub async fn run(&self, command: Command, request: &RequestContext) -> Response {
         if !access::admits(&self.access, &request.who) {
             return self.problem(&Problem::NotAllowed(Arc::clone(&self.access)), request);
@@ -297,14 +296,14 @@ impl Commands {
         }
     }
 
-    /// The response that says what went wrong.
+    /// The response to a problem.
     #[must_use]
     pub fn problem(&self, problem: &Problem, request: &RequestContext) -> Response {
         let context = self.render_context(request);
         Response::new(problem.into(), problem::render(problem, &context), &context)
     }
 
-    /// What the response to a request depends on besides its subject, at this moment.
+    /// The context for rendering the response to a request now.
     #[must_use]
     pub fn render_context<'a>(&'a self, request: &'a RequestContext) -> RenderContext<'a> {
         RenderContext {
@@ -317,7 +316,7 @@ impl Commands {
         }
     }
 
-    /// What a notification depends on besides its subject. It is a message of its own, beside whatever there is.
+    /// The context for rendering a notification now. It replaces no message.
     #[must_use]
     pub fn notification_context<'a>(&'a self, request_id: &'a str, shared_by: Option<&'a UserId>) -> RenderContext<'a> {
         RenderContext {
@@ -330,7 +329,7 @@ impl Commands {
         }
     }
 
-    /// Whether a person, who may use the app, may create sessions.
+    /// Whether a person with access may create sessions.
     fn may_create(&self, who: &Who) -> bool {
         access::may_create(&self.access, who)
     }
@@ -342,7 +341,7 @@ impl Commands {
 }
 
 impl Command {
-    /// Whether only those who may create sessions may do this: neither they nor a correction tells others how.
+    /// Whether this needs the permission to create sessions. Corrections that explain how to create one need it, too.
     fn needs_create_permission(&self) -> bool {
         let explains_creating = matches!(self, Self::Unknown(Unknown(error)) if parse::is_about_creating(error));
         explains_creating || self.creates()

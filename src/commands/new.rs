@@ -1,8 +1,7 @@
 //! `/sandbox new <+phone> [agent id]`: creates a session, once.
 //!
-//! Kapso is asked only after the database has recorded that it will be, under the idempotency key of the request. The
-//! same request again, be it a replay, a resumed job or another process, gets the recorded result and does not ask
-//! Kapso.
+//! Before the request to Kapso, the database stores the idempotency key of the command. A repeated command (a replay, a
+//! resumed job, another process) gets the stored result, and makes no request to Kapso.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,9 +22,9 @@ use crate::slack::blocks::{Block, Text};
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
 
-/// A phone number that works nowhere: the United States reserve such for films.
+/// A phone number that is reserved for fiction in the United States.
 pub const SAMPLE_PHONE: &str = "+12025550123";
-/// What can be typed as it stands, with [`SAMPLE_PHONE`].
+/// An example with [`SAMPLE_PHONE`].
 pub(super) const EXAMPLE: &str = "new +12025550123";
 
 const WORD: &CommandWord = &CommandWord {
@@ -51,7 +50,7 @@ const WORD: &CommandWord = &CommandWord {
 pub struct New {
     /// The tester's phone.
     pub phone: Phone,
-    /// The agent that answers; `None` for the project's default one.
+    /// The agent; `None` for the project's default one.
     pub agent: Option<AgentId>,
     /// Given if the person confirmed that they want another session.
     pub confirmation: Option<ConfirmationToken>,
@@ -127,7 +126,7 @@ impl Definition for New {
     }
 
     async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
-        // A confirmation counts once, however often it is pressed.
+        // A confirmation is valid once, however often its button is pressed.
         let key = match &self.confirmation {
             Some(token) => Some(fingerprint(&["yes", token.as_str()])),
             None => request.idempotency_key.clone(),
@@ -149,13 +148,13 @@ impl Definition for New {
             }
             Ok(BeginOutcome::Repeated(Creation { outcome, .. })) => match outcome {
                 Some(CreationOutcome::Created(id)) => Show(id).run(commands, request).await,
-                Some(CreationOutcome::NotCreated | CreationOutcome::AskedToConfirm) => {
+                Some(CreationOutcome::NotCreated | CreationOutcome::ConfirmationNeeded) => {
                     let context = commands.render_context(request);
                     Response::new(Outcome::NothingCreated, render_nothing_created(&context), &context)
                 }
                 Some(CreationOutcome::Unknown) | None => commands.problem(&Problem::Unsure, request),
             },
-            Ok(BeginOutcome::NotAsked) => commands.problem(&Problem::StaleButton, request),
+            Ok(BeginOutcome::UnknownConfirmation) => commands.problem(&Problem::StaleButton, request),
             Err(_) => commands.problem(&Problem::NoStore, request),
         }
     }
@@ -229,7 +228,7 @@ impl New {
     }
 }
 
-/// Reads a phone number in any grouping, and the id of an agent behind it or, if it is plainly one, before it.
+/// Parses a phone number in any grouping, and the id of an agent after it or, if it is clearly one, before it.
 pub(super) fn parse(rest: &[&str]) -> Result<Command, ParseError> {
     let words: Vec<&str> = rest.iter().map(|word| word.trim_end_matches([',', ';'])).collect();
     let is_number = |word: &&str| phone::is_part(word) && SessionId::parse(word).is_none_or(|id| !id.is_uuid());
@@ -240,11 +239,11 @@ pub(super) fn parse(rest: &[&str]) -> Result<Command, ParseError> {
         (None, Some(guess)) => (guess, false),
         (None, None) => return Err(ParseError::Usage(WORD)),
     };
-    // Digits behind a number that is whole without them may be none of it.
-    let behind = number[1..]
+    // Digits after a complete number may not belong to it.
+    let has_more_digits = number[1..]
         .iter()
         .any(|word| word.contains(|c: char| c.is_ascii_digit()));
-    let is_one = !behind || Phone::parse(number[0]).is_none();
+    let is_one = !has_more_digits || Phone::parse(number[0]).is_none();
     let looks_like_id = |word: &str| word.contains(|c: char| c.is_ascii_digit() || c == '-' || c == '_');
     let (agent, is_plain) = match others.as_slice() {
         [] => (None, true),
@@ -300,7 +299,9 @@ fn render_nothing_created(context: &RenderContext<'_>) -> View {
 fn render_question(new: &New, earlier: &Creation, context: &RenderContext<'_>) -> View {
     let created = match &earlier.outcome {
         Some(CreationOutcome::Created(id)) => Some(id),
-        Some(CreationOutcome::NotCreated | CreationOutcome::Unknown | CreationOutcome::AskedToConfirm) | None => None,
+        Some(CreationOutcome::NotCreated | CreationOutcome::Unknown | CreationOutcome::ConfirmationNeeded) | None => {
+            None
+        }
     };
     let phone = ("phone", monospace(new.phone.as_str()));
     let text = if created.is_some() {

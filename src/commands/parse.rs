@@ -1,9 +1,9 @@
-//! Reads what people type and paste, forgivingly; what is not understood becomes a corrected command.
+//! Parses what people type and paste, leniently. Text that is not understood leads to a corrected command.
 
 use super::session_id::{corrected, session_id};
 use super::{Command, CommandWord, Help, ParseError, Show, Unknown, new, show};
 
-/// Reads the text behind the command's name.
+/// Parses the text after the command's name.
 #[must_use]
 pub fn parse(text: &str) -> Command {
     let text = unwrap_links(text);
@@ -13,7 +13,7 @@ pub fn parse(text: &str) -> Command {
         .filter(|word| !word.is_empty())
         .collect();
     let command = match words.as_slice() {
-        // Nothing but punctuation is no request for help.
+        // Only punctuation: not a request for help.
         [] if !text.trim().is_empty() => Err(ParseError::Usage(show::WORD)),
         [] => Ok(Help.into()),
         [first, rest @ ..] => match CommandWord::named(first) {
@@ -51,7 +51,7 @@ fn several(first: &str, rest: &[&str], words: &[&str]) -> Result<Command, ParseE
     let Some(near) = CommandWord::near(first) else {
         return Err(unknown(words));
     };
-    // `get`, `see` and `view` are two edits from `new`, but who gives a UUID wants to see that session.
+    // `get`, `see` and `view` are two edits from `new`, but with a UUID they mean that session.
     if !near.takes_session_id
         && rest
             .first()
@@ -82,7 +82,7 @@ fn unknown(words: &[&str]) -> ParseError {
     }
 }
 
-/// Takes Slack's `<address>` and `<address|label>` apart, straightens dashes, and drops what cannot be seen.
+/// Unwraps Slack's `<address>` and `<address|label>`, normalizes dashes, and removes invisible characters.
 fn unwrap_links(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let (mut in_link, mut in_label) = (false, false);
@@ -96,7 +96,7 @@ fn unwrap_links(text: &str) -> String {
             '|' if in_link => in_label = true,
             _ if in_label => {}
             '\u{2010}'..='\u{2013}' | '\u{2212}' => plain.push('-'),
-            // What Apple's keyboards make of two hyphens.
+            // Apple's keyboards replace two hyphens by it.
             '\u{2014}' => plain.push_str("--"),
             '\u{00AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}' => {}
             c if c.is_control() => plain.push(' '),

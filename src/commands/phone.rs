@@ -1,17 +1,17 @@
-//! Phone numbers as people write them, and as Kapso takes them.
+//! Phone numbers as people write them, and as Kapso accepts them.
 
 use std::fmt;
 
-/// The longest spelling that is read: the longest number has 15 digits.
+/// The longest text that is parsed, in bytes: the longest number has 15 digits.
 const WRITTEN_MAX: usize = 60;
 
-/// A phone number in E.164, such as `+12345678901`. Not printed by accident: it says who somebody is.
+/// A phone number in E.164, such as `+12345678901`. `Debug` does not show it: it is personal data.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Phone(String);
 
 impl Phone {
-    /// Reads a number with its country code behind `+` or `00`, however its digits are grouped. `None` for anything
-    /// else, and for a number that no phone of its country can have by its length.
+    /// Parses a number with `+` or `00` and its country code, however its digits are grouped. `None` for anything else, and
+    /// for a number whose length is not valid in its country.
     #[must_use]
     pub fn parse(written: &str) -> Option<Self> {
         let (plus, digits) = digits(written)?;
@@ -19,7 +19,7 @@ impl Phone {
         Self::international(digits)
     }
 
-    /// Reads a number with its country code but nothing in front of it: a guess, to be offered and not to be used.
+    /// Parses a number with its country code but without `+` or `00`: a guess, only to be offered as a correction.
     #[must_use]
     pub fn guess(written: &str) -> Option<Self> {
         let (_, digits) = digits(written)?;
@@ -34,7 +34,7 @@ impl Phone {
         if digits.starts_with('0') {
             return None;
         }
-        // Drops the 0 that is dialled within a country only, as in `+44 (0)20`.
+        // Drops the 0 that is dialled only within a country, as in `+44 (0)20`.
         phonelib::normalize_phone_number(&format!("+{digits}")).map(Self)
     }
 

@@ -1,4 +1,4 @@
-//! "Refresh" and "Show the session": the session of a card as it is now, in the card's place.
+//! "Refresh" and "Show the session": replaces the message by the session's current card.
 
 use super::show::{shown, watched_until};
 use super::{CommandWord, Commands, Definition, RequestContext, Response};

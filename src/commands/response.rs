@@ -1,4 +1,4 @@
-//! What comes of a command: a message, and what log and metrics say about it.
+//! The response of a command: a message, and what is recorded in log and metrics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use crate::cards::{Problem, RenderContext, View, word_enum};
 use crate::kapso::{self, SessionId};
 use crate::slack::message::Message;
 
-/// What comes of a command.
+/// The response of a command.
 #[derive(Clone, Debug)]
 pub struct Response {
     /// The reply.
     pub message: Message,
     /// What happened, for log and metrics.
     pub outcome: Outcome,
-    /// The session that the message shows. Kapso knows it, so it may be logged.
+    /// The session that the message shows. It exists, so its id may be logged.
     pub session: Option<SessionId>,
     /// Why there is no session.
     pub error: Option<Arc<kapso::Error>>,
@@ -26,12 +26,12 @@ pub struct Response {
     pub kapso: Duration,
 }
 
-/// A message after the reply, to the person who sent the request. It is not repeated if it fails.
+/// A message after the reply, to the person who sent the request. Not persistent.
 #[derive(Clone, Debug)]
 pub struct FollowUp {
-    /// If Slack confirmed that it took the reply.
+    /// If Slack accepted the reply.
     pub delivered: Message,
-    /// If it did not.
+    /// If Slack did not accept it.
     pub undelivered: Message,
 }
 
@@ -57,7 +57,7 @@ impl Response {
         }
     }
 
-    /// The same response, which shows a session.
+    /// The same response with the session that it shows.
     #[must_use]
     pub fn showing(self, id: &SessionId) -> Self {
         Self {
@@ -66,7 +66,7 @@ impl Response {
         }
     }
 
-    /// The same response, whose cause is an error of Kapso's.
+    /// The same response with its cause.
     #[must_use]
     pub fn caused_by(self, error: Arc<kapso::Error>) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl Response {
         }
     }
 
-    /// The same response, which something follows.
+    /// The same response with a follow-up.
     #[must_use]
     pub fn followed_by(self, follow_up: FollowUp) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl Response {
 }
 
 word_enum! {
-    /// What came of a command, in one word for log and metrics.
+    /// The outcome of a command, as one word for log and metrics.
     #[derive(Serialize, Deserialize)]
     #[serde(try_from = "String", into = "String")]
     pub enum Outcome / word {
@@ -96,7 +96,7 @@ word_enum! {
         Listed = "listed",
         /// A session was created.
         Created = "created",
-        /// `new` asked whether another session for the same phone is wanted.
+        /// `new` asked to confirm another session for the same phone.
         AskedAgain = "asked_again",
         /// The person is notified when the session changes.
         Watching = "watching",
@@ -116,7 +116,7 @@ word_enum! {
         KeyRefused = "key_refused",
         /// The rate limit is used up.
         Limited = "limited",
-        /// Kapso did not answer, or with a 5xx.
+        /// Kapso did not answer, or answered with a 5xx.
         NoAnswer = "no_answer",
         /// Kapso sent an unexpected response.
         Unintelligible = "unintelligible",

@@ -5,10 +5,10 @@ use url::Url;
 use super::{CommandWord, ParseError};
 use crate::kapso::SessionId;
 
-/// Where Kapso's own addresses live; a pasted one that ends in an id is taken for the id.
+/// The domain of Kapso's addresses. A pasted address that ends in an id stands for the id.
 const KAPSO_DOMAIN: &str = "kapso.ai";
 
-/// Reads what follows a word that takes one id.
+/// Parses the text after a word that takes one id.
 pub(super) fn one_session_id(rest: &[&str], word: &'static CommandWord) -> Result<SessionId, ParseError> {
     match rest {
         [typed] => session_id(typed).ok_or_else(|| corrected(rest, word)),
@@ -16,7 +16,7 @@ pub(super) fn one_session_id(rest: &[&str], word: &'static CommandWord) -> Resul
     }
 }
 
-/// Corrects what was typed to `word` and the id that is somewhere in it.
+/// A correction to `word` and the id that is somewhere in the text.
 pub(super) fn corrected(words: &[&str], word: &'static CommandWord) -> ParseError {
     let ids = || words.iter().filter_map(|word| session_id(word));
     let buried = || words.iter().find_map(|word| buried_uuid(word));
@@ -30,7 +30,7 @@ pub(super) fn corrected(words: &[&str], word: &'static CommandWord) -> ParseErro
     }
 }
 
-/// The id that a word is, or that the Kapso address it is ends in.
+/// The id that a word is, or with which it ends if it is an address of Kapso.
 pub(super) fn session_id(word: &str) -> Option<SessionId> {
     SessionId::parse(word).or_else(|| {
         let address = if word.contains("://") {
@@ -49,7 +49,7 @@ pub(super) fn session_id(word: &str) -> Option<SessionId> {
     })
 }
 
-/// A UUID somewhere inside a word that is no id as a whole.
+/// A UUID inside a word that is not an id as a whole.
 fn buried_uuid(word: &str) -> Option<SessionId> {
     word.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
         .filter_map(SessionId::parse)

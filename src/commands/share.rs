@@ -1,4 +1,4 @@
-//! "Share in channel": a session for everybody in the channel, in the name of whoever presses.
+//! "Share in channel": a session for everybody in the channel, in the name of the presser.
 
 use jiff::Timestamp;
 
@@ -37,11 +37,11 @@ impl Definition for Share {
     /// If there is nothing to activate any more, the card is out of date: nothing is shared, and the session is shown as
     /// it is now.
     async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
-        // Nobody shares without a name.
+        // Without a valid user id, nothing is shared.
         let Some(shared_by) = UserId::parse(&request.who.user) else {
             return commands.problem(&Problem::StaleButton, request);
         };
-        // What a channel sees cannot be taken back, so a cached session will not do.
+        // A card in the channel cannot be taken back, so a cached session is not good enough.
         let session = match commands.kapso.session(&self.0, Age::Fresh).await {
             Ok(session) => session,
             Err(error) => return commands.session_problem(&self.0, error, request),
@@ -78,7 +78,7 @@ impl Definition for Share {
         vec![
             SampleGroup::new("Sharing a session with a channel", shared, &context),
             SampleGroup {
-                title: "What the person reads who shared it",
+                title: "The confirmation for the person who shared it",
                 samples: follow_ups.map(|(title, message)| (title.to_owned(), message)).into(),
             },
         ]
@@ -96,7 +96,7 @@ fn render(session: &Session, shared_by: &UserId, context: &RenderContext<'_>) ->
     View::new(card, Replaces::Nothing)
 }
 
-/// What the person reads afterwards who shared it.
+/// The follow-up for the person who shared it.
 fn follow_up(session: &Session, watched_until: Option<Timestamp>, context: &RenderContext<'_>) -> FollowUp {
     FollowUp {
         delivered: render_delivered(session, watched_until, context),
@@ -104,7 +104,7 @@ fn follow_up(session: &Session, watched_until: Option<Timestamp>, context: &Rend
     }
 }
 
-/// Their own card says that it was shared.
+/// The private card, which now says that it was shared.
 fn render_delivered(session: &Session, watched_until: Option<Timestamp>, context: &RenderContext<'_>) -> Message {
     let card = session::card_after_sharing(session, Watched::until(watched_until), context);
     View::new(card, Replaces::OwnCard).into_message(context.target)

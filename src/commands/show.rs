@@ -70,7 +70,7 @@ impl Definition for Show {
     }
 }
 
-/// The response that shows a session, also for the commands that show it because they can do nothing else with it.
+/// The response that shows a session, also for other commands that cannot do anything else with it.
 pub(super) fn shown(session: &Session, watched_until: Option<Timestamp>, context: &RenderContext<'_>) -> Response {
     Response::new(Outcome::Shown, render(session, watched_until, context), context).showing(&session.id)
 }
@@ -78,7 +78,7 @@ pub(super) fn shown(session: &Session, watched_until: Option<Timestamp>, context
 /// Renders the card.
 pub(super) fn render(session: &Session, watched_until: Option<Timestamp>, context: &RenderContext<'_>) -> View {
     let watched = match context.target {
-        // Others see this card, and who watches is nobody's business.
+        // Others see this card; who watches is private.
         ReplyTarget::SharedCard => Watched::No,
         ReplyTarget::Command | ReplyTarget::NewMessage | ReplyTarget::OwnCard => Watched::until(watched_until),
     };
@@ -98,7 +98,7 @@ pub(super) async fn watched_until(
     }
 }
 
-/// What to say if there is no session id where one is needed.
+/// The message for a missing session id.
 pub(super) fn no_session_id(example: Mrkdwn, context: &RenderContext<'_>) -> Mrkdwn {
     fill(
         "I couldn't find a session ID in that. Copy the ID from Kapso, for example {example}. More: {help}",

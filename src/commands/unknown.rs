@@ -1,4 +1,4 @@
-//! Text that was not understood: what was probably meant, or what is missing.
+//! Text that was not understood: a correction, or what is missing.
 
 use super::{CommandWord, Commands, Definition, Outcome, ParseError, RequestContext, Response, show};
 #[cfg(feature = "demo")]
@@ -47,7 +47,7 @@ impl Definition for Unknown {
         });
         let view = |(title, error)| (title, render(&error, context));
         vec![SampleGroup::new(
-            "What was not understood",
+            "Text that was not understood",
             errors.into_iter().map(view),
             context,
         )]

@@ -26,7 +26,7 @@ impl Definition for StopWatching {
         None
     }
 
-    /// Ends the watch whatever Kapso says.
+    /// Ends the watch even if Kapso does not answer.
     async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
         if commands.watches.remove(&request.who, &self.0).await.is_err() {
             return commands.problem(&Problem::NoStore, request);

@@ -26,16 +26,16 @@ const WORD: &CommandWord = &CommandWord {
     usage_error: |context| no_session_id(context.typed(&sample_of(WORD)), context),
 };
 
-/// Notifies somebody when a session changes.
+/// Notifies a person when a session changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartWatching(pub SessionId);
 
-/// Why nothing more can be watched.
+/// Which quota of watches is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TooMany {
-    /// This person watches as many sessions as one person may.
+    /// The quota of this person.
     PerUser(u32),
-    /// All people together do.
+    /// The quota of all people together.
     InAll,
 }
 
@@ -53,14 +53,14 @@ impl Definition for StartWatching {
         Some(format!("{} {}", WORD.name, self.0))
     }
 
-    /// Stores a watch before it says that there is one.
+    /// Stores the watch before it is confirmed.
     async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
         let session = match commands.kapso.session(&self.0, Age::Recent).await {
             Ok(session) => session,
             Err(error) => return commands.session_problem(&self.0, error, request),
         };
         if !policy::may_change(&session.status) {
-            // The card says what has become of it.
+            // The card shows its final status.
             return shown(&session, None, &commands.render_context(request));
         }
         let watch = Watch {
@@ -95,8 +95,8 @@ impl Definition for StartWatching {
         let watched =
             usual_session(context.now).map(|session| ("From now on", render(&session, Watched::Until(until), context)));
         let too_many = [
-            ("One person watches too much", TooMany::PerUser(QUOTA.per_owner)),
-            ("All watch too much", TooMany::InAll),
+            ("Too many watches of one person", TooMany::PerUser(QUOTA.per_owner)),
+            ("Too many watches in all", TooMany::InAll),
         ];
         let too_many = too_many.map(|(title, why)| (title, render_too_many(why, context)));
         vec![SampleGroup::new(

@@ -1,5 +1,5 @@
-//! The words that can be typed, as they stand in each command's file, for the parser, the help, the README and the
-//! manifest.
+//! The command words, as defined in each command's file, for the parser, the help, the README and the manifest; and errors
+//! in the text after them.
 
 use super::{Command, WORDS};
 use crate::cards::RenderContext;
@@ -9,7 +9,7 @@ use crate::slack::text::Mrkdwn;
 /// The longest word that can be two edits away from a command word, which has five letters at most.
 const LONGEST_NEAR: usize = 7;
 
-/// A word that is typed behind the slash command, and what belongs to it.
+/// A word that is typed after the slash command, with its grammar and help.
 #[derive(Debug)]
 pub struct CommandWord {
     /// The word.
@@ -18,11 +18,11 @@ pub struct CommandWord {
     pub takes_session_id: bool,
     /// How it is used, the usual way first.
     pub usages: &'static [Usage],
-    /// What can be typed as it stands, to show how ids and numbers are written.
+    /// Complete commands, to show how ids and numbers are written.
     pub examples: &'static [&'static str],
-    /// Reads what is typed behind the word.
+    /// Parses the text after the word.
     pub(crate) parse: fn(&[&str]) -> Result<Command, ParseError>,
-    /// What to say if that cannot be read.
+    /// The message if that text cannot be parsed.
     pub(crate) usage_error: fn(&RenderContext<'_>) -> Mrkdwn,
 }
 
@@ -31,17 +31,17 @@ pub struct CommandWord {
 pub enum ParseError {
     /// It is close to something that works.
     DidYouMean {
-        /// What to type instead. Holds nothing but our own words, safe ids and phone numbers.
+        /// What to type instead. Contains only our own words, safe ids and phone numbers.
         instead: String,
-        /// The way to look the word up as an id all the same, if it can be one.
+        /// The word as an id, if it can be one.
         as_id: Option<SessionId>,
     },
-    /// What follows this word is not what it needs.
+    /// The text after this word is not valid.
     Usage(&'static CommandWord),
 }
 
 impl ParseError {
-    /// A correction that leaves no choice.
+    /// A correction without an alternative.
     pub(super) fn instead(typed: impl Into<String>) -> Self {
         Self::DidYouMean {
             instead: typed.into(),
@@ -53,7 +53,7 @@ impl ParseError {
 /// One line of the help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// What to type behind the command's name, with `<…>` for what must and `[…]` for what may be filled in.
+    /// The text after the command's name, with `<…>` for required and `[…]` for optional arguments.
     pub typed: &'static str,
     /// What it does.
     pub does: &'static str,
@@ -73,7 +73,7 @@ impl CommandWord {
         Self::allowed(true)
     }
 
-    /// Every word for somebody who may, or may not, create sessions.
+    /// Every word for people with, or without, permission to create sessions.
     pub(crate) fn allowed(may_create: bool) -> impl Iterator<Item = &'static Self> {
         WORDS
             .iter()
@@ -81,14 +81,14 @@ impl CommandWord {
             .filter_map(|(word, _)| *word)
     }
 
-    /// Whether what it does creates something.
+    /// Whether its command creates something.
     pub(crate) fn creates(&self) -> bool {
         WORDS
             .iter()
             .any(|(word, creates)| *creates && word.is_some_and(|word| word == self))
     }
 
-    /// The hint that Slack shows behind the command while somebody types it.
+    /// The usage hint that Slack shows while the command is typed.
     #[must_use]
     pub fn hint() -> String {
         let usual = Self::all().filter_map(|word| word.usages.first());

@@ -21,7 +21,7 @@ pub struct AccessLists {
 pub enum Creators {
     /// All of them.
     Everyone,
-    /// These people (`U…`, `W…`); an empty list means nobody.
+    /// These people (`U…`, `W…`); an empty list: nobody.
     Only(Vec<String>),
 }
 

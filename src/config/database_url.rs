@@ -23,7 +23,7 @@ pub enum DatabaseKind {
     Postgres(SecretString),
 }
 
-/// The text is not the address of a database. Quotes nothing of it, since it may hold a password.
+/// The text is not the address of a database. Quotes nothing of it, since it may contain a password.
 #[derive(Debug, Error)]
 #[error("is neither sqlite:<path to a file> nor an address such as postgres://user:password@host/database")]
 pub struct InvalidDatabaseUrl;

@@ -37,7 +37,7 @@ impl Environment {
                 for line in lines {
                     match line {
                         Ok((name, value)) => drop(variables.insert(name, value)),
-                        // The error quotes the line, which may hold a secret.
+                        // The error quotes the line, which may contain a secret.
                         Err(_) => problems.add(".env", "has a line that cannot be read"),
                     }
                 }
@@ -242,7 +242,7 @@ impl Environment {
         Some(key)
     }
 
-    /// Read as a secret, since the address may hold a password.
+    /// Read as a secret, since the address may contain a password.
     fn database(&self, problems: &mut Problems) -> DatabaseUrl {
         let Some(url) = self.optional_secret(problems, &DATABASE_URL) else {
             return default(&DATABASE_URL);

@@ -62,7 +62,7 @@ pub struct Log {
     pub filter: Targets,
 }
 
-/// Everything that is wrong with the configuration, each problem with its variable. Holds no secret.
+/// Everything that is wrong with the configuration, each problem with its variable. Contains no secret.
 #[derive(Debug, Default)]
 pub struct Problems(Vec<String>);
 

@@ -7,7 +7,7 @@ pub struct Variable {
     pub name: &'static str,
     /// The value used if the variable is unset; for variables that have no such value, words for the documentation.
     pub default: &'static str,
-    /// What it is for.
+    /// Its meaning.
     pub what: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! The process's one database: opened in the background, and opened again whenever it was lost.
+//! The connection to the process's database: opened in the background, and again after a failure.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::config::DatabaseUrl;
 
 /// The pause before a database that does not work is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
-/// How long opening may take. A server that does not answer at all is given up on.
+/// Timeout for opening, also for a server that does not answer.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a query may take, unless its caller has a shorter deadline.
 pub const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -19,9 +19,9 @@ pub const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 /// A database that was opened.
 #[derive(Clone)]
 pub struct Opened {
-    /// The database. It may be broken by now: every query says so.
+    /// The database. It may have failed since: then queries fail.
     pub database: Database,
-    /// Changes whenever another file took the place of the one before: what was stored there is not here.
+    /// Changes when the file was replaced by another one, which does not have the rows of the previous file.
     pub generation: u64,
 }
 
@@ -35,7 +35,7 @@ struct State {
     /// `None` until it was open for the first time.
     opened: Option<Opened>,
     /// Why it does not work; `None` while it does.
-    trouble: Option<DatabaseError>,
+    failure: Option<DatabaseError>,
     /// How far this machine's clock is ahead of the database's, in seconds, if that is too far.
     clock_skew: Option<i64>,
 }
@@ -46,7 +46,7 @@ impl StoreConnection {
         Self {
             state: watch::Sender::new(State {
                 opened: None,
-                trouble: Some(DatabaseError::NotOpen),
+                failure: Some(DatabaseError::NotOpen),
                 clock_skew: None,
             }),
             on_failure: Box::new(on_failure),
@@ -67,8 +67,8 @@ impl StoreConnection {
 
     /// Why queries fail; `None` while they work.
     #[must_use]
-    pub fn trouble(&self) -> Option<DatabaseError> {
-        self.state.borrow().trouble.clone()
+    pub fn failure(&self) -> Option<DatabaseError> {
+        self.state.borrow().failure.clone()
     }
 
     /// Why the service is degraded; `None` while the database works and the clocks agree.
@@ -76,7 +76,7 @@ impl StoreConnection {
     pub fn degradation(&self) -> Option<DatabaseError> {
         let state = self.state.borrow();
         let skew = state.clock_skew.map(DatabaseError::ClockSkew);
-        state.trouble.clone().or(skew)
+        state.failure.clone().or(skew)
     }
 
     /// Records whether this machine's clock is too far from the database's, and logs it when that changes.
@@ -107,26 +107,26 @@ impl StoreConnection {
     ) -> Result<T, DatabaseError> {
         let result = timeout(deadline, query).await.unwrap_or(Err(DatabaseError::Slow));
         if let Err(error) = &result {
-            // If there is trouble already, this failure is probably a consequence of it.
+            // If there is failure already, this failure is probably a consequence of it.
             self.record_failure(error, |known| known.is_none());
         }
         result
     }
 
-    /// Opens the database, and repairs the connection for ever.
+    /// Opens the database, and opens it again after each failure. Never returns.
     pub async fn keep_open(&self, url: &DatabaseUrl) -> Infallible {
         loop {
-            drop(self.state.subscribe().wait_for(|state| state.trouble.is_some()).await);
+            drop(self.state.subscribe().wait_for(|state| state.failure.is_some()).await);
             match timeout(OPEN_TIMEOUT, self.repair(url))
                 .await
                 .unwrap_or(Err(DatabaseError::Slow))
             {
                 Ok(()) => {
-                    if self.trouble() == Some(DatabaseError::Slow) {
+                    if self.failure() == Some(DatabaseError::Slow) {
                         // One fast query does not prove that the database is fast again.
                         sleep(RETRY_PAUSE).await;
                     }
-                    self.state.send_modify(|state| state.trouble = None);
+                    self.state.send_modify(|state| state.failure = None);
                     tracing::info!("the store works");
                 }
                 Err(error) => {
@@ -137,11 +137,11 @@ impl StoreConnection {
         }
     }
 
-    /// Only a write proves that a database works: a full or deleted one can still be read.
+    /// Tests a write, since a full or deleted database can still be read.
     async fn repair(&self, url: &DatabaseUrl) -> Result<(), DatabaseError> {
-        let is_temporary = self.trouble().is_none_or(|trouble| trouble.is_temporary());
+        let is_temporary = self.failure().is_none_or(|failure| failure.is_temporary());
         let database = match self.opened() {
-            // As it is: it may contain jobs, and a full one gets free space when they are done.
+            // Kept open: it may contain jobs, and a full one gets free space when they are done.
             Some(Opened { database, .. }) if is_temporary && !database.is_closed() => database,
             before => self.open(url, before).await?,
         };
@@ -172,20 +172,20 @@ impl StoreConnection {
         Ok(database)
     }
 
-    /// Counts a failure. If it `is_news`, it becomes the reported trouble, and the log gets a line: one per kind of
-    /// trouble, not one per query.
+    /// Counts a failure. If it `is_news`, it becomes the reported failure, and the log gets a line: one per kind of
+    /// failure, not one per query.
     fn record_failure(&self, error: &DatabaseError, is_news: impl FnOnce(Option<&DatabaseError>) -> bool) {
         (self.on_failure)();
         let is_news = self.state.send_if_modified(|state| {
-            let is_news = is_news(state.trouble.as_ref());
+            let is_news = is_news(state.failure.as_ref());
             if is_news {
-                state.trouble = Some(error.clone());
+                state.failure = Some(error.clone());
             }
             is_news
         });
         if is_news {
             let error = error.to_string();
-            tracing::warn!(error, "the store does not work; replies are kept in memory only");
+            tracing::warn!(error, "the store does not work; replies are stored in memory only");
         }
     }
 }

@@ -30,9 +30,9 @@ const MIGRATIONS_TABLE: &str = "kapso_slack_migrations";
 
 /// For every connection to SQLite.
 ///
-/// - The exclusive lock is the file's own: it needs no second file, leaves nothing behind when the process is killed,
+/// - The exclusive lock is the file's own: it needs no second file, leaves no lock when the process is killed,
 ///   and does not use the shared memory that some container volumes cannot map.
-/// - `synchronous = NORMAL`: a commit survives the death of the process, which is what is promised. To survive a loss
+/// - `synchronous = NORMAL`: a commit survives the death of the process, as promised. To survive a loss
 ///   of power it would have to wait for the disk each time, within the 300 ms that storing a reply may take.
 /// - `secure_delete` overwrites what is deleted with zeros.
 /// - The page limit (4 KiB each, so 64 MiB) keeps a flood from filling the host's disk.
@@ -59,7 +59,7 @@ const CHECK_PAYLOAD_BYTES: usize = 8 * 1024;
 #[derive(Clone, Debug)]
 pub struct Database {
     pool: AnyPool,
-    /// The file that was opened, to tell it from another that takes its place.
+    /// The file that was opened, to notice if it is replaced.
     file: Option<File>,
     backend: Backend,
 }
@@ -82,7 +82,7 @@ impl Database {
     /// Opens the database at `url`; creates the file and the tables where they are missing.
     ///
     /// # Errors
-    /// Says what is in the way. [`DatabaseError::InUse`] and [`DatabaseError::Unreachable`] may pass by themselves.
+    /// [`DatabaseError::InUse`] and [`DatabaseError::Unreachable`] may be temporary.
     pub async fn open(url: &DatabaseUrl) -> Result<Self, DatabaseError> {
         match url.kind() {
             DatabaseKind::Memory => Self::in_memory().await,
@@ -91,7 +91,7 @@ impl Database {
         }
     }
 
-    /// A new, empty SQLite database that is gone with the process.
+    /// A new, empty SQLite database in memory.
     ///
     /// # Errors
     /// None in practice: it needs no file and no server.
@@ -105,7 +105,7 @@ impl Database {
         let address = address.as_str().replacen("file:", "sqlite:", 1) + "?mode=rwc";
         let mut opened = Self::sqlite(&address).await;
         if let Err(DatabaseError::Other(_)) = opened {
-            // What SQLite calls a disk I/O error may be a file that it cannot lock because it may not write.
+            // For a read-only file that it cannot lock, SQLite reports a disk I/O error.
             let path = path.clone();
             if blocking(move || Ok(is_read_only(&path))).await? {
                 opened = Err(DatabaseError::ReadOnly);
@@ -135,7 +135,7 @@ impl Database {
             .connect_lazy_with(options(address)?);
         let mut connection = pool.acquire().await?;
         raw_sql(PRAGMAS).execute(&mut *connection).await?;
-        // 64 MiB at most, so this takes a moment. Damage found later would show in random places.
+        // The file has at most 64 MiB, so this is quick. Later, damage would cause errors in any query.
         let verdict: String = query_scalar("PRAGMA quick_check(1)")
             .fetch_one(&mut *connection)
             .await?;
@@ -186,7 +186,7 @@ impl Database {
         self.backend == Backend::Postgres
     }
 
-    /// Whether what is stored is still there when this process is gone.
+    /// Whether rows survive the end of this process.
     #[must_use]
     pub fn is_persistent(&self) -> bool {
         self.file.is_some() || self.is_shared()
@@ -237,11 +237,11 @@ impl Database {
     /// Proves that rows can be written and deleted.
     ///
     /// # Errors
-    /// They cannot.
+    /// Rows cannot be written.
     pub async fn check(&self) -> Result<(), DatabaseError> {
         self.check_file().await?;
         if self.is_shared() {
-            // Not through the pool, which would say no more than that it has no connection.
+            // Not through the pool, which would only report that it has no connection.
             let mut connection = self.pool.connect_options().connect().await?;
             check_write(&mut connection).await?;
             let _ = connection.close().await;
@@ -250,7 +250,7 @@ impl Database {
         check_write(&mut *self.pool.acquire().await?).await
     }
 
-    /// Checks that the file that is written to is still the one that a restart would find.
+    /// Checks that the open file is still the one at its path, which a restart would open.
     ///
     /// # Errors
     /// [`DatabaseError::Gone`] if it was deleted or replaced.
@@ -287,12 +287,12 @@ impl Database {
     }
 }
 
-/// What [`Database::begin_exclusive`] serializes. The numbers are this service's own among PostgreSQL's advisory locks.
+/// What [`Database::begin_exclusive`] serializes. The numbers identify this service's locks in PostgreSQL.
 #[derive(Clone, Copy, Debug)]
 pub enum AdvisoryLock {
     /// Adding a watch: counting and inserting are one step.
     Watches,
-    /// Using an idempotency key: looking and inserting are one step.
+    /// Using an idempotency key: reading and inserting are one step.
     IdempotencyKeys,
 }
 
@@ -370,7 +370,7 @@ async fn connect_all(pool: &AnyPool) -> Result<(), DatabaseError> {
     Ok(())
 }
 
-/// Inserts a row as large as other rows are, and deletes it before anybody sees it.
+/// Inserts a row of typical size, and deletes it in the same transaction.
 async fn check_write(connection: &mut AnyConnection) -> Result<(), DatabaseError> {
     let id = format!("check-{:032x}", fastrand::u128(..));
     let mut transaction = connection.begin().await?;

@@ -1,4 +1,4 @@
-//! What can go wrong with the database, as far as an operator can repair it.
+//! Errors of the database, by what an operator can do about them.
 
 use std::io;
 
@@ -7,42 +7,42 @@ use thiserror::Error;
 /// Why a query failed. Contains no stored value and no password.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum DatabaseError {
-    /// Not yet, or not any more.
+    /// Not opened yet, or closed.
     #[error("the store is not open")]
     NotOpen,
-    /// It may have done what it was asked to all the same.
+    /// The query may still take effect.
     #[error("the database did not answer in time")]
     Slow,
-    /// One process at a time has a file; on a restart it may be the one that is just stopping.
+    /// Only one process can open a file; after a restart, it may be the previous process.
     #[error("another process uses the database file; several replicas need PostgreSQL")]
     InUse,
-    /// The file, or its folder, is not there or not ours to open.
+    /// The file or its folder is missing, or access is denied.
     #[error("the database file cannot be opened: {0}")]
     Unopenable(String),
-    /// What is written now would be lost with the process.
+    /// New rows would be lost when the process ends.
     #[error("the database file was deleted or replaced under the running service")]
     Gone,
-    /// It can be read, which is not enough.
+    /// It can only be read.
     #[error("the database is read-only")]
     ReadOnly,
-    /// The disk is, or the file has grown to its limit.
+    /// The disk is full, or the file has reached its size limit.
     #[error("the database, or its disk, is full")]
     Full,
-    /// It is no database, or a damaged one.
-    #[error("the database is damaged, or the file is none; once it is moved away, a new one is made")]
+    /// The file is not a database, or is damaged.
+    #[error("the database is damaged, or the file is not a database; move it away, and a new one is created")]
     Corrupt,
     /// A later version has changed the tables.
     #[error("the database was set up by a later version of this service (its schema is {found}, ours {known})")]
     Newer {
-        /// The schema it has.
+        /// Its schema version.
         found: i64,
-        /// The latest this version knows.
+        /// The latest version that this process knows.
         known: i64,
     },
     /// There is no connection to the server, or it broke.
     #[error("the database cannot be reached: {0}")]
     Unreachable(String),
-    /// The server does not take us, or does not let us.
+    /// The server refused the login or the access.
     #[error("the database refused: {0}")]
     Refused(String),
     /// This machine's clock is ahead of the database's by so many seconds, or behind it if negative.
@@ -57,12 +57,12 @@ impl From<sqlx::Error> for DatabaseError {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(error) => {
-                let said = error.message();
+                let message = error.message();
                 match error.code().as_deref() {
                     // SQLite's codes are numbers of at most four digits, a SQLSTATE has five characters.
-                    Some(state) if state.len() == 5 => of_postgres(state, said),
-                    Some(code) => of_sqlite(code.parse().unwrap_or(0), said),
-                    None => Self::Other(said.to_owned()),
+                    Some(sqlstate) if sqlstate.len() == 5 => from_sqlstate(sqlstate, message),
+                    Some(code) => from_sqlite_code(code.parse().unwrap_or(0), message),
+                    None => Self::Other(message.to_owned()),
                 }
             }
             sqlx::Error::Io(error) => Self::Unreachable(error.to_string()),
@@ -96,29 +96,29 @@ impl DatabaseError {
 }
 
 /// Source: <https://www.sqlite.org/rescode.html>.
-fn of_sqlite(code: u32, said: &str) -> DatabaseError {
-    // The low byte is the code, what is above says more.
+fn from_sqlite_code(code: u32, message: &str) -> DatabaseError {
+    // The low byte is the primary result code.
     match code & 0xff {
         5 | 6 => DatabaseError::InUse,
         8 => DatabaseError::ReadOnly,
         11 | 26 => DatabaseError::Corrupt,
         13 => DatabaseError::Full,
-        3 | 14 | 23 => DatabaseError::Unopenable(said.to_owned()),
-        _ => DatabaseError::Other(said.to_owned()),
+        3 | 14 | 23 => DatabaseError::Unopenable(message.to_owned()),
+        _ => DatabaseError::Other(message.to_owned()),
     }
 }
 
 /// Source: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
-fn of_postgres(state: &str, said: &str) -> DatabaseError {
-    match state {
+fn from_sqlstate(sqlstate: &str, message: &str) -> DatabaseError {
+    match sqlstate {
         "25006" => DatabaseError::ReadOnly,
         "53100" | "53200" => DatabaseError::Full,
-        _ if state.starts_with("XX") => DatabaseError::Corrupt,
-        _ if state.starts_with("08") || state.starts_with("53") || state.starts_with("57") => {
-            DatabaseError::Unreachable(said.to_owned())
+        _ if sqlstate.starts_with("XX") => DatabaseError::Corrupt,
+        _ if sqlstate.starts_with("08") || sqlstate.starts_with("53") || sqlstate.starts_with("57") => {
+            DatabaseError::Unreachable(message.to_owned())
         }
-        "3D000" | "3F000" | "42501" => DatabaseError::Refused(said.to_owned()),
-        _ if state.starts_with("28") => DatabaseError::Refused(said.to_owned()),
-        _ => DatabaseError::Other(said.to_owned()),
+        "3D000" | "3F000" | "42501" => DatabaseError::Refused(message.to_owned()),
+        _ if sqlstate.starts_with("28") => DatabaseError::Refused(message.to_owned()),
+        _ => DatabaseError::Other(message.to_owned()),
     }
 }

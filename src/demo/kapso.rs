@@ -26,7 +26,7 @@ pub struct FakeKapso {
 }
 
 impl FakeKapso {
-    /// Serves on `listener`, accepts the API key `key`, and tells the time by `clock`.
+    /// Serves on `listener`, accepts the API key `key`, and uses `clock`.
     ///
     /// # Errors
     /// If the listener has no address.

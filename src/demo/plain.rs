@@ -78,9 +78,9 @@ fn text_object(text: &Value) -> String {
 fn without_markup(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
-    while let Some((before, behind)) = rest.split_once('<') {
+    while let Some((before, after_bracket)) = rest.split_once('<') {
         plain.push_str(before);
-        let (inside, after) = behind.split_once('>').unwrap_or((behind, ""));
+        let (inside, after) = after_bracket.split_once('>').unwrap_or((after_bracket, ""));
         let (target, label) = inside.split_once('|').unwrap_or((inside, ""));
         match target.strip_prefix("!date^") {
             Some(date) => plain.push_str(&format_date(date).unwrap_or_else(|| label.to_owned())),

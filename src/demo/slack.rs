@@ -52,7 +52,7 @@ pub struct FakeSlack {
 }
 
 impl FakeSlack {
-    /// Serves `response_url`s on `listener`. Signs requests with `secret`, and tells the time by `clock`.
+    /// Serves `response_url`s on `listener`. Signs requests with `secret`, and uses `clock`.
     ///
     /// # Errors
     /// If the listener has no address.

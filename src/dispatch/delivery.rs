@@ -12,13 +12,13 @@ use crate::queue::{LeasedJob, Payload};
 use crate::slack::message::Message;
 use crate::slack::response_url::{DeliveryError, POSTS, PostOutcome};
 
-/// Attempts that end without a clear answer. Slack may have taken the message in each.
+/// Most attempts without a clear answer. Slack may have accepted the message in each.
 const UNCLEAR_ATTEMPTS: u32 = 3;
 
-/// A message for a `response_url`, and how far its delivery has come.
+/// A message for a `response_url`, and the state of its delivery.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outgoing {
-    /// Where it goes.
+    /// The address.
     #[serde(with = "crate::queue::secret")]
     pub response_url: SecretString,
     /// When the `response_url` was received: its 29 minutes count from here.
@@ -27,7 +27,7 @@ pub struct Outgoing {
     pub channel: String,
     /// Whether the time of the next attempt was chosen to keep to the channel's limit.
     pub is_paced: bool,
-    /// How many posts the `response_url` still takes.
+    /// How many posts the `response_url` still accepts.
     pub posts_left: u32,
     /// Attempts so far that ended without a clear answer.
     pub unclear_attempts: u32,
@@ -41,8 +41,7 @@ pub struct Outgoing {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredMessage {
     json: String,
-    /// The message without its images, if it has any: Slack fetches an image when it takes a message, and refuses the
-    /// message if it cannot.
+    /// The message without its images, if it has any: Slack fetches images when it accepts a message, and refuses the
     without_images: Option<String>,
 }
 
@@ -72,13 +71,13 @@ impl Outgoing {
         }
     }
 
-    /// The same, with fewer posts.
+    /// The same with this many posts left.
     #[must_use]
     pub fn with_posts_left(self, posts_left: u32) -> Self {
         Self { posts_left, ..self }
     }
 
-    /// The same, with the message.
+    /// The same with a message.
     #[must_use]
     pub fn with_message(self, message: StoredMessage) -> Self {
         Self {
@@ -94,7 +93,7 @@ pub(super) trait Deliverable: Payload {
     fn request_id(&self) -> &str;
 }
 
-/// What comes after an attempt.
+/// The result of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
     Delivered,
@@ -168,7 +167,7 @@ impl Dispatcher {
             PostOutcome::Unknown => {
                 outgoing.unclear_attempts += 1;
                 match message.without_images {
-                    // Slack may be waiting for an image, which is no reason to make it wait again.
+                    // Slack may have timed out while it fetched an image, so the next attempt is without it.
                     Some(json) => return self.retry_without_images(job, json, DeliveryError::Unreachable),
                     None if outgoing.unclear_attempts >= UNCLEAR_ATTEMPTS => {
                         return Attempt::Dead(DeliveryError::Unreachable);
@@ -177,7 +176,7 @@ impl Dispatcher {
                 }
             }
         };
-        // A pause too long for its type is longer than what is left, too.
+        // A pause that overflows is longer than the time left, too.
         let in_time = SignedDuration::try_from(pause).is_ok_and(|pause| pause < time_left);
         match SignedDuration::try_from(pause) {
             Ok(pause) if in_time && outgoing.posts_left > 0 => Attempt::RetryAt(self.clock.now() + pause),
@@ -212,7 +211,7 @@ impl Dispatcher {
         tracing::warn!(
             request_id = job.payload.request_id(),
             lost = error.to_string(),
-            "Slack did not take a message with an image; is PUBLIC_URL right?"
+            "Slack did not accept a message with an image; check PUBLIC_URL"
         );
         let outgoing = job.payload.outgoing();
         outgoing.unclear_attempts = 0;

@@ -1,5 +1,4 @@
-//! A message after a reply, to the person who sent the request. It is kept in memory only: nobody repeats it after a
-//! crash.
+//! A message after a reply, to the person who sent the request. It is stored in memory only, and lost in a crash.
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Late replies: stored before the acknowledgement, finished by this process or by the next.
+//! Late replies: stored before the acknowledgement, delivered by this process or by another.
 
 use std::fmt;
 use std::pin::{Pin, pin};
@@ -23,7 +23,7 @@ use crate::telemetry::Delivery;
 /// A reply that was not ready when its command was acknowledged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LateReply {
-    /// What Slack sent: run again by a process that did not see the request.
+    /// What Slack sent, for a process that did not receive the request.
     pub trigger: Trigger,
     /// Who sent it.
     pub who: Who,
@@ -35,11 +35,11 @@ pub struct LateReply {
     pub idempotency_key: Option<String>,
     /// The delivery.
     pub outgoing: Outgoing,
-    /// What is known once the message is rendered, for the log and for what follows.
+    /// For the log and the follow-up; `None` before the message is rendered.
     pub rendered: Option<Rendered>,
 }
 
-/// What log, metrics and follow-up need of a response.
+/// The parts of a response that log, metrics and follow-up need.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Rendered {
     outcome: Outcome,
@@ -54,7 +54,7 @@ pub struct Rendered {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
-    /// The text behind the slash command.
+    /// The text after the slash command.
     Typed(String),
     /// A pressed button.
     Pressed {
@@ -112,7 +112,7 @@ impl Dispatcher {
         if self.response_urls.allows(&request.response_url) {
             self.queue.enqueue(reply, request.arrived_at).await
         } else {
-            // It cannot be delivered: nobody needs to try that again.
+            // It cannot be delivered, so no other process needs to attempt it.
             self.queue.enqueue_in_memory(reply, request.arrived_at).await
         }
     }
@@ -193,7 +193,7 @@ impl Dispatcher {
         };
         self.log_reply(invocation, &entry, delivered);
         let posts_left = job.payload.outgoing.posts_left + invocation.posts_reserved;
-        // Deleted first: nobody must deliver it again.
+        // Completed before the follow-up, so that it is not delivered again.
         self.queue.complete(job).await;
         let follow_up = match delivered {
             Delivered::By(_) => rendered.if_delivered,
@@ -212,7 +212,7 @@ impl Dispatcher {
             Trigger::Pressed { action, value } => (commands::press(action, value), ButtonValue::shared_by(value)),
         };
         let Some(command) = command else {
-            // The version that stored it knew a button that this one does not know.
+            // It was stored by a version that has another button.
             self.count_unreadable(1);
             return self.queue.complete(job).await;
         };
@@ -241,7 +241,7 @@ impl Dispatcher {
             let work = self.execute(command, &invocation, true);
             return self.finish(&invocation, job, pin!(maybe_done(work))).await;
         }
-        // Nobody would see the reply, so the command is not run: least of all if it creates something.
+        // The reply could not be delivered, so the command is not run: it might create something.
         let entry = LogEntry::without_response();
         self.log_reply(&invocation, &entry, Delivered::Not(DeliveryError::UsedUp));
         self.queue.complete(job).await;

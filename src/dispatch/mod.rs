@@ -2,7 +2,7 @@
 //! message to the `response_url`.
 //!
 //! Each command runs in a task of its own, which owns the reply from beginning to end. The HTTP handler only waits for
-//! what the task acknowledges with: the reply, or nothing. When the budget ends first, the task stores a job before it
+//! the acknowledgement: the reply, or nothing. When the budget ends first, the task stores a job before it
 //! acknowledges, so that another process can finish the work if this one dies.
 
 mod delivery;
@@ -46,10 +46,10 @@ pub use self::late_reply::{LateReply, Trigger};
 pub use self::notification::PendingNotification;
 pub use self::replays::RecentRequests;
 
-/// Late replies run at once: as many as a busy process leaves when it dies, so that the last of them is finished within
-/// 20 s, too.
+/// Late replies run at the same time: enough for all that a busy process leaves when it dies, so that the last one is
+/// finished within 20 s.
 const LATE_REPLIES_AT_ONCE: usize = 256;
-/// Notifications posted at once.
+/// Notifications posted at the same time.
 const NOTIFICATIONS_AT_ONCE: usize = 32;
 /// The upper limit of the budget: Slack waits 3 s including the network, and storing the late reply takes up to 300 ms.
 const LONGEST_BUDGET: Duration = Duration::from_millis(2_400);
@@ -66,18 +66,18 @@ pub struct Dispatcher {
     pub channel_pace: ChannelPace,
     /// Recognizes requests that come again.
     pub recent_requests: RecentRequests,
-    /// Judges due times.
+    /// The clock for due times.
     pub clock: Clock,
     /// How long an HTTP response waits for the reply.
     pub budget: Duration,
     /// The longest pause between two claims. With the 15 s of a lease, the jobs of a process that died are run within
     /// 20 s.
     pub max_claim_interval: Duration,
-    /// Every reply that is under way is a task on it.
+    /// Tracks one task per reply in progress.
     pub tasks: TaskTracker,
-    /// Ends the wait for Kapso at the end of a shutdown: what is not finished is left to the next process.
+    /// Ends the wait for Kapso at the end of a shutdown: unfinished jobs are left to another process.
     pub give_up: CancellationToken,
-    /// Cancelled when no new work is begun.
+    /// Cancelled when no new work is started.
     pub stopping: CancellationToken,
     /// Ends the worker.
     pub stopped: CancellationToken,
@@ -96,7 +96,7 @@ struct Invocation {
     received: Instant,
     name: &'static str,
     session_id: Option<SessionId>,
-    /// Posts of the `response_url` that are reserved for what comes after the reply.
+    /// Posts of the `response_url` that are reserved for messages after the reply.
     posts_reserved: u32,
     /// Whether something may have been created if it ends in an unknown way.
     creates: bool,
@@ -104,7 +104,7 @@ struct Invocation {
     is_replay: bool,
 }
 
-/// What log and metrics say about a response.
+/// The parts of a response for log and metrics.
 struct LogEntry {
     outcome: Outcome,
     session: Option<SessionId>,
@@ -173,7 +173,7 @@ impl Dispatcher {
             Err(_) if self.response_urls.allows(&invocation.request.response_url) => {
                 let mut work = pin!(maybe_done(work));
                 let job = poll_meanwhile(&mut work, self.store(&invocation)).await;
-                // If Slack has hung up, the reply comes later all the same.
+                // If Slack has closed the connection, the reply is still delivered later.
                 let _ = acknowledge.send(None);
                 return self.finish(&invocation, job, work).await;
             }
@@ -184,7 +184,7 @@ impl Dispatcher {
         match acknowledge.send(Some(response.message)) {
             Ok(()) => self.log_reply(&invocation, &entry, Delivered::By(Delivery::InTime)),
             Err(_) if invocation.is_replay => invocation.log_replay(),
-            // Slack has hung up.
+            // Slack has closed the connection.
             Err(Some(message)) => {
                 let job = self.store(&invocation).await;
                 self.deliver(&invocation, job, &entry, &message, follow_up).await;
@@ -345,7 +345,7 @@ impl Dispatcher {
         }
     }
 
-    /// How many replies are under way: as tasks, or waiting in memory for their next attempt.
+    /// How many replies are in progress: as tasks, or waiting in memory for their next attempt.
     pub async fn pending(&self) -> u64 {
         let tasks = u64::try_from(self.tasks.len()).unwrap_or(u64::MAX);
         tasks
@@ -353,8 +353,8 @@ impl Dispatcher {
             + self.queue.count_in_memory::<PendingNotification>().await
     }
 
-    /// Waits until no reply is under way: as a task, or in memory. Follow-ups in memory count until the shutdown gives
-    /// up on what is not finished.
+    /// Waits until no reply is in progress: as a task, or in memory. Follow-ups in memory count until `give_up` is
+    /// cancelled.
     pub async fn wait_until_idle(&self) {
         loop {
             let finished = self.queue.finished_one();
@@ -384,9 +384,9 @@ impl Dispatcher {
             Delivered::Not(error) => (Delivery::Lost, Some(error)),
         };
         self.metrics.count_reply(entry.outcome.word(), delivery, total);
-        // A session that was created has an id that was not known before.
+        // For a created session, only the response has the id.
         let known = entry.session.as_ref();
-        // Any other word may be something that was typed by mistake, such as a code or a phone number.
+        // Any other id may be text that was typed by mistake, such as a code or a phone number.
         let session_id = known.or_else(|| invocation.session_id.as_ref().filter(|id| id.is_uuid()));
         tracing::info!(
             request_id = request.request_id,
@@ -435,7 +435,7 @@ impl Invocation {
     }
 }
 
-/// Waits for `other`, and polls `work` meanwhile: the command need not wait until its job is stored.
+/// Waits for `other`, and polls `work` at the same time, so that the command runs while its job is stored.
 async fn poll_meanwhile<T>(
     work: &mut Pin<&mut MaybeDone<impl Future<Output = Response>>>,
     other: impl Future<Output = T>,
@@ -461,7 +461,7 @@ fn request_context(who: Who, response_url: SecretString, arrived_at: Timestamp, 
     }
 }
 
-/// Recognizes a command that comes again. What Slack sent is not stored and cannot be derived from it.
+/// Identifies a repeated command. A hash, so that the trigger id is not stored.
 fn idempotency_key(form: &SlashCommand) -> Option<String> {
     let trigger_id = form.trigger_id.expose_secret();
     (!trigger_id.is_empty()).then(|| fingerprint(&[&form.who.team, &form.who.user, trigger_id]))

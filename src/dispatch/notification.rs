@@ -1,4 +1,4 @@
-//! Notifications: what ends a watch is rendered, stored in the place of the watch, and delivered like a late reply.
+//! Notifications: rendered at the end of a watch, stored instead of the watch, and delivered like a late reply.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub struct PendingNotification {
     who: Who,
     /// The watched session.
     session: SessionId,
-    /// Finds the command that began the watch in the log.
+    /// Finds the command that started the watch in the log.
     request_id: String,
     /// What ended the watch.
     ending: Ending,
@@ -49,7 +49,7 @@ impl Deliverable for PendingNotification {
 }
 
 impl Dispatcher {
-    /// Ends a watch: its job becomes the notification, to be delivered at once. Without an [`Ending`], the watch's
+    /// Ends a watch: its job becomes the notification, which is due at once. Without an [`Ending`], the watch's
     /// `response_url` no longer works, and the notification is lost.
     pub async fn end_watch(
         self: Arc<Self>,
@@ -71,7 +71,7 @@ impl Dispatcher {
             return self.queue.complete(job).await;
         };
         let context = RenderContext {
-            // A message of its own, beside whatever there is.
+            // A separate message.
             target: ReplyTarget::Command,
             ..self
                 .commands

@@ -1,8 +1,8 @@
 //! One command creates one session.
 //!
-//! Before Kapso is asked, the command's idempotency key is stored. A command with the same key, be it a replay, a
-//! resumed job or another process, gets the outcome of the first and asks for nothing. A second command for the same
-//! subject, such as one person and one phone, within a minute has to be confirmed.
+//! Before the request to Kapso, the command's idempotency key is stored. A command with the same key (a replay, a resumed
+//! job, another process) gets the outcome of the first, and makes no request. A second command for the same subject (one
+//! person and one phone) within a minute needs a confirmation.
 
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,37 +24,36 @@ const CONFIRM_WITHIN: SignedDuration = SignedDuration::from_secs(60);
 const RUNNING_FOR: SignedDuration = SignedDuration::from_secs(10);
 /// How often a repeated command checks for the outcome of the first.
 const OUTCOME_POLL: Duration = Duration::from_millis(250);
-/// How long a write that nobody waits for any more may still take effect: longer than the server lets it run.
+/// How long a write that timed out may still take effect: longer than the server's statement timeout.
 const LATE_WRITE: SignedDuration = SignedDuration::from_secs(10);
-/// How long keys are kept. A command can be replayed for the five minutes that its signature is valid, and a stored
+/// How long keys are stored. A command can be replayed for the five minutes that its signature is valid, and a stored
 /// job for 30 minutes; a confirmation is valid for as long as its key is stored.
 const RETENTION: SignedDuration = SignedDuration::from_hours(24);
 
-/// Whether a command may ask Kapso to create a session.
+/// Whether a command may request a session from Kapso.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BeginOutcome {
-    /// It is the first with this key, and must ask.
+    /// It is the first with this key, and may.
     First,
-    /// Another command created something for the same subject a moment ago. This one must not ask before its person
-    /// has confirmed it.
+    /// Another command created something for the same subject within a minute. This one may not without a confirmation.
     NeedsConfirmation(Creation),
-    /// A command with this key was here before. This one must not ask.
+    /// There was a command with this key before. This one may not.
     Repeated(Creation),
-    /// It confirms a question that was never asked, or that is forgotten. It must not ask.
-    NotAsked,
+    /// Its confirmation refers to no stored question. It may not.
+    UnknownConfirmation,
 }
 
-/// Why a command may create something for a subject for which something was just created.
+/// Whether a command may create something for a subject for which something was just created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirmation<'a> {
-    /// It may not, if that was after this time.
+    /// Not if that was after this time.
     NeededSince(Timestamp),
-    /// Its person confirmed the question that was asked about the command with this key. Keys are deleted in the order
-    /// of their age, the question's before the confirmation's, so that a confirmation is valid once.
+    /// Yes: the person confirmed the command with this key. Keys are deleted in the order of their age, the question's
+    /// before the confirmation's, so that a confirmation is valid once.
     Of(&'a str),
 }
 
-/// A creation that began.
+/// A creation that was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Creation {
     /// When.
@@ -70,10 +69,10 @@ pub enum CreationOutcome {
     Created(SessionId),
     /// Nothing was created.
     NotCreated,
-    /// Unknown, and will stay so: the answer was lost.
+    /// Unknown for ever: the response was lost.
     Unknown,
-    /// Nothing was created: a confirmation was asked for.
-    AskedToConfirm,
+    /// Nothing was created: a confirmation is needed.
+    ConfirmationNeeded,
 }
 
 impl CreationOutcome {
@@ -83,21 +82,21 @@ impl CreationOutcome {
             Self::Created(id) => id.to_string(),
             Self::NotCreated => "!nothing".to_owned(),
             Self::Unknown => "!unsure".to_owned(),
-            Self::AskedToConfirm => "!asked".to_owned(),
+            Self::ConfirmationNeeded => "!asked".to_owned(),
         }
     }
 
-    /// Reads what is stored. What a later version may have written counts as unknown.
+    /// Parses the stored text. A text of a later version counts as unknown.
     fn parse(text: &str) -> Self {
         match text {
             "!nothing" => Self::NotCreated,
-            "!asked" => Self::AskedToConfirm,
+            "!asked" => Self::ConfirmationNeeded,
             id => SessionId::parse(id).map_or(Self::Unknown, Self::Created),
         }
     }
 }
 
-/// A hash that stands for `parts` where they only need to be recognized. No two lists of parts share one.
+/// A hash that identifies `parts` without storing them. Different lists have different hashes.
 #[must_use]
 pub fn fingerprint(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
@@ -121,8 +120,8 @@ impl KeyRows {
         Self { database }
     }
 
-    /// Stores, before the request is made, that the command with this key asks Kapso to create something for
-    /// `subject`. Not without `confirmation`, unless nothing was created before.
+    /// Stores, before the request is made, that the command with this key creates something for `subject`, if its
+    /// `confirmation` allows that.
     ///
     /// # Errors
     /// Whether the key is stored is unknown, and the request must not be made.
@@ -152,13 +151,13 @@ impl KeyRows {
                 recent.fetch_optional(&mut *transaction).await?
             }
             Confirmation::Of(question) if known.is_none() => {
-                let asked = query(
+                let stored_question = query(
                     "SELECT key_hash FROM kapso_slack_idempotency_keys
                      WHERE key_hash = $1 AND subject_hash = $2 AND outcome = '!asked'",
                 );
-                let asked = asked.bind(question.to_owned()).bind(subject.to_owned());
-                if asked.fetch_optional(&mut *transaction).await?.is_none() {
-                    return Ok(BeginOutcome::NotAsked);
+                let stored_question = stored_question.bind(question.to_owned()).bind(subject.to_owned());
+                if stored_question.fetch_optional(&mut *transaction).await?.is_none() {
+                    return Ok(BeginOutcome::UnknownConfirmation);
                 }
                 None
             }
@@ -166,7 +165,7 @@ impl KeyRows {
         };
         let recent = recent.as_ref().map(creation).transpose()?;
         match (known, recent.clone()) {
-            (Some(known), Some(recent)) if known.outcome == Some(CreationOutcome::AskedToConfirm) => {
+            (Some(known), Some(recent)) if known.outcome == Some(CreationOutcome::ConfirmationNeeded) => {
                 return Ok(BeginOutcome::NeedsConfirmation(recent));
             }
             (Some(known), _) => return Ok(BeginOutcome::Repeated(known)),
@@ -179,7 +178,7 @@ impl KeyRows {
         .bind(key.to_owned())
         .bind(subject.to_owned())
         .bind(now.as_millisecond())
-        .bind(recent.is_some().then(|| CreationOutcome::AskedToConfirm.to_text()))
+        .bind(recent.is_some().then(|| CreationOutcome::ConfirmationNeeded.to_text()))
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
@@ -237,9 +236,9 @@ impl IdempotencyKeys {
         }
     }
 
-    /// Stores, before the request is made, that the command with this key asks Kapso to create something for
-    /// `subject`; unless it `confirms` a question, not if something was created for the subject within a minute. A
-    /// repeated command waits for the outcome of the first.
+    /// Stores, before the request is made, that the command with this key creates something for `subject`. If something was
+    /// created for the subject within a minute, it must confirm the command with the key `confirms`. A repeated command
+    /// waits for the outcome of the first.
     ///
     /// # Errors
     /// The database does not work, and the request must not be made.
@@ -251,16 +250,16 @@ impl IdempotencyKeys {
         loop {
             self.settle_late_writes(&rows).await;
             let beginning = rows.begin(key, subject, now, confirmation);
-            let begun = self.connection.run(QUERY_TIMEOUT, beginning).await;
-            let begun = begun.inspect_err(|_| self.late_writes().push((key.to_owned(), now)))?;
-            match &begun {
+            let outcome = self.connection.run(QUERY_TIMEOUT, beginning).await;
+            let outcome = outcome.inspect_err(|_| self.late_writes().push((key.to_owned(), now)))?;
+            match &outcome {
                 BeginOutcome::Repeated(Creation {
                     began_at,
                     outcome: None,
                 }) if self.clock.now().duration_since(*began_at) < RUNNING_FOR && Instant::now() < give_up => {
                     sleep(OUTCOME_POLL).await;
                 }
-                _ => return Ok(begun),
+                _ => return Ok(outcome),
             }
         }
     }

@@ -35,7 +35,7 @@ pub struct Client {
     clock: Clock,
     cache_ttl: SignedDuration,
     cache: Cache<SessionId, Cached>,
-    /// Number of the last request, so that a result can be told from one that was requested earlier.
+    /// Number of the last request, to distinguish a result from one that was requested earlier.
     last_request: AtomicU64,
 }
 
@@ -118,7 +118,7 @@ impl Client {
     }
 
     /// Like [`Client::session`], for background work: the cached session, or one request, unless the rest of the limit
-    /// is reserved for people. Its error is shared with nobody.
+    /// is reserved for people. Its error is not shared.
     ///
     /// # Errors
     /// See [`Error`]; [`Error::RateLimited`] while the rest of the limit is reserved for people.
@@ -139,7 +139,7 @@ impl Client {
     /// Creates a session for this phone (E.164) and this agent, or the project's default agent. Not retried.
     ///
     /// # Errors
-    /// See [`Error`]; after an [ambiguous](Error::is_ambiguous) one, the session may exist all the same.
+    /// See [`Error`]; after an [ambiguous](Error::is_ambiguous) one, the session may still exist.
     pub async fn create(&self, phone: &str, agent: Option<&str>) -> Result<Arc<Session>, Error> {
         let request = CreateSessionRequest {
             whatsapp_sandbox_session: SessionFields {
@@ -147,7 +147,7 @@ impl Client {
                 agent_id: agent,
             },
         };
-        // Cannot fail: it holds strings only.
+        // Cannot fail: it contains strings only.
         let body = serde_json::to_vec(&request).unwrap_or_default();
         let number = self.next_number();
         let session = self.api.post(self.api.sessions(), body, Session::parse_any).await?;

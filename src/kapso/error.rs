@@ -31,7 +31,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether a request that was to create something may have done so all the same.
+    /// Whether a request that was to create something may still have done so.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
         match self {

@@ -11,11 +11,11 @@ use http::HeaderMap;
 use jiff::Timestamp;
 
 const WINDOW_MS: i64 = 60_000;
-/// Requests per minute until Kapso's headers tell: the limit of its smallest plan.
+/// Requests per minute until Kapso's headers say more: the limit of its smallest plan.
 pub const DEFAULT_RATE_LIMIT: u32 = 100;
 /// The wait after a 429 without `Retry-After`: the 60 s that Kapso documents.
 const DEFAULT_WAIT: Duration = Duration::from_mins(1);
-/// The longest `Retry-After` that is followed, so that one odd response does not block the app for a day.
+/// The longest `Retry-After` that is followed, so that one faulty response does not block the app for a day.
 const MAX_WAIT_SECONDS: u64 = 600;
 
 /// The state of a rate limit.

@@ -113,7 +113,7 @@ fn key(secret: &SecretString) -> Hmac<Sha256> {
     keyed(&derived.finalize().into_bytes())
 }
 
-/// A file name that holds an id has no `?`, so no two addresses have the same signed text.
+/// A file name with an id has no `?`, so no two addresses have the same signed text.
 fn update(mut mac: Hmac<Sha256>, file: &str, until: &str) -> Hmac<Sha256> {
     mac.update(file.as_bytes());
     mac.update(b"?until=");

@@ -1,4 +1,4 @@
-//! Loads the image behind a signed address: verifies the address, looks the session up, draws its activation link.
+//! Loads the image at a signed address: verifies the address, looks the session up, encodes its activation link.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +51,7 @@ impl ImageError {
     }
 }
 
-/// The link that the QR code of a session holds; `None` if there is nothing to activate or the link is too long.
+/// The link in the QR code of a session; `None` if there is nothing to activate or the link is too long.
 #[must_use]
 pub fn activation_link(session: &Session) -> Option<&ActivationLink> {
     match (&session.status, &session.activation_link) {

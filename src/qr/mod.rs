@@ -1,7 +1,7 @@
 //! The activation link as a QR code: an image for the tester's phone, at a signed address that expires soon.
 //!
-//! Slack loads images from an address, so everybody who has the address has the image. The address therefore holds no
-//! activation code, has an expiry time, and is signed, so that only this app can create or change one.
+//! Slack loads images from an address, so everybody who has the address has the image. The address therefore contains no
+//! activation code, expires, and is signed, so that only this app can create or change one.
 
 mod address;
 mod image;

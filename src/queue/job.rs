@@ -53,7 +53,7 @@ impl Lease {
     }
 }
 
-/// What a job needs to be finished by a process that never saw the request; stored as JSON.
+/// The data with which another process can finish a job; stored as JSON.
 pub trait Payload: Serialize + DeserializeOwned + Send + Sync {
     /// The kind of job, as stored.
     const KIND: &'static str;
@@ -64,7 +64,7 @@ pub trait Payload: Serialize + DeserializeOwned + Send + Sync {
     const LONGEST_WAIT: SignedDuration;
 }
 
-/// What a job may share with others of its kind.
+/// Keys of a job for uniqueness, quotas and claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobKeys {
     /// At most one job has this key.
@@ -80,13 +80,13 @@ pub struct JobKeys {
 pub struct Job<P> {
     /// Its id.
     pub id: JobId,
-    /// When there is something to do.
+    /// When to run it.
     pub due_at: Timestamp,
-    /// When its `response_url` was received: jobs are deleted when that no longer works.
+    /// When its `response_url` was received: jobs are deleted when it has expired.
     pub created_at: Timestamp,
     /// How often it was claimed.
     pub attempts: u32,
-    /// What to do.
+    /// Its data.
     pub payload: P,
 }
 
@@ -144,7 +144,7 @@ impl ClaimFilter<'_> {
 pub struct Claimed<P> {
     /// Jobs to run, the longest due first.
     pub jobs: Vec<ClaimedJob<P>>,
-    /// Jobs whose payload cannot be read: leased like the others, to be counted as lost and deleted.
+    /// Leases of jobs whose payload cannot be parsed, to be counted as lost and deleted.
     pub unreadable: Vec<Lease>,
 }
 
@@ -162,7 +162,7 @@ impl<P> Default for Claimed<P> {
 pub struct QueueStats {
     /// How many there are.
     pub count: u64,
-    /// How many topics the jobs have that could be claimed now; a job without a topic counts as one.
+    /// The number of different topics of the jobs that can be claimed now; a job without a topic counts as one.
     pub due: u64,
     /// How long until the first of them can be claimed; zero if one can be now.
     pub due_in: Option<SignedDuration>,

@@ -1,6 +1,6 @@
 //! Durable jobs with leases.
 //!
-//! A [`Job`] is stored before anybody is told that it will be done. A [`Lease`] gives one worker the right to run it;
+//! A [`Job`] is stored before its command is acknowledged. A [`Lease`] gives one worker the right to run it;
 //! when that worker dies, the lease runs out and another runs the job. One attempt ends in one of three ways: the job is
 //! complete, it is rescheduled (waiting is a due time in the table), or it is dead. What a job does is known to the
 //! module that stores it: see [`Payload`].

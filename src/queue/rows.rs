@@ -14,8 +14,8 @@ use crate::db::{AdvisoryLock, Database, DatabaseError, affected_one};
 
 /// The claim, in two dialects.
 ///
-/// The lease is tested twice, when rows are chosen and when they are taken, so that a row that somebody else took in
-/// between is left alone. Without a lock, all PostgreSQL workers that claim together choose the same rows, and all but
+/// The lease is tested twice, when rows are selected and when they are updated, so that a row that another worker claimed
+/// in between is not changed. Without a lock, all PostgreSQL workers that claim together choose the same rows, and all but
 /// one get nothing; `SKIP LOCKED` gives each rows of its own. SQLite has one writer and no such clause.
 macro_rules! claim {
     ($topics:literal, $lock:literal) => {
@@ -52,14 +52,14 @@ pub struct Quota {
     pub total: u32,
 }
 
-/// What became of a job that has a unique key.
+/// The result of storing a job that has a unique key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upserted {
     /// It was inserted.
     Inserted,
-    /// A job with this key exists. It has the newer payload now, and whoever was running it has lost the lease.
+    /// A job with this key existed. It has the newer payload now, and its worker has lost the lease.
     Replaced,
-    /// A newer job with this key exists, and is as it was.
+    /// A newer job with this key exists, and is not changed.
     Older,
     /// Its owner has as many jobs as allowed.
     OwnerQuotaReached,
@@ -86,7 +86,7 @@ impl JobRows {
         &self.database
     }
 
-    /// Checks that the rows are where a restart would find them.
+    /// Checks that the rows are in the file that a restart would open.
     ///
     /// # Errors
     /// The file was deleted or replaced.
@@ -97,7 +97,7 @@ impl JobRows {
     /// Stores a job, leased to `lease.0` until `lease.1` if that is given.
     ///
     /// # Errors
-    /// The job may be stored all the same if the connection broke before the answer.
+    /// The job may still be stored if the connection broke before the answer.
     pub async fn insert<P: Payload>(
         &self,
         job: &Job<P>,
@@ -134,7 +134,7 @@ impl JobRows {
     /// Stores a job, or gives the job with the same unique key the newer payload, unless the quota is reached.
     ///
     /// # Errors
-    /// The job may be stored all the same if the connection broke before the answer.
+    /// The job may still be stored if the connection broke before the answer.
     pub async fn upsert<P: Payload>(
         &self,
         job: &Job<P>,
@@ -203,10 +203,10 @@ impl JobRows {
         Ok(Upserted::Inserted)
     }
 
-    /// Leases jobs that nobody has a lease on at `now`, the longest due first, until `until`.
+    /// Leases jobs that are not leased at `now`, the longest due first, until `until`.
     ///
     /// # Errors
-    /// Leases may have been given all the same; they run out.
+    /// Leases may still have been given; they expire.
     pub async fn claim<P: Payload>(
         &self,
         filter: &ClaimFilter<'_>,
@@ -253,7 +253,7 @@ impl JobRows {
         Ok(claimed)
     }
 
-    /// Extends a lease; false if it was lost. A lease that ran out but that nobody took since is still its holder's.
+    /// Extends a lease; false if it was lost. An expired lease is still valid until another worker claims the job.
     ///
     /// # Errors
     /// Whether the lease is valid is unknown.
@@ -265,7 +265,7 @@ impl JobRows {
         affected_one(renew.bind(until.as_millisecond()).execute(self.database.pool()).await)
     }
 
-    /// Extends a lease like [`JobRows::renew`], and stores how far the work has come.
+    /// Extends a lease like [`JobRows::renew`], and stores the payload.
     ///
     /// # Errors
     /// Whether the lease is valid is unknown.
@@ -282,10 +282,10 @@ impl JobRows {
         affected_one(save.execute(self.database.pool()).await)
     }
 
-    /// Gives a lease back and leaves the job as it is: anybody can claim it at once. False if the lease was lost.
+    /// Releases a lease without changing the job, which can be claimed at once. False if the lease was lost.
     ///
     /// # Errors
-    /// The lease runs out by itself.
+    /// The lease expires.
     pub async fn release(&self, lease: &Lease) -> Result<bool, DatabaseError> {
         let release = for_holder(
             "UPDATE kapso_slack_jobs SET leased_by = '', leased_until = 0
@@ -295,11 +295,11 @@ impl JobRows {
         affected_one(release.execute(self.database.pool()).await)
     }
 
-    /// Gives a lease back with what to do next, of whatever kind, and when. False, and nothing changed, if the lease
-    /// was lost.
+    /// Releases a lease, and stores a new payload of any kind and a new due time. False, without a change, if the lease was
+    /// lost.
     ///
     /// # Errors
-    /// The lease runs out by itself, and the job is as it was.
+    /// The lease expires, and the job is not changed.
     pub async fn reschedule<P: Payload>(
         &self,
         lease: &Lease,
@@ -333,7 +333,7 @@ impl JobRows {
         affected_one(complete.execute(self.database.pool()).await)
     }
 
-    /// Deletes a job whoever runs it. True if it was stored. Its lease is lost.
+    /// Deletes a job even if it is leased. True if it was stored. Its lease is lost.
     ///
     /// # Errors
     /// The job may still be stored.
@@ -342,7 +342,7 @@ impl JobRows {
         affected_one(delete.execute(self.database.pool()).await)
     }
 
-    /// Deletes the job with this unique key whoever runs it. True if it was stored. Its lease is lost.
+    /// Deletes the job with this unique key even if it is leased. True if it was stored. Its lease is lost.
     ///
     /// # Errors
     /// The job may still be stored.
@@ -411,8 +411,8 @@ impl JobRows {
         })
     }
 
-    /// Deletes jobs created before then, whose `response_url` no longer works, and returns how many there were. What is
-    /// deleted leaves the file too.
+    /// Deletes jobs created before then, whose `response_url` has expired, and returns how many there were. Deleted rows are
+    /// also removed from SQLite's log file.
     ///
     /// # Errors
     /// Call it again later.

@@ -1,4 +1,4 @@
-//! How payloads store a secret: as text. The database holds it until its job is done.
+//! How payloads store a secret: as text. The database contains it until its job is done.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serializer};

@@ -1,4 +1,4 @@
-//! The jobs as the service uses them: bounded in time, and never in the way of a reply.
+//! The jobs as the service uses them: every query has a deadline, and no failure prevents a reply.
 
 use std::collections::{BTreeSet, HashMap};
 use std::mem;
@@ -20,20 +20,20 @@ use crate::db::{Database, DatabaseError, Opened, QUERY_TIMEOUT, StoreConnection}
 const LEASE: SignedDuration = SignedDuration::from_secs(15);
 /// How often a lease is renewed while a job runs.
 pub const RENEWAL: Duration = Duration::from_secs(5);
-/// How long a write that nobody waits for any more may still take effect: longer than the server lets it run.
+/// How long a write that timed out may still take effect: longer than the server's statement timeout.
 const LATE_WRITE: SignedDuration = SignedDuration::from_secs(10);
 /// How often the clock is compared with the database server's.
 const SKEW_INTERVAL: Duration = Duration::from_secs(10);
-/// How long jobs are kept: a `response_url` works for 30 minutes.
+/// How long jobs are stored: a `response_url` works for 30 minutes.
 const RETENTION: SignedDuration = SignedDuration::from_mins(30);
 
 /// The service's jobs, in the database or, while that does not work, in an in-memory SQLite database.
 ///
-/// What becomes of a job in a database that breaks while the job runs depends on who else could run it:
+/// If the database fails while a job runs, the job's fate depends on whether another process could run it:
 ///
-/// - A SQLite file belongs to this process. The job is delivered all the same: nobody else would do it.
+/// - A SQLite file is used by this process only. The job is still delivered: no other process would do it.
 /// - A PostgreSQL database still exists when it cannot be reached, and so does the job. Another process may run it now
-///   or later, so it is left alone: late, but once.
+///   or later, so this one does not: late, but once.
 ///
 /// Replicas judge leases and due times by the database server's clock: each measures how far its own clock is from it,
 /// and converts. One whose clock is too far away cannot judge a `response_url` either, so it claims nothing.
@@ -81,7 +81,7 @@ enum Location {
 
 /// A job that this process runs. Dropped without [`JobStore::complete`] and the like, its lease runs out.
 pub struct LeasedJob<P> {
-    /// What to do.
+    /// Its data.
     pub payload: P,
     /// When its `response_url` was received.
     pub created_at: Timestamp,
@@ -137,7 +137,7 @@ impl JobStore {
         self.leased(job, stored).await
     }
 
-    /// Stores a job that this process runs from now on in memory: one that nobody needs to do after a crash.
+    /// Stores a job that this process runs from now on in memory: one that is not needed after a crash.
     pub async fn enqueue_in_memory<P: Payload>(&self, payload: P, created_at: Timestamp) -> LeasedJob<P> {
         let job = Job::new(payload, created_at, self.clock.now());
         self.leased(job, None).await
@@ -157,9 +157,9 @@ impl JobStore {
 
     /// The database's generation if the job is stored there.
     async fn insert_into_database<P: Payload>(&self, job: &Job<P>) -> Option<u64> {
-        // A database that is known not to work is not waited for, and one in memory would outlive nothing.
-        let trouble = self.connection.trouble();
-        let works = trouble.is_none_or(|trouble| trouble == DatabaseError::Slow);
+        // No wait for a database that is known to have failed; and a database in memory does not survive the process.
+        let failure = self.connection.failure();
+        let works = failure.is_none_or(|failure| failure == DatabaseError::Slow);
         let Opened { database, generation } = self.connection.opened().filter(|_| works)?;
         if !database.is_persistent() {
             return None;
@@ -198,12 +198,12 @@ impl JobStore {
         }
     }
 
-    /// Whether this process may go on with a job; extends its lease.
+    /// Extends a lease. False if another process has the job now.
     pub async fn renew_lease<P>(&self, job: &LeasedJob<P>) -> bool {
         let Some(rows) = self.shared_rows_of(job) else {
             return true;
         };
-        // If the database does not answer, the lease is asked for again before the job is posted.
+        // If the database does not answer, the lease is checked again before a post.
         self.query(rows.renew(&self.lease_of(job), self.lease_end(job.location)))
             .await
             .unwrap_or(true)
@@ -225,8 +225,8 @@ impl JobStore {
         }
     }
 
-    /// Puts a job off until `due_at`, with a new payload. A job whose database is gone goes on in memory. False if the
-    /// job is stored nowhere now.
+    /// Reschedules a job to `due_at`, with a new payload. If its database is gone, it is stored in memory. False if it could
+    /// not be stored.
     pub async fn reschedule<P, Q: Payload>(&self, job: LeasedJob<P>, payload: Q, due_at: Timestamp) -> bool {
         let lease = self.lease_of(&job);
         let result = match self.rows_at(job.location) {
@@ -253,10 +253,10 @@ impl JobStore {
         is_stored
     }
 
-    /// Leaves a job to the next process, as its payload says now.
+    /// Leaves a job with its current payload to another process.
     ///
     /// # Errors
-    /// Returns the job if it is stored nowhere but in this process.
+    /// Returns the job if no other process could find it.
     pub async fn release_for_retry<P: Payload>(&self, job: LeasedJob<P>) -> Result<(), LeasedJob<P>> {
         let Some(rows) = self.shared_rows_of(&job) else {
             return Err(job);
@@ -268,13 +268,13 @@ impl JobStore {
         };
         match self.query(releasing).await {
             Ok(_) => Ok(()),
-            // In a database that still exists, the lease runs out by itself.
+            // In a database that still exists, the lease expires.
             Err(_) if self.is_shared() => Ok(()),
             Err(_) => Err(job),
         }
     }
 
-    /// Gives a job back as it is stored: anybody can claim it at once.
+    /// Releases a job without changing it: it can be claimed at once.
     pub async fn release<P>(&self, job: LeasedJob<P>) {
         if let Some(rows) = self.rows_at(job.location) {
             let _ = self.query(rows.release(&self.lease_of(&job))).await;
@@ -326,8 +326,8 @@ impl JobStore {
         self.memory.insert(&job, None).await.is_ok()
     }
 
-    /// Claims jobs that nobody runs at `now`, from memory and from the database. Jobs whose payload cannot be read are
-    /// deleted; their number is returned beside the jobs.
+    /// Claims jobs that are not leased at `now`, from memory and from the database. Jobs whose payload cannot be parsed are
+    /// deleted; their number is returned with the jobs.
     pub async fn claim<P: Payload>(&self, filter: &ClaimFilter<'_>, now: Timestamp) -> (Vec<LeasedJob<P>>, u64) {
         let mut jobs = self.claim_from_fallback(filter, now).await;
         let (from_database, unreadable) = self.claim_from_database(filter, now).await;
@@ -345,7 +345,7 @@ impl JobStore {
             return (Vec::new(), 0);
         };
         let _claim = self.claiming.lock().await;
-        if !self.delete_the_rest().await {
+        if !self.delete_remaining().await {
             return (Vec::new(), 0);
         }
         if !self.compare_clocks(&database).await {
@@ -382,8 +382,8 @@ impl JobStore {
         self.take(claiming.await.unwrap_or_default(), Location::Memory)
     }
 
-    /// The claimed jobs that this process does not run already. Of one that it does run, for which it let the lease run
-    /// out, the claim is a new lease.
+    /// The claimed jobs that this process does not run already. For a job that it does run, because its lease had expired, the
+    /// claim is a new lease.
     fn take<P>(&self, claimed: Claimed<P>, location: Location) -> Vec<LeasedJob<P>> {
         let is_new = |claimed: &ClaimedJob<P>| match lock(&self.running).get_mut(&claimed.job.id) {
             Some(attempt) => {
@@ -501,7 +501,7 @@ impl JobStore {
     pub async fn close(&self) {
         let closing = async {
             if let Some(Opened { database, .. }) = self.connection.opened() {
-                self.delete_the_rest().await;
+                self.delete_remaining().await;
                 database.close().await;
             }
         };
@@ -509,7 +509,7 @@ impl JobStore {
     }
 
     /// Deletes jobs that are done. False if the database does not work.
-    async fn delete_the_rest(&self) -> bool {
+    async fn delete_remaining(&self) -> bool {
         let rest = mem::take(&mut *self.undeleted());
         let mut works = true;
         for undeleted in rest {
@@ -527,7 +527,7 @@ impl JobStore {
         works
     }
 
-    /// Whether a job is not in the database any more, and will not be.
+    /// Whether a job is deleted, and cannot be inserted by a late write.
     async fn delete(&self, undeleted: &Undeleted) -> Result<bool, DatabaseError> {
         let Some(rows) = self.rows_at(Location::Database(undeleted.generation)) else {
             // Its file is gone.
@@ -542,8 +542,7 @@ impl JobStore {
         }
     }
 
-    /// The rows of a job that another process could have claimed. Nobody else can claim one that is in memory, or
-    /// whose file is gone.
+    /// The rows of a job that another process could have claimed; `None` if it is in memory, or its file is gone.
     fn shared_rows_of<P>(&self, job: &LeasedJob<P>) -> Option<JobRows> {
         match job.location {
             Location::Memory => None,

@@ -58,7 +58,7 @@ impl Claimer {
         }
         round.is_full = !jobs.is_empty();
         for job in jobs {
-            // Nobody else takes slots, so there is one for each job that was claimed.
+            // Only this claimer uses the slots, so there is one for each claimed job.
             if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
                 handle(job, slot);
             }

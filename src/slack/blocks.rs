@@ -307,7 +307,7 @@ impl Button {
 
     /// The same button with another label for screen readers, for several buttons that look alike.
     #[must_use]
-    pub fn labelled(self, words: &str) -> Self {
+    pub fn with_label(self, words: &str) -> Self {
         Self {
             accessibility_label: Some(clean(words, BUTTON_LABEL_MAX)),
             ..self
@@ -316,7 +316,7 @@ impl Button {
 
     /// The same button with a confirmation dialog.
     #[must_use]
-    pub fn asking(self, dialog: Dialog) -> Self {
+    pub fn with_confirmation(self, dialog: Dialog) -> Self {
         Self {
             confirm: Some(Box::new(dialog)),
             ..self

@@ -13,7 +13,7 @@ pub struct SlashCommand {
     pub who: Who,
     /// Everything after the command's name, as typed.
     pub text: String,
-    /// Address for late replies. Secret: anybody who has it can post to the conversation.
+    /// Address for late replies. Secret: everybody who has it can post to the conversation.
     pub response_url: SecretString,
     /// Unique to this invocation. Secret: it can open a dialog for a few seconds.
     pub trigger_id: SecretString,

@@ -19,7 +19,7 @@ pub enum Interaction {
 /// A button press.
 #[derive(Debug)]
 pub struct Press {
-    /// Who pressed; anybody who sees a shared message can.
+    /// Who pressed; everybody who sees a shared message can.
     pub who: Who,
     pub action_id: String,
     /// The button's value. Sent by a client, so it is not trusted.

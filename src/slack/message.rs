@@ -85,7 +85,7 @@ impl Message {
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let mut json = Vec::with_capacity(USUAL_BYTES);
-        // Cannot fail: a message holds strings and booleans, and is written to memory.
+        // Cannot fail: a message contains strings and booleans, and is written to memory.
         let _ = serde_json::to_writer(&mut json, self);
         json
     }

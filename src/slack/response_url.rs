@@ -1,6 +1,6 @@
 //! Client for `response_url`: one post at a time, within what Slack allows.
 //!
-//! Slack takes 5 posts in 30 minutes. We use at most 4, and none after 29 minutes.
+//! Slack accepts 5 posts in 30 minutes. We use at most 4, and none after 29 minutes.
 //! Source: <https://docs.slack.dev/interactivity/handling-user-interaction>.
 
 use std::time::Duration;
@@ -17,7 +17,7 @@ use url::Url;
 use crate::clock::Clock;
 use crate::config::{ResponseHost, ResponseUrlTiming};
 
-/// Posts to one `response_url`, of the 5 that Slack takes.
+/// Posts to one `response_url`, of the 5 that Slack accepts.
 pub const POSTS: u32 = 4;
 /// How long after the request a `response_url` is used, of the 30 minutes that it works.
 const LIFETIME: SignedDuration = SignedDuration::from_mins(29);
@@ -32,7 +32,7 @@ pub enum DeliveryError {
     /// The host of the address is not in the list of allowed [`ResponseHost`]s.
     #[error("the response_url leads to a host that is not allowed")]
     Forbidden,
-    /// Its 29 minutes or its posts are used up, or will be before Slack takes the next one.
+    /// Its 29 minutes or its posts are used up, or will be before Slack accepts the next one.
     #[error("the response_url is used up")]
     UsedUp,
     /// Slack refused for good.
@@ -49,11 +49,11 @@ pub enum DeliveryError {
 /// The outcome of one post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PostOutcome {
-    /// Slack took the message.
+    /// Slack accepted the message.
     Accepted,
     /// Slack refused the message for good.
     Refused(StatusCode),
-    /// Slack took nothing, and says when to try again.
+    /// Slack accepted nothing, and says when to try again.
     RateLimited(Duration),
     /// There was no connection, so Slack has seen nothing of it.
     NotSent,

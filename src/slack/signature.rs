@@ -9,14 +9,14 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use thiserror::Error;
 
-/// Holds the Unix seconds at which Slack signed the request.
+/// Contains the Unix seconds at which Slack signed the request.
 pub const TIMESTAMP_HEADER: HeaderName = HeaderName::from_static("x-slack-request-timestamp");
-/// Holds `v0=` and the signature in lower-case hex.
+/// Contains `v0=` and the signature in lower-case hex.
 pub const SIGNATURE_HEADER: HeaderName = HeaderName::from_static("x-slack-signature");
 /// Largest difference between the timestamp and our clock, in seconds, in either direction.
 pub const MAX_SKEW_SECONDS: i64 = 300;
 
-/// Why the signature of a request was rejected. Never holds the expected signature.
+/// Why the signature of a request was rejected. Never contains the expected signature.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum SignatureError {
     /// One of the two headers is missing or repeated.

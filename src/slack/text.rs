@@ -73,15 +73,15 @@ fn is_invisible(c: char) -> bool {
 pub struct Mrkdwn(String);
 
 impl Mrkdwn {
-    /// Starts with a constant, which may hold markup.
+    /// Starts with a constant, which may contain markup.
     #[must_use]
     pub fn new(words: &'static str) -> Self {
         Self(words.to_owned())
     }
 
-    /// Adds a constant, which may hold markup.
+    /// Adds a constant, which may contain markup.
     #[must_use]
-    pub fn own(mut self, words: &'static str) -> Self {
+    pub fn constant(mut self, words: &'static str) -> Self {
         self.0.push_str(words);
         self
     }

@@ -1,4 +1,4 @@
-//! The log and the metrics. Neither ever holds a secret, a `response_url` or what a person typed.
+//! The log and the metrics. Neither ever contains a secret, a `response_url` or text that a person typed.
 
 mod metrics;
 
@@ -74,7 +74,7 @@ where
     }
 }
 
-/// Starts the log of this process. A panic is logged with its location only: its message may hold a secret.
+/// Starts the log of this process. A panic is logged with its location only: its message may contain a secret.
 pub fn start(format: LogFormat, filter: &Targets) {
     // Fails only if a log was started before; that one stays in use.
     let _ = tracing::subscriber::set_global_default(subscriber(format, filter, std::io::stdout));

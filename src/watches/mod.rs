@@ -1,8 +1,8 @@
-//! Watches: who is told when a session changes.
+//! Watches: notifications when a session changes.
 //!
-//! [`policy::decide`] says what a watch does after a poll, [`plan::plan`] which request to make next, and
+//! [`policy::decide`] decides what a watch does after a poll, [`plan::plan`] which request to make next, and
 //! [`poller::Poller`] makes it. A watch is a job of the queue. When it ends with a notification, the poller passes the
-//! job to a callback that it was given; what the notification says is not known here.
+//! job to a callback, which renders the notification.
 
 pub mod plan;
 pub mod policy;
@@ -28,7 +28,7 @@ pub const QUOTA: Quota = Quota {
 /// Posts of its `response_url` that are reserved for the notification; the others are for the reply to the command.
 pub const RESERVED_POSTS: u32 = 2;
 
-/// Somebody who waits for a session to change.
+/// A person's wish to be notified when a session changes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Watch {
     /// The session.
@@ -37,16 +37,16 @@ pub struct Watch {
     pub session_created_at: Option<Timestamp>,
     /// Who watches.
     pub who: Who,
-    /// Who shared the card on which the button was pressed, if it was shared.
+    /// Who shared the card with the pressed button, if it was shared.
     pub shared_by: Option<UserId>,
     /// Finds the command in the log.
     pub request_id: String,
-    /// Where the notification goes.
+    /// Address for the notification.
     #[serde(with = "crate::queue::secret")]
     pub response_url: SecretString,
     /// When the `response_url` was received: its 29 minutes count from here.
     pub arrived_at: Timestamp,
-    /// How many posts the `response_url` still takes.
+    /// How many posts the `response_url` still accepts.
     pub posts_left: u32,
     /// How often in a row Kapso had no session with this id.
     pub not_found: u32,
@@ -58,7 +58,7 @@ impl Payload for Watch {
     const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(1);
 }
 
-/// The keys of the one watch that a person can have on a session.
+/// The keys of a watch: a person has at most one for a session.
 #[must_use]
 pub fn keys(who: &Who, session: &SessionId) -> JobKeys {
     let owner = format!("{}/{}", who.home(), who.user);
@@ -86,7 +86,7 @@ impl Watches {
     /// Stores a watch. A person's second watch of the same session continues with the newer `response_url`.
     ///
     /// # Errors
-    /// The database does not work, and the watcher must not be told that the watch began.
+    /// The database does not work, and the watch must not be confirmed.
     pub async fn add(&self, watch: &Watch) -> Result<Upserted, DatabaseError> {
         let due_at = policy::first_poll(watch, self.clock.now());
         let job = Job::new(watch.clone(), watch.arrived_at, due_at);
@@ -101,7 +101,7 @@ impl Watches {
         self.store.delete_by_key(&keys(who, session).unique).await
     }
 
-    /// Until when somebody watches a session, if they do and the database works.
+    /// Until when a person watches a session, if they do and the database works.
     pub async fn watched_until(&self, who: &Who, session: &SessionId) -> Option<Timestamp> {
         let began = self.store.created_at(&keys(who, session).unique).await;
         Some(began.ok()?? + policy::WATCH_DURATION)

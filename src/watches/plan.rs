@@ -1,16 +1,16 @@
-//! Which requests the poller makes: few, evenly spread, and never from the fifth of the limit that is kept for people.
+//! Which requests the poller makes: few, evenly spread, and never from the fifth of the limit reserved for people.
 //!
-//! The arithmetic, for a key at 100 requests a minute. A fifth is kept free, so the poller makes at most 80 requests in
+//! The arithmetic, for a key at 100 requests a minute. A fifth is reserved, so the poller makes at most 80 requests in
 //! any 60 s, one every 0.75 s ([`RateBudget::pace`]).
 //!
 //! - One by one, 60 watches take 60 × 0.75 s = 45 s a round. No pause between two polls of a watch is longer than 25 s,
 //!   so the poller is never idle for longer than a round takes: each session is polled every 45 s, and its watcher is
-//!   told within 60 s, with 15 s for the answer and the post.
+//!   notified within 60 s, with 15 s for the response and the post.
 //! - A page of a list contains 100 sessions and costs as much as one session. Lists are read while that is cheaper:
 //!   while more watches are due than there are pages. 1,000 watches on a project with 1,000 sessions take 10 pages, 7.5 s
-//!   a round; on a project with 5,000 sessions 50 pages, 37.5 s a round. 1,000 watchers are told within 60 s up to there.
-//! - What a list does not contain stays due, and gets every second request once it is overdue for longer than a round
-//!   takes. A list that contains nothing that is watched, or cannot be read, is not used for a minute.
+//!   a round; on a project with 5,000 sessions 50 pages, 37.5 s a round. 1,000 watchers are notified within 60 s up to there.
+//! - A session that is not in a list stays due, and such sessions get every second request once they are overdue for
+//!   longer than a round takes. A list that contains nothing that is watched, or cannot be read, is not used for a minute.
 //!
 //! Requests for people delay polls, never the other way round.
 
@@ -25,7 +25,7 @@ pub const AHEAD: SignedDuration = SignedDuration::from_secs(15);
 
 /// How long the last known length of the list is used, or a list is not used at all.
 const LENGTH_VALID: SignedDuration = SignedDuration::from_mins(1);
-/// While lists are read, one request in so many is for a session that they do not contain, if there is any.
+/// While lists are read, every second request is for a session that they do not contain, if there is one.
 const TURNS: u64 = 2;
 
 /// The next request to make for the watches that are due. One at a time: its answer may make others unnecessary.
@@ -45,7 +45,7 @@ pub enum Plan {
     },
 }
 
-/// What is known of Kapso's list of sessions.
+/// What is known about Kapso's list of sessions.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct List {
     /// How many pages it has, if known.
@@ -54,7 +54,7 @@ pub struct List {
     known_since: Timestamp,
     /// The page that was read last.
     read: u32,
-    /// Whether this round contained anything that somebody watches.
+    /// Whether this round contained a watched session.
     has_watched: bool,
     round_began: Timestamp,
     /// How long the last round took; `None` during the first.
@@ -96,7 +96,7 @@ impl List {
         }
     }
 
-    /// Has sessions requested one by one for a minute, as if the list had no end.
+    /// Disables the list for a minute, as if it had no end: sessions are requested one by one.
     pub fn disable(&mut self, now: Timestamp) {
         self.pages = Some(u32::MAX);
         self.known_since = now;

@@ -1,4 +1,4 @@
-//! What a watch does next: a pure function of the watch, of what Kapso said, and of the time.
+//! What a watch does next: a pure function of the watch, the result of a poll, and the time.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -18,11 +18,11 @@ const PAUSES: [(SignedDuration, SignedDuration); 2] = [
     (SignedDuration::from_mins(15), SignedDuration::from_secs(20)),
 ];
 const LAST_PAUSE: SignedDuration = SignedDuration::from_secs(25);
-/// After how many "not found" in a row a session is gone.
+/// After this many 404s in a row, a session is gone.
 const GONE_AFTER: u32 = 2;
 
-/// What a poll found out about a session. That a list does not contain it proves nothing and is no result: the watch
-/// stays as it is, and its session is requested by itself when it is long overdue (see [`super::plan`]).
+/// The result of polling a session. A list that does not contain it gives no result: the watch does not change, and its
+/// session is requested by itself when it is long overdue (see [`super::plan`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PollResult {
     /// Its status.
@@ -33,7 +33,7 @@ pub enum PollResult {
     Unknown,
 }
 
-/// A change of a session that its watchers are told about.
+/// A change of a session that is notified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
@@ -70,17 +70,17 @@ pub enum Decision {
     /// Send the notification, and end.
     Notify(Ending),
     /// End without a notification, because its `response_url` no longer works: to be counted as lost.
-    Lapse,
+    Expire,
 }
 
 impl Change {
-    /// The change to this status, if watchers are told about it.
+    /// The change to this status, if it is notified.
     fn to(status: &Status) -> Option<Self> {
         match status {
             Status::Active => Some(Self::Activated),
             Status::Expired => Some(Self::Expired),
             Status::Superseded => Some(Self::Superseded),
-            // What an unknown status means is unknown.
+            // The meaning of an unknown status is not known.
             Status::Pending | Status::Other(_) => None,
         }
     }
@@ -109,7 +109,7 @@ impl Ending {
     }
 }
 
-/// Whether a session with this status can still change in a way that watchers are told about.
+/// Whether a session with this status can still change in a way that is notified.
 #[must_use]
 pub fn may_change(status: &Status) -> bool {
     Change::to(status).is_none()
@@ -124,10 +124,10 @@ pub fn first_poll(watch: &Watch, now: Timestamp) -> Timestamp {
 /// What `watch` does after a poll with this result.
 #[must_use]
 pub fn decide(watch: &Watch, result: &PollResult, now: Timestamp) -> Decision {
-    // A clock that was set back makes a watch young, not old.
+    // If the clock was set back, the watch counts as new.
     let age = now.duration_since(watch.arrived_at).max(SignedDuration::ZERO);
     if age >= LAST_POST || watch.posts_left == 0 {
-        return Decision::Lapse;
+        return Decision::Expire;
     }
     let mut watch = watch.clone();
     let pause = pause(&watch, age, now);
@@ -157,7 +157,7 @@ pub fn decide(watch: &Watch, result: &PollResult, now: Timestamp) -> Decision {
     }
 }
 
-/// Grows with the age of the session: a tester who has just got the link is about to use it.
+/// Grows with the age of the session: a tester usually uses the link soon after getting it.
 fn pause(watch: &Watch, age: SignedDuration, now: Timestamp) -> SignedDuration {
     let session_age = watch
         .session_created_at

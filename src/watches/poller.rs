@@ -1,4 +1,4 @@
-//! Polls the sessions that are watched: one request a step, spread over the minute.
+//! Polls watched sessions: one request per step, evenly spread over time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,33 +23,33 @@ const FAILURE_PAUSE_MAX: SignedDuration = SignedDuration::from_secs(15);
 const UNPOLLED_END: SignedDuration = SignedDuration::from_secs(20);
 /// Watches claimed at a time: as many as there may be.
 const CLAIM_LIMIT: u32 = QUOTA.total;
-/// The part of the limit that may be used at once when a process starts: one request in so many.
+/// When a process starts, it may use one tenth of the limit without pauses.
 const CATCH_UP_SHARE: u32 = 10;
 
-/// Ends a watch: sends its notification, or counts it as lost if there is no [`Ending`]. The session is as it was seen
-/// by the poll, if there was one.
+/// Ends a watch: sends its notification, or counts it as lost if there is no [`Ending`]. The session is the result of the
+/// poll, if there was one.
 pub type EndWatch =
     Box<dyn Fn(LeasedJob<Watch>, Option<Ending>, Option<Arc<Session>>) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// What the poller works with.
+/// The dependencies of the poller.
 pub struct Environment {
     /// Makes the requests.
     pub kapso: Arc<Client>,
-    /// Holds the watches.
+    /// Stores the watches.
     pub store: Arc<JobStore>,
-    /// Judges due times.
+    /// The clock for due times.
     pub clock: Clock,
     /// Ends watches.
     pub end_watch: EndWatch,
-    /// Told how many watches there are.
+    /// Called with the number of watches.
     pub on_count: Box<dyn Fn(u64) + Send + Sync>,
-    /// Told how many stored watches could not be read.
+    /// Called with the number of stored watches that could not be parsed.
     pub on_lost: Box<dyn Fn(u64) + Send + Sync>,
-    /// Cancelled when no new work is begun.
+    /// Cancelled when no new work is started.
     pub stopping: CancellationToken,
 }
 
-/// Polls watched sessions, and remembers how far it has come.
+/// Polls watched sessions.
 pub struct Poller {
     environment: Environment,
     /// Since when it pauses, and for how long.
@@ -91,7 +91,7 @@ impl Poller {
     pub async fn run(mut self, max_interval: Duration) {
         let stopping = self.environment.stopping.clone();
         while !stopping.is_cancelled() {
-            // The pause counts from the beginning of a step: a slow Kapso must not make polls rarer than they may be.
+            // The pause counts from the start of a step, so that a slow Kapso does not make polls rarer.
             let began = Instant::now();
             let pause = self.step(self.environment.clock.now()).await;
             tokio::select! {
@@ -101,8 +101,8 @@ impl Poller {
         }
     }
 
-    /// Makes at most one request for the watches that are due at `now`, and ends those that are over. Returns how long
-    /// nothing more is to be done.
+    /// Makes at most one request for the watches that are due at `now`, and ends those whose time is up. Returns the pause
+    /// until the next step.
     pub async fn step(&mut self, now: Timestamp) -> SignedDuration {
         if let Some((since, pause)) = self.pause {
             let passed = now.duration_since(since);
@@ -196,7 +196,7 @@ impl Poller {
 }
 
 impl Environment {
-    /// Polls the session of the watch that has been due for the longest, since `due_by` at least.
+    /// Polls the session of the watch that has been due for the longest, if it was due by `due_by`.
     async fn request_one(&self, now: Timestamp, due_by: Timestamp) -> PollOutcome {
         let first = self.claim(&ClaimFilter::due(due_by, 1), now).await;
         let Some(job) = first.into_iter().next() else {
@@ -214,7 +214,7 @@ impl Environment {
                 Some(session),
             ),
             Err(Error::NotFound) => (PollOutcome::Answered, PollResult::NotFound, None),
-            // Kapso works; what is wrong is wrong with this session.
+            // Kapso answered; only this session cannot be parsed.
             Err(Error::UnexpectedResponse(_)) => (PollOutcome::Answered, PollResult::Unknown, None),
             Err(Error::RateLimited { .. }) => {
                 self.store.release(job).await;
@@ -222,7 +222,7 @@ impl Environment {
             }
             Err(_) => (PollOutcome::Failed, PollResult::Unknown, None),
         };
-        // The others first: while this one is leased, it is not claimed with them.
+        // The other watches first: while this one is leased, it is not claimed with them.
         if !matches!(outcome, PollOutcome::Failed) {
             for other in self.claim_by_sessions(&[id.as_str()], now).await {
                 self.apply(other, &result, session.as_ref(), now).await;
@@ -232,7 +232,7 @@ impl Environment {
         outcome
     }
 
-    /// Ends watches whose time is up, and that could not be polled again.
+    /// Ends watches whose time is up and that were not polled at their end.
     async fn end_overdue(&self, now: Timestamp) {
         let filter = ClaimFilter {
             created_by: now - WATCH_DURATION - UNPOLLED_END,
@@ -262,7 +262,7 @@ impl Environment {
         match decide(&job.payload, result, now) {
             Decision::Wait { until, watch } => drop(self.store.reschedule(job, *watch, until).await),
             Decision::Notify(ending) => (self.end_watch)(job, Some(ending), session.cloned()).await,
-            Decision::Lapse => (self.end_watch)(job, None, session.cloned()).await,
+            Decision::Expire => (self.end_watch)(job, None, session.cloned()).await,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! By keyboard alone, at a phone's width, and when the demo ends.
+//! Accessibility: keyboard, narrow screens, contrast.
 
 use serde_json::{Value, json};
 use thirtyfour::{Key, TypingData};
@@ -61,7 +61,7 @@ async fn every_control_has_a_name_and_is_in_the_tab_order() {
             .flatMap((it) => ['aria-labelledby', 'aria-describedby', 'aria-controls'] \
               .map((name) => it.getAttribute(name))) \
             .filter((id) => id && !document.getElementById(id))";
-        assert_eq!(page.evaluate(ids).await, json!([]), "names that lead nowhere");
+        assert_eq!(page.evaluate(ids).await, json!([]), "names without an element");
     })
     .await;
 }
@@ -87,7 +87,11 @@ async fn a_narrow_screen_shows_the_channel_or_the_panel() {
                 .filter((it) => it.getBoundingClientRect().right > innerWidth + 1) \
                 .filter((it) => !it.closest('.visually-hidden')) \
                 .map((it) => it.outerHTML)";
-            assert_eq!(page.evaluate(wide).await, json!([]), "nothing sticks out of /{path}");
+            assert_eq!(
+                page.evaluate(wide).await,
+                json!([]),
+                "nothing is wider than the page at /{path}"
+            );
         }
         page.navigate("").await;
         page.wait_for_message("Waiting for activation").await;
@@ -137,7 +141,7 @@ async fn text_contrast_is_sufficient_in_light_and_dark() {
             page.set_color_scheme(scheme).await;
             let contrasts = page.evaluate(CONTRASTS).await;
             let contrasts = contrasts.as_array().unwrap();
-            assert!(contrasts.len() > 40, "the words are found");
+            assert!(contrasts.len() > 40, "texts were found");
             let faint: Vec<&Value> = contrasts.iter().filter(|it| it[0].as_f64().unwrap() < 4.5).collect();
             assert!(faint.is_empty(), "{scheme}: {faint:?}");
         }
@@ -145,19 +149,19 @@ async fn text_contrast_is_sufficient_in_light_and_dark() {
     .await;
 }
 
-/// What has the focus, by id, value or words.
+/// The focused element: its id, value or text.
 async fn focused(page: &Page) -> String {
     let name =
         "(({ariaLabel, value, id, textContent}) => ariaLabel || id || value || textContent)(document.activeElement)";
     page.evaluate(name).await.as_str().unwrap().to_owned()
 }
 
-/// Tabs on until `name` has the focus.
+/// Presses Tab until `name` has the focus.
 async fn on_to(page: &Page, name: &str) {
     walks(page, name, || Key::Tab.into()).await;
 }
 
-/// Tabs back until `name` has the focus.
+/// Presses Shift+Tab until `name` has the focus.
 async fn back_to(page: &Page, name: &str) {
     walks(page, name, || Key::Shift + Key::Tab).await;
 }

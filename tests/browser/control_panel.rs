@@ -1,4 +1,4 @@
-//! The panel: sessions, faults, the clock, and what was sent and received.
+//! The control panel: sessions, faults, the clock, and the HTTP traffic.
 
 use serde_json::{Value, json};
 

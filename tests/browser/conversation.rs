@@ -1,4 +1,4 @@
-//! Somebody types, reads, presses, and reads what Slack says when the app fails them.
+//! Commands, buttons, and Slack's error messages in the conversation.
 
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ async fn refresh_changes_the_card_in_place_once_the_session_is_active() {
             "the card is the same message"
         );
         let focused = page.evaluate("document.activeElement.dataset.action").await;
-        assert_eq!(focused, "refresh", "whoever pressed it is still on the button");
+        assert_eq!(focused, "refresh", "the focus stays on the button");
     })
     .await;
 }
@@ -93,10 +93,10 @@ async fn a_watch_notifies_when_the_session_is_activated() {
             .wait_for_message("is active now, less than a minute after it was created")
             .await;
         assert!(news.contains("Only visible to you"), "{news}");
-        assert_eq!(messages(page).await, 2, "the news stand beside the card");
+        assert_eq!(messages(page).await, 2, "the notification is a separate message");
         page.press("Show the session").await;
         page.wait_for_message("🟢 Active").await;
-        assert_eq!(messages(page).await, 2, "the card takes the place of the news");
+        assert_eq!(messages(page).await, 2, "the card replaces the notification");
     })
     .await;
 }
@@ -151,7 +151,7 @@ async fn hostile_text_is_inert() {
         assert!(card.contains(name), "{card}");
         assert!(card.contains("<b>+1</b>") && card.contains("<i>new</i>"), "{card}");
         let made = "document.querySelectorAll('.content :is(img, script, i, b:not(.byline > b), .mention, em)').length";
-        assert_eq!(page.evaluate(made).await, 0, "nothing of it became an element");
+        assert_eq!(page.evaluate(made).await, 0, "no element was created");
         assert_eq!(page.evaluate("document.title").await, "Playground · kapso-slack");
         page.wait_for_text(&format!("[data-session='{ID}']"), "<i>new</i>")
             .await;
@@ -257,7 +257,7 @@ async fn messages_of_other_apps_are_shown_as_in_slack() {
         assert!(seen.contains("For all of #sandbox"), "{seen}");
         assert!(!seen.contains("Only visible to you"), "{seen}");
 
-        // The press's answer deletes the message that was pressed.
+        // The reply to the press deletes the pressed message.
         let sent = demo.slack.press_button(&app, &person, &posted, "delete").await;
         let exchange = demo.slack.exchange(sent.exchange).unwrap();
         let response_url = exchange.request.unwrap().fields["payload"]["response_url"]
@@ -273,7 +273,7 @@ async fn messages_of_other_apps_are_shown_as_in_slack() {
     .await;
 }
 
-/// An app of another kind: it answers commands with `message`, and acknowledges presses.
+/// Another app: it answers commands with `message`, and acknowledges presses.
 async fn app_that_answers(message: Value) -> Url {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();

@@ -1,9 +1,9 @@
-//! A newcomer creates a session, lists, turns pages and has one shown, without leaving the channel.
+//! A first session: creating, listing, showing and sharing it.
 
 use crate::support::qr_scanner::Picture;
 use crate::support::{Page, images_are_shown, page};
 
-/// The first session that can be shown from the last message.
+/// The id in the first "Show" button of the last message.
 const FIRST: &str = "[...document.querySelectorAll('.message:last-child [data-action=show]')][0]";
 
 async fn messages(page: &Page) -> u64 {
@@ -34,13 +34,13 @@ async fn a_session_is_created_listed_and_shown() {
         page.press("Next page").await;
         let list = page.wait_for_message("Page 2 of 2").await;
         assert!(list.contains("⚫ Expired · •••• 0135"), "{list}");
-        assert_eq!(messages(page).await, 2, "the list is turned in its place");
+        assert_eq!(messages(page).await, 2, "the list is replaced");
         page.press("Previous page").await;
         page.wait_for_message("Page 1 of 2").await;
 
         page.press("Show the session of •••• 4321").await;
         page.wait_for_message("🟢 Active").await;
-        assert_eq!(messages(page).await, 3, "the card stands beside the list");
+        assert_eq!(messages(page).await, 3, "the card is a separate message");
     })
     .await;
 }
@@ -54,7 +54,7 @@ async fn a_second_session_for_the_same_phone_needs_a_confirmation() {
         page.wait_for_message("Do you want another one?").await;
         page.press("Yes, another one").await;
         page.wait_for_message("Waiting for activation").await;
-        assert_eq!(messages(page).await, 2, "the card takes the question's place");
+        assert_eq!(messages(page).await, 2, "the card replaces the question");
         assert_eq!(page.demo().kapso.create_requests().len(), 2);
     })
     .await;
@@ -85,7 +85,7 @@ async fn each_wrong_input_gets_a_helpful_error() {
     .await;
 }
 
-/// The whole of it: a newcomer gets a tester going who reads the channel on a desk and holds a phone to it.
+/// From creating a session to scanning its QR code.
 #[tokio::test]
 async fn a_session_is_created_shared_and_its_qr_code_scanned() {
     page(async |page| {

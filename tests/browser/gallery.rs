@@ -21,7 +21,7 @@ async fn the_gallery_shows_every_view_with_its_link_to_slacks_own_editor() {
         for title in [
             "Waiting for activation",
             "Superseded",
-            "With a name that tries to act",
+            "With markup in the agent's name",
             "Help",
             "It was shared",
             "The app is stopping",

@@ -1,4 +1,4 @@
-//! The playground in real Chromium: what a person does there, and what they see.
+//! Tests of the playground in Chromium.
 
 #![cfg(feature = "demo")]
 #![expect(

@@ -1,4 +1,4 @@
-//! "Show QR code": a phone held to the screen reads the link.
+//! "Show QR code": the image on the page can be scanned.
 
 use crate::support::qr_scanner::Picture;
 use crate::support::{ID, images_are_shown, page};

@@ -1,4 +1,4 @@
-//! Who may come in: this machine's own page, and nobody else's.
+//! Requests of other origins, security headers, and errors of the playground's endpoints.
 
 use kapso_slack::app::client_builder;
 use kapso_slack::clock::Clock;

@@ -1,4 +1,4 @@
-//! A card is shared with the channel, through the dialog that asks first.
+//! Sharing a card through its confirmation dialog.
 
 use insta::assert_snapshot;
 use kapso_slack::demo::UserAction;
@@ -6,16 +6,16 @@ use thirtyfour::Key;
 
 use crate::support::{ID, Page, page};
 
-/// Types the command, and presses Share.
-async fn asks_to_share(page: &Page) {
+/// Sends the command, and presses "Share in channel".
+async fn open_share_dialog(page: &Page) {
     page.send_command(&format!("/sandbox {ID}")).await;
     page.wait_for_message("Waiting for activation").await;
     page.press("Share in channel").await;
     page.wait_for_text("#confirm[open]", "Share this session?").await;
 }
 
-/// What is at the top and at the end of the messages, once the first says that it was shared.
-async fn both(page: &Page) -> [String; 2] {
+/// The first and the last message, once the first says that it was shared.
+async fn wait_for_both(page: &Page) -> [String; 2] {
     let own = page
         .wait_for_text(".message:first-child .content", "Shared with everybody")
         .await;
@@ -30,17 +30,11 @@ async fn messages(page: &Page) -> serde_json::Value {
 #[tokio::test]
 async fn a_card_is_shared_with_the_mouse_and_both_messages_are_there() {
     page(async |page| {
-        asks_to_share(page).await;
-        assert_snapshot!(page.wait_for_text("#confirm", "Cancel").await, @"
-        Share this session?
-
-        Everybody here will see the card with its link and its code. They see only the last four digits of the phone number. If people from other companies are in this channel, they see it too.
-
-        Cancel
-        Share
-        ");
+        open_share_dialog(page).await;
+        let dialog = page.wait_for_text("#confirm", "Cancel").await;
+        assert_snapshot!("confirmation_dialog", dialog);
         page.click("dialog button", "Share").await;
-        let [own, for_all] = both(page).await;
+        let [own, for_all] = wait_for_both(page).await;
         assert!(
             own.contains("👁 Only visible to you") && own.contains("+12345678901"),
             "{own}"
@@ -91,13 +85,13 @@ async fn a_card_is_shared_by_keyboard_alone() {
         assert_eq!(focused().await, "Cancel", "nothing is shared by mistake");
         page.type_keys(Key::Escape).await;
         page.wait_until("!document.querySelector('#confirm[open]')").await;
-        assert_eq!(focused().await, "Share in channel", "back to where one was");
+        assert_eq!(focused().await, "Share in channel", "the focus returns to the button");
         page.type_keys(Key::Enter).await;
         page.wait_for_text("#confirm[open]", "Share this session?").await;
         page.type_keys(Key::Tab).await;
         assert_eq!(focused().await, "Share");
         page.type_keys(Key::Enter).await;
-        both(page).await;
+        wait_for_both(page).await;
         assert_eq!(messages(page).await, 2);
     })
     .await;
@@ -106,7 +100,7 @@ async fn a_card_is_shared_by_keyboard_alone() {
 #[tokio::test]
 async fn cancelling_shares_nothing() {
     page(async |page| {
-        asks_to_share(page).await;
+        open_share_dialog(page).await;
         page.click("dialog button", "Cancel").await;
         page.wait_until("!document.querySelector('#confirm[open]')").await;
         page.press("Refresh").await;

@@ -1,5 +1,5 @@
-//! The harness: lends a test the playground, open in a Chromium of its own, and looks afterwards at what the browser
-//! complained of and asked for.
+//! The test harness: the playground in a Chromium of its own, with checks of the browser's console and requests at the
+//! end.
 
 use std::io::{BufRead, BufReader};
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -19,9 +19,9 @@ use thirtyfour::{
 #[path = "../it/support/qr_scanner.rs"]
 pub mod qr_scanner;
 
-/// The session that the demo has ready.
+/// The pending session of the demo.
 pub const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
-/// How long anything may take: far longer than it does.
+/// Timeout for any step: far longer than one takes.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The playground, open in a browser.
@@ -31,12 +31,12 @@ pub struct Page {
     _chromedriver: Chromedriver,
 }
 
-/// Lends the playground, with the app's own settings, to `test`.
+/// Runs `test` with the playground and the app's default settings.
 pub async fn page(test: impl AsyncFnOnce(&mut Page)) {
     page_with(|_| {}, test).await;
 }
 
-/// Lends the playground to `test`, with other settings of the app's.
+/// Runs `test` with the playground and changed settings of the app.
 pub async fn page_with(change: impl FnOnce(&mut Settings), test: impl AsyncFnOnce(&mut Page)) {
     let mut page = Page::open(change).await;
     let testing = async {
@@ -45,7 +45,7 @@ pub async fn page_with(change: impl FnOnce(&mut Settings), test: impl AsyncFnOnc
     };
     let in_time = tokio::time::timeout(TIMEOUT * 2, testing);
     let tested = AssertUnwindSafe(in_time).catch_unwind().await;
-    // Whatever came of it, no browser is left behind.
+    // Closes the browser also if the test failed.
     let seen = page.close().await;
     match tested {
         Ok(in_time) => in_time.expect("the test ends in time"),
@@ -55,7 +55,7 @@ pub async fn page_with(change: impl FnOnce(&mut Settings), test: impl AsyncFnOnc
 }
 
 impl Page {
-    /// Opens the playground. It is ten in the morning in London, and stays so.
+    /// Opens the playground. The clock is stopped at ten in the morning in London.
     async fn open(change: impl FnOnce(&mut Settings)) -> Self {
         let clock = Clock::stopped("2026-11-23T10:00:00Z".parse().unwrap());
         let playing = demo::start(0, clock, change).await.unwrap();
@@ -77,7 +77,7 @@ impl Page {
             "--hide-scrollbars",
             "--lang=en-US",
             "--window-size=1280,860",
-            // Nothing is resolved: what tried to leave this machine would fail, and be seen.
+            // No host name is resolved: requests to other hosts fail, and are seen.
             "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
             &format!("--user-data-dir={profile}"),
         ] {
@@ -99,7 +99,7 @@ impl Page {
 
     async fn open_playground(&self) {
         self.driver.set_script_timeout(TIMEOUT).await.unwrap();
-        // The browser's own start page loads things of its own.
+        // The browser's start page loads resources of its own.
         self.driver.goto("about:blank").await.unwrap();
         self.driver.get_log("performance").await.unwrap();
         self.navigate("").await;
@@ -119,7 +119,7 @@ impl Page {
             .unwrap();
     }
 
-    /// Types into whatever has the focus.
+    /// Types into the focused element.
     pub async fn type_keys(&self, keys: impl Into<TypingData>) {
         self.driver
             .active_element()
@@ -136,7 +136,7 @@ impl Page {
         composer.send_keys(format!("{command}\n")).await.unwrap();
     }
 
-    /// Clicks what the first `selector` with these words, or this label, is.
+    /// Clicks the first element of `selector` with this text or label.
     pub async fn click(&self, selector: &str, words: &str) {
         let named = format!(
             "[...document.querySelectorAll({})].filter((it) => \
@@ -156,7 +156,7 @@ impl Page {
         self.click(".message:last-child [data-action]", label).await;
     }
 
-    /// What the page shows of `selector`, once it shows these words there.
+    /// The text of `selector`, once it contains these words.
     pub async fn wait_for_text(&self, selector: &str, words: &str) -> String {
         let shown = format!("document.querySelector({})?.innerText", json!(selector));
         let seen = self
@@ -165,7 +165,7 @@ impl Page {
         seen.as_str().unwrap().to_owned()
     }
 
-    /// The last message, once it holds these words.
+    /// The last message, once it contains these words.
     pub async fn wait_for_message(&self, words: &str) -> String {
         self.wait_for_text(".message:last-child .content", words).await
     }
@@ -176,18 +176,18 @@ impl Page {
         self.driver.execute(script, vec![]).await.unwrap().json().clone()
     }
 
-    /// Waits until an expression is true of the page, and returns it. Looks again whenever the page changes.
+    /// Waits until an expression is true, and returns it. Evaluated again whenever the page changes.
     pub async fn wait_until(&self, expression: &str) -> Value {
         let script = format!(
             "const done = arguments[arguments.length - 1];
-             const look = () => {{
+             const check = () => {{
                const found = {expression};
                if (found) {{ observer.disconnect(); done(found instanceof Node ? true : found); }}
              }};
-             const observer = new MutationObserver(look);
+             const observer = new MutationObserver(check);
              const all = {{ subtree: true, childList: true, attributes: true, characterData: true }};
              observer.observe(document, all);
-             look();"
+             check();"
         );
         match self.driver.execute_async(script, vec![]).await {
             Ok(found) => found.json().clone(),
@@ -195,7 +195,7 @@ impl Page {
         }
     }
 
-    /// All that the page shows.
+    /// The whole text of the page.
     pub async fn text(&self) -> String {
         self.evaluate("document.body.innerText")
             .await
@@ -204,7 +204,7 @@ impl Page {
             .to_owned()
     }
 
-    /// Whether this machine's reader prefers dark pages.
+    /// Sets the preferred colour scheme.
     pub async fn set_color_scheme(&self, scheme: &str) {
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
         self.driver
@@ -214,7 +214,7 @@ impl Page {
             .unwrap();
     }
 
-    /// The window takes another size, in CSS pixels.
+    /// Resizes the window, in CSS pixels.
     pub async fn set_size(&self, width: u32, height: u32, scale: u32) {
         let size = json!({"width": width, "height": height, "deviceScaleFactor": scale, "mobile": false});
         self.driver
@@ -241,7 +241,7 @@ impl Page {
     }
 }
 
-/// What a test leaves behind.
+/// The browser's console and requests at the end of a test.
 struct BrowserReport {
     own: String,
     complaints: Vec<BrowserLogEntry>,
@@ -250,7 +250,7 @@ struct BrowserReport {
 }
 
 impl BrowserReport {
-    /// No test ends with a complaint of the browser's, or with a request that left the playground.
+    /// Fails for any console message, and for any request to another address.
     fn expect_no_complaints(&self) {
         assert!(
             self.complaints.is_empty(),
@@ -284,7 +284,7 @@ pub async fn images_are_shown(page: &Page) {
     page.driver.execute_async(script, vec![]).await.unwrap();
 }
 
-/// Chromium's driver, a process of this test's own.
+/// The process of Chromium's driver.
 struct Chromedriver {
     process: Child,
     address: String,
@@ -292,7 +292,7 @@ struct Chromedriver {
 }
 
 impl Chromedriver {
-    /// Starts it. It picks a port that is free on one of IPv4 and IPv6, and gives up if the other has it taken.
+    /// Starts it, again if it fails: it picks a port that is free on IPv4 or IPv6, and exits if it is taken on the other.
     fn start() -> Self {
         let mut said = String::new();
         (0..5)
@@ -330,13 +330,13 @@ impl Chromedriver {
 
 impl Drop for Chromedriver {
     fn drop(&mut self) {
-        // Its browser ends with it.
+        // This ends its browser, too.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// A folder of the browser's own, gone with it.
+/// A folder for the browser, deleted when this is dropped.
 struct Profile(std::path::PathBuf);
 
 impl Profile {

@@ -1,4 +1,4 @@
-//! Who may use the app, and where: the operator's lists, asked again at every command and every press.
+//! Who may use the app, and where: the operator's lists, checked for every command and every press.
 
 use insta::assert_snapshot;
 use kapso_slack::demo::Person;
@@ -11,7 +11,7 @@ const CHANNEL: &str = "C2147483705";
 const USER: &str = "U2147483697";
 const REFUSED: &str = "You cannot use this here.";
 
-/// Lists, who asks, and whether they may.
+/// Lists, a person, and whether this person may use the app.
 type Row = (&'static [(&'static str, &'static str)], fn() -> Person, bool);
 
 const ROWS: &[Row] = &[
@@ -40,7 +40,7 @@ const ROWS: &[Row] = &[
     (&[("ALLOWED_USERS", "U0OTHER,W0OTHER")], Person::default, false),
     (&[("ALLOWED_USERS", "U0OTHER,W0OTHER")], || called("W0OTHER"), true),
     (&[("ALLOWED_USERS", USER)], || called(""), false),
-    // An organisation's id stands for all its workspaces, also where Slack names none.
+    // An organisation's id covers all its workspaces, also if Slack sends no workspace.
     (&[("ALLOWED_TEAMS", "E0001")], || of_organisation(TEAM, "E0001"), true),
     (&[("ALLOWED_TEAMS", "E0001")], || of_organisation("", "E0001"), true),
     (&[("ALLOWED_TEAMS", "E0001")], || of_organisation(TEAM, "E0002"), false),
@@ -60,7 +60,7 @@ const ROWS: &[Row] = &[
         Person::default,
         true,
     ),
-    // Together: whoever asks must be on each.
+    // Several lists: a person must be on each of them.
     (
         &[
             ("ALLOWED_TEAMS", TEAM),
@@ -90,7 +90,7 @@ const ROWS: &[Row] = &[
         Person::default,
         false,
     ),
-    // No id of one kind counts as another's.
+    // An id is compared with ids of its own kind only.
     (&[("ALLOWED_USERS", "U0OTHER")], || in_channel("U0OTHER"), false),
 ];
 

@@ -1,4 +1,4 @@
-//! An activation link is shown only where it leads to WhatsApp; any other is nowhere in the message.
+//! An activation link is shown only if it leads to WhatsApp. No other link is in the message.
 
 use kapso_slack::demo::plain;
 use kapso_slack::demo::rules::buttons;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::cards::{show_session, with_fresh_lookups};
 use crate::support::{ID, TestApp};
 
-/// What Kapso gives, and what is shown: the address as it was understood.
+/// Kapso's link, and the link as parsed, which is shown.
 const WHATSAPP: &[(&str, &str)] = &[
     (
         "https://wa.me/12345678901?text=ABC123",
@@ -30,7 +30,7 @@ const WHATSAPP: &[(&str, &str)] = &[
     ("https://wa.me/../1", "https://wa.me/1"),
     ("https://ｗａ.ｍｅ/1", "https://wa.me/1"),
     ("https://wa。me/1", "https://wa.me/1"),
-    // Nothing behind the address's own path and query is of any use to WhatsApp.
+    // WhatsApp does not use a fragment.
     ("https://wa.me/1#https://evil.example", "https://wa.me/1"),
     // What could end our own markup early is escaped.
     ("https://wa.me/1?text=<!channel>", "https://wa.me/1?text=%3C!channel%3E"),
@@ -143,7 +143,7 @@ async fn a_link_has_the_length_limit_of_a_button() {
         assert_eq!(links(&card), [link(3_000)]);
         let card = linked_to(app, &link(3_001)).await;
         is_not_shown(&card, "3,001 characters", &["xxx", "://"]);
-        // As it is sent it would be three times as long.
+        // Percent-encoded, it would be three times as long.
         let card = linked_to(app, &format!("https://wa.me/1?text={}x", " ".repeat(1_500))).await;
         is_not_shown(&card, "1,500 spaces", &["%20", "://"]);
     })
@@ -189,7 +189,7 @@ fn links(card: &Value) -> Vec<&str> {
     buttons(card).filter_map(|button| button["url"].as_str()).collect()
 }
 
-/// The card has no link, holds nothing of the one given, says so, and gives the code instead.
+/// Checks that the card has no link and no part of the given one, says so, and shows the code instead.
 fn is_not_shown(card: &Value, given: &str, parts: &[&str]) {
     assert!(links(card).is_empty(), "{given:?}: {card}");
     let all = card.to_string();

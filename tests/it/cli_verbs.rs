@@ -43,7 +43,7 @@ async fn healthcheck_fails_for_other_programs_on_the_port() {
         ScriptedResponse::bytes("").then_reset(),
         ScriptedResponse::bytes("").then_hang(),
     ] {
-        let healthy = format!("{script:?}").contains("unasked: true");
+        let healthy = format!("{script:?}").contains("immediate: true");
         wire.respond(script.clone());
         let port = wire.url.port().unwrap().to_string();
         let ended = program(&["healthcheck"]).with("PORT", &port).wait_for_exit().await;

@@ -1,4 +1,4 @@
-//! What is owed survives the process that owes it: the real program, killed and started again on the same store.
+//! Pending replies survive their process: the real program is killed and started again on the same database.
 
 use std::time::{Duration, Instant};
 
@@ -16,10 +16,10 @@ use crate::support::program::{Fakes, Folder, Program};
 use crate::support::test_app;
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
-/// Within this, owed work is resumed after a kill: 15 s of a lease, and a little.
+/// Upper bound for the time after a kill until jobs are resumed: a lease of 15 s, and a margin.
 const RESUMED: Duration = Duration::from_secs(20);
 
-/// A service that acknowledges soon, with its store in that folder.
+/// A service with a short budget and its database in this folder.
 fn service(fakes: &Fakes, folder: &Folder) -> Program {
     fakes
         .service()
@@ -36,7 +36,7 @@ async fn pending_replies_are_delivered_after_a_kill() {
     let app = killed.wait_until_serving().await;
     let pending = join_all((0..20).map(|_| fakes.send_command(&app, SHOW))).await;
     for sent in &pending {
-        assert!(sent.message.is_none(), "it is acknowledged without a word");
+        assert!(sent.message.is_none(), "it is acknowledged with an empty response");
     }
     killed.send_signal("KILL").await;
     let began = Instant::now();
@@ -53,7 +53,7 @@ async fn pending_replies_are_delivered_after_a_kill() {
     restarted.send_signal("TERM").await;
     let ended = restarted.wait_for_exit().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(fakes.slack.conversation().len(), 20, "one answer each");
+    assert_eq!(fakes.slack.conversation().len(), 20, "one reply each");
     assert_eq!(fakes.slack.rule_violations(), Vec::<String>::new());
 }
 
@@ -72,7 +72,7 @@ async fn on_sigterm_unfinished_commands_are_left_to_the_next_process() {
     assert_eq!(
         fakes.slack.conversation().len(),
         0,
-        "no card says that Kapso did not answer"
+        "no reply says that Kapso did not answer"
     );
     let line = ended.stdout.lines().find(|line| line.contains("\"command\"")).unwrap();
     let line: Value = serde_json::from_str(line).unwrap();
@@ -92,14 +92,14 @@ async fn on_sigterm_unfinished_commands_are_left_to_the_next_process() {
     drop(next);
 }
 
-/// What a channel sees cannot be taken back. The word to its sharer is a courtesy that nobody owes.
+/// A card in the channel cannot be taken back. The follow-up to the presser is not repeated after a crash.
 #[tokio::test]
 async fn a_card_is_shared_once_despite_a_kill() {
     let (kapso_waits, slack_waits) = (kill_while_sharing(true), kill_while_sharing(false));
     tokio::join!(kapso_waits, slack_waits);
 }
 
-/// Before Kapso has said what there is to share, or when the card is there and Slack wants the second message later.
+/// Kills the process before Kapso answers, or after the card was posted and Slack answered 429 to the follow-up.
 async fn kill_while_sharing(kapso_waits: bool) {
     let fakes = Fakes::start().await;
     let folder = Folder::new();
@@ -132,7 +132,7 @@ async fn kill_while_sharing(kapso_waits: bool) {
         let url = format!("sqlite:{}/jobs.db", folder.path()).parse().unwrap();
         let jobs = JobRows::new(Database::open(&url).await.unwrap());
         let pending = jobs.stats::<LateReply>(Timestamp::MAX).await.unwrap();
-        assert_eq!(pending.count, 0, "nobody does it again");
+        assert_eq!(pending.count, 0, "it is not repeated");
     }
     let shared = fakes
         .slack
@@ -157,7 +157,7 @@ async fn a_delivered_reply_leaves_nothing_in_the_database() {
     service.send_signal("TERM").await;
     assert_eq!(service.wait_for_exit().await.code, Some(0));
     assert!(!folder.holds("/response/"), "the response_url is gone");
-    assert!(!folder.holds("U2147483697"), "and so is who asked");
+    assert!(!folder.holds("U2147483697"), "and so is the user id");
 }
 
 #[tokio::test]
@@ -186,7 +186,7 @@ async fn lookups_and_late_replies_work_without_a_database() {
         .await;
 }
 
-/// The wait that Slack asks for may be longer than a lease, which is then renewed meanwhile.
+/// A wait for `Retry-After` may be longer than a lease.
 #[tokio::test]
 async fn a_retry_after_longer_than_a_lease_is_followed() {
     const RETRY_AFTER: u64 = 19;

@@ -1,4 +1,4 @@
-//! A store that cannot be written to says why: it never panics, hangs, or takes a job that it would lose.
+//! A database that cannot be written to reports why: it never panics, hangs, or accepts a job that it would lose.
 
 use std::fs;
 use std::future::poll_fn;
@@ -86,7 +86,7 @@ async fn the_file_has_a_size_limit_and_reuses_freed_space() {
     assert_eq!(
         store.stats::<LateReply>(at(0)).await.unwrap().count,
         7,
-        "what is there can be worked on"
+        "stored jobs can still be run"
     );
     assert!(store.delete_by_id(&added[0]).await.unwrap());
     store.insert(&late(0), None).await.unwrap();
@@ -138,7 +138,7 @@ async fn a_cancelled_operation_does_not_block_the_next_one() {
     .await;
 }
 
-/// Asks a future so many times whether it is done, and then drops it.
+/// Polls a future `polls` times, and then drops it.
 async fn give_up(polls: usize, future: impl Future) {
     let mut future = pin!(future);
     for _ in 0..polls {
@@ -197,7 +197,7 @@ async fn a_second_process_cannot_open_the_file() {
     assert_eq!(
         open(&path).await.unwrap_err(),
         DatabaseError::InUse,
-        "nor twice in one process"
+        "nor can it be opened twice in one process"
     );
     store.insert(&late(0), None).await.unwrap();
     store.database().close().await;

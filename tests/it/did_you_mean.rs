@@ -1,4 +1,4 @@
-//! Who mistypes a verb, types one of a later version or nothing at all reads what to type, and Kapso is not asked.
+//! Mistyped or unknown command words, and empty text: the reply says what to type, and no request is made to Kapso.
 
 use kapso_slack::demo::plain;
 
@@ -29,7 +29,7 @@ async fn a_single_word_close_to_a_command_word_is_not_looked_up() {
             ("unwatch", "watch"),
         ] {
             let (requests, answer) = command_with_requests(app, typed).await;
-            assert!(requests.is_empty(), "{typed} made us ask {requests:?}");
+            assert!(requests.is_empty(), "{typed} led to {requests:?}");
             let id = typed.replace('`', "");
             let expected = format!("Did you mean `/sandbox {verb}`? If that's a session ID, type `/sandbox show {id}`");
             expect_only_text(&answer, &expected, typed);
@@ -61,7 +61,7 @@ async fn an_unknown_first_word_is_not_looked_up_but_corrected() {
                 ("ID please", "show ID"),
                 ("get https://app.kapso.ai/sandbox_sessions/ID?tab=chat", "show ID"),
                 ("wacth ID", "watch ID"),
-                // Two edits from `new`, and yet a session is meant.
+                // Two edits from `new`, but with the id of a session.
                 ("see ID", "show ID"),
                 ("view ID", "show ID"),
                 ("hlep ID", "show ID"),
@@ -72,7 +72,7 @@ async fn an_unknown_first_word_is_not_looked_up_but_corrected() {
                 ("nwe steve", "new"),
             ] {
                 let (requests, answer) = command_with_requests(app, &typed.replace("ID", ID)).await;
-                assert!(requests.is_empty(), "{typed} made us ask {requests:?}");
+                assert!(requests.is_empty(), "{typed} led to {requests:?}");
                 let expected = format!("Did you mean `/sandbox {instead}`?").replace("ID", ID);
                 expect_only_text(&answer, &expected, typed);
             }
@@ -98,7 +98,7 @@ async fn no_text_or_a_request_for_help_shows_the_help() {
             "<>",
         ] {
             let (requests, answer) = command_with_requests(app, typed).await;
-            assert!(requests.is_empty(), "{typed:?} made us ask {requests:?}");
+            assert!(requests.is_empty(), "{typed:?} led to {requests:?}");
             assert_eq!(plain::text(&answer.message), help, "{typed:?}");
             assert_eq!(answer.message["response_type"], "ephemeral", "{typed:?}");
         }

@@ -1,4 +1,4 @@
-//! When a session ends, in the reader's own zone, in UTC, and as a span from now.
+//! When a session ends: in the reader's time zone, in UTC, and relative to now.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! `/sandbox help` says what this person may do here, in the same words as everywhere else.
+//! `/sandbox help`: what this person can do here.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::support::{ID, TestApp, TestAppBuilder, test_app};
 
-/// An app in which everybody may do everything.
+/// An app with all features, in which everybody has all permissions.
 fn open() -> TestAppBuilder {
     test_app().with_public_url().with("CREATE_USERS", "*")
 }
@@ -142,7 +142,7 @@ async fn help_explains_exactly_the_buttons_of_a_card() {
     }
 }
 
-/// The README's table and the manifest are generated from the same words, see `documents.rs`.
+/// README's table and the manifest are generated from the same source, see `documents.rs`.
 #[tokio::test]
 async fn help_manifest_and_playground_list_the_same_commands() {
     open()

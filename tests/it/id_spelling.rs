@@ -1,4 +1,4 @@
-//! Whatever way an id is typed or pasted, it is looked up; whatever cannot be an id reaches nobody but its asker.
+//! Ids in every form in which people type and paste them. Text that is not an id is never sent to Kapso.
 
 use crate::support::spelling::{command_with_requests, expect_only_text};
 use crate::support::{ID, with_app};
@@ -11,7 +11,7 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("ID", ID),
     ("  ID  ", ID),
     ("\tID\r\n", ID),
-    // As chats and documents wrap it.
+    // As chats and documents format it.
     ("`ID`", ID),
     ("```ID```", ID),
     ("*ID*", ID),
@@ -44,7 +44,7 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("agent—123", "agent--123"),
     (UPPER, ID),
     ("123E4567-e89b-12D3-a456-426614174000", ID),
-    // Only a UUID has no case.
+    // Only a UUID is case-insensitive.
     ("Agent-123ABC", "Agent-123ABC"),
     ("agent-123abc", "agent-123abc"),
     (
@@ -54,7 +54,7 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("_under_scored_", "_under_scored_"),
     ("7", "7"),
     (LONGEST, LONGEST),
-    // Kapso's addresses.
+    // URLs of Kapso.
     ("https://app.kapso.ai/sandbox_sessions/ID", ID),
     ("https://app.kapso.ai/projects/42/sandbox_sessions/ID/", ID),
     ("https://app.kapso.ai/sandbox_sessions/ID?tab=chat&page=2", ID),
@@ -77,7 +77,7 @@ const SPELLINGS: &[(&str, &str)] = &[
         ID,
     ),
     ("`https://app.kapso.ai/sandbox_sessions/ID`", ID),
-    // Behind the verb.
+    // After the command word.
     ("show ID", ID),
     ("SHOW ID", ID),
     ("Show   ID", ID),
@@ -91,7 +91,7 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("show shwo", "shwo"),
 ];
 
-/// What somebody types, and what they read that they could type instead.
+/// Typed text, and the correction.
 const HOSTILE: &[(&str, &str)] = &[
     (".", "NO ID"),
     ("..", "NO ID"),
@@ -164,7 +164,7 @@ const HOSTILE: &[(&str, &str)] = &[
     ("show ..", "NO ID"),
     ("show a/b", "NO ID"),
     ("show <!channel>", "NO ID"),
-    // An id that is somewhere in it is offered, not looked up.
+    // An id inside other text is offered, not looked up.
     ("show ID now", "show ID"),
     ("https://evil.example/ID", "show ID"),
     ("ID/../x", "show ID"),
@@ -190,7 +190,7 @@ async fn text_without_an_id_is_corrected_without_a_request_to_kapso() {
     with_app(async |app| {
         for (typed, instead) in HOSTILE {
             let (requests, answer) = command_with_requests(app, &typed.replace("ID", ID)).await;
-            assert!(requests.is_empty(), "{typed:?} made us ask {requests:?}");
+            assert!(requests.is_empty(), "{typed:?} led to {requests:?}");
             let expected = match *instead {
                 "NO ID" => "I couldn't find a session ID in that. Copy the ID from Kapso, for example `/sandbox ID`. \
                             More: `/sandbox help`"

@@ -1,4 +1,4 @@
-//! One command creates one session: whether it comes again, to another copy of the service, or after a crash.
+//! One command creates one session, even if it is repeated, reaches another replica, or is resumed after a crash.
 
 use futures_util::future::join_all;
 use http::StatusCode;
@@ -17,7 +17,7 @@ use crate::support::{TestApp, test_app};
 
 const UNSURE: &str = "the session may or may not have been created. Check /sandbox list before you try again.";
 
-/// What the service answers to a request at once.
+/// The plain text of the reply in the response to a request.
 async fn reply_to(app: &TestApp, request: &RawRequest) -> String {
     plain::text(&serde_json::from_str(&app.send_raw(request).await.body).unwrap())
 }
@@ -34,7 +34,7 @@ async fn a_repeated_request_shows_the_session_it_created() {
             app.advance_clock(SignedDuration::from_mins(5));
             app.kapso.activate(&created_session(app));
             let later = reply_to(app, &request).await;
-            assert!(later.contains("🟢 Active"), "as it is by then: {later}");
+            assert!(later.contains("🟢 Active"), "in its current status: {later}");
             assert_eq!(create_requests(app), 1);
         })
         .await;
@@ -55,10 +55,7 @@ async fn concurrent_copies_of_a_request_create_one_session() {
             };
             let (cards, ()) = tokio::join!(sending, released);
             for card in &cards {
-                assert_eq!(
-                    card, &cards[0],
-                    "those who come second wait for what comes of the first"
-                );
+                assert_eq!(card, &cards[0], "copies wait for the outcome of the first");
             }
             assert!(cards[0].contains(&created_session(app)), "{}", cards[0]);
             assert_eq!(create_requests(app), 1);
@@ -136,7 +133,7 @@ async fn replicas_create_one_session_for_one_request() {
             assert!(cards[0].contains("Waiting for activation"), "{}", cards[0]);
             assert_eq!(create_requests(app), before + 1);
 
-            // And another command for the same phone, at the other: it is asked about.
+            // Another command for the same phone, at the other replica, needs a confirmation.
             let second = app.command_request("new +12345678901", None);
             let answer = send_bytes_to(&other, &second.to_bytes()).await.body;
             assert!(answer.contains("Do you want another one?"), "{answer}");
@@ -145,7 +142,7 @@ async fn replicas_create_one_session_for_one_request() {
         .await;
 }
 
-/// A service that acknowledges soon, with its store in that folder.
+/// A service with a short budget and its database in this folder.
 fn service(fakes: &Fakes, folder: &Folder) -> Program {
     fakes
         .service()
@@ -154,7 +151,7 @@ fn service(fakes: &Fakes, folder: &Folder) -> Program {
         .with("DATABASE_URL", &format!("sqlite:{}/jobs.db", folder.path()))
 }
 
-/// How often Kapso was asked to create something.
+/// The number of POST requests to Kapso.
 fn creation_count(fakes: &Fakes) -> usize {
     let requests = fakes.kapso.requests();
     requests.iter().filter(|line| line.starts_with("POST")).count()
@@ -168,7 +165,7 @@ async fn after_a_kill_during_creation_kapso_is_not_asked_again() {
     let mut killed = service(&fakes, &folder).start();
     let app = killed.wait_until_serving().await;
     let sent = fakes.send_command(&app, NEW).await;
-    assert!(sent.message.is_none(), "it is acknowledged without a word");
+    assert!(sent.message.is_none(), "it is acknowledged with an empty response");
     fakes.kapso.wait_for_requests(1).await;
     killed.send_signal("KILL").await;
     killed.wait_for_exit().await;
@@ -202,7 +199,7 @@ async fn after_a_kill_a_created_session_is_shown() {
     let mut killed = service(&fakes, &folder).start();
     let app = killed.wait_until_serving().await;
     let sent = fakes.send_command(&app, NEW).await;
-    assert!(sent.message.is_none(), "it is acknowledged without a word");
+    assert!(sent.message.is_none(), "it is acknowledged with an empty response");
     fakes.slack.reject_next_post(StatusCode::TOO_MANY_REQUESTS, Some(60));
     fakes.kapso.release_stalled_requests();
     fakes.slack.wait_for_posts(1).await;
@@ -218,7 +215,7 @@ async fn after_a_kill_a_created_session_is_shown() {
     assert_eq!(restarted.wait_for_exit().await.code, Some(0));
 }
 
-/// A `new` that was stored so long ago, as a process leaves it that is killed.
+/// A pending `new` that was stored `ago` before now, as a killed process leaves it, and its idempotency key.
 fn stored_creation(ago: SignedDuration) -> (Job<LateReply>, String) {
     let mut late = late(0).payload;
     let key = fingerprint(&["left"]);
@@ -229,7 +226,7 @@ fn stored_creation(ago: SignedDuration) -> (Job<LateReply>, String) {
     (Job::new(late, received_at, received_at), key)
 }
 
-/// What was begun is forgotten after a day, so that the answer that is owed for it must not be gone on with.
+/// Idempotency keys are deleted after a day, so an older job must not be resumed.
 #[tokio::test]
 async fn nothing_is_created_when_the_reply_can_no_longer_be_delivered() {
     for (ago, has_begun) in [
@@ -264,7 +261,7 @@ async fn nothing_is_created_when_the_reply_can_no_longer_be_delivered() {
                     "{ago}"
                 );
                 assert_eq!(create_requests(app), 0, "{ago} ago, begun: {has_begun}");
-                app.expect_complaint("answers in the store were too old");
+                app.expect_complaint("pending jobs were too old to be delivered");
             })
             .await;
     }

@@ -1,4 +1,4 @@
-//! A command asks Kapso to create something once, whoever asks again.
+//! The table of idempotency keys: a command asks Kapso to create something once.
 
 use futures_util::future::join_all;
 use kapso_slack::idempotency::{BeginOutcome, Confirmation, Creation, CreationOutcome, fingerprint};
@@ -33,7 +33,7 @@ async fn concurrent_commands_with_one_key_begin_once() {
 
         let store = &replicas[0];
         assert!(store.finish(&trigger, &session()).await.unwrap());
-        assert!(!store.finish("never begun", &session()).await.unwrap());
+        assert!(!store.finish("unknown key", &session()).await.unwrap());
         let again = store.begin(&trigger, &subject, at(9), since).await.unwrap();
         assert_eq!(again, BeginOutcome::Repeated(creation(0, Some(session()))));
 
@@ -73,69 +73,73 @@ async fn only_a_recent_creation_needs_a_confirmation() {
                 store.begin(trigger, subject, at(now), since).await.unwrap()
             }
         };
-        assert_eq!(begin("a", "mine", 0).await, BeginOutcome::First);
+        assert_eq!(begin("a", "subject 1", 0).await, BeginOutcome::First);
         let earlier = creation(0, None);
         assert_eq!(
-            begin("b", "mine", 1).await,
+            begin("b", "subject 1", 1).await,
             BeginOutcome::NeedsConfirmation(earlier.clone()),
             "under way"
         );
         assert_eq!(
-            begin("b", "mine", 2).await,
+            begin("b", "subject 1", 2).await,
             BeginOutcome::NeedsConfirmation(earlier),
-            "the question again"
+            "repeated"
         );
-        assert_eq!(begin("c", "another's", 2).await, BeginOutcome::First);
+        assert_eq!(begin("c", "subject 2", 2).await, BeginOutcome::First);
         store.finish("a", &session()).await.unwrap();
         let earlier = creation(0, Some(session()));
         assert_eq!(
-            begin("d", "mine", 60).await,
+            begin("d", "subject 1", 60).await,
             BeginOutcome::NeedsConfirmation(earlier),
             "up to 60 s"
         );
-        assert_eq!(begin("e", "mine", 61).await, BeginOutcome::First, "after 60 s");
+        assert_eq!(begin("e", "subject 1", 61).await, BeginOutcome::First, "after 60 s");
         assert_eq!(
-            begin("d", "mine", 200).await,
-            BeginOutcome::Repeated(creation(60, Some(CreationOutcome::AskedToConfirm))),
-            "a question is not an answer, however late it comes again"
+            begin("d", "subject 1", 200).await,
+            BeginOutcome::Repeated(creation(60, Some(CreationOutcome::ConfirmationNeeded))),
+            "a command that needed a confirmation creates nothing when it is repeated later"
         );
         store.finish("c", &CreationOutcome::NotCreated).await.unwrap();
         assert_eq!(
-            begin("f", "another's", 3).await,
+            begin("f", "subject 2", 3).await,
             BeginOutcome::First,
-            "nothing came of it"
+            "nothing was created"
         );
         store.finish("f", &CreationOutcome::Unknown).await.unwrap();
         let unclear = creation(3, Some(CreationOutcome::Unknown));
         assert_eq!(
-            begin("g", "another's", 4).await,
+            begin("g", "subject 2", 4).await,
             BeginOutcome::NeedsConfirmation(unclear),
-            "nobody knows"
+            "the outcome is unknown"
         );
         let confirm = async |trigger, subject, question| {
             let confirming = store.begin(trigger, subject, at(5), Confirmation::Of(question));
             confirming.await.unwrap()
         };
-        let first = confirm("h", "another's", "g").await;
-        assert_eq!(first, BeginOutcome::First, "who said yes is not asked again");
+        let first = confirm("h", "subject 2", "g").await;
+        assert_eq!(first, BeginOutcome::First, "confirmed");
         for (subject, question, why) in [
-            ("another's", "z", "a question that nobody was asked"),
-            ("another's", "f", "no question"),
-            ("mine", "g", "another's question"),
+            ("subject 2", "z", "an unknown question"),
+            ("subject 2", "f", "no question"),
+            ("subject 1", "g", "a question about another subject"),
         ] {
-            assert_eq!(confirm("i", subject, question).await, BeginOutcome::NotAsked, "{why}");
+            assert_eq!(
+                confirm("i", subject, question).await,
+                BeginOutcome::UnknownConfirmation,
+                "{why}"
+            );
         }
-        // The question is forgotten, and the yes to it is not.
+        // The question's key is deleted, the confirmation's is not.
         assert!(store.delete_created_before(at(5)).await.unwrap() > 0);
         assert_eq!(
-            confirm("h", "another's", "g").await,
+            confirm("h", "subject 2", "g").await,
             BeginOutcome::Repeated(creation(5, None))
         );
         store.delete_created_before(at(6)).await.unwrap();
         assert_eq!(
-            confirm("h", "another's", "g").await,
-            BeginOutcome::NotAsked,
-            "a yes is good once"
+            confirm("h", "subject 2", "g").await,
+            BeginOutcome::UnknownConfirmation,
+            "a confirmation is valid once"
         );
     })
     .await;

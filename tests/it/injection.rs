@@ -1,13 +1,12 @@
-//! Foreign words never act: whatever Kapso's fields hold mentions nobody, forges no link and breaks no layout.
+//! Foreign text is inert: no field of Kapso's can mention a person, forge a link or break the layout.
 
 use serde_json::json;
 
 use crate::support::cards::{show_session, with_fresh_lookups};
-use crate::support::inert_text::WORDS;
-use crate::support::inert_text::{expect_inert, letters};
+use crate::support::inert_text::{WORDS, expect_inert, letters};
 use crate::support::{ID, TestApp};
 
-/// One field holds the words, in the shape Kapso gives it.
+/// Sets one field to this text, in the form of Kapso's JSON.
 const FIELDS: &[&str] = &[
     "status",
     "phone_number",
@@ -70,7 +69,7 @@ async fn long_text_is_cut_to_slacks_limits() {
             for field in FIELDS {
                 app.kapso.add_session(ID);
                 let words: String = unit.chars().cycle().take(100_000).collect();
-                // Kapso's whole answer may have 256 KiB.
+                // A whole response may have 256 KiB.
                 hold(app, field, &words[..words.floor_char_boundary(250_000)]);
                 let card = show_session(app).await;
                 assert_eq!(card["blocks"][0]["type"], "header", "{field}: {card}");

@@ -1,4 +1,4 @@
-//! A job is worked on by one at a time, survives its worker, and leaves nothing behind.
+//! A job is run by one worker at a time, survives its worker, and leaves no data when it is done.
 
 use std::collections::HashSet;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::support::databases::{
     Folder, LEASE, URL, USER, add_watch, at, claim, claim_one, late, on_both_databases, watch,
 };
 
-/// Claims until there is nothing left, a few at a time, and finishes what it got.
+/// Claims up to `limit` jobs at a time until none is left, and returns them.
 async fn drain(store: JobRows, limit: u32) -> Vec<Job<LateReply>> {
     let worker = WorkerId::random();
     let mut claimed_jobs = Vec::new();
@@ -69,7 +69,7 @@ async fn every_concurrent_claim_gets_a_job_while_there_are_enough() {
             for claimed in join_all(claiming).await {
                 different.extend(claimed.unwrap().jobs.into_iter().map(|claimed| claimed.job.id));
             }
-            assert_eq!(different.len(), 8 * round, "one for each");
+            assert_eq!(different.len(), 8 * round, "each claim gets one");
         }
     })
     .await;
@@ -92,7 +92,7 @@ async fn an_expired_lease_passes_to_the_next_worker() {
         assert!(!store.complete(&lost).await.unwrap());
         assert!(
             store.renew(&lease, at(60)).await.unwrap(),
-            "the second is not disturbed"
+            "the second lease is still valid"
         );
         assert!(claim::<LateReply>(&store, &first, 59).await.is_empty());
         assert!(store.complete(&lease).await.unwrap());
@@ -109,7 +109,10 @@ async fn only_the_later_of_two_leases_of_one_process_is_valid() {
         let worker = WorkerId::random();
         let slow = store.insert(&late(0), Some((&worker, at(15)))).await.unwrap().unwrap();
         assert!(store.renew(&slow, at(30)).await.unwrap());
-        assert!(store.renew(&slow, at(45)).await.unwrap(), "run out, but nobody took it");
+        assert!(
+            store.renew(&slow, at(45)).await.unwrap(),
+            "expired, but not claimed by another worker"
+        );
         let (_, quick) = claim_one::<LateReply>(&store, &worker, 45).await;
         assert!(!store.renew(&slow, at(90)).await.unwrap());
         assert!(store.renew(&quick, at(90)).await.unwrap());
@@ -129,15 +132,18 @@ async fn released_and_rescheduled_jobs_can_be_claimed_when_due() {
         assert!(store.save(&lease, &job.payload, at(30)).await.unwrap());
         assert!(
             claim::<LateReply>(&store, &worker, 29).await.is_empty(),
-            "saving holds on to the lease"
+            "saving renews the lease"
         );
         assert!(store.reschedule(&lease, &job.payload, at(20)).await.unwrap());
         assert!(claim::<LateReply>(&store, &worker, 19).await.is_empty(), "not due");
         let (later, lease) = claim_one::<LateReply>(&store, &worker, 20).await;
         let outgoing = &later.payload.outgoing;
         assert_eq!((outgoing.posts_left, outgoing.response_url.expose_secret()), (3, URL));
-        assert!(store.delete_by_id(&later.id).await.unwrap(), "delivered on another way");
-        assert!(!store.renew(&lease, at(60)).await.unwrap(), "so nobody posts it again");
+        assert!(
+            store.delete_by_id(&later.id).await.unwrap(),
+            "deleted by another worker"
+        );
+        assert!(!store.renew(&lease, at(60)).await.unwrap(), "so it is not posted again");
     })
     .await;
 }
@@ -169,7 +175,7 @@ async fn jobs_are_claimed_longest_due_first_and_by_kind() {
         assert_eq!(
             store.stats::<LateReply>(at(5)).await.unwrap(),
             waiting(3, 0, 15),
-            "a lease is waited for"
+            "a leased job is due when its lease ends"
         );
         let rest: Vec<_> = claim::<LateReply>(&store, &worker, 99)
             .await
@@ -234,7 +240,7 @@ async fn jobs_of_later_versions_are_ignored_and_damaged_ones_are_reported() {
         assert_eq!((claimed.jobs.len(), claimed.unreadable.len()), (0, 1));
         assert!(
             store.complete(&claimed.unreadable[0]).await.unwrap(),
-            "counted, and gone"
+            "it can be deleted"
         );
     })
     .await;
@@ -251,7 +257,7 @@ async fn complete_all<P: Payload>(store: &JobRows, worker: &WorkerId) {
     }
 }
 
-/// Whether any file of the folder holds one of the planted words.
+/// Whether any file of the folder contains the response URL or the user id.
 fn contains_planted(folder: &Folder) -> bool {
     let mut files = fs::read_dir(&**folder)
         .unwrap()
@@ -279,14 +285,18 @@ async fn a_finished_job_leaves_no_response_url_and_no_user_in_the_file() {
         let watch = watch(USER, &format!("s{due}"));
         add_watch(&store, &watch, at(due), quota).await.unwrap();
     }
-    assert!(contains_planted(&folder), "while they are owed, they are there");
+    assert!(contains_planted(&folder), "pending jobs contain them");
     complete_all::<LateReply>(&store, &worker).await;
     complete_all::<Watch>(&store, &worker).await;
     store.delete_created_before(at(0)).await.unwrap();
     assert!(!contains_planted(&folder), "while the store is open");
     database.close().await;
     assert!(!contains_planted(&folder), "nor afterwards");
-    assert_eq!(fs::read_dir(&*folder).unwrap().count(), 1, "the file alone is left");
+    assert_eq!(
+        fs::read_dir(&*folder).unwrap().count(),
+        1,
+        "only the database file is left"
+    );
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! An answer that is no session becomes one sentence; a session with odd fields becomes a card all the same.
+//! A response without a session becomes one sentence; a session with malformed fields still becomes a card.
 
 use http::StatusCode;
 use jiff::SignedDuration;
@@ -13,7 +13,7 @@ const EOF: &str = "Eof error in its JSON at line ";
 const SYNTAX: &str = "Syntax error in its JSON at line ";
 const DATA: &str = "Data error in its JSON at line ";
 
-/// A session as an answer, with these fields set.
+/// A response with a session that has these fields.
 fn session(fields: &Value) -> String {
     let mut data = json!({
         "id": ID,
@@ -28,7 +28,7 @@ fn session(fields: &Value) -> String {
     json!({ "data": data }).to_string()
 }
 
-/// Kapso says 200 and this, and people read one sentence.
+/// Checks that a 200 with this body becomes one sentence.
 async fn is_unintelligible(app: &TestApp, name: &str, body: impl Into<Vec<u8>>, error: &str) {
     let before = app.kapso.requests().len();
     app.kapso.set_fault(Some(Fault::answer(StatusCode::OK, body.into())));

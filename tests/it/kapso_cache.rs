@@ -1,4 +1,4 @@
-//! Concurrent look-ups of one id are joined, and results are cached for a few seconds.
+//! Concurrent lookups of one id are joined, and results are cached for a few seconds.
 
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ async fn refresh_shows_no_result_that_was_requested_before_the_press() {
     with_app(async |app| {
         let card = app.command("/sandbox 123e4567-e89b-12d3-a456-426614174000").await;
         app.advance_clock(SignedDuration::from_secs(6));
-        // Another person's look-up is in flight.
+        // A lookup by another person is in flight.
         app.kapso.fail_next_request(Fault::Stall);
         let other = app.command_text("/sandbox 123e4567-e89b-12d3-a456-426614174000");
         let pressing = async {

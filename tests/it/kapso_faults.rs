@@ -1,4 +1,4 @@
-//! Whatever goes wrong at Kapso becomes one sentence, and nothing of what Kapso said is in it or in the log.
+//! Every fault of Kapso becomes one sentence, and no part of its response is in the reply or in the log.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::kapso_errors::{expect_nothing_leaked, expect_one_sentence};
 use crate::support::wire::{ClosedPort, ScriptedResponse, ScriptedServer};
 use crate::support::{ID, TestApp, test_app, with_app};
 
-/// Kapso answers with this status and body, and people read one sentence.
+/// Checks that a response with this status and body becomes one sentence.
 async fn answers(app: &TestApp, status: u16, body: &str, asked: usize, outcome: &str, error: &str) {
     let name = format!("{status} {body}");
     let before = app.kapso.requests().len();
@@ -21,7 +21,7 @@ async fn answers(app: &TestApp, status: u16, body: &str, asked: usize, outcome: 
     assert_eq!(app.kapso.requests().len() - before, asked, "{name}");
 }
 
-/// What comes instead of an answer, in Kapso's form and in others'.
+/// Bodies of error responses, in Kapso's form and in others.
 const BODIES: [&str; 4] = [
     r#"{"error":"zebra","message":"zebra"}"#,
     "<!DOCTYPE html><title>zebra</title>",

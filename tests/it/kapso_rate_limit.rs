@@ -26,7 +26,7 @@ fn without_waiting() -> TestAppBuilder {
     test_app().set(|settings| settings.timing.kapso.max_rate_limit_wait = Duration::ZERO)
 }
 
-/// Types the id; returns the wait in seconds that the reply names, or `None` if it is a card.
+/// Looks the id up. Returns the wait in seconds that the reply names; `None` if it is a card.
 async fn must_wait(app: &TestApp, id: &str) -> Option<u64> {
     seconds(&app.command_text(&format!("/sandbox {id}")).await)
 }
@@ -43,7 +43,7 @@ fn seconds(text: &str) -> Option<u64> {
     Some(seconds.unwrap_or_else(|| panic!("{text}")))
 }
 
-/// Types one new id for each number; each shows a card.
+/// Looks up a new session for each number, and expects a card.
 async fn shows(app: &TestApp, ids: std::ops::Range<usize>) {
     for n in ids {
         let id = format!("session-{n}");
@@ -182,7 +182,7 @@ async fn kapso_never_has_to_reject_a_request_whatever_the_pace() {
                     Some(1..=60) => refused += 1,
                     Some(seconds) => panic!("{seconds} s in a window of 60"),
                 }
-                // Bursts, trickles and pauses.
+                // Bursts, single requests and pauses.
                 app.advance_clock(SignedDuration::from_millis(
                     pauses.choice([0, 0, 0, 40, 900, 7_000]).unwrap(),
                 ));
@@ -190,7 +190,7 @@ async fn kapso_never_has_to_reject_a_request_whatever_the_pace() {
             assert_eq!(app.kapso.requests().len(), sent_requests);
             assert!(
                 sent_requests > 100 && refused > 100,
-                "{sent_requests} asked, {refused} refused"
+                "{sent_requests} sent, {refused} refused"
             );
         })
         .await;

@@ -1,5 +1,5 @@
-//! kill -9 at many points between a command's arrival and its answer's, on the real program: whatever was acknowledged
-//! is delivered after a restart, once.
+//! Kills the real program with SIGKILL at many points between the arrival of a command and the delivery of its reply:
+//! every acknowledged command gets its reply after a restart, once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -16,36 +16,36 @@ use crate::support::databases::Database;
 use crate::support::program::{Fakes, Program, Running};
 use crate::support::store_health::{BROKEN, WORKS};
 
-/// Commands in each story.
+/// Commands in each scenario.
 const COMMANDS: usize = 8;
-/// Far longer than a story takes.
+/// Far longer than a scenario takes.
 const TIMEOUT: Duration = Duration::from_mins(3);
 
 /// When a process is killed.
 #[derive(Clone, Copy, Debug)]
 enum Point {
-    /// It was started.
+    /// Right after the start.
     Started,
-    /// It listens; the store is being opened.
+    /// It listens; the database is not open yet.
     Listening,
-    /// The store is open.
+    /// The database is open.
     Open,
-    /// Kapso has been asked so many times.
+    /// Kapso has received this many requests.
     KapsoRequested(usize),
-    /// So many commands are acknowledged.
+    /// This many commands are acknowledged.
     Acknowledged(usize),
-    /// Slack has been posted to so many times.
+    /// Slack has received this many posts.
     Posted(usize),
-    /// Slack has failed so many posts.
+    /// Slack has answered this many posts with an error.
     PostFailed(usize),
-    /// Slack has taken so many messages, and told nobody that it did.
+    /// Slack has accepted this many messages and not responded.
     PostUnanswered(usize),
-    /// The log says of so many answers that they were delivered.
+    /// The log says that this many replies were delivered.
     LoggedAsLate(usize),
 }
 use Point::{Acknowledged, KapsoRequested, Listening, LoggedAsLate, Open, PostFailed, PostUnanswered, Posted, Started};
 
-/// Where the first process is killed, and where those are that follow it. The last one lives.
+/// Where the first process is killed, and where its successors are. The last process is not killed.
 const SCENARIOS: [&[Point]; 23] = [
     &[KapsoRequested(1)],
     &[KapsoRequested(COMMANDS / 2)],
@@ -72,20 +72,20 @@ const SCENARIOS: [&[Point]; 23] = [
     &[PostUnanswered(1), Started, Listening, Posted(1)],
 ];
 
-/// What came of a story.
+/// The outcome of a scenario.
 struct Outcome {
     pending: usize,
-    /// Posts that were under way when a process was killed: each may have been taken, and is made again.
+    /// Posts in flight when a process was killed: Slack may have accepted each, and each is repeated.
     in_flight: usize,
     twice: usize,
-    /// From the last kill until the last answer.
+    /// From the last kill until the last reply.
     took: Duration,
 }
 
 struct Crash {
     fakes: Fakes,
     database: Database,
-    /// Requests and posts before the process that lives now.
+    /// Requests and posts before the current process was started.
     requests_before: usize,
     posts_before: usize,
 }
@@ -104,13 +104,13 @@ impl Crash {
         let acknowledged = sent.filter(|sent| sent.status == Some(StatusCode::OK));
         acknowledged
             .map(|sent| {
-                assert!(sent.message.is_none(), "it is acknowledged without a word");
+                assert!(sent.message.is_none(), "it is acknowledged with an empty response");
                 sent.exchange
             })
             .collect()
     }
 
-    /// Waits until so many commands are acknowledged.
+    /// Waits until this many commands are acknowledged.
     async fn wait_for_acknowledgements(&self, count: usize) {
         let mut happened = self.fakes.slack.subscribe();
         let acknowledged = |number| {
@@ -125,7 +125,7 @@ impl Crash {
         }
     }
 
-    /// Waits until a process has come to this point, as far as it has not got there by starting.
+    /// Waits until a process that is open reaches this point.
     async fn reach(&self, point: Point, running: &mut Running, is_first: bool) {
         let (kapso, slack) = (&self.fakes.kapso, &self.fakes.slack);
         if matches!(point, Posted(_) | PostFailed(_) | PostUnanswered(_) | LoggedAsLate(_)) {
@@ -158,7 +158,7 @@ impl Crash {
         }
     }
 
-    /// Kills a process at this point. Returns the commands that it acknowledged, if it is the first.
+    /// Starts a process and kills it at this point. Returns the commands that it acknowledged, if it is the first.
     async fn kill_at(&mut self, point: Point, is_first: bool) -> BTreeSet<u64> {
         let (kapso, slack) = (&self.fakes.kapso, &self.fakes.slack);
         kapso.set_fault(Some(Fault::Stall));
@@ -191,7 +191,7 @@ impl Crash {
     }
 }
 
-/// Tells a story.
+/// Runs one scenario.
 async fn run_scenario(points: &[Point], database: Database, slots: &Semaphore) -> Outcome {
     let mut slot = slots.acquire().await.ok();
     let mut crash = Crash {
@@ -209,7 +209,7 @@ async fn run_scenario(points: &[Point], database: Database, slots: &Semaphore) -
     let mut killed_at = Instant::now();
     for (index, point) in points.iter().enumerate() {
         if index > 0 && matches!(point, KapsoRequested(_) | PostUnanswered(_) | Posted(_)) {
-            // Nothing happens for as long as a lease lasts.
+            // The new process only waits until the leases end.
             slot = None;
         }
         pending.extend(crash.kill_at(*point, index == 0).await);
@@ -228,7 +228,7 @@ async fn run_scenario(points: &[Point], database: Database, slots: &Semaphore) -
             let before = posts_left.insert(row.exchange, row.posts_left).unwrap_or(4);
             in_flight += usize::from(row.posts_left < before);
         }
-        // What was stored is delivered, though its acknowledgement may not have got through.
+        // Stored replies are delivered even if the acknowledgement was not sent.
         pending.extend(stored);
     }
     crash.fakes.kapso.set_fault(None);
@@ -246,7 +246,7 @@ async fn run_scenario(points: &[Point], database: Database, slots: &Semaphore) -
     assert_eq!(
         pending_replies(&crash.database, "1 = 1").await.len(),
         0,
-        "nothing stays"
+        "no job is left"
     );
     let answers = answer_counts(&crash.fakes, 1);
     assert!(answers.keys().eq(pending.iter()), "{pending:?}: {answers:?}");
@@ -261,7 +261,7 @@ async fn run_scenario(points: &[Point], database: Database, slots: &Semaphore) -
 
 #[expect(clippy::print_stdout, reason = "the figures are what this is about")]
 async fn run_all_scenarios(kind: &str, database: impl AsyncFn() -> Database) {
-    // A machine that does all at once is too slow to acknowledge commands within Slack's three seconds.
+    // With more at once, a slow machine would not acknowledge commands within Slack's three seconds.
     let slots = Semaphore::new(2);
     let running = SCENARIOS.map(async |points| {
         let running = run_scenario(points, database().await, &slots);
@@ -271,7 +271,7 @@ async fn run_all_scenarios(kind: &str, database: impl AsyncFn() -> Database) {
     let (mut pending, mut in_flight, mut twice) = (0, 0, 0);
     for (points, outcome) in join_all(running).await {
         println!(
-            "{kind}: killed at {points:?}: {} owed, none lost, {} in flight, {} answered twice, {:.1} s",
+            "{kind}: killed at {points:?}: {} pending, none lost, {} in flight, {} delivered twice, {:.1} s",
             outcome.pending,
             outcome.in_flight,
             outcome.twice,
@@ -286,7 +286,9 @@ async fn run_all_scenarios(kind: &str, database: impl AsyncFn() -> Database) {
         );
     }
     let scenarios = SCENARIOS.len();
-    println!("{kind}: {scenarios} stories: {pending} owed, none lost, {in_flight} in flight, {twice} answered twice");
+    println!(
+        "{kind}: {scenarios} scenarios: {pending} pending, none lost, {in_flight} in flight, {twice} delivered twice"
+    );
     assert!(pending > 12 * COMMANDS, "most of them are acknowledged");
 }
 

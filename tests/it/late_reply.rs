@@ -1,4 +1,4 @@
-//! A command that Kapso keeps waiting is acknowledged without a word, and answered with exactly one message later.
+//! Late replies: a command that takes longer than its budget is acknowledged, and gets exactly one message later.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ async fn a_late_error_is_one_message() {
         .await;
 }
 
-/// Kapso answers around the end of the budget: each command still gets exactly one answer.
+/// Kapso answers around the end of the budget: each command still gets exactly one reply.
 #[tokio::test]
 async fn around_the_end_of_the_budget_there_is_one_reply() {
     test_app()
@@ -81,7 +81,7 @@ async fn around_the_end_of_the_budget_there_is_one_reply() {
                 app.kapso
                     .fail_next_request(Fault::Delay(Duration::from_millis(spans.u64(20..60))));
             }
-            // One that is surely in time, and one that is surely late.
+            // One that is always in time.
             let quick = app.send("/sandbox help").await;
             assert!(quick.message.is_some());
             let sending = join_all(ids.iter().map(async |id| {
@@ -103,7 +103,7 @@ async fn around_the_end_of_the_budget_there_is_one_reply() {
             assert_eq!(
                 app.slack.post_count(),
                 98 - in_time,
-                "posts beside {in_time} answers in time"
+                "posts, and {in_time} replies in time"
             );
         })
         .await;
@@ -123,7 +123,11 @@ async fn the_reply_is_delivered_if_slack_closes_the_connection() {
             line.send(request.to_bytes()).await;
             app.kapso.wait_for_requests(1).await;
             line.finish_sending().await;
-            assert_eq!(line.read_to_end().await, "", "the service hangs up as well");
+            assert_eq!(
+                line.read_to_end().await,
+                "",
+                "the service closes the connection as well"
+            );
             app.kapso.release_stalled_requests();
             server.wait_for_requests(1).await;
             let line = &app.wait_for_commands(1).await[0];

@@ -1,4 +1,4 @@
-//! Somebody lists the sessions of the project, turns pages, and has one shown.
+//! `/sandbox list`: the pages of the list, and showing a session of it.
 
 use http::StatusCode;
 use insta::{assert_json_snapshot, assert_snapshot};
@@ -7,14 +7,12 @@ use kapso_slack::demo::rules::buttons;
 use kapso_slack::demo::{Fault, PostedMessage, plain};
 use serde_json::{Value, json};
 
-use crate::support::cards::{expect_private_reply, shared_card};
-use crate::support::cards::{sorted, text};
-use crate::support::inert_text::WORDS;
-use crate::support::inert_text::expect_inert;
+use crate::support::cards::{expect_private_reply, shared_card, sorted, text};
+use crate::support::inert_text::{WORDS, expect_inert};
 use crate::support::spelling::{command_with_requests, expect_only_text};
 use crate::support::{ID, TestApp, test_app, with_app};
 
-/// A project with that many sessions, of which the first was made first.
+/// Replaces the sessions of the project with `many`, created in the order of their numbers.
 fn fill(app: &TestApp, many: i64) {
     app.kapso.delete(ID);
     for n in 1..=many {
@@ -27,7 +25,7 @@ fn fill(app: &TestApp, many: i64) {
     }
 }
 
-/// The ids of the sessions that can be shown from here.
+/// The ids in the "Show" buttons.
 fn shown_ids(message: &Value) -> Vec<&str> {
     buttons(message)
         .filter(|button| button["action_id"] == "show")
@@ -50,7 +48,8 @@ async fn a_page_has_a_row_for_each_session_in_kapsos_order() {
         }
         app.kapso.activate("active");
         app.kapso.expire("expired");
-        app.kapso.set_field("expired", "expires_at", "2026-11-23T09:30:00Z".into());
+        app.kapso
+            .set_field("expired", "expires_at", "2026-11-23T09:30:00Z".into());
         app.kapso.set_field("new-state", "status", "paused_by_operator".into());
         app.kapso.set_field("new-state", "expires_at", Value::Null);
         let list = app.command("/sandbox list").await.message;
@@ -67,7 +66,7 @@ async fn a_page_has_a_row_for_each_session_in_kapsos_order() {
         🟡 Waiting for activation · •••• 8901 · Customer Support Agent
         Expires Nov 24, 2026 at 10:00 UTC  [ Show ]
         ");
-        assert_snapshot!(text(&list), @"Sandbox sessions. Page 1 of 1 · 4 sessions. The session of •••• 5678 with the agent Booking Assistant is active (expires 2026-11-24 10:00 UTC). The session of •••• 0123 has expired (expired 2026-11-23 09:30 UTC). The session of •••• with the agent Returns &amp; Refunds has the status paused by operator. The session of •••• 8901 with the agent Customer Support Agent is waiting for activation (expires 2026-11-24 10:00 UTC).");
+        assert_snapshot!("a_page_has_a_row_for_each_session_in_kapsos_order_text", text(&list));
         assert_eq!(shown_ids(&list), ["active", "expired", "new-state", ID]);
         assert_json_snapshot!("list", sorted(list));
     })
@@ -123,23 +122,19 @@ async fn show_posts_the_card_as_a_separate_message() {
     with_app(async |app| {
         let list = app.command("/sandbox list").await;
         let card = app.press(&list, "show").await;
-        assert_ne!(card.id, list.id, "the list stands");
+        assert_ne!(card.id, list.id, "the list stays");
         assert_eq!(card.message["replace_original"], false);
         assert_eq!(card.message["response_type"], "ephemeral");
         let typed = app.command(&format!("/sandbox {ID}")).await;
         assert_eq!(plain::text(&card.message), plain::text(&typed.message));
-        assert_eq!(
-            app.kapso.requests().len(),
-            1,
-            "what the list has shown is remembered for a moment"
-        );
+        assert_eq!(app.kapso.requests().len(), 1, "sessions of the list are cached");
         let line = &app.wait_for_commands(2).await[1];
         assert_eq!((&line["verb"], &line["outcome"]), (&json!("show"), &json!("shown")));
         assert_eq!(line["session_id"], ID);
 
         app.kapso.activate(ID);
         let fresh = app.press(&card, "refresh").await;
-        assert_eq!(fresh.id, card.id, "the card is a card like any other");
+        assert_eq!(fresh.id, card.id, "the card can be refreshed");
         app.kapso.delete(ID);
         app.advance_clock(SignedDuration::from_secs(6));
         let gone = app.press(&list, "show").await;
@@ -148,7 +143,7 @@ async fn show_posts_the_card_as_a_separate_message() {
     .await;
 }
 
-/// What somebody types, and what they read: a page, or a sentence.
+/// Typed text, and the reply: a page or a correction.
 const PAGES: &[(&str, &str)] = &[
     ("list", "1"),
     ("LIST", "1"),
@@ -193,7 +188,7 @@ async fn only_page_numbers_are_accepted() {
                 );
                 continue;
             }
-            assert!(requests.is_empty(), "{typed:?} made us ask {requests:?}");
+            assert!(requests.is_empty(), "{typed:?} led to {requests:?}");
             let expected = match *read {
                 "NO PAGE" => "Page numbers start at 1. Type `/sandbox list` for the first page, or for example \
                               `/sandbox list 2`."
@@ -220,7 +215,7 @@ async fn a_page_past_the_end_says_how_many_pages_there_are() {
         assert_eq!(last.id, beyond.id);
         assert!(plain::text(&last.message).contains("Page 3 of 3"), "{last:?}");
 
-        // Sessions may go between two presses.
+        // Sessions may be deleted between two presses.
         let second = app.command("/sandbox list 2").await;
         fill(app, 0);
         for n in 4..=23 {
@@ -248,15 +243,24 @@ async fn an_empty_project_says_how_to_create_the_first_session() {
                 assert_eq!(
                     app.command_text("/sandbox list 3").await,
                     read,
-                    "a later page is as empty"
+                    "a later page says the same"
                 );
             })
             .await;
         read
     };
-    assert_snapshot!(text_for("*").await, @"There are no sessions yet in this app's Kapso project. Create the first one for a tester's phone: /sandbox new +12025550123");
-    assert_snapshot!(text_for("U0BOSS,W0BOSS").await, @"There are no sessions yet in this app's Kapso project. You cannot create one here. Ask one of those who can: @U0BOSS, @W0BOSS. Whoever runs this app can change that.");
-    assert_snapshot!(text_for("").await, @"There are no sessions yet in this app's Kapso project. You cannot create one here. Creating from Slack is turned off; create it in Kapso. Whoever runs this app can change that.");
+    assert_snapshot!(
+        "an_empty_project_says_how_to_create_the_first_session",
+        text_for("*").await
+    );
+    assert_snapshot!(
+        "an_empty_project_says_how_to_create_the_first_session_2",
+        text_for("U0BOSS,W0BOSS").await
+    );
+    assert_snapshot!(
+        "an_empty_project_says_how_to_create_the_first_session_3",
+        text_for("").await
+    );
 }
 
 #[tokio::test]
@@ -354,7 +358,7 @@ async fn a_failed_list_request_becomes_one_sentence() {
                 pressed.message["text"].as_str().unwrap().contains(words),
                 "{status}: {pressed:?}"
             );
-            assert_eq!(pressed.message["replace_original"], false, "{status}: the list stands");
+            assert_eq!(pressed.message["replace_original"], false, "{status}: the list stays");
         }
         app.kapso.set_fault(None);
     })
@@ -445,7 +449,7 @@ async fn a_page_button_with_an_invalid_value_makes_no_request() {
                 "v1:1&per_page=100",
                 "v1:<!channel>",
             ];
-            // Any of these numbers can be an id.
+            // These numbers are valid ids.
             let ids = ["v1:0", "v1:-1", "v1:01", "v1:1000000", "v1:99999999999", "v1:1e3"];
             for value in hostile
                 .into_iter()

@@ -5,7 +5,7 @@
     clippy::panic,
     clippy::unwrap_used,
     unreachable_pub,
-    reason = "a test fails where it stands, and nothing in this binary is an interface"
+    reason = "tests fail by panicking, and nothing in this binary is a public interface"
 )]
 
 mod support;

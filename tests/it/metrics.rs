@@ -101,17 +101,7 @@ async fn every_metric_has_a_description() {
         assert_eq!(app.http.post(url).send().await.unwrap().status(), 415);
         let page = app.metrics().await;
         let about: Vec<&str> = page.lines().filter(|line| line.starts_with("# HELP")).collect();
-        assert_snapshot!(about.join("\n"), @"
-        # HELP kapso_slack_commands Commands and button presses by outcome.
-        # HELP kapso_slack_answers Replies by how they were delivered.
-        # HELP kapso_slack_answer_seconds Time from the arrival of a request until its reply was delivered.
-        # HELP kapso_slack_refused_requests Rejected requests: not signed by Slack, or not usable.
-        # HELP kapso_slack_kapso_requests Requests to Kapso by status.
-        # HELP kapso_slack_kapso_request_seconds Duration of one request to Kapso.
-        # HELP kapso_slack_store_failures Failed operations on the database.
-        # HELP kapso_slack_watches Watches in the database at the last poll.
-        # HELP kapso_slack_kapso_rate_limit_left Requests left in Kapso's rate limit after the last request.
-        ");
+        assert_snapshot!("every_metric_has_a_description", about.join("\n"));
         assert_eq!(page.matches("# TYPE").count(), about.len());
         assert!(page.ends_with("# EOF\n"), "{page}");
         let answer = app.http.get(app.metrics_url.clone().unwrap()).send().await.unwrap();

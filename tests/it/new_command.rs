@@ -1,4 +1,4 @@
-//! Somebody who may creates a session for a tester's phone, and reads its card.
+//! `/sandbox new`: who may create sessions, and what the reply is.
 
 use std::time::Duration;
 
@@ -21,29 +21,22 @@ async fn a_created_session_is_shown_as_a_card() {
             let id = created_session(app);
             assert_eq!(app.kapso.requests(), ["POST /sandbox_sessions"]);
             let wanted = json!({"phone_number": "+12345678901", "agent_id": "agent-123abc"});
-            assert_eq!(app.kapso.create_requests(), [json!({"whatsapp_sandbox_session": wanted})]);
+            assert_eq!(
+                app.kapso.create_requests(),
+                [json!({"whatsapp_sandbox_session": wanted})]
+            );
             let code = app.kapso.sessions()[&id]["activation_code"]
                 .as_str()
                 .unwrap()
                 .to_owned();
             let read = plain::text(&card).replace(&id, "ID").replace(&code, "CODE42");
-            assert_snapshot!(read, @"
-            WHATSAPP SANDBOX SESSION
-            🟡 Waiting for activation
-            Open the link on the tester's phone and send the pre-filled message.
-            Agent: Customer Support Agent
-            Phone: +12345678901
-            Code: CODE42
-            Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
-            [ Activate in WhatsApp → https://wa.me/12345678901?text=CODE42 ]  [ Refresh ]  [ Tell me when it is active ]  [ Share in channel ]
-            Session ID
-            ");
+            assert_snapshot!("a_created_session_is_shown_as_a_card", read);
             assert_eq!(card["response_type"], "ephemeral");
             assert!(text(&card).contains("is waiting for activation"), "{card}");
 
             let typed = app.command(&format!("/sandbox {id}")).await.message;
-            assert_eq!(card, typed, "it is the card that everybody gets for it");
-            assert_eq!(app.kapso.requests().len(), 1, "and it is remembered for a moment");
+            assert_eq!(card, typed, "the same card as for a lookup");
+            assert_eq!(app.kapso.requests().len(), 1, "the created session is cached");
             let line = &app.wait_for_commands(2).await[0];
             assert_eq!(
                 (&line["verb"], &line["outcome"], &line["session_id"]),
@@ -93,7 +86,7 @@ async fn a_slow_creation_is_made_once_and_is_a_late_reply() {
         .await;
 }
 
-/// Who creates, by the variable, and whether this person may.
+/// `CREATE_USERS`, a person, and whether this person may create sessions.
 const CREATORS: &[(&str, &str, bool)] = &[
     ("", "U2147483697", false),
     (" ", "U2147483697", false),
@@ -132,7 +125,7 @@ async fn people_without_permission_create_nothing() {
                     *may,
                     "{what}: {help}"
                 );
-                // What is mistyped needs no correction by who may not.
+                // Mistyped commands are not corrected for people without permission.
                 for mistyped in ["/sandbox new", "/sandbox new 12345678901", "/sandbox nwe +12345678901"] {
                     let read = app.command_text(mistyped).await;
                     assert_eq!(read.starts_with("You cannot create"), !may, "{what}: {read}");
@@ -155,8 +148,11 @@ async fn the_refusal_names_people_with_permission() {
             .await;
         read.as_str().unwrap().to_owned()
     };
-    assert_snapshot!(refusal_for("").await, @"You cannot create sessions here. Creating from Slack is turned off; create it in Kapso. Whoever runs this app can change that.");
-    assert_snapshot!(refusal_for("U0OTHER,W0BOSS").await, @"You cannot create sessions here. Ask one of those who can: <@U0OTHER>, <@W0BOSS>. Whoever runs this app can change that.");
+    assert_snapshot!("the_refusal_names_people_with_permission", refusal_for("").await);
+    assert_snapshot!(
+        "the_refusal_names_people_with_permission_2",
+        refusal_for("U0OTHER,W0BOSS").await
+    );
 }
 
 #[tokio::test]
@@ -173,7 +169,7 @@ async fn people_without_access_create_nothing() {
                 ..Person::default()
             };
             app.command(NEW).await;
-            assert_eq!(create_requests(app), 1, "everyone who may use it");
+            assert_eq!(create_requests(app), 1, "everyone with access may create");
         })
         .await;
 }
@@ -231,7 +227,7 @@ async fn a_rate_limited_creation_needs_no_confirmation_later() {
         .await;
 }
 
-/// An app without a store that works.
+/// An app whose database cannot be opened.
 fn without_database() -> TestAppBuilder {
     test_app()
         .with("CREATE_USERS", "*")
@@ -242,7 +238,10 @@ fn without_database() -> TestAppBuilder {
 async fn without_a_database_only_creating_is_unavailable() {
     without_database()
         .run(async |app| {
-            assert_snapshot!(text_without_request_id(&app.command(NEW).await), @"Storage is unavailable, so nothing was started. Try again in a minute; if it happens again, please tell whoever runs this app.");
+            assert_snapshot!(
+                "without_a_database_only_creating_is_unavailable",
+                text_without_request_id(&app.command(NEW).await)
+            );
             assert_eq!(create_requests(app), 0);
             assert_eq!(app.command_log_lines()[0]["outcome"], "no_store");
             app.command("/sandbox list").await;

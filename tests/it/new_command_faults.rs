@@ -1,4 +1,4 @@
-//! Whatever goes wrong while a session is created, Kapso is asked once, and people read whether there may be one.
+//! Faults while a session is created: one request to Kapso, and a reply that says whether a session may exist.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn answer(status: u16, body: &'static str) -> Fault {
     Fault::answer(StatusCode::from_u16(status).unwrap(), body)
 }
 
-/// What somebody reads and the log says, when the next request meets this.
+/// Creates a session while the next request has this fault, and checks the reply, the log and the number of requests.
 async fn expect_reply(app: &TestApp, fault: Fault, words: &str, outcome: &str) {
     let name = format!("{fault:?}");
     app.advance_clock(SignedDuration::from_secs(61));
@@ -31,7 +31,7 @@ async fn expect_reply(app: &TestApp, fault: Fault, words: &str, outcome: &str) {
     app.kapso.fail_next_request(fault);
     let read = text_without_request_id(&app.command(NEW).await);
     assert_eq!(read, words, "{name}");
-    assert_eq!(create_requests(app), before + 1, "{name}: asked once");
+    assert_eq!(create_requests(app), before + 1, "{name}: one request");
     let line = app.command_log_lines().pop().unwrap();
     assert_eq!(line["outcome"], outcome, "{name}");
     assert!(line["error"].is_string(), "{name}: {line}");
@@ -74,7 +74,7 @@ async fn each_fault_becomes_one_sentence_and_no_second_request() {
                 ),
                 (Fault::CloseConnection, UNSURE, "unsure"),
                 (Fault::TruncateBody, UNSURE, "unsure"),
-                // The last: nothing more is asked until then.
+                // Last, because it blocks further requests.
                 (
                     answer(429, "zebra").with_header(header::RETRY_AFTER, "42"),
                     LIMITED,
@@ -93,7 +93,7 @@ async fn a_rejected_agent_is_explained() {
     test_app()
         .with_creation()
         .run(async |app| {
-            // FakeKapso's own judgement.
+            // FakeKapso rejects it.
             let read = app.command(&format!("{NEW} agent-of-another-project")).await;
             assert_eq!(
                 text_without_request_id(&read),
@@ -125,13 +125,13 @@ async fn a_refused_connection_means_that_nothing_was_created() {
             assert_eq!(
                 text_without_request_id(&again),
                 NO_ANSWER,
-                "and nobody is asked whether they mean it"
+                "and no confirmation is needed"
             );
         })
         .await;
 }
 
-/// Nothing can be said later, so the end of the budget says what is known: not that nothing was changed.
+/// No late reply is possible, so the reply at the end of the budget must not claim that nothing was changed.
 #[tokio::test]
 async fn without_a_response_url_the_outcome_is_reported_as_unknown() {
     test_app()

@@ -1,4 +1,4 @@
-//! Who asks for a second session for the same phone within a minute is asked whether they mean it.
+//! A second session for the same phone within a minute needs a confirmation.
 
 use http::StatusCode;
 use insta::assert_snapshot;
@@ -14,7 +14,7 @@ use crate::support::{ID, TestApp, test_app};
 
 const UNSURE: &str = "one may have been created";
 
-/// What is asked, if it is a question.
+/// Whether the message asks for a confirmation.
 fn is_question(posted: &PostedMessage) -> bool {
     posted.message["text"]
         .as_str()
@@ -31,26 +31,29 @@ async fn a_second_session_for_the_same_phone_needs_a_confirmation() {
             let first = created_session(app);
             app.advance_clock(SignedDuration::from_secs(20));
             let question = app.command("/sandbox new +12345678901 agent-123abc").await;
-            assert_snapshot!(plain::text(&question.message), @"
-            You asked for a session for +12345678901 less than a minute ago, and one was created. Do you want another one?
-            [ Yes, another one ]  [ Show that one ]
-            ");
+            assert_snapshot!(
+                "a_second_session_for_the_same_phone_needs_a_confirmation",
+                plain::text(&question.message)
+            );
             assert_eq!(question.message["response_type"], "ephemeral");
             assert_eq!(create_requests(app), 1);
 
             let shown = app.press(&question, "show").await;
-            assert_ne!(shown.id, question.id, "the question stands");
+            assert_ne!(shown.id, question.id, "the question stays");
             assert!(plain::text(&shown.message).contains(&first), "{shown:?}");
 
             let second = app.press(&question, "again").await;
-            assert_eq!(second.id, question.id, "the card takes the question's place");
+            assert_eq!(second.id, question.id, "the card replaces the question");
             assert!(
                 plain::text(&second.message).contains("Waiting for activation"),
                 "{second:?}"
             );
             assert_eq!(create_requests(app), 2);
             let wanted = json!({"phone_number": "+12345678901", "agent_id": "agent-123abc"});
-            assert_eq!(app.kapso.create_requests()[1], json!({"whatsapp_sandbox_session": wanted}));
+            assert_eq!(
+                app.kapso.create_requests()[1],
+                json!({"whatsapp_sandbox_session": wanted})
+            );
             let lines = app.wait_for_commands(4).await;
             let outcomes: Vec<_> = lines
                 .iter()
@@ -76,7 +79,7 @@ async fn a_confirmation_pressed_several_times_creates_one_session() {
                 app.kapso.wait_for_requests(2).await;
                 app.kapso.release_stalled_requests();
             };
-            // Somebody's finger slips; the second press waits for what comes of the first.
+            // A double click: the second press waits for the outcome of the first.
             let pressing = async { tokio::join!(app.press(&question, "again"), app.press(&question, "again")) };
             let ((first, second), ()) = tokio::join!(pressing, released);
             assert_eq!(plain::text(&first.message), plain::text(&second.message));
@@ -87,7 +90,7 @@ async fn a_confirmation_pressed_several_times_creates_one_session() {
         .await;
 }
 
-/// Where the app is installed for a whole organisation, a press names no workspace, though a command does.
+/// In an app installed for a whole organisation, a press has no workspace, but a command has.
 #[tokio::test]
 async fn a_confirmation_without_a_workspace_is_accepted() {
     test_app()
@@ -142,14 +145,14 @@ async fn an_unclear_creation_needs_a_confirmation_and_a_failed_one_does_not() {
             app.command(NEW).await;
             app.kapso.fail_next_request(Fault::CloseConnection);
             let unsure = app.command(NEW).await;
-            assert!(!is_question(&unsure), "the key was refused, so there is none");
+            assert!(!is_question(&unsure), "the key was refused, so nothing was created");
             let question = app.command(NEW).await;
             assert!(is_question(&question));
             assert!(plain::text(&question.message).contains(UNSURE), "{question:?}");
-            assert_snapshot!(plain::text(&question.message), @"
-            You asked for a session for +12345678901 less than a minute ago, and one may have been created: check /sandbox list first. Do you want another one?
-            [ Yes, another one ]
-            ");
+            assert_snapshot!(
+                "an_unclear_creation_needs_a_confirmation_and_a_failed_one_does_not",
+                plain::text(&question.message)
+            );
             let card = app.press(&question, "again").await;
             assert!(
                 plain::text(&card.message).contains("Waiting for activation"),

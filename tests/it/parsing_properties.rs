@@ -1,4 +1,4 @@
-//! Whatever is typed or comes back from a button: nothing panics, and only a safe id ever comes out of it.
+//! Properties of the parsers of typed text and button values: they never panic, and return safe ids only.
 
 use kapso_slack::cards::ButtonValue;
 use kapso_slack::commands::{
@@ -10,7 +10,7 @@ use kapso_slack::slack::UserId;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// Pieces that the parser knows, and their near relatives: most random text holds none of them.
+/// Words that the parser knows, and similar ones: random text rarely contains them.
 const PIECES: &[&str] = &[
     "123e4567-e89b-12d3-a456-426614174000",
     "123E4567-E89B-12D3-A456-426614174000",
@@ -83,10 +83,10 @@ proptest! {
             Command::New(New { phone, agent, confirmation }) => {
                 prop_assert!(is_e164(phone.as_str()), "{}", phone.as_str());
                 prop_assert!(agent.is_none_or(|agent| is_safe(agent.as_str())));
-                prop_assert_eq!(confirmation, None, "nobody types a confirmation");
+                prop_assert_eq!(confirmation, None, "typed text contains no confirmation");
             }
             Command::Help(Help) | Command::Unknown(_) => {}
-            other => prop_assert!(false, "nobody can type {other:?}"),
+            other => prop_assert!(false, "typed text cannot become {other:?}"),
         }
     }
 
@@ -98,7 +98,7 @@ proptest! {
         let (name, rest) = instead.split_once(' ').map_or((&*instead, None), |(name, rest)| (name, Some(rest)));
         let word = CommandWord::named(name).unwrap();
         let follows = match parse(&instead) {
-            // Who types the word alone is told what it needs.
+            // The word alone gets its usage.
             Command::Unknown(Unknown(ParseError::Usage(missing))) => missing == word && rest.is_none(),
             command @ (Command::Show(_)
             | Command::StartWatching(_)
@@ -135,7 +135,7 @@ proptest! {
     fn other_button_values_are_rejected(value in values()) {
         if let Some(read) = ButtonValue::parse(&value) {
             prop_assert!(is_safe(read.id.as_str()));
-            // The case of a UUID is all that may differ.
+            // Only the case of a UUID may differ.
             prop_assert!(read.to_string().eq_ignore_ascii_case(&value), "{value} was read as {read}");
         }
     }
@@ -194,7 +194,7 @@ proptest! {
     fn other_confirmation_values_are_rejected(value in confirmations()) {
         if let Some(read) = ConfirmationValue::parse(&value) {
             prop_assert!(is_e164(read.0.phone.as_str()));
-            // The case of a UUID is all that may differ.
+            // Only the case of a UUID may differ.
             prop_assert!(read.to_string().eq_ignore_ascii_case(&value), "{value} was read as {read}");
         }
     }
@@ -213,7 +213,7 @@ fn written() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Numbers of the United States: all have ten digits behind the country's code.
+/// Numbers of the United States: all have ten digits after the country code.
 fn phones() -> impl Strategy<Value = String> {
     "\\+1[2-9](0[1-9]|[2-8][02-9])[2-9][02-9][02-9][0-9]{4}"
         .prop_filter("a number", |phone| Phone::parse(phone).is_some())

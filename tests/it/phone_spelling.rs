@@ -1,11 +1,11 @@
-//! Whatever way a phone number is typed or pasted, a session is created for it; whatever is unclear creates none.
+//! Phone numbers in every form in which people type and paste them. An unclear number creates no session.
 
 use serde_json::{Value, json};
 
 use crate::support::spelling::expect_only_text;
 use crate::support::{ID, TestApp, test_app};
 
-/// What is typed behind `new`, and for which phone and agent a session is created. `ID` is a UUID.
+/// The text after `new`, and the phone and agent of the created session. `ID` is a UUID.
 const SPELLINGS: &[(&str, &str, Option<&str>)] = &[
     ("+12345678901", "+12345678901", None),
     ("+1 (234) 567-8901", "+12345678901", None),
@@ -26,7 +26,7 @@ const SPELLINGS: &[(&str, &str, Option<&str>)] = &[
     // In Italy the 0 is dialled from everywhere.
     ("+39 06 12345678", "+390612345678", None),
     ("+54 9 11 2345-6789", "+5491123456789", None),
-    // As chats, links and keyboards change it.
+    // As chats, links and keyboards write it.
     ("<tel:+12345678901|+1 234 567 8901>", "+12345678901", None),
     ("<tel:+12345678901>", "+12345678901", None),
     ("tel:+1-234-567-8901", "+12345678901", None),
@@ -62,7 +62,7 @@ const SPELLINGS: &[(&str, &str, Option<&str>)] = &[
     ),
 ];
 
-/// What is typed, and what could be typed instead.
+/// Typed text, and the correction.
 const UNCLEAR: &[(&str, &str)] = &[
     ("new", "NO PHONE"),
     ("NEW", "NO PHONE"),
@@ -83,7 +83,7 @@ const UNCLEAR: &[(&str, &str)] = &[
     ("new +１２３４５６７８９０１", "NO PHONE"),
     ("new <@U012AB>", "NO PHONE"),
     ("new <!channel>", "NO PHONE"),
-    // Which country?
+    // Unknown country.
     ("new 0151 12345678", "NO PHONE"),
     ("new (020) 7946 0958", "NO PHONE"),
     ("new 12345678901", "new +12345678901"),
@@ -91,10 +91,10 @@ const UNCLEAR: &[(&str, &str)] = &[
     ("new 49 151 12345678", "new +4915112345678"),
     // Mexico's mobile numbers as WhatsApp still shows them.
     ("new +52 1 55 1234 5678", "new +525512345678"),
-    // Are the last digits of the number?
+    // The last digits may not be part of the number.
     ("new +49151123456 78", "new +4915112345678"),
     ("new +49151123456 78 agent-1", "new +4915112345678 agent-1"),
-    // Which word is the agent?
+    // Several words may be the agent.
     ("new session +12345678901", "new +12345678901"),
     (
         "new for +12345678901 with agent-123abc",
@@ -125,7 +125,7 @@ async fn every_spelling_of_a_phone_number_creates_a_session_for_it() {
             app.kapso
                 .set_field("another", "agent", json!({"id": uuid, "name": "Two"}));
             for (spelling, phone, agent) in SPELLINGS {
-                // What was created before and what was used of the limit is over.
+                // Past the confirmation and the rate limit's window.
                 app.advance_clock(jiff::SignedDuration::from_secs(61));
                 let before = app.kapso.create_requests().len();
                 let typed = format!("/sandbox new {}", spelling.replace("UUID", uuid));
@@ -163,7 +163,7 @@ fn asked_nothing(app: &TestApp, typed: &str) {
     assert_eq!(app.kapso.requests(), Vec::<String>::new(), "{typed:?} made us ask");
 }
 
-/// What Kapso is asked to create.
+/// The body of the request to Kapso.
 fn body(phone: &str, agent: Option<&str>) -> Value {
     let mut wanted = json!({"phone_number": phone});
     if let Some(agent) = agent {

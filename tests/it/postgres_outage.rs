@@ -1,5 +1,5 @@
-//! A PostgreSQL server that goes away and comes back: look-ups and new late answers go on from memory, and what is in
-//! the database waits for it, so that no other process delivers it too.
+//! An outage of PostgreSQL: lookups and new late replies use memory. Replies stored on the server wait for it, so that
+//! no other process delivers them too.
 
 use std::net::SocketAddr;
 
@@ -13,10 +13,10 @@ use crate::support::late_replies::start_late_reply;
 use crate::support::store_health::{expect_broken_store, expect_working_store};
 use crate::support::{TestAppBuilder, port, test_app};
 
-/// How long a lease lasts, and a little.
+/// Longer than a lease.
 const AFTER_LEASE: SignedDuration = SignedDuration::from_secs(16);
 
-/// The way to a server, which can be cut: who comes by it is refused then, and who has come is cut off.
+/// A TCP proxy to the server that can be cut: it then closes its connections and refuses new ones.
 struct Proxy {
     from: SocketAddr,
     to: SocketAddr,
@@ -24,7 +24,7 @@ struct Proxy {
 }
 
 impl Proxy {
-    /// Leads to the server of a database.
+    /// A proxy to the server of this database.
     async fn to(database: &Database) -> Self {
         let (_, server) = database.address.rsplit_once('@').unwrap();
         let to = server.split('/').next().unwrap().parse().unwrap();
@@ -36,7 +36,7 @@ impl Proxy {
         }
     }
 
-    /// The service, with this way to the database.
+    /// The service, connected to the database through this proxy.
     fn service(&self, database: &Database) -> TestAppBuilder {
         let address = database.address.replace(&self.to.to_string(), &self.from.to_string());
         test_app()
@@ -61,7 +61,7 @@ async fn forward(listener: TcpListener, to: SocketAddr) {
     while let Ok((mut connection, _)) = listener.accept().await {
         connections.spawn(async move {
             if let Ok(mut server) = TcpStream::connect(to).await {
-                // How a line ends is not this test's concern.
+                // It does not matter how the connection ends.
                 drop(copy_bidirectional(&mut connection, &mut server).await);
             }
         });
@@ -78,12 +78,12 @@ async fn an_outage_delays_only_replies_stored_on_the_server() {
             expect_working_store(app, 1).await;
             let stored = start_late_reply(app).await;
             proxy.cut().await;
-            // Kapso answers both, and the one that is kept waits.
+            // Kapso answers both commands, and the stored reply waits.
             expect_broken_store(app, "cannot be reached").await;
             app.wait_for_log_lines("\"handed_over\"", 1).await;
             proxy.restore().await;
             expect_working_store(app, 2).await;
-            assert_eq!(app.slack.post_count(), 1, "the one from memory");
+            assert_eq!(app.slack.post_count(), 1, "the reply in memory");
             app.advance_clock(AFTER_LEASE);
             app.late_reply(stored).await;
             app.shut_down().await;
@@ -117,7 +117,7 @@ async fn a_reply_delivered_during_an_outage_is_not_posted_again() {
         })
         .await;
     let left = database.number("SELECT count(*) FROM kapso_slack_jobs").await;
-    assert_eq!(left, 0, "so nobody will");
+    assert_eq!(left, 0, "so no process posts it again");
     database.drop().await;
 }
 
@@ -146,7 +146,7 @@ async fn killed_connections_lose_no_reply() {
     database.drop().await;
 }
 
-/// Such as one that has become another's replica.
+/// For example a server that has become a read-only replica.
 #[tokio::test]
 async fn a_read_only_server_is_used_again_when_writable() {
     let database = Database::postgres().await;

@@ -1,4 +1,4 @@
-//! A PostgreSQL server is set up by all who start at once, and what is wrong with one is said.
+//! Setting up a PostgreSQL server, by concurrent processes too, and errors of the server.
 
 use std::time::Duration;
 

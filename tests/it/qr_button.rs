@@ -1,5 +1,4 @@
-//! "Show QR code": the activation link for the tester's phone, in a message of its own that a failed picture never
-//! costs.
+//! "Show QR code": the activation link in a separate message, which is delivered even if Slack cannot fetch the image.
 
 use http::StatusCode;
 use insta::assert_snapshot;
@@ -37,13 +36,11 @@ async fn the_message_has_the_qr_code_and_the_link() {
             assert_eq!(labels, all);
             let answer = app.press(&card, "qr").await;
             expect_private_reply(app, &card, &answer, LINK);
-            assert_snapshot!(plain::text(&answer.message), @"
-            Open this link on the tester's phone and send the pre-filled message: https://wa.me/12345678901?text=ABC123
-            Or scan this code with the phone's camera.
-            [ picture: QR code that opens WhatsApp with the message that activates this sandbox session ]
-            Session 123e4567-e89b-12d3-a456-426614174000
-            ");
-            assert_snapshot!(answer.message["text"].as_str().unwrap(), @"The sandbox session of +12345678901 with the agent Customer Support Agent is waiting for activation. It expires at 2026-11-24 10:00 UTC, in 24 hours. Activate it: <https://wa.me/12345678901?text=ABC123>");
+            assert_snapshot!("the_message_has_the_qr_code_and_the_link", plain::text(&answer.message));
+            assert_snapshot!(
+                "the_message_has_the_qr_code_and_the_link_text",
+                answer.message["text"].as_str().unwrap()
+            );
 
             let address = image_url(&answer.message).expect("there is a picture");
             assert_eq!(address.origin(), app.app_url.origin());
@@ -166,7 +163,7 @@ async fn without_a_public_url_there_is_no_button_and_help_says_why() {
             assert!(!has_button(&card.message), "{card:?}");
             let help = app.command_text("/sandbox help").await;
             assert!(help.contains(WHY) && help.contains("PUBLIC_URL"), "{help}");
-            // A card of before, when there was an address.
+            // A card from the time when `PUBLIC_URL` was set.
             let old =
                 app.slack
                     .press_button_with_value(&app.app_url, &app.person, &card, "qr", format!("v1:{ID}").into());
@@ -184,7 +181,7 @@ async fn without_a_public_url_there_is_no_button_and_help_says_why() {
         .await;
 }
 
-/// `PUBLIC_URL` leads to nobody, or to somebody else: Slack cannot fetch the picture, and refuses the message with it.
+/// `PUBLIC_URL` leads nowhere, or to another server: Slack cannot fetch the image, and refuses the message.
 #[tokio::test]
 async fn a_picture_that_slack_cannot_fetch_is_replaced_by_text() {
     let closed = port().await.local_addr().unwrap();
@@ -218,11 +215,7 @@ async fn a_picture_that_slack_cannot_fetch_is_replaced_by_text() {
             })
             .await;
     }
-    assert_snapshot!(texts[0], @"
-    Open this link on the tester's phone and send the pre-filled message: https://wa.me/12345678901?text=ABC123
-    A picture is missing here, because Slack could not fetch it: QR code that opens WhatsApp with the message that activates this sandbox session. Please tell whoever runs this app.
-    Session 123e4567-e89b-12d3-a456-426614174000
-    ");
+    assert_snapshot!("a_picture_that_slack_cannot_fetch_is_replaced_by_text", texts[0]);
     assert_eq!(texts[0], texts[1]);
 }
 
@@ -239,7 +232,7 @@ async fn an_image_address_over_slacks_limit_is_not_sent() {
         .await;
 }
 
-/// What Slack answers to the posts, how the last message then looks, and what is left of the `response_url`.
+/// Slack's responses to the posts, and whether the delivered message has the picture; `None` if it is lost.
 #[tokio::test]
 async fn a_refused_message_is_sent_again_without_the_picture() {
     let rows: [(&[u16], Option<bool>); 9] = [
@@ -279,7 +272,7 @@ async fn a_refused_message_is_sent_again_without_the_picture() {
     }
 }
 
-/// A message without a picture is refused once and for all, see `response_url_delivery.rs`; with one, Slack may say it in a 200.
+/// A refused message with a picture is sent again without it; one without a picture is not, see `response_url_delivery.rs`.
 #[tokio::test]
 async fn slack_can_refuse_a_picture_with_a_200() {
     let slack = ScriptedServer::start().await;
@@ -311,7 +304,7 @@ async fn slack_can_refuse_a_picture_with_a_200() {
         .await;
 }
 
-/// Whoever reads the log could fetch the picture for as long as its address is good.
+/// A reader of the log could fetch the image until its address expires.
 #[tokio::test]
 async fn image_addresses_are_not_logged() {
     reachable_app()

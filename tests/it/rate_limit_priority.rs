@@ -1,4 +1,4 @@
-//! Kapso's limit is never burnt, and people come before watches: a minute of simulated time, as busy as can be.
+//! Commands have priority over polls in Kapso's rate limit: one minute of simulated time under full load.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn id(number: usize) -> String {
     format!("session-{number:04}")
 }
 
-/// What came of a minute in which people typed as much as they do.
+/// The outcome of one minute.
 #[derive(Debug, Default)]
 struct Minute {
     shown: usize,
@@ -25,10 +25,10 @@ struct Minute {
     watches: usize,
 }
 
-/// Lends an app in which 60 sessions of 500 are watched by three people.
+/// Runs `test` with an app in which three people watch 60 of 500 sessions.
 async fn watched(limit: u32, test: impl AsyncFnOnce(&mut TestApp)) {
     test_app()
-        // Nobody waits for the limit to open: the clock stands still.
+        // The clock is stopped, so waiting for the rate limit would take for ever.
         .set(|settings| settings.timing.kapso.max_rate_limit_wait = Duration::ZERO)
         .run(async |app| {
             app.wait_for_store().await;
@@ -41,14 +41,14 @@ async fn watched(limit: u32, test: impl AsyncFnOnce(&mut TestApp)) {
                 let confirmed = app.command_text(&format!("/sandbox watch {}", id(number))).await;
                 assert!(confirmed.contains("I'll post here"), "{confirmed}");
             }
-            // What that took is no matter of this minute.
+            // Past the window of the requests so far.
             app.advance_clock(SignedDuration::from_secs(61));
             test(app).await;
         })
         .await;
 }
 
-/// A minute passes, with so many look-ups in each tenth of a second.
+/// Advances the clock by a minute, with this many lookups in each tenth of a second.
 async fn minute(app: &TestApp, typed: usize) -> Minute {
     let before = app.kapso.requests().len();
     let mut minute = Minute::default();
@@ -66,7 +66,7 @@ async fn minute(app: &TestApp, typed: usize) -> Minute {
         }
         app.advance_clock(STEP);
         if typed == 0 {
-            // Lets the service have its turn.
+            // Lets the service run.
             app.get("/healthz").await;
         }
     }
@@ -80,7 +80,7 @@ async fn minute(app: &TestApp, typed: usize) -> Minute {
     minute
 }
 
-/// That Kapso never had to refuse anything is what FakeKapso would complain of when the app closes.
+/// FakeKapso reports every request over the limit when the app is closed.
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "the figures are for the documents")]
 async fn ten_thousand_lookups_and_sixty_watches_share_the_rate_limit() {
@@ -89,13 +89,13 @@ async fn ten_thousand_lookups_and_sixty_watches_share_the_rate_limit() {
         println!("60 watches and nobody else: {quiet:?}");
         assert!(
             (5..=80).contains(&quiet.watches),
-            "each of the five pages was asked for, and a fifth stays free: {quiet:?}"
+            "each of the five pages was requested, and a fifth stays free: {quiet:?}"
         );
 
         let busy = minute(app, 17).await;
         println!("60 watches and 10,200 look-ups of 500 ids: {busy:?}");
         assert_eq!(busy.people + busy.watches, 100, "all of the limit is used: {busy:?}");
-        // Watches get some of it only until people have used up what was free at the beginning.
+        // Polls are made only until commands have used up what was free at the beginning.
         assert!(busy.people >= 90, "people come first: {busy:?}");
         assert_eq!(busy.shown + busy.limited, 10_200, "everybody is answered");
     })

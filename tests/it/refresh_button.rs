@@ -1,4 +1,4 @@
-//! Refresh: acknowledged at once, and answered in the card's place, or beside it where it fails.
+//! Refresh: acknowledged at once; the reply replaces the card, or is a separate message if it fails.
 
 use http::StatusCode;
 use insta::assert_snapshot;
@@ -53,7 +53,7 @@ async fn a_press_is_acknowledged_before_kapso_answers() {
             .await;
         assert_eq!(sent.status, Some(StatusCode::OK));
         app.kapso.wait_for_requests(2).await;
-        assert_eq!(app.slack.conversation().len(), 1, "nothing is said meanwhile");
+        assert_eq!(app.slack.conversation().len(), 1, "nothing is posted meanwhile");
         app.kapso.release_stalled_requests();
         assert_eq!(app.late_reply(sent.exchange).await.id, card.id);
     })

@@ -1,4 +1,4 @@
-//! Two processes on one PostgreSQL database, of which one is killed half way: one answer each, and nothing lost.
+//! Two processes on one PostgreSQL database, one of which is killed: one reply for each command, and none is lost.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -17,19 +17,19 @@ use crate::support::store_health::BROKEN;
 
 /// Commands, half of them to each replica.
 const COMMANDS: usize = 200;
-/// Commands for each session: what Kapso has answered is remembered for a while.
+/// Commands for each session: Kapso's responses are cached.
 const COMMANDS_PER_SESSION: usize = 10;
-/// Commands that are typed at once.
+/// Commands that are sent at the same time.
 const CONCURRENT_COMMANDS: usize = 20;
 const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Two replicas in one world.
+/// Two replicas between the same fakes.
 struct Replicas {
     fakes: Fakes,
     database: Database,
     killed: Running,
     survivor: Running,
-    /// Where the doomed one listens, and the other.
+    /// The addresses of the process that will be killed, and of the other one.
     apps: [Url; 2],
 }
 
@@ -55,7 +55,7 @@ impl Replicas {
         }
     }
 
-    /// These of the commands are typed, in turn to both replicas, and acknowledged without a word.
+    /// Sends the commands with these numbers to both replicas in turn, and expects empty acknowledgements.
     async fn send_commands(&self, numbers: Range<usize>) -> BTreeSet<u64> {
         let mut pending = BTreeSet::new();
         for first in numbers.clone().step_by(CONCURRENT_COMMANDS) {
@@ -65,28 +65,27 @@ impl Replicas {
             });
             for sent in join_all(sending).await {
                 assert_eq!(sent.status, Some(StatusCode::OK));
-                assert!(sent.message.is_none(), "it is acknowledged without a word");
+                assert!(sent.message.is_none(), "it is acknowledged with an empty response");
                 pending.insert(sent.exchange);
             }
         }
         pending
     }
 
-    /// The doomed one is killed, and all that is owed is answered by the other. Returns how many posts were under way
-    /// when it was killed, and how many of its answers were left to the other.
+    /// Kills one process, whose worker id is `killed`, and waits until the other has delivered all pending replies.
     async fn kill_one(mut self, pending: &BTreeSet<u64>, killed: &str) -> Outcome {
         self.killed.send_signal("KILL").await;
         let killed_at = Instant::now();
         let ended = self.killed.wait_for_exit().await;
         assert!(!ended.stdout.contains(BROKEN), "the store works: {ended:?}");
-        // Its leases last, so this is what it has left.
+        // Its leases are still valid, so these are its pending replies.
         let left = pending_replies(&self.database, &format!("leased_by = '{killed}'")).await;
         self.fakes.kapso.set_fault(None);
         self.fakes.kapso.release_stalled_requests();
         for exchange in pending {
             self.fakes.slack.wait_for_reply(*exchange).await;
         }
-        // Its own, and what was left: some of that may be answered already.
+        // Its own, and those of the killed process, some of which may be delivered already.
         for _ in 0..COMMANDS / 2 + left.len() {
             self.survivor.wait_for_line(LATE).await;
         }
@@ -94,9 +93,13 @@ impl Replicas {
         self.survivor.send_signal("TERM").await;
         let ended = self.survivor.wait_for_exit().await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        assert_eq!(pending_replies(&self.database, "1 = 1").await.len(), 0, "nothing stays");
+        assert_eq!(
+            pending_replies(&self.database, "1 = 1").await.len(),
+            0,
+            "no job is left"
+        );
         let answers = answer_counts(&self.fakes, 1);
-        assert!(answers.keys().eq(pending), "one answer each");
+        assert!(answers.keys().eq(pending), "one reply each");
         self.database.drop().await;
         Outcome {
             left: left.len(),
@@ -114,13 +117,13 @@ struct Outcome {
     took: Duration,
 }
 
-/// The one who has leased what is in the store.
+/// The id of the worker that has leased the stored jobs.
 async fn worker(database: &Database) -> Option<String> {
     let workers = database.words("SELECT DISTINCT leased_by FROM kapso_slack_jobs").await;
     workers.into_iter().next()
 }
 
-/// Tells the story, with `answered` of the commands answered before the others come, and a kill after `before_kill`.
+/// Runs one scenario: `answered` commands get their replies before the others are sent; then `before_kill`, and the kill.
 async fn kill_one_replica(when: &str, answered: usize, before_kill: impl AsyncFn(&Fakes)) -> Outcome {
     let running = run_scenario(when, answered, &before_kill);
     timeout(TIMEOUT, running).await.expect("it ends")
@@ -144,7 +147,7 @@ async fn run_scenario(when: &str, answered: usize, before_kill: impl AsyncFn(&Fa
     before_kill(&replicas.fakes).await;
     let outcome = replicas.kill_one(&pending, &killed).await;
     println!(
-        "two replicas, one killed {when}: {} owed, none lost, {} left by the dead, {} in flight, {} answered twice, {:.1} s",
+        "two replicas, one killed {when}: {} pending, none lost, {} left by the killed one, {} in flight, {} delivered twice, {:.1} s",
         pending.len(),
         outcome.left,
         outcome.in_flight,
@@ -164,10 +167,10 @@ async fn a_replica_delivers_the_replies_of_a_killed_one() {
         fakes.kapso.release_stalled_requests();
         fakes.slack.wait_for_posts(posts + COMMANDS / 10).await;
     };
-    // Side by side, since both wait for leases to run out.
+    // Concurrently, since both wait until leases expire.
     let (while_requesting, _) = tokio::join!(
-        kill_one_replica("while Kapso is asked", 0, async |_: &Fakes| {}),
-        kill_one_replica("while it posts", COMMANDS / 2, posting)
+        kill_one_replica("during requests to Kapso", 0, async |_: &Fakes| {}),
+        kill_one_replica("during posts", COMMANDS / 2, posting)
     );
     assert_eq!((while_requesting.left, while_requesting.twice), (COMMANDS / 2, 0));
 }

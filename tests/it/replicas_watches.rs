@@ -1,5 +1,5 @@
-//! Two processes on one PostgreSQL database look after 200 watches, of which one is killed while it tells the news:
-//! each watcher hears once.
+//! Two processes with 200 watches on one PostgreSQL database, one of which is killed while it sends notifications: each
+//! watcher gets one.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,10 @@ use crate::support::databases::Database;
 use crate::support::program::Fakes;
 
 const WATCHERS: usize = 10;
-/// As many as one person may watch.
+/// Watches of one person: the limit.
 const EACH: usize = 20;
 const ALL: usize = WATCHERS * EACH;
-/// Within this after a kill, somebody else goes on: 15 s of a lease, and a little.
+/// Upper bound for the time after a kill until jobs are resumed: a lease of 15 s, and a margin.
 const RESUMED: Duration = Duration::from_secs(20);
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn a_replica_sends_the_notifications_of_a_killed_one() {
     join_all(watching).await;
     let confirmed = fakes.slack.post_count();
 
-    // The survivor sleeps while the doomed one finds out, and begins to tell.
+    // The survivor is stopped until the other process has begun to send notifications.
     survivor.send_signal("STOP").await;
     for id in &ids {
         fakes.kapso.activate(id);
@@ -78,17 +78,20 @@ async fn a_replica_sends_the_notifications_of_a_killed_one() {
     let took = killed_at.elapsed();
     survivor.send_signal("TERM").await;
     assert_eq!(survivor.wait_for_exit().await.code, Some(0));
-    assert_eq!(pending_replies(&database, "1 = 1").await.len(), 0, "nothing stays");
+    assert_eq!(pending_replies(&database, "1 = 1").await.len(), 0, "no job is left");
     let answers = answer_counts(&fakes, 2);
     assert_eq!(answers.len(), ALL);
     let twice = surplus_answers(&answers, 2);
     println!(
-        "two replicas, one killed while it tells: {ALL} watches, {} left by the dead, {in_flight} in flight, \
-         none forgotten, {twice} told twice, {:.1} s",
+        "two replicas, one killed while it notifies: {ALL} watches, {} left by the killed one, {in_flight} in flight, \
+         none lost, {twice} notified twice, {:.1} s",
         left.len(),
         took.as_secs_f64()
     );
-    assert!(!left.is_empty() && left.len() < ALL, "it was killed half way");
+    assert!(
+        !left.is_empty() && left.len() < ALL,
+        "it was killed before it had sent all"
+    );
     assert!(twice <= in_flight);
     assert!(took < RESUMED, "{took:?}");
     database.drop().await;

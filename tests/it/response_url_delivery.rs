@@ -1,4 +1,4 @@
-//! Posting to a `response_url`: as often as Slack allows, as patiently as it asks, and never when it is over.
+//! Posts to a `response_url`: retries, `Retry-After`, refusals, and the limits of 4 posts and 29 minutes.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use crate::support::raw_request::Reply;
 use crate::support::wire::{ScriptedResponse, ScriptedServer};
 use crate::support::{ID, TestApp, test_app};
 
-/// Slack refuses the first posts like this, and then takes what comes. Returns the log's line about the command and
-/// how often Slack was posted to.
+/// Delivers a late reply to a Slack that gives these responses to the first posts, and accepts the next. Returns the log
+/// line of the command, and the number of posts.
 async fn deliver_after(responses: &[(u16, Option<u64>)]) -> (Value, usize) {
     let mut result = None;
     test_app()
@@ -53,7 +53,7 @@ async fn two_server_errors_are_retried() {
     }
 }
 
-/// Each of those tries may have been taken all the same.
+/// Slack may have accepted the message in each of these attempts.
 #[tokio::test]
 async fn after_three_unclear_attempts_a_reply_is_lost() {
     let (line, posts) = deliver_after(&[(500, None), (502, None), (503, None)]).await;
@@ -132,10 +132,11 @@ async fn nothing_is_posted_if_the_29_minutes_end_during_retry_after() {
         .await;
 }
 
-/// Long enough for Slack on a busy machine, short enough for one that hangs.
+/// Timeout of one post: long enough on a busy machine, short enough for a server that hangs.
 const ATTEMPT: Duration = Duration::from_millis(500);
 
-/// A letterbox that answers in ways that FakeSlack does not know. Returns the log's line and what was posted.
+/// Delivers a late reply to a server that responds in ways FakeSlack cannot. Returns the log line of the command, and the
+/// posts.
 async fn deliver_to(server: &ScriptedServer) -> (Value, Vec<String>) {
     let mut result = None;
     test_app()
@@ -180,7 +181,7 @@ async fn a_200_with_ok_false_is_a_refusal() {
     }
 }
 
-/// Slack may have taken the message, and two answers are the lesser evil.
+/// Slack may have accepted the message: delivery is at-least-once.
 #[tokio::test]
 async fn an_unacknowledged_post_is_repeated() {
     for (name, script) in [
@@ -289,7 +290,7 @@ async fn a_redirect_by_slack_is_not_followed() {
     assert_eq!(elsewhere.requests(), Vec::<String>::new());
 }
 
-/// What never reached Slack has cost none of the posts, so there is no reason to give up on it.
+/// Attempts that did not reach Slack do not count as posts, so there is no reason to give up.
 #[tokio::test]
 async fn failed_connections_use_up_no_posts() {
     let closed = crate::support::port().await;
@@ -304,7 +305,7 @@ async fn failed_connections_use_up_no_posts() {
             let request = app.command_request(ID, Some(&format!("http://{address}/commands/T1/1/x")));
             assert_eq!(app.send_raw(&request).await.status, 200);
             app.kapso.release_stalled_requests();
-            // More than enough for the four posts that there are.
+            // Enough time for more than four attempts.
             let began = Instant::now();
             while began.elapsed() < Duration::from_millis(500) {
                 app.get("/healthz").await;

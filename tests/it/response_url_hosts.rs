@@ -1,4 +1,4 @@
-//! A `response_url` that leads anywhere but to Slack is never posted to, and whoever asked is answered all the same.
+//! Posts go to Slack's hosts only. A command with another `response_url` still gets its reply in time.
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -32,7 +32,7 @@ fn client(hosts: &str) -> ResponseUrlClient {
     )
 }
 
-/// Addresses that lead elsewhere than to Slack's hosts, or could be made to.
+/// Addresses that do not lead to Slack's hosts, or could be made not to.
 const HOSTILE: [&str; 58] = [
     "",
     " ",

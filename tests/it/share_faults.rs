@@ -1,4 +1,4 @@
-//! A card is shared once, whatever Kapso, Slack or the end of the service do meanwhile.
+//! A card is shared once, despite faults of Kapso and Slack and a shutdown of the service.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ async fn a_slow_lookup_delays_the_shared_card() {
         let sent = app.slack.press_button(&app.app_url, &app.person, &card, "share").await;
         assert_eq!(sent.status, Some(StatusCode::OK));
         app.kapso.wait_for_requests(2).await;
-        assert_eq!(app.slack.post_count(), 0, "nothing is said meanwhile");
+        assert_eq!(app.slack.post_count(), 0, "nothing is posted meanwhile");
         app.kapso.release_stalled_requests();
         assert!(app.late_reply(sent.exchange).await.in_channel);
         app.slack.wait_for_replacement(&card).await;
@@ -53,8 +53,8 @@ async fn a_slow_lookup_delays_the_shared_card() {
     .await;
 }
 
-/// What Slack answers to the posts (0 takes one), how many cards the channel has then, what the person reads who shared it, and how
-/// often Slack was posted to.
+/// Slack's responses to the posts (0 accepts one), the number of cards in the channel, what the presser reads, how the
+/// log says it was answered, and the number of posts.
 #[tokio::test]
 async fn a_refused_card_is_reported_and_never_shared_twice() {
     const DONE: &str = "📣 Shared with everybody in this channel.";
@@ -83,7 +83,7 @@ async fn a_refused_card_is_reported_and_never_shared_twice() {
             let sent = app.slack.press_button(&app.app_url, &app.person, &card, "share").await;
             let line = app.wait_for_commands(2).await.remove(1);
             assert_eq!((&line["outcome"], &line["answer"]), (&json!("shared"), &json!(answer)));
-            // The end waits for what follows, too.
+            // The shutdown waits for the follow-up, too.
             app.shut_down().await;
             assert_eq!(app.slack.post_count(), posts, "{answers:?}");
             assert_eq!(channel_messages(app).len(), cards, "{answers:?}");
@@ -98,12 +98,12 @@ async fn a_refused_card_is_reported_and_never_shared_twice() {
                 assert_eq!(
                     own.id == card.id,
                     reads == DONE,
-                    "{answers:?}: it stands beside the card"
+                    "{answers:?}: it is a separate message"
                 );
                 assert_eq!(warned, 0, "{answers:?}");
             } else {
                 assert_eq!(reads, NOTHING, "{answers:?}");
-                assert_eq!(warned, 1, "{answers:?}: the operator can know");
+                assert_eq!(warned, 1, "{answers:?}: it is logged");
             }
             if cards > 0 {
                 app.late_reply(sent.exchange).await;
@@ -139,7 +139,7 @@ async fn the_shutdown_waits_for_both_messages() {
     .await;
 }
 
-/// It is a courtesy, and nobody waits for a courtesy.
+/// The follow-up is not important enough to delay the shutdown.
 #[tokio::test]
 async fn the_shutdown_does_not_wait_for_a_rescheduled_follow_up() {
     test_app()

@@ -1,17 +1,17 @@
-//! "Share in channel": one card for everybody, in the name of whoever presses, who then reads that it is there.
+//! "Share in channel": one card for everybody, in the name of the presser, who gets a confirmation.
 
 use insta::{assert_json_snapshot, assert_snapshot};
 use kapso_slack::demo::plain;
 use kapso_slack::demo::rules::buttons;
 use serde_json::{Value, json};
 
-use crate::support::cards::{SHOW, channel_messages, share};
-use crate::support::cards::{expect_private_reply, shared_card};
-use crate::support::cards::{sorted, with_fresh_lookups};
+use crate::support::cards::{
+    SHOW, channel_messages, expect_private_reply, share, shared_card, sorted, with_fresh_lookups,
+};
 use crate::support::inert_text::expect_inert;
 use crate::support::{ID, test_app};
 
-/// Whoever types and presses, if nobody else is named.
+/// The default user.
 const USER: &str = "U2147483697";
 
 fn labels(message: &Value) -> Vec<&str> {
@@ -25,29 +25,14 @@ async fn the_channel_gets_a_masked_card_and_the_presser_a_confirmation() {
     with_fresh_lookups(async |app| {
         let card = app.command(SHOW).await;
         let (for_all, own) = share(app, &card).await;
-        assert_snapshot!(plain::text(&for_all.message), @"
-        WHATSAPP SANDBOX SESSION
-        🟡 Waiting for activation
-        Open the link on the tester's phone and send the pre-filled message.
-        Agent: Customer Support Agent
-        Phone: •••• 8901
-        Code: ABC123
-        Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
-        [ Activate in WhatsApp → https://wa.me/12345678901?text=ABC123 ]  [ Refresh ]  [ Tell me when it is active ]
-        Session 123e4567-e89b-12d3-a456-426614174000 · shared by @U2147483697
-        ");
-        assert_snapshot!(plain::text(&own.message), @"
-        WHATSAPP SANDBOX SESSION
-        🟡 Waiting for activation
-        Open the link on the tester's phone and send the pre-filled message.
-        Agent: Customer Support Agent
-        Phone: +12345678901
-        Code: ABC123
-        Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
-        📣 Shared with everybody in this channel.
-        [ Activate in WhatsApp → https://wa.me/12345678901?text=ABC123 ]  [ Refresh ]  [ Tell me when it is active ]
-        Session 123e4567-e89b-12d3-a456-426614174000
-        ");
+        assert_snapshot!(
+            "the_channel_gets_a_masked_card_and_the_presser_a_confirmation",
+            plain::text(&for_all.message)
+        );
+        assert_snapshot!(
+            "the_channel_gets_a_masked_card_and_the_presser_a_confirmation_2",
+            plain::text(&own.message)
+        );
         assert!(!for_all.message.to_string().contains("+1234"), "{for_all:?}");
         assert_json_snapshot!("shared", sorted(for_all.message));
         assert_json_snapshot!("was_shared", sorted(own.message));
@@ -69,12 +54,10 @@ async fn sharing_has_a_confirmation_dialog() {
             .find(|button| button["action_id"] == "share")
             .unwrap();
         let words = |part: &str| share["confirm"][part]["text"].as_str().unwrap().to_owned();
-        assert_snapshot!(["title", "text", "confirm", "deny"].map(words).join("\n"), @"
-        Share this session?
-        Everybody here will see the card with its link and its code. They see only the last four digits of the phone number. If people from other companies are in this channel, they see it too.
-        Share
-        Cancel
-        ");
+        assert_snapshot!(
+            "sharing_has_a_confirmation_dialog",
+            ["title", "text", "confirm", "deny"].map(words).join("\n")
+        );
         for button in buttons(&card.message).filter(|button| button["action_id"] != "share") {
             assert_eq!(button["confirm"], Value::Null, "{button}");
         }
@@ -178,7 +161,7 @@ async fn a_session_that_cannot_be_activated_is_not_shared() {
         ("superseded", "🔵 Superseded"),
         ("paused_by_operator", "⚪ Status: paused_by_operator"),
     ] {
-        // With what is remembered, too: what a channel sees is looked up for it.
+        // With the cache, too: sharing bypasses it.
         test_app()
             .run(async |app| {
                 let card = app.command(SHOW).await;
@@ -212,7 +195,7 @@ async fn a_card_is_shared_in_the_name_of_the_presser() {
     .await;
 }
 
-/// Slack always says who pressed. Where it does not, nothing goes to a channel in nobody's name.
+/// Slack always sends the user. If it does not, nothing is shared.
 #[tokio::test]
 async fn a_press_without_a_valid_user_shares_nothing() {
     with_fresh_lookups(async |app| {
@@ -233,7 +216,7 @@ async fn a_press_without_a_valid_user_shares_nothing() {
     .await;
 }
 
-/// No shared card of ours has the button. Slack may leave out that only the presser sees a card, though.
+/// Shared cards do not have the button, but Slack may omit that a card is ephemeral.
 #[tokio::test]
 async fn sharing_from_a_shared_card_leaves_it_unchanged() {
     with_fresh_lookups(async |app| {
@@ -282,9 +265,9 @@ async fn people_without_access_can_use_no_button_of_a_shared_card() {
                     expect_private_reply(app, on, &answer, "You cannot use this here.");
                 }
             }
-            assert_eq!(app.kapso.requests(), requests, "Kapso is asked nothing");
+            assert_eq!(app.kapso.requests(), requests, "no request to Kapso");
             app.shut_down().await;
-            assert_eq!(self::channel_messages(app).len(), 1);
+            assert_eq!(channel_messages(app).len(), 1);
         })
         .await;
 }

@@ -1,5 +1,4 @@
-//! Who knows a session by a shared card alone never reads the phone number, whatever they press and whatever comes
-//! of it.
+//! The phone number stays masked in everything that follows from a shared card.
 
 use jiff::SignedDuration;
 use kapso_slack::demo::{PostedMessage, plain};
@@ -7,7 +6,7 @@ use kapso_slack::demo::{PostedMessage, plain};
 use crate::support::cards::{SHOW, share};
 use crate::support::{ID, TestApp, test_app};
 
-/// Somebody else presses a button of the shared card, or of what came of it: the number stays masked.
+/// Presses a button, and checks that the number is masked in the reply.
 async fn press_expecting_masked(app: &TestApp, on: &PostedMessage, button: &str) -> PostedMessage {
     let answer = app.press(on, button).await;
     expect_masked(&answer, button);
@@ -61,7 +60,7 @@ async fn the_number_stays_masked_in_notifications() {
             let watched = press_expecting_masked(app, &for_all, "watch").await;
             app.advance_clock(SignedDuration::from_mins(28));
             let ended = app.next_message(&watched).await;
-            expect_masked(&ended, "goodbye");
+            expect_masked(&ended, "end of the watch");
             let again = press_expecting_masked(app, &ended, "watch").await;
             app.kapso.activate(ID);
             app.advance_clock(SignedDuration::from_secs(25));
@@ -72,7 +71,7 @@ async fn the_number_stays_masked_in_notifications() {
         .await;
 }
 
-/// The own card of the person who shared it is as it was.
+/// The private card of the person who shared it stays unmasked.
 #[tokio::test]
 async fn the_own_card_of_who_shared_it_shows_the_number() {
     test_app()

@@ -1,4 +1,4 @@
-//! A SQLite store that breaks stands in nobody's way, says why, and works again once it can, without a restart.
+//! A SQLite file that cannot be used: replies are delivered, the reason is reported, and it recovers without a restart.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -23,8 +23,8 @@ use crate::support::{ID, START, TestApp, TestAppBuilder, test_app};
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 
-/// A service whose look-ups all ask Kapso, and whose store is that file. It waits for the store longer than usual: a
-/// busy machine may take more than 300 ms for a write.
+/// A service without a cache, with its database in this file, and with a longer timeout for storing a reply: on a busy
+/// machine, a write may take more than 300 ms.
 fn with_file(path: &Path) -> TestAppBuilder {
     test_app()
         .with_short_budget()
@@ -33,7 +33,7 @@ fn with_file(path: &Path) -> TestAppBuilder {
         .with("DATABASE_URL", format!("sqlite:{}", path.display()))
 }
 
-/// A late reply is written into the file before its command is acknowledged.
+/// Checks that a late reply is written to the file before its command is acknowledged.
 async fn expect_stored_reply(app: &TestApp, path: &Path) {
     let exchange = start_late_reply(app).await;
     assert!(contains(path, "/response/"), "the reply is stored");
@@ -41,14 +41,14 @@ async fn expect_stored_reply(app: &TestApp, path: &Path) {
     app.late_reply(exchange).await;
 }
 
-/// Whether a database has these words, in its file or in what was written to it last.
+/// Whether the database file or its write-ahead log contains this text.
 fn contains(path: &Path, words: &str) -> bool {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
-    // By another process: to close the file here would end the lock that the store in this process has on it.
+    // In another process: closing the file here would end the lock that this process has on it.
     let found = Command::new("grep")
         .args(["--quiet", "--fixed-strings", "--", words])
-        // In this order, since what was written last goes from the one to the other.
+        // In this order, since content moves from the log to the file.
         .args([Path::new(&log), path])
         .status();
     found.unwrap().success()
@@ -92,7 +92,7 @@ async fn a_foreign_file_can_be_moved_away() {
 async fn a_file_damaged_during_use_can_be_moved_away() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
-    // More than SQLite remembers.
+    // More than SQLite's page cache.
     let store = JobRows::new(Database::open(&DatabaseUrl::file(&path)).await.unwrap());
     for _ in 0..1_500 {
         let mut job = sized(late(0), 4_000);
@@ -104,7 +104,7 @@ async fn a_file_damaged_during_use_can_be_moved_away() {
     with_file(&path)
         .run(async |app| {
             expect_working_store(app, 1).await;
-            // By another process, as above.
+            // In another process, as above.
             let damage = Command::new("dd")
                 .args([
                     "if=/dev/urandom",
@@ -147,7 +147,7 @@ async fn a_file_locked_by_another_process_is_opened_later() {
         .await;
 }
 
-/// An answer that was stored in the file is in memory alone then.
+/// A reply that was stored in the file is then in memory only.
 #[tokio::test]
 async fn a_deleted_file_is_created_again_and_no_reply_is_lost() {
     let folder = Folder::new();
@@ -170,12 +170,12 @@ async fn a_deleted_file_is_created_again_and_no_reply_is_lost() {
             let mut answered: Vec<_> = app.slack.conversation().iter().map(|posted| posted.exchange).collect();
             answered.retain(|exchange| pending.contains(exchange));
             answered.sort_unstable();
-            assert_eq!(answered, pending, "one answer each");
+            assert_eq!(answered, pending, "one reply each");
         })
         .await;
 }
 
-/// Leases are renewed every 5 s, and the new file knows nothing of the old one's.
+/// Leases are renewed every 5 s; the new file does not contain the lease.
 #[tokio::test]
 async fn a_reply_survives_a_replaced_file_beyond_a_lease_renewal() {
     let folder = Folder::new();
@@ -185,7 +185,7 @@ async fn a_reply_survives_a_replaced_file_beyond_a_lease_renewal() {
             expect_working_store(app, 1).await;
             app.kapso.fail_next_request(Fault::Delay(Duration::from_millis(6_500)));
             let exchange = app.expect_ack_only(SHOW).await;
-            // Another file in its place, such as a backup that was put back.
+            // Another file replaces it, such as a restored backup.
             let other = folder.join("other.db");
             Database::open(&DatabaseUrl::file(&other)).await.unwrap().close().await;
             fs::rename(&other, &path).unwrap();
@@ -196,7 +196,7 @@ async fn a_reply_survives_a_replaced_file_beyond_a_lease_renewal() {
         .await;
 }
 
-/// Nobody would find it in the new file.
+/// It would not be in the new file.
 #[tokio::test]
 async fn a_reply_whose_file_is_deleted_is_not_handed_over() {
     let folder = Folder::new();
@@ -261,13 +261,13 @@ async fn add_another(store: &JobRows, job: &Job<LateReply>) -> bool {
     }
 }
 
-/// A job that takes so much room, and goes nowhere.
+/// The job with a payload of this size.
 fn sized(mut job: Job<LateReply>, bytes: usize) -> Job<LateReply> {
     job.payload.outgoing.response_url = "x".repeat(bytes).into();
     job
 }
 
-/// The real program, since the tests may run as root, who writes to what is read-only.
+/// With the real program, since the tests may run as root, who can write to read-only files.
 #[tokio::test]
 async fn a_read_only_file_is_used_again_when_writable() {
     let fakes = Fakes::start().await;

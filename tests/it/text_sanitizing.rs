@@ -1,4 +1,4 @@
-//! Foreign text is made harmless whatever it is: cleaned, cut, and unable to act in Slack's markup.
+//! Foreign text is sanitized: cleaned, cut, and inert in Slack's markup.
 
 use kapso_slack::slack::message::Message;
 use kapso_slack::slack::text::{Mrkdwn, clean, cut};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::inert_text::{expect_inert, is_hidden};
 
-/// What acts in Slack's markup when it comes together.
+/// Fragments that can form markup together.
 const PIECES: &[&str] = &[
     "<",
     ">",

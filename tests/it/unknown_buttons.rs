@@ -1,4 +1,4 @@
-//! Presses that no card of ours leads to: each is acknowledged, none asks Kapso anything.
+//! Presses that this app's cards cannot produce: each is acknowledged, and none leads to a request to Kapso.
 
 use http::StatusCode;
 use kapso_slack::slack::interaction::Interaction;
@@ -112,7 +112,7 @@ async fn presses_of_unknown_buttons_are_only_acknowledged() {
         app.expect_complaint("a button with an action id that this version does not know");
         let unknown = app.wait_for_log_lines("a button with an action id", 6).await;
         let actions: Vec<_> = unknown.iter().map(|line| line["action"].as_str().unwrap()).collect();
-        assert_eq!(actions[..5], ["not a word"; 5], "they may be anything");
+        assert_eq!(actions[..5], ["not a word"; 5], "foreign text is not logged");
         assert_eq!(actions[5], "frobnicate");
     })
     .await;
@@ -219,7 +219,7 @@ fn a_card_counts_as_shared_unless_slack_says_it_is_ephemeral() {
     }
 }
 
-/// What was done so far: how many commands were run, requests made and messages posted.
+/// The number of commands run, requests made and messages posted so far.
 fn effects(app: &TestApp) -> [usize; 3] {
     [
         app.command_log_lines().len(),
@@ -228,7 +228,7 @@ fn effects(app: &TestApp) -> [usize; 3] {
     ]
 }
 
-/// Ends the service, and with it all that presses could still lead to.
+/// Shuts the service down, so that nothing is pending, and checks that there were no more effects.
 async fn expect_no_more_effects(app: &mut TestApp, before: [usize; 3]) {
     app.shut_down().await;
     assert_eq!(effects(app), before, "commands, requests, messages");

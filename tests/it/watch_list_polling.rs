@@ -1,4 +1,4 @@
-//! What lists cost, and what becomes of watches where lists are of no use.
+//! Polling with lists: their cost, and lists that cannot be used.
 
 use jiff::SignedDuration;
 use kapso_slack::demo::{Person, plain};
@@ -13,7 +13,7 @@ fn id(number: usize) -> String {
     format!("session-{number:04}")
 }
 
-/// The clock moves on, and the service has its turn.
+/// Advances the clock in steps, and lets the service run after each.
 async fn advance_seconds(app: &TestApp, many: usize) {
     for _ in 0..many * 2 {
         app.advance_clock(SECOND / 2);
@@ -28,7 +28,7 @@ async fn an_unreadable_list_delays_no_poll_beyond_a_minute() {
     test_app()
         .run(async |app| {
             app.wait_for_store().await;
-            // A page of a hundred is over 256 KiB.
+            // A page of 100 sessions is over 256 KiB.
             let words = "an agent with much to say ".repeat(120);
             let agent = json!({"id": "agent-123abc", "name": "Agent", "description": words});
             for number in 0..100 {
@@ -38,7 +38,7 @@ async fn an_unreadable_list_delays_no_poll_beyond_a_minute() {
             for number in 0..WATCHES {
                 app.command_text(&format!("/sandbox watch {}", id(number))).await;
             }
-            // The first look is due 15 s after that.
+            // The first poll is due 15 s after that.
             advance_seconds(app, 16).await;
             let before = app.kapso.requests().len();
             advance_seconds(app, 60).await;
@@ -49,7 +49,7 @@ async fn an_unreadable_list_delays_no_poll_beyond_a_minute() {
                 .collect();
             assert!(
                 unpolled.is_empty(),
-                "{unpolled:?} were not looked at; asked was {requests:?}"
+                "{unpolled:?} were not polled; requests: {requests:?}"
             );
         })
         .await;
@@ -87,7 +87,7 @@ async fn several_watchers_of_one_session_share_a_request() {
             }
             let requests = app.kapso.requests();
             let pages = requests.iter().filter(|request| request.contains("?page=")).count();
-            assert_eq!(pages, 0, "one request looks at it for all five: {requests:?}");
+            assert_eq!(pages, 0, "one request for all five: {requests:?}");
         })
         .await;
 }

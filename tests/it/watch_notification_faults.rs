@@ -1,4 +1,4 @@
-//! News on their way to Slack: what holds them up, what a stop does to them, and what is promised at all.
+//! Notifications that Slack delays, that are pending at a shutdown, or that could not be posted at all.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::support::databases::Database;
 use crate::support::{ID, test_app};
 
 const POLL_INTERVAL: SignedDuration = SignedDuration::from_secs(25);
-/// Notices that are posted at once.
+/// Notifications that are posted at the same time.
 const CONCURRENT_NOTIFICATIONS: usize = 32;
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn a_rate_limited_notification_does_not_delay_others() {
                 app.kapso.activate(&format!("session-{number}"));
             }
             app.advance_clock(POLL_INTERVAL);
-            // The next look is a page of the list.
+            // The next poll is a page of the list.
             app.slack.wait_for_posts(1).await;
             app.advance_clock(SignedDuration::from_secs(1));
             app.slack.wait_for_posts(CONCURRENT_NOTIFICATIONS).await;
@@ -42,7 +42,7 @@ async fn a_rate_limited_notification_does_not_delay_others() {
             let result = tokio::time::timeout(Duration::from_secs(3), all).await;
             assert!(
                 result.is_ok(),
-                "the last waits behind {} others",
+                "the last one is delayed by the others: {} posts",
                 app.slack.post_count()
             );
         })
@@ -75,7 +75,7 @@ async fn a_notification_that_waits_at_shutdown_is_handed_over() {
     let claimable = database
         .number("SELECT count(*) FROM kapso_slack_jobs WHERE leased_until = 0")
         .await;
-    assert_eq!(claimable, 1, "the next process goes on at once");
+    assert_eq!(claimable, 1, "the next process can claim it at once");
 }
 
 #[tokio::test]

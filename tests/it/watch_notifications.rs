@@ -1,4 +1,4 @@
-//! Who asks to be told when a session is active hears of it, once, beside the conversation.
+//! Watches: a notification when a session changes, as a separate message, once.
 
 use insta::assert_snapshot;
 use jiff::SignedDuration;
@@ -10,10 +10,10 @@ use crate::support::{ID, TestApp, TestAppBuilder, test_app};
 const WATCH: &str = "/sandbox watch 123e4567-e89b-12d3-a456-426614174000";
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 
-/// The longest pause between two looks at a session.
+/// The longest pause between two polls of a session.
 const POLL_INTERVAL: SignedDuration = SignedDuration::from_secs(25);
 
-/// An app whose store is open.
+/// Runs `test` when the database is open.
 async fn with_app(test: impl AsyncFnOnce(&mut TestApp)) {
     with_database(test_app(), test).await;
 }
@@ -27,10 +27,10 @@ async fn with_database(builder: TestAppBuilder, test: impl AsyncFnOnce(&mut Test
         .await;
 }
 
-/// What a watcher reads next.
+/// The plain text of the next message for the same command or press.
 pub async fn read_notification(app: &TestApp, asked: &PostedMessage) -> String {
     let notice = app.next_message(asked).await;
-    assert_eq!(notice.message["response_type"], "ephemeral", "to the watcher alone");
+    assert_eq!(notice.message["response_type"], "ephemeral", "only the watcher sees it");
     plain::text(&notice.message)
 }
 
@@ -38,25 +38,16 @@ pub async fn read_notification(app: &TestApp, asked: &PostedMessage) -> String {
 async fn the_watch_command_notifies_when_the_session_is_activated() {
     with_app(async |app| {
         let confirmed = app.command(WATCH).await;
-        assert_snapshot!(plain::text(&confirmed.message), @"
-        WHATSAPP SANDBOX SESSION
-        🟡 Waiting for activation
-        Open the link on the tester's phone and send the pre-filled message.
-        Agent: Customer Support Agent
-        Phone: +12345678901
-        Code: ABC123
-        Expires Nov 24, 2026 at 10:00 UTC (in 24 hours)
-        👀 Watching until Nov 23, 2026 at 10:28 UTC (in 28 minutes). I'll post here when it is activated or ends. (Slack's limit is 30 minutes.)
-        [ Activate in WhatsApp → https://wa.me/12345678901?text=ABC123 ]  [ Refresh ]  [ Stop watching ]  [ Share in channel ]
-        Session 123e4567-e89b-12d3-a456-426614174000
-        ");
+        assert_snapshot!(
+            "the_watch_command_notifies_when_the_session_is_activated",
+            plain::text(&confirmed.message)
+        );
         app.advance_clock(SignedDuration::from_mins(3));
         app.kapso.activate(ID);
-        assert_snapshot!(read_notification(app, &confirmed).await, @"
-        🟢 The sandbox session of •••• 8901 with the agent Customer Support Agent is active now, 3 minutes after it was created. Messages from this phone to the sandbox number reach the agent.
-        [ Show the session ]
-        Session 123e4567-e89b-12d3-a456-426614174000
-        ");
+        assert_snapshot!(
+            "the_watch_command_notifies_when_the_session_is_activated_2",
+            read_notification(app, &confirmed).await
+        );
     })
     .await;
 }
@@ -73,9 +64,9 @@ async fn the_watch_button_notifies_and_updates_the_card() {
         app.kapso.activate(ID);
         app.advance_clock(POLL_INTERVAL);
         let notice = app.next_message(&watched).await;
-        assert_ne!(notice.id, card.id, "the news stand beside the card");
+        assert_ne!(notice.id, card.id, "the notification is a separate message");
         let shown = app.press(&notice, "refresh").await;
-        assert_eq!(shown.id, notice.id, "the card takes the place of the news");
+        assert_eq!(shown.id, notice.id, "the card replaces the notification");
         assert!(plain::text(&shown.message).contains("🟢 Active"));
     })
     .await;
@@ -145,7 +136,7 @@ async fn a_session_missing_in_lists_is_requested_by_itself() {
         assert!(text.contains("is active now"), "{text}");
         let requests = app.kapso.requests();
         let pages = requests.iter().filter(|request| request.contains("?page=")).count();
-        assert!(pages > 0, "the others are seen in lists: {requests:?}");
+        assert!(pages > 0, "the others are polled with lists: {requests:?}");
     })
     .await;
 }
@@ -156,11 +147,10 @@ async fn after_28_minutes_a_watch_ends_and_offers_to_continue() {
         let confirmed = app.command(WATCH).await;
         app.advance_clock(SignedDuration::from_mins(28));
         let ended = app.next_message(&confirmed).await;
-        assert_snapshot!(plain::text(&ended.message), @"
-        ⏳ The sandbox session of •••• 8901 with the agent Customer Support Agent is not active yet. I've stopped watching (Slack's 30-minute limit). Press to keep watching.
-        [ Keep watching ]  [ Show the session ]
-        Session 123e4567-e89b-12d3-a456-426614174000
-        ");
+        assert_snapshot!(
+            "after_28_minutes_a_watch_ends_and_offers_to_continue",
+            plain::text(&ended.message)
+        );
         let again = app.press(&ended, "watch").await;
         assert!(plain::text(&again.message).contains("[ Stop watching ]"));
         app.kapso.activate(ID);
@@ -189,7 +179,7 @@ async fn watching_twice_is_one_watch() {
             .conversation()
             .into_iter()
             .filter(|posted| posted.exchange == first.exchange);
-        assert_eq!(of_the_first.count(), 1, "the newer one took its place");
+        assert_eq!(of_the_first.count(), 1, "the newer watch replaced it");
     })
     .await;
 }
@@ -202,7 +192,7 @@ async fn a_stopped_watch_sends_no_notification() {
         let text = plain::text(&stopped.message);
         assert!(text.contains("Stopped watching this session."), "{text}");
         assert!(text.contains("[ Tell me when it is active ]"), "{text}");
-        // Somebody else's watch shows that looks were taken.
+        // Another watch shows that polls were made.
         app.kapso.add_session("other");
         let other = app.command("/sandbox watch other").await;
         app.kapso.activate(ID);
@@ -230,7 +220,7 @@ async fn a_stopped_watch_sends_no_notification() {
     .await;
 }
 
-/// Where the app is installed for a whole organisation, a press names no workspace, though a command does.
+/// In an app installed for a whole organisation, a press has no workspace, but a command has.
 #[tokio::test]
 async fn a_press_without_a_workspace_stops_a_watch() {
     with_app(async |app| {
@@ -371,7 +361,7 @@ async fn notifications_are_logged_and_counted() {
         let notice = app.wait_for_log("notice").await;
         assert_eq!(
             notice["request_id"], command["request_id"],
-            "found by what the watcher can read out"
+            "the request id of the command"
         );
         assert_eq!(
             (&notice["news"], &notice["answer"]),
@@ -398,7 +388,7 @@ async fn a_failed_notification_is_retried_once_and_then_counted_as_lost() {
             app.advance_clock(POLL_INTERVAL);
             let notice = app.wait_for_log("notice").await;
             assert_eq!(notice["answer"], answer, "after {faults} faults: {notice}");
-            assert_eq!(app.slack.post_count(), 2, "two posts are kept for the news");
+            assert_eq!(app.slack.post_count(), 2, "two posts are reserved for the notification");
             if answer == "late" {
                 read_notification(app, &confirmed).await;
             }

@@ -1,4 +1,4 @@
-//! What a watch does next: one notice at most, none too late, and no watch forgotten.
+//! What a watch does next: at most one notification, none too late, and every watch ends.
 
 use jiff::SignedDuration;
 use kapso_slack::kapso::Status;
@@ -10,7 +10,7 @@ use crate::support::databases::{USER, at, watch};
 
 const MINUTE: i64 = 60;
 
-/// A watch that began at `at(0)`, on a session that was created `session_age` seconds earlier.
+/// A watch that started at `at(0)`, of a session created `session_age` seconds earlier.
 fn watch_of_age(session_age: i64) -> Watch {
     Watch {
         session_created_at: Some(at(-session_age)),
@@ -22,7 +22,7 @@ fn pending() -> PollResult {
     PollResult::Status(Status::Pending)
 }
 
-/// The watch that waits, and until how many seconds.
+/// The watch that waits, and until when, in seconds.
 fn expect_wait(next: Decision) -> (Watch, i64) {
     let Decision::Wait { until, watch } = next else {
         panic!("it waits: {next:?}");
@@ -44,7 +44,7 @@ fn each_final_status_is_notified() {
         );
     }
     let other = PollResult::Status(Status::Other("paused".to_owned()));
-    // A word that this version does not know is no end.
+    // An unknown status does not end a watch.
     expect_wait(decide(&watch_of_age(0), &other, at(30)));
 }
 
@@ -58,7 +58,7 @@ fn only_two_404s_in_a_row_mean_gone() {
     ));
     let (back, _) = expect_wait(decide(&once, &pending(), at(15)));
     let (again, _) = expect_wait(decide(&back, &PollResult::NotFound, at(30)));
-    assert_eq!(again.not_found, 1, "a session that came back counts anew");
+    assert_eq!(again.not_found, 1, "the count starts again for a session that is found");
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn polls_become_rarer_as_the_session_grows_older() {
 fn a_watch_ends_after_28_minutes_and_posts_nothing_after_29() {
     let old = watch_of_age(0);
     let (_, until) = expect_wait(decide(&old, &pending(), at(28 * MINUTE - 1)));
-    assert_eq!(until, 28 * MINUTE, "the last look is on time");
+    assert_eq!(until, 28 * MINUTE, "the last poll is on time");
     for now in [28 * MINUTE, 29 * MINUTE - 1] {
         for result in [pending(), PollResult::Unknown, PollResult::NotFound] {
             assert!(
@@ -95,7 +95,7 @@ fn a_watch_ends_after_28_minutes_and_posts_nothing_after_29() {
         let active = decide(&old, &PollResult::Status(Status::Active), at(now));
         assert!(
             matches!(active, Decision::Notify(Ending::Changed(Change::Activated))),
-            "news are better than goodbye"
+            "a change is more important than the end of the time"
         );
     }
     let used_up = Watch {
@@ -104,7 +104,7 @@ fn a_watch_ends_after_28_minutes_and_posts_nothing_after_29() {
     };
     for (watch, now) in [(&old, 29 * MINUTE), (&old, 99 * MINUTE), (&used_up, 1)] {
         let next = decide(watch, &PollResult::Status(Status::Active), at(now));
-        assert!(matches!(next, Decision::Lapse), "{next:?}");
+        assert!(matches!(next, Decision::Expire), "{next:?}");
     }
 }
 
@@ -120,10 +120,10 @@ fn any_result() -> impl Strategy<Value = PollResult> {
     ]
 }
 
-/// One look at a session: what was seen, and how many milliseconds after it was due.
+/// Polls of a session: the result, and how many milliseconds after it was due.
 fn any_polls() -> impl Strategy<Value = Vec<(PollResult, i64)>> {
     let late = prop_oneof![6 => 0..100_i64, 3 => 0..60_000_i64, 1 => 0..2_000_000_i64];
-    // More than fit into 29 minutes, so that every watch comes to its end.
+    // More than fit into 29 minutes, so that every watch ends.
     prop::collection::vec((any_result(), late), 130)
 }
 
@@ -143,9 +143,9 @@ proptest! {
             let now = due + SignedDuration::from_millis(late);
             match decide(&watch, &result, now) {
                 Decision::Wait { until, watch: next } => {
-                    prop_assert!(until > now, "it does not spin");
-                    prop_assert!(until <= at(28 * MINUTE), "it never sleeps past its goodbye");
-                    prop_assert!(until - now <= SignedDuration::from_secs(25), "nor for long");
+                    prop_assert!(until > now, "the next poll is later");
+                    prop_assert!(until <= at(28 * MINUTE), "never after the end of the watch");
+                    prop_assert!(until - now <= SignedDuration::from_secs(25), "nor long after this poll");
                     due = until;
                     watch = *next;
                 }
@@ -154,15 +154,15 @@ proptest! {
                     ends += 1;
                     break;
                 }
-                Decision::Lapse => {
+                Decision::Expire => {
                     prop_assert!(now >= at(29 * MINUTE));
-                    prop_assert!(late >= 60_000, "nobody looked for a minute");
+                    prop_assert!(late >= 60_000, "polls were delayed by a minute");
                     ends += 1;
                     break;
                 }
             }
         }
-        prop_assert_eq!(ends, 1, "every watch comes to one end");
+        prop_assert_eq!(ends, 1, "every watch ends once");
     }
 
     #[test]
@@ -178,7 +178,7 @@ proptest! {
                     prop_assert!(now < at(29 * MINUTE));
                     break;
                 }
-                Decision::Lapse => break,
+                Decision::Expire => break,
             }
         }
     }

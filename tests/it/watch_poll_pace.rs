@@ -1,4 +1,4 @@
-//! The pace of looks counts from the beginning of a request to the beginning of the next, as its arithmetic does.
+//! The pause between two polls counts from the start of one request to the start of the next.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use kapso_slack::demo::Fault;
 
 use crate::support::test_app;
 
-/// With 375 requests a minute a look is due every 200 ms.
+/// With 375 requests a minute, a poll is made every 200 ms.
 const LIMIT: u32 = 375;
 const WATCHES: usize = 6;
 
@@ -20,7 +20,7 @@ async fn slow_responses_do_not_slow_the_polling() {
         .run(async |app| {
             app.wait_for_store().await;
             app.kapso.set_rate_limit(LIMIT);
-            // Six pages of a list: six watches are asked for one by one.
+            // Six pages of a list: six watches are polled one by one.
             for number in 0..WATCHES * 100 {
                 app.kapso.add_session(&format!("session-{number:04}"));
             }
@@ -39,7 +39,7 @@ async fn slow_responses_do_not_slow_the_polling() {
             let mean = intervals.iter().sum::<i64>() / i64::try_from(intervals.len()).unwrap();
             assert!(
                 mean < 300,
-                "one look every 200 ms, but {intervals:?} ms passed: {requests:?}"
+                "one poll every 200 ms, but there were {intervals:?} ms between them: {requests:?}"
             );
         })
         .await;

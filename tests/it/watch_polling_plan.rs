@@ -1,4 +1,4 @@
-//! Watches spend Kapso's budget with care: 60 hear within 60 s on a key at 100 a minute, and a fifth stays free.
+//! The polling plan: 60 watchers are notified within 60 s at 100 requests a minute, and a fifth of the limit stays free.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -16,7 +16,7 @@ use crate::support::databases::{USER, at, watch};
 
 const WINDOW: i64 = 60_000;
 
-/// A minute's worth of requests at a time, as a key's limit counts them.
+/// A rate limit: a sliding window of one minute.
 struct FakeRateLimit {
     limit: u32,
     taken: VecDeque<i64>,
@@ -41,22 +41,22 @@ impl FakeRateLimit {
     }
 }
 
-/// A watch on its way, with when it is due and when it was last looked at, in milliseconds.
+/// A watch, when it is due, and when it was polled last; in milliseconds.
 struct ActiveWatch {
     watch: Watch,
     due: i64,
     last_poll: i64,
-    /// The page that shows its session; none if lists do not.
+    /// The page of the list that contains its session; `None` if no page does.
     page: Option<u32>,
 }
 
 impl ActiveWatch {
-    /// Looks at the session, which is pending; returns how long nobody had.
+    /// Polls the session, which is pending. Returns the time since the poll before.
     fn poll(&mut self, now: i64) -> i64 {
         let pending = PollResult::Status(Status::Pending);
         let Decision::Wait { until, watch } = decide(&self.watch, &pending, at(0) + SignedDuration::from_millis(now))
         else {
-            panic!("a pending session is waited for");
+            panic!("a watch of a pending session waits");
         };
         self.watch = *watch;
         self.due = milliseconds(until.duration_since(at(0)));
@@ -68,10 +68,10 @@ fn milliseconds(span: SignedDuration) -> i64 {
     span.as_millis().try_into().unwrap()
 }
 
-/// What came of watching for a while.
+/// The outcome of a simulation.
 #[derive(Debug)]
 struct Outcome {
-    /// The longest that a watch went without a look, in milliseconds.
+    /// The longest time between two polls of a watch, in milliseconds.
     longest: i64,
     /// The most requests in any 60 s.
     most: usize,
@@ -88,7 +88,7 @@ fn simulate(many: u32, sessions: u32, unlisted: u32, limit: u32) -> Outcome {
     let pages = sessions.div_ceil(PER_PAGE);
     let waiting = (0..many).map(|n| ActiveWatch {
         watch: Watch {
-            // Some are young, some are old.
+            // Sessions of different ages.
             session_created_at: Some(at(-i64::from(n % 4) * 600)),
             ..watch(USER, "a")
         },
@@ -149,18 +149,18 @@ fn simulate(many: u32, sessions: u32, unlisted: u32, limit: u32) -> Outcome {
 #[expect(clippy::print_stdout, reason = "the figures are for the documents")]
 fn watchers_are_notified_within_a_minute_and_a_fifth_of_the_limit_stays_free() {
     for (many, sessions, unlisted, limit) in [
-        // One by one: the project has too many sessions for lists to be cheaper.
+        // One request for each session: the project has too many for lists to be cheaper.
         (1, 20_000, 0, 100),
         (20, 20_000, 0, 100),
         (60, 20_000, 0, 100),
         (300, 100_000, 0, 500),
-        // By lists.
+        // With lists.
         (60, 60, 0, 100),
         (1_000, 1_000, 0, 100),
         (1_000, 5_000, 0, 100),
         (1_000, 1_000, 10, 100),
         (1_000, 2_000, 5, 100),
-        // What lists never show.
+        // Sessions that lists do not contain.
         (60, 500, 60, 100),
         (40, 500, 20, 100),
     ] {
@@ -180,7 +180,7 @@ fn the_plan_chooses_the_cheaper_request() {
     let left = |left| RateBudget { limit: 100, left };
     let fresh = left(100);
     let unknown = List::default();
-    // Read through in 10 s, at the start.
+    // Read to the end in 10 s.
     let of = |pages| {
         let mut list = List::default();
         list.record_page(1, pages, true, at(-10));
@@ -210,7 +210,7 @@ fn the_plan_chooses_the_cheaper_request() {
         (61, half_read, fresh, 2, 0, Plan::ReadPage),
         (3, of(2), fresh, 2, 0, unlisted(10_000)),
         (60, of(60), fresh, 2, 0, Plan::RequestOne),
-        // What was said of the list is believed for a minute.
+        // The length of the list is valid for a minute.
         (2, of(60), fresh, 1, 59, Plan::RequestOne),
         (2, of(60), fresh, 1, 60, Plan::ReadPage),
         (1_000, useless, fresh, 1, 59, Plan::RequestOne),

@@ -1,4 +1,4 @@
-//! A thousand watches survive the process that holds them: the real program, killed and started again.
+//! A thousand watches survive their process: the real program is killed and started again.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::support::program::{Fakes, Program};
 use crate::support::{KEY, port};
 
 const WATCHERS: usize = 50;
-/// As many as one person may watch.
+/// Watches of one person: the limit.
 const EACH: usize = 20;
 const ALL: usize = WATCHERS * EACH;
 
@@ -23,7 +23,7 @@ fn service(fakes: &Fakes, database: &Database) -> Program {
     fakes
         .service()
         .with("DATABASE_URL", &database.address)
-        // Nobody reads a line for each command, and a full pipe would stop whoever writes them.
+        // Without a line for each command: a full pipe would block the process.
         .with("RUST_LOG", "kapso_slack=info,kapso_slack::dispatch=warn")
 }
 
@@ -48,7 +48,7 @@ async fn a_thousand_watches(kind: &str, database: Database) {
     }
     let mut killed = service(&fakes, &database).start();
     let app = killed.wait_until_serving().await;
-    // A person's watches one after the other, for the connections' sake.
+    // One person's watches one after another, to limit the number of connections.
     let watching = (0..WATCHERS).map(async |watcher| {
         for number in watcher * EACH..(watcher + 1) * EACH {
             // One channel takes a message per second.
@@ -67,16 +67,16 @@ async fn a_thousand_watches(kind: &str, database: Database) {
     killed.send_signal("KILL").await;
     killed.wait_for_exit().await;
 
-    // Long enough for all of them to be due.
+    // So that all of them are due.
     database
         .run("UPDATE kapso_slack_jobs SET due_at = due_at - 60000, leased_until = 0")
         .await;
-    // With the limit of the smallest plan, of which nothing is used.
+    // With an unused rate limit of 100 requests a minute.
     let restarted = service(&fakes, &database)
         .with("KAPSO_BASE_URL", second_kapso.base_url().as_str())
         .start();
     let began = Instant::now();
-    // A page of the list shows 100; of the first requests some are for single sessions.
+    // A page of the list has 100 sessions; some of the first requests are for single sessions.
     for count in ALL / 100.. {
         second_kapso.wait_for_requests(count).await;
         let requests = second_kapso.requests();
@@ -93,12 +93,14 @@ async fn a_thousand_watches(kind: &str, database: Database) {
     restarted.send_signal("TERM").await;
     assert_eq!(restarted.wait_for_exit().await.code, Some(0));
 
-    println!(
-        "1,000 watches on {kind}: all looked at {polled:.1?} after the start, all heard within {notified:.1?} of it"
-    );
+    println!("1,000 watches on {kind}: all polled {polled:.1?} after the start, all notified {notified:.1?} after it");
     assert!(polled < Duration::from_secs(5), "{polled:?}");
     assert!(notified < Duration::from_mins(1), "{notified:?}");
-    assert_eq!(fakes.slack.conversation().len(), 2 * ALL, "a card and the news each");
+    assert_eq!(
+        fakes.slack.conversation().len(),
+        2 * ALL,
+        "a card and a notification each"
+    );
     assert_eq!(fakes.slack.rule_violations(), Vec::<String>::new());
     assert_eq!(
         second_kapso.unexpected_requests(),

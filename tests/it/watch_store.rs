@@ -1,4 +1,4 @@
-//! A watch is stored once, never beyond the caps, and belongs to the latest `response_url`.
+//! A watch is stored once, within the quotas, with the latest `response_url`.
 
 use std::fmt::Debug;
 
@@ -37,11 +37,11 @@ async fn watching_twice_is_one_watch_with_the_newer_response_url() {
             add_watch(&store, &newer, at(35), MANY).await.unwrap(),
             Upserted::Replaced
         );
+        assert!(!store.renew(&stale, at(60)).await.unwrap(), "its lease is lost");
         assert!(
-            !store.renew(&stale, at(60)).await.unwrap(),
-            "what its worker knew is out of date"
+            !store.complete(&stale).await.unwrap(),
+            "so it cannot complete the job either"
         );
-        assert!(!store.complete(&stale).await.unwrap(), "so it cannot end it either");
         let (job, _) = claim_one::<Watch>(&store, &WorkerId::random(), 35).await;
         let stored = job.payload;
         assert_eq!(stored.response_url.expose_secret(), newer.response_url.expose_secret());
@@ -50,7 +50,7 @@ async fn watching_twice_is_one_watch_with_the_newer_response_url() {
     .await;
 }
 
-/// A command whose process was killed is carried out again, perhaps after its person typed it once more.
+/// A command is run again after a crash, perhaps after the person has repeated it.
 #[tokio::test]
 async fn an_older_command_that_is_resumed_leaves_the_newer_response_url() {
     on_both_databases(async |database| {
@@ -129,7 +129,7 @@ async fn quotas_hold_for_concurrent_watches() {
         assert_eq!(
             again,
             Upserted::Replaced,
-            "what is watched may be watched anew, whatever the caps"
+            "an existing watch can be replaced at the quota"
         );
     })
     .await;
@@ -205,11 +205,11 @@ async fn watches_can_be_claimed_by_their_sessions_and_by_their_age() {
         assert_eq!(
             claimed(&["a", "b"], at(10), 15).await,
             ["U1 a", "U1 b"],
-            "old ones alone"
+            "only old ones"
         );
         assert!(
             claimed(&["a-", "c", "1"], any_age, 99).await.is_empty(),
-            "whole ids alone"
+            "only whole ids"
         );
     })
     .await;

@@ -1,4 +1,4 @@
-//! Session cards: looking one up, sharing one, and checks that hold for every answer beside a card.
+//! Session cards: looking one up, sharing one, and checks of private replies.
 
 use kapso_slack::demo::PostedMessage;
 use kapso_slack::demo::rules::buttons;

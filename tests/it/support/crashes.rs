@@ -1,4 +1,4 @@
-//! Processes that are killed: what is left in the store, and how often each command was answered.
+//! Processes that are killed: their pending replies in the database, and the number of replies to each command.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub const LATE: &str = "\"answer\":\"late\"";
 #[derive(Debug)]
 pub struct Row {
     pub exchange: u64,
-    /// Posts that its `response_url` still takes. Decremented before each attempt.
+    /// Posts that its `response_url` still accepts. Decremented before each attempt.
     pub posts_left: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Lends a test an empty database of each kind, and jobs to put into it.
+//! Empty databases of each kind, and jobs to store in them.
 
 use std::fs;
 use std::ops::Deref;
@@ -24,14 +24,14 @@ use crate::support::ID;
 
 /// Far longer than any test takes.
 const TIMEOUT: Duration = Duration::from_mins(1);
-/// How long leases are given.
+/// Duration of leases.
 pub const LEASE: SignedDuration = SignedDuration::from_secs(15);
 /// A part of every `response_url` in these tests.
 pub const URL: &str = "https://hooks.slack.com/commands/T0001ABCD/planted-4711";
-/// A user id that stands nowhere else.
+/// A user id that occurs nowhere else.
 pub const USER: &str = "U0PLANTED1";
 
-/// An empty folder, gone with the test.
+/// An empty folder that is deleted when this is dropped.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -59,7 +59,7 @@ impl Drop for Folder {
 /// An empty database.
 pub struct Database {
     pub url: DatabaseUrl,
-    /// As `DATABASE_URL` has it. For a look behind the store's back too: in SQLite only while the store is closed.
+    /// The value for `DATABASE_URL`. Tests use it for direct queries, too: with SQLite only while the service has closed it.
     pub address: String,
     schema: Option<String>,
     _folder: Option<Folder>,
@@ -79,7 +79,7 @@ impl Database {
 
     /// A schema of its own on the server in `TEST_POSTGRES_URL`.
     pub async fn postgres() -> Self {
-        // Reading the system's certificates anew for each connection takes an unoptimised build a tenth of a second.
+        // Without TLS: an unoptimised build takes 0.1 s for each connection to read the system's certificates.
         Self::postgres_at(&postgres_url().replace("sslmode=require", "sslmode=disable")).await
     }
 
@@ -129,7 +129,7 @@ impl Database {
         self.open_many(many).await.into_iter().map(KeyRows::new).collect()
     }
 
-    /// Makes every change of a job take 2 ms on a server, so that what is done at once overlaps.
+    /// Makes every change of a job take 2 ms on a server, so that concurrent operations overlap.
     pub async fn slow_down(&self) {
         if self.schema.is_some() {
             self.run(
@@ -141,12 +141,12 @@ impl Database {
         }
     }
 
-    /// Runs `sql` behind the store's back.
+    /// Runs `sql` on a connection of its own.
     pub async fn run(&self, sql: impl Into<String>) {
         run(&self.address, sql.into()).await;
     }
 
-    /// What the jobs are about that `which` holds for, read behind the store's back.
+    /// The payloads of the jobs for which the SQL condition `which` is true.
     pub async fn payloads(&self, which: &str) -> Vec<Value> {
         let sql = format!("SELECT payload FROM kapso_slack_jobs WHERE {which}");
         let payloads = self.words(&sql).await;
@@ -156,7 +156,7 @@ impl Database {
             .collect()
     }
 
-    /// The column of words that `sql` finds behind the store's back.
+    /// The texts in the only column that `sql` selects.
     pub async fn words(&self, sql: &str) -> Vec<String> {
         install_default_drivers();
         let mut connection = AnyConnection::connect(&self.address).await.unwrap();
@@ -166,7 +166,7 @@ impl Database {
         words
     }
 
-    /// The number that `sql` finds behind the store's back.
+    /// The number that `sql` selects.
     pub async fn number(&self, sql: &'static str) -> i64 {
         install_default_drivers();
         let mut connection = AnyConnection::connect(&self.address).await.unwrap();
@@ -175,7 +175,7 @@ impl Database {
         number
     }
 
-    /// Takes it away.
+    /// Drops the schema.
     pub async fn drop(self) {
         if let Some(schema) = self.schema {
             run(&self.address, format!("DROP SCHEMA {schema} CASCADE")).await;
@@ -194,18 +194,18 @@ async fn run(address: &str, sql: String) {
     connection.close().await.unwrap();
 }
 
-/// The same story on a SQLite file and on a PostgreSQL server.
-pub async fn on_both_databases(story: impl AsyncFn(&Database)) {
+/// Runs `test` on a SQLite file and on a PostgreSQL server.
+pub async fn on_both_databases(test: impl AsyncFn(&Database)) {
     for database in [Database::sqlite(), Database::postgres().await] {
         let kind = database.url.kind().name();
-        timeout(TIMEOUT, story(&database))
+        timeout(TIMEOUT, test(&database))
             .await
-            .unwrap_or_else(|_| panic!("the story on {kind} hangs"));
+            .unwrap_or_else(|_| panic!("the test on {kind} hangs"));
         database.drop().await;
     }
 }
 
-/// Some moment, `seconds` later.
+/// A fixed time plus `seconds`.
 pub fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Forged requests: a genuine one is changed, and must be refused.
+//! Forged requests: a genuine one is changed, and must be rejected.
 
 use crate::support::raw_request::{COMMANDS, INTERACTIONS, RawRequest, STAMP, command_form, press_form, signature};
 use crate::support::{SECRET, TestApp, test_app};

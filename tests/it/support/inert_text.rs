@@ -1,10 +1,10 @@
-//! Holds a message to it that only our own words act in it: by its structure, not by what the words look like.
+//! Checks by the structure of a message that foreign text in it is inert.
 
 use serde_json::Value;
 
 use crate::support::validate;
 
-/// Words that would act if Slack's markup were left in them. `MARK` tells them from ours.
+/// Texts that would have an effect if their markup were not removed. Each contains `MARK`.
 pub const WORDS: &[&str] = &[
     // Mentions.
     "MARK<!channel>",
@@ -44,19 +44,18 @@ pub const WORDS: &[&str] = &[
     "MARK</script><img src=x onerror=alert(1)>",
 ];
 
-/// What becomes of a text in Slack.
+/// How Slack interprets a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// The top-level text: Slack's markup with foreign words in it.
+    /// The top-level text: mrkdwn that may contain foreign text.
     Spoken,
-    /// Slack's markup, for our own words only.
+    /// Mrkdwn of our own text only.
     Markup,
-    /// Shown letter by letter.
+    /// Literal text.
     Letters,
 }
 
-/// Fails unless the foreign words in this message, which hold `MARK`, are only where nothing can act, and nothing but
-/// ours acts anywhere else.
+/// Fails unless the foreign text in this message, which contains `MARK`, is inert.
 pub fn expect_inert(message: &Value, what: &str) {
     validate(message);
     let texts = texts(message, what);
@@ -90,7 +89,7 @@ pub fn expect_inert(message: &Value, what: &str) {
     }
 }
 
-/// Everything in a message that is shown letter by letter.
+/// All literal texts of a message.
 pub fn letters(message: &Value) -> Vec<&str> {
     let texts = texts(message, "a message").into_iter();
     texts
@@ -131,7 +130,7 @@ fn collect<'m>(part: &'m Value, what: &str, texts: &mut Vec<(Kind, &'m str)>) {
     }
 }
 
-/// Marked-up text without our own dates, links and names; fails if anything is left that could be markup.
+/// Mrkdwn without our own dates, links and mentions; fails if anything left could be markup.
 fn without_ours(text: &str, what: &str) -> String {
     let mut bare = String::new();
     let mut rest = text;
@@ -154,7 +153,7 @@ fn without_ours(text: &str, what: &str) -> String {
     bare
 }
 
-/// A date, a link to WhatsApp that shows its own address, or the name of who pressed.
+/// A date, a link to WhatsApp that shows its own address, or a mention of the default user.
 fn is_ours(token: &str) -> bool {
     if let Some(date) = token.strip_prefix("!date^") {
         let (seconds, rest) = date.split_once('^').unwrap_or_default();
@@ -171,7 +170,7 @@ fn is_ours(token: &str) -> bool {
         && !token.contains(['|', ' ', '<'])
 }
 
-/// Characters that show nothing themselves or turn their neighbours around. The joiners are letters to some scripts.
+/// Invisible and bidirectional characters. The joiners are excluded: some scripts need them.
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,

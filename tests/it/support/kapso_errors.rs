@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::{ID, TestApp};
 
-/// A word in Kapso's raw answers, which nobody may read.
+/// A word in Kapso's raw responses that must not be in replies or in the log.
 const MARK: &str = "zebra";
 
 /// The sentence for an outcome in the log.

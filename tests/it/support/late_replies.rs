@@ -1,10 +1,10 @@
-//! Commands whose replies come later, in a message of their own.
+//! Commands with late replies.
 
 use kapso_slack::demo::Fault;
 
 use crate::support::{ID, TestApp};
 
-/// Types a command that Kapso does not answer until it is released, and returns its exchange number.
+/// Sends a command that Kapso does not answer until it is released, and returns its exchange number.
 pub async fn start_late_reply(app: &TestApp) -> u64 {
     let requests_before = app.kapso.requests().len();
     app.kapso.fail_next_request(Fault::Stall);

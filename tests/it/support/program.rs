@@ -1,4 +1,4 @@
-//! Lends a test the real program, in a process and a folder of its own, with no environment but what it is given.
+//! The real program in a process and a folder of its own, with no environment variables but those that a test sets.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -22,7 +22,7 @@ use url::Url;
 use crate::support::store_health::WORKS;
 use crate::support::{ID, KEY, SECRET, port};
 
-/// How long a program may take over anything: far longer than it does.
+/// Timeout for anything that a program does: far longer than it takes.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The program before it is started.
@@ -39,13 +39,13 @@ pub struct Running {
     _folder: Folder,
 }
 
-/// What is left of a program.
+/// The exit code and output of a program.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
-    /// From the wait for its end.
+    /// Time from the call until its end.
     pub took: Duration,
 }
 
@@ -75,13 +75,13 @@ fn run(words: &[&str]) -> Program {
 }
 
 impl Program {
-    /// With a variable of its environment set.
+    /// Sets an environment variable.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
     }
 
-    /// With a file in its folder.
+    /// Creates a file in its folder.
     pub fn file(self, name: &str, content: &str) -> Self {
         fs::write(self.folder.0.join(name), content).unwrap();
         self
@@ -106,7 +106,7 @@ impl Program {
 }
 
 impl Running {
-    /// Waits until it says a line with these words.
+    /// Waits for a line of its output that contains `words`.
     pub async fn wait_for_line(&mut self, words: &str) -> String {
         let listening = async {
             while let Some(line) = self.stdout.next_line().await.unwrap() {
@@ -130,7 +130,7 @@ impl Running {
         format!("http://{}", line["address"].as_str().unwrap()).parse().unwrap()
     }
 
-    /// Waits until it listens and its store is open, and returns its address.
+    /// Waits until it listens and its database is open, and returns its address.
     pub async fn wait_until_serving(&mut self) -> Url {
         let app = self.wait_until_listening().await;
         self.wait_for_line(WORKS).await;
@@ -169,7 +169,7 @@ impl Running {
     }
 }
 
-/// Runs in a process of its own: `kapso-slack serve`, but with a deadline for writes to the store that no test reaches.
+/// Runs in a process of its own: `kapso-slack serve`, but with a longer deadline for storing jobs.
 #[test]
 #[ignore = "run by other tests, in a process of its own"]
 #[expect(
@@ -201,7 +201,7 @@ fn service_process() {
     });
 }
 
-/// A Slack and a Kapso for a program that knows no stopped clock.
+/// Both fakes, for a program that uses the system's clock.
 pub struct Fakes {
     pub kapso: FakeKapso,
     pub slack: FakeSlack,
@@ -209,7 +209,7 @@ pub struct Fakes {
 }
 
 impl Fakes {
-    /// A world in which Kapso has the documented session.
+    /// Starts both fakes; FakeKapso has the documented session.
     pub async fn start() -> Self {
         let clock = Clock::system();
         let kapso = FakeKapso::start(port().await, KEY, clock.clone()).unwrap();
@@ -222,13 +222,13 @@ impl Fakes {
         }
     }
 
-    /// The service with all that it needs.
+    /// The service with all required settings.
     pub fn service(&self) -> Program {
         self.service_with_prefix(&[])
     }
 
-    /// The service, in a process of this test binary, with patience for a slow store: every acknowledged command has its
-    /// pending reply in the store, however busy the machine is.
+    /// The service, in a process of this test binary, with a long deadline for storing jobs: every acknowledged command has
+    /// its pending reply in the database, even on a busy machine.
     pub fn service_that_waits_for_the_store(&self) -> Program {
         let tests = env::current_exe().unwrap();
         // The test's name is its path without the crate's name.
@@ -238,12 +238,12 @@ impl Fakes {
         self.with_secrets(run(&words))
     }
 
-    /// The service with all that it needs but its secrets.
+    /// The service with all required settings except the secrets.
     pub fn service_without_secrets(&self) -> Program {
         self.between_fakes(program(&[]))
     }
 
-    /// The service with all that it needs, run by way of the command `before`.
+    /// The service with all required settings, with the command `before` in front.
     pub fn service_with_prefix(&self, before: &[&str]) -> Program {
         self.with_secrets(program_with_prefix(before, &[]))
     }
@@ -271,13 +271,13 @@ impl Fakes {
         self.slack.send_command(app, &person, command).await
     }
 
-    /// What `/readyz` says.
+    /// The body of `/readyz`.
     pub async fn readiness(&self, app: &Url) -> String {
         let answer = reqwest::get(app.join("/readyz").unwrap()).await;
         answer.unwrap().text().await.unwrap()
     }
 
-    /// Somebody looks up the session that Kapso has.
+    /// Looks up the documented session.
     pub async fn show_session(&self, app: &Url) -> PostedMessage {
         let sent = self.send_command(app, &format!("/sandbox {ID}")).await;
         match sent.message {
@@ -286,12 +286,12 @@ impl Fakes {
         }
     }
 
-    /// Somebody presses a button.
+    /// Presses a button.
     pub async fn press(&self, app: &Url, on: &PostedMessage, action_id: &str) -> DirectResponse {
         self.slack.press_button(app, &self.person, on, action_id).await
     }
 
-    /// Somebody types a command that is answered at once.
+    /// Sends a command, and returns the plain text of the reply in the response.
     pub async fn command_text(&self, app: &Url, command: &str) -> String {
         let sent = self.send_command(app, command).await;
         let PostedMessage { message, .. } = sent
@@ -301,11 +301,11 @@ impl Fakes {
     }
 }
 
-/// A folder that goes with its owner.
+/// A folder that is deleted when this is dropped.
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// Whether a file in it has these words.
+    /// Whether a file in it contains this text.
     pub fn holds(&self, words: &str) -> bool {
         let mut files = fs::read_dir(&self.0).unwrap();
         files.any(|file| {
@@ -314,7 +314,7 @@ impl Folder {
         })
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> std::path::Display<'_> {
         self.0.display()
     }

@@ -1,4 +1,4 @@
-//! The message that "Show QR code" brings.
+//! The reply to "Show QR code".
 
 use kapso_slack::demo::PostedMessage;
 use serde_json::Value;

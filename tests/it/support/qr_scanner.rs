@@ -1,4 +1,4 @@
-//! A phone's camera: reads the QR code in a PNG, with a reader that has nothing in common with what drew it.
+//! Scans QR codes in PNG files with a library that is independent of the encoder.
 
 use std::io::Cursor;
 

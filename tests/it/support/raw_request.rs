@@ -14,18 +14,18 @@ pub const INTERACTIONS: &str = "/slack/interactions";
 pub const STAMP: &str = "X-Slack-Request-Timestamp";
 pub const SIGNATURE: &str = "X-Slack-Signature";
 
-/// A request before it is sent, to be bent.
+/// An HTTP request that can be changed before it is sent.
 #[derive(Clone)]
 pub struct RawRequest {
     pub method: &'static str,
     pub path: String,
     pub headers: Vec<(String, Vec<u8>)>,
     pub body: Vec<u8>,
-    /// The body goes out in chunks of this many bytes, and nobody says beforehand how many there will be.
+    /// Size of the chunks if the body is sent with chunked encoding; `None` for a `Content-Length`.
     pub chunks: Option<usize>,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,
@@ -35,7 +35,7 @@ pub struct Reply {
 }
 
 impl RawRequest {
-    /// A form that nobody signed.
+    /// An unsigned form.
     pub fn unsigned(path: &str, body: impl Into<Vec<u8>>) -> Self {
         Self {
             method: "POST",
@@ -54,7 +54,7 @@ impl RawRequest {
         self.stamped(secret, &second.to_string())
     }
 
-    /// The same request, signed with `secret` together with a stamp that may be anything.
+    /// The same request, signed with `secret` and any text as its timestamp.
     pub fn stamped(mut self, secret: &str, stamp: &str) -> Self {
         let signature = signature(secret.as_bytes(), &[b"v0:", stamp.as_bytes(), b":", &self.body]);
         self.set(STAMP, stamp);
@@ -62,7 +62,7 @@ impl RawRequest {
         self
     }
 
-    /// Gives a header this value.
+    /// Sets a header.
     pub fn set(&mut self, name: &str, value: impl Into<Vec<u8>>) {
         match self.headers.iter_mut().find(|(header, _)| header == name) {
             Some((_, old)) => *old = value.into(),
@@ -70,7 +70,7 @@ impl RawRequest {
         }
     }
 
-    /// Adds a header, whether or not it is there already.
+    /// Adds a header, also if it exists already.
     pub fn add(&mut self, name: &str, value: impl Into<Vec<u8>>) {
         self.headers.push((name.to_owned(), value.into()));
     }
@@ -79,13 +79,13 @@ impl RawRequest {
         self.headers.retain(|(header, _)| header != name);
     }
 
-    /// A header's value; empty if it is not there.
+    /// The value of a header; empty if it is missing.
     pub fn get(&self, name: &str) -> String {
         let value = self.headers.iter().find(|(header, _)| header == name);
         value.map_or_else(String::new, |(_, value)| String::from_utf8_lossy(value).into_owned())
     }
 
-    /// Changes a part of the body, which must be there.
+    /// Replaces a part of the body, which must exist.
     pub fn replace(&mut self, from: &str, to: &str) {
         let body = String::from_utf8(self.body.clone()).unwrap();
         assert!(body.contains(from), "{from} is not in {body}");
@@ -124,12 +124,12 @@ impl RawRequest {
 }
 
 impl TestApp {
-    /// A form that Slack signs now.
+    /// A form, signed now.
     pub fn signed_request(&self, path: &str, body: impl Into<Vec<u8>>) -> RawRequest {
         RawRequest::unsigned(path, body).signed(SECRET, self.now().as_second())
     }
 
-    /// `/sandbox <text>` that Slack signs now. A late answer may go to `response_url`; to nowhere if there is none.
+    /// `/sandbox <text>`, signed now, with this `response_url`.
     pub fn command_request(&self, text: &str, response_url: Option<&str>) -> RawRequest {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("team_id", &self.person.team)
@@ -145,22 +145,22 @@ impl TestApp {
         self.signed_request(COMMANDS, form.finish())
     }
 
-    /// Knocks at the service, and waits for what it says.
+    /// Sends a request, and waits for the response.
     pub async fn send_raw(&self, request: &RawRequest) -> Reply {
         self.send_bytes(&request.to_bytes()).await
     }
 
-    /// Sends bytes on a connection of their own, and waits until the service has answered and hung up.
+    /// Sends bytes on a new connection, and waits until the service has responded and closed it.
     pub async fn send_bytes(&self, bytes: &[u8]) -> Reply {
         send_bytes_to(&self.app_url, bytes).await
     }
 }
 
-/// Sends bytes to the service at this address, and waits until it has answered and hung up.
+/// Sends bytes to the service at this address, and waits until it has responded and closed the connection.
 pub async fn send_bytes_to(app: &Url, bytes: &[u8]) -> Reply {
     let address = *app.socket_addrs(|| None).unwrap().first().unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
-    // Who is refused before the end of a long body may find the door shut while still sending.
+    // If the request is rejected before the end of its body, the connection may be closed during the write.
     let _ = stream.write_all(bytes).await;
     let mut reply = Vec::new();
     let _ = stream.read_to_end(&mut reply).await;
@@ -176,8 +176,8 @@ pub async fn send_bytes_to(app: &Url, bytes: &[u8]) -> Reply {
     }
 }
 
-/// `v0=` and the HMAC-SHA256 of the parts: made here a second time, so that a fault in the service's own does not
-/// hide itself.
+/// `v0=` and the HMAC-SHA256 of the parts. Computed independently here, so that an error in the service's own code is
+/// found.
 pub fn signature(key: &[u8], parts: &[&[u8]]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
     for part in parts {
@@ -186,13 +186,13 @@ pub fn signature(key: &[u8], parts: &[&[u8]]) -> String {
     format!("v0={}", hex::encode(mac.finalize().into_bytes()))
 }
 
-/// What somebody types, with everything in it that gets lost or changed on the way.
+/// The form of a command, with characters that need encoding and an empty field.
 pub fn command_form() -> String {
     let fields = [("command", "/sandbox"), ("text", ID), ("user_id", "U2147483697")];
     form(&fields)
 }
 
-/// What somebody presses, likewise.
+/// The form of a press, likewise.
 pub fn press_form() -> String {
     let payload = json!({
         "type": "block_actions",

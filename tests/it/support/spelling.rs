@@ -1,4 +1,4 @@
-//! What people type in one way or another, and the one sentence that answers it.
+//! Commands in different spellings, and replies that are one sentence.
 
 use jiff::SignedDuration;
 use kapso_slack::demo::PostedMessage;

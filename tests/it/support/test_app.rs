@@ -1,5 +1,5 @@
-//! The test harness: runs a test with the service between FakeKapso and FakeSlack, and checks afterwards that nothing
-//! is left over: unread messages, complaints of the fakes, errors or secrets in the log.
+//! The test harness: runs a test with the service between FakeKapso and FakeSlack, and checks afterwards that there are no
+//! unread messages, no violations reported by the fakes, and no errors or secrets in the log.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -103,7 +103,7 @@ impl TestAppBuilder {
         self
     }
 
-    /// Lets everybody create sessions, and waits for the store, which that needs.
+    /// Allows everybody to create sessions, and waits for the database, which creating needs.
     pub fn with_creation(self) -> Self {
         Self {
             waits_for_store: true,
@@ -116,7 +116,7 @@ impl TestAppBuilder {
         self.set(|settings| settings.reply_budget = Duration::from_millis(50))
     }
 
-    /// Turns the cache off: every look-up asks Kapso, though the clock stands still.
+    /// Turns the cache off: every lookup makes a request, although the clock is stopped.
     pub fn without_cache(self) -> Self {
         self.set(|settings| settings.timing.kapso.cache_ttl = SignedDuration::from_secs(-1))
     }
@@ -179,7 +179,7 @@ impl TestAppBuilder {
         settings.timing.kapso.min_retry_delay = Duration::from_millis(1);
         settings.timing.response_url.min_retry_delay = Duration::from_millis(1);
         settings.timing.shutdown.linger = Duration::ZERO;
-        // The poller has to notice when a test moves the clock.
+        // The poller must notice when a test advances the clock.
         settings.timing.max_poll_interval = Duration::from_millis(2);
         settings.timing.max_clock_skew = None;
         for change in self.settings {
@@ -258,7 +258,7 @@ impl TestApp {
             .press_button(&self.app_url, &self.person, on, action_id)
             .await;
         assert_eq!(sent.status, Some(StatusCode::OK), "pressed {action_id}");
-        // Nothing comes of such a press, so waiting for it would take a minute.
+        // There is no reply to such a press, so waiting for it would time out.
         assert_eq!(
             self.unknown_actions().len(),
             before,

@@ -1,4 +1,4 @@
-//! Both ends of a connection, byte by byte: for what no HTTP library would say, or leave unsaid.
+//! Raw connections and a scripted server: for bytes that no HTTP library would send.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::support::port;
 
-/// What a [`ScriptedServer`] says to a request.
+/// The response of a [`ScriptedServer`] to a request.
 #[derive(Clone, Debug)]
 pub struct ScriptedResponse {
     bytes: Vec<u8>,
@@ -21,7 +21,7 @@ pub struct ScriptedResponse {
     immediate: bool,
 }
 
-/// How a connection ends after that.
+/// How the connection ends after the response.
 #[derive(Clone, Copy, Debug)]
 enum End {
     Close,
@@ -30,7 +30,7 @@ enum End {
 }
 
 impl ScriptedResponse {
-    /// These bytes, and then an orderly end.
+    /// These bytes; then the connection is closed.
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
         Self {
             bytes: bytes.into(),
@@ -39,7 +39,7 @@ impl ScriptedResponse {
         }
     }
 
-    /// A whole answer with a length. `head` is the status and, on further lines, headers.
+    /// A complete response with a length. `head` is the status and, on further lines, headers.
     pub fn answer(head: &str, body: &str) -> Self {
         Self::bytes(format!(
             "HTTP/1.1 {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
@@ -48,7 +48,7 @@ impl ScriptedResponse {
         ))
     }
 
-    /// The same bytes, but before any request has come.
+    /// The same bytes, sent before any request has arrived.
     pub fn before_any_request(self) -> Self {
         Self {
             immediate: true,
@@ -56,7 +56,7 @@ impl ScriptedResponse {
         }
     }
 
-    /// The same bytes, and then a reset.
+    /// The same bytes; then the connection is reset.
     pub fn then_reset(self) -> Self {
         Self {
             end: End::Reset,
@@ -64,7 +64,7 @@ impl ScriptedResponse {
         }
     }
 
-    /// The same bytes, and then nothing more, on an open connection.
+    /// The same bytes; then the connection stays open.
     pub fn then_hang(self) -> Self {
         Self {
             end: End::Never,
@@ -73,7 +73,7 @@ impl ScriptedResponse {
     }
 }
 
-/// A server that says what it is told to, whatever it is asked.
+/// A server that sends prepared responses to any request.
 pub struct ScriptedServer {
     pub url: Url,
     state: Arc<Mutex<Scripts>>,
@@ -88,7 +88,7 @@ struct Scripts {
 }
 
 impl ScriptedServer {
-    /// A server that says nothing until it is told what.
+    /// A server without prepared responses.
     pub async fn start() -> Self {
         let listener = port().await;
         let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
@@ -111,22 +111,22 @@ impl ScriptedServer {
         }
     }
 
-    /// Every request is answered like this.
+    /// Sets the response to every request that has none of its own.
     pub fn respond(&self, script: ScriptedResponse) {
         self.state.lock().unwrap().standing = Some(script);
     }
 
-    /// The next request is answered like this; called again, the one after it.
+    /// Sets the response to the next request; called again, to the one after it.
     pub fn respond_next(&self, script: ScriptedResponse) {
         self.state.lock().unwrap().next.push_back(script);
     }
 
-    /// What it was asked, heads and bodies.
+    /// The requests so far: heads and bodies.
     pub fn requests(&self) -> Vec<String> {
         self.requests.borrow().clone()
     }
 
-    /// Waits until it has been asked `count` times.
+    /// Waits until `count` requests have arrived.
     pub async fn wait_for_requests(&self, count: usize) {
         let mut requests = self.requests.subscribe();
         requests.wait_for(|requests| requests.len() >= count).await.unwrap();
@@ -153,7 +153,7 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<Scripts>>, requests: watch::S
     let Some(script) = script else {
         return;
     };
-    // The other side may have had enough.
+    // The other side may have closed the connection.
     let _ = connection.stream.write_all(&script.bytes).await;
     match script.end {
         End::Close => {
@@ -191,25 +191,25 @@ impl RawConnection {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
     }
 
-    /// Says that nothing more will be sent.
+    /// Closes the sending side.
     pub async fn finish_sending(&mut self) {
         self.stream.shutdown().await.unwrap();
     }
 
-    /// The next answer's status and body.
+    /// The status and body of the next response.
     pub async fn read_response(&mut self) -> (u16, String) {
         let (head, body) = self.message().await.expect("an answer");
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
         (status.expect("a status"), body)
     }
 
-    /// Waits for the other side to end the connection, and returns what it said before.
+    /// Waits until the other side closes the connection, and returns what it sent before.
     pub async fn read_to_end(&mut self) -> String {
         while self.more().await {}
         String::from_utf8_lossy(&self.read).into_owned()
     }
 
-    /// The next message's head and body; none if the other side ends first.
+    /// The head and body of the next message; `None` if the other side closes the connection first.
     async fn message(&mut self) -> Option<(String, String)> {
         const HEAD_END: &[u8] = b"\r\n\r\n";
         let head_end = loop {
@@ -223,7 +223,7 @@ impl RawConnection {
         let head = String::from_utf8_lossy(&self.read[..head_end]).into_owned();
         let length = head
             .lines()
-            .filter_map(|connection| connection.split_once(':'))
+            .filter_map(|header| header.split_once(':'))
             .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
             .map_or(0, |(_, length)| length.trim().parse().unwrap());
         while self.read.len() < head_end + length {
@@ -237,20 +237,20 @@ impl RawConnection {
         Some((head, body))
     }
 
-    /// Reads on; a reset is an end, too.
+    /// Reads more; false at the end of the connection, or after a reset.
     async fn more(&mut self) -> bool {
         matches!(self.stream.read_buf(&mut self.read).await, Ok(1..))
     }
 }
 
-/// A port that nobody listens on, for as long as this is held.
+/// A port without a listener, reserved until this is dropped.
 pub struct ClosedPort {
     _socket: TcpSocket,
     pub address: std::net::SocketAddr,
 }
 
 impl ClosedPort {
-    /// Takes a port, so that nobody else does, and does not listen on it.
+    /// Binds a port without listening on it.
     pub fn bind() -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.bind(([127, 0, 0, 1], 0).into())?;
