@@ -6,7 +6,6 @@ use super::session::Watched;
 use super::{RenderContext, word_enum};
 use crate::kapso::{ActivationLink, Session, SessionId, Status};
 use crate::qr;
-use crate::slack::UserId;
 use crate::slack::blocks::{Block, Button, Dialog};
 
 word_enum! {
@@ -65,12 +64,18 @@ const REFRESH: &str = "Refresh";
 const WATCH: &str = "Tell me when it is active";
 const SHARE: &str = "Share in channel";
 
-/// A button that comes back with `value`.
-pub(crate) fn button(action: Action, text: &'static str, value: &impl fmt::Display) -> Button {
-    Button::action(action.id(), text, &value.to_string())
+/// A button that comes back with `value`, which is signed together with where the button comes from. All buttons with
+/// values are made here.
+pub(crate) fn button(
+    action: Action,
+    text: &'static str,
+    value: &impl fmt::Display,
+    context: &RenderContext<'_>,
+) -> Button {
+    Button::action(action.id(), text, &context.sign(&value.to_string()))
 }
 
-/// A button's value: `v1:` and fields with `:` between them.
+/// The content of a button's value: `v1:` and fields with `:` between them.
 pub(crate) fn encode_value<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
     let mut value = VERSION.to_owned();
     for field in fields {
@@ -81,7 +86,7 @@ pub(crate) fn encode_value<'a>(fields: impl IntoIterator<Item = &'a str>) -> Str
     value
 }
 
-/// The fields of a value; `None` for another version. Values come back from a client, so they are read like typed text.
+/// The fields of a content; `None` for another version.
 pub(crate) fn decode_value(value: &str) -> Option<Vec<&str>> {
     let fields = value.strip_prefix(VERSION)?.strip_prefix(':')?;
     Some(fields.split(':').collect())
@@ -89,49 +94,24 @@ pub(crate) fn decode_value(value: &str) -> Option<Vec<&str>> {
 
 const VERSION: &str = "v1";
 
-/// The value of a button about one session: `v1:<id>` or `v1:<id>:<shared by>`.
+/// The content of the value of a button about one session: `v1:<id>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ButtonValue {
-    /// The session.
-    pub id: SessionId,
-    /// Who shared the card.
-    pub shared_by: Option<UserId>,
-}
+pub struct SessionValue(pub SessionId);
 
-impl ButtonValue {
-    /// Reads a value; `None` for anything that [`fmt::Display`] does not write.
+impl SessionValue {
+    /// Reads a content; `None` for anything that [`fmt::Display`] does not write.
     #[must_use]
-    pub fn parse(value: &str) -> Option<Self> {
-        let (id, shared_by) = match decode_value(value)?[..] {
-            [id] => (id, None),
-            [id, shared_by] => (id, Some(UserId::parse(shared_by)?)),
-            _ => return None,
+    pub fn parse(content: &str) -> Option<Self> {
+        let [id] = decode_value(content)?[..] else {
+            return None;
         };
-        Some(Self {
-            id: SessionId::parse(id)?,
-            shared_by,
-        })
-    }
-
-    /// Who shared the card whose button has this value, if it was shared.
-    #[must_use]
-    pub fn shared_by(value: &str) -> Option<UserId> {
-        Self::parse(value)?.shared_by
-    }
-
-    /// The value of a button about this session in this context.
-    pub(crate) fn new(id: &SessionId, context: &RenderContext<'_>) -> Self {
-        Self {
-            id: id.clone(),
-            shared_by: context.shared_by.cloned(),
-        }
+        SessionId::parse(id).map(Self)
     }
 }
 
-impl fmt::Display for ButtonValue {
+impl fmt::Display for SessionValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shared_by = self.shared_by.as_ref().map(UserId::as_str);
-        f.write_str(&encode_value([self.id.as_str()].into_iter().chain(shared_by)))
+        f.write_str(&encode_value([self.0.as_str()]))
     }
 }
 
@@ -143,22 +123,22 @@ pub(crate) fn row(
     shareable: bool,
     context: &RenderContext<'_>,
 ) -> Option<Block> {
-    let value = ButtonValue::new(&session.id, context);
+    let value = SessionValue(session.id.clone());
     let open = link.and_then(|link| Button::primary_link(Action::OpenWhatsApp.id(), ACTIVATE, link.url()));
     let qr_code = context
         .qr_addresses
         .and_then(|_| qr::activation_link(session))
-        .map(|_| button(Action::ShowQrCode, QR_CODE, &value));
-    let refresh = button(Action::ShowFullCard, REFRESH, &value);
+        .map(|_| button(Action::ShowQrCode, QR_CODE, &value, context));
+    let refresh = button(Action::ShowFullCard, REFRESH, &value, context);
     let watch = match watched {
-        Watched::Until(_) => Some(button(Action::StopWatching, "Stop watching", &value)),
-        Watched::No | Watched::NoLonger if session.status == Status::Pending => {
-            Some(button(Action::StartWatching, WATCH, &value))
+        Watched::Until(_) => Some(button(Action::StopWatching, "Stop watching", &value, context)),
+        Watched::No | Watched::NoLonger | Watched::NotAtAll if session.status == Status::Pending => {
+            Some(button(Action::StartWatching, WATCH, &value, context))
         }
-        Watched::No | Watched::NoLonger => None,
+        Watched::No | Watched::NoLonger | Watched::NotAtAll => None,
     };
     let share = (shareable && !context.masks_phone() && session.can_be_activated())
-        .then(|| button(Action::ShareInChannel, SHARE, &value).asking(sharing_dialog()));
+        .then(|| button(Action::ShareInChannel, SHARE, &value, context).asking(sharing_dialog()));
     let row = open
         .into_iter()
         .chain(qr_code)

@@ -37,6 +37,8 @@ pub(crate) enum Watched {
     Until(Timestamp),
     /// They have just stopped watching.
     NoLonger,
+    /// They wanted to stop, and were not watching.
+    NotAtAll,
 }
 
 impl Watched {
@@ -80,7 +82,7 @@ fn render(done: Option<Mrkdwn>, session: &Session, watched: Watched, context: &R
     let paragraphs = warnings(session, context.now).into_iter().chain(notes.iter().cloned());
     blocks.extend(paragraphs.map(|text| Block::section(Text::mrkdwn(text))));
     blocks.extend(buttons::row(session, watched, link, shareable, context));
-    blocks.extend(footer(&session.id, context.shared_by));
+    blocks.extend(footer(&session.id, context.shared_by()));
 
     let text = spoken(session, phone.as_deref(), code, link, context.now);
     Message::ephemeral(join(" ", [text].into_iter().chain(notes)), blocks)
@@ -212,6 +214,7 @@ fn watch_note(watched: Watched, now: Timestamp) -> Option<Mrkdwn> {
             [("date", date(until)), ("relative", from_now(until, now))],
         )),
         Watched::NoLonger => Some(Mrkdwn::new("Stopped watching this session.")),
+        Watched::NotAtAll => Some(Mrkdwn::new("You are not watching this session.")),
     }
 }
 

@@ -48,7 +48,10 @@ pub(super) fn command(person: &Person, name: &str, text: &str, response_url: &st
         .append_pair("command", name)
         .append_pair("text", text)
         .append_pair("api_app_id", "A0123456789")
-        .append_pair("is_enterprise_install", if person.organisation_wide { "true" } else { "false" })
+        .append_pair(
+            "is_enterprise_install",
+            if person.organisation_wide { "true" } else { "false" },
+        )
         .append_pair("response_url", response_url)
         .append_pair("trigger_id", &trigger_id())
         .finish()

@@ -119,8 +119,7 @@ impl FakeSlack {
         on: &PostedMessage,
         action_id: &str,
     ) -> DirectResponse {
-        self.press_button_with_payload(app, person, on, action_id, |_| {})
-            .await
+        self.press_button_with_payload(app, person, on, action_id, |_| {}).await
     }
 
     /// Presses a button like [`press_button`](Self::press_button), with a payload that is changed before it is signed.

@@ -7,6 +7,7 @@ use kapso_slack::demo::rules::buttons;
 use kapso_slack::demo::{Fault, PostedMessage, plain};
 use serde_json::{Value, json};
 
+use crate::support::button_values::{content, session_value, signed};
 use crate::support::cards::{expect_private_reply, shared_card};
 use crate::support::cards::{sorted, text};
 use crate::support::inert_text::WORDS;
@@ -31,7 +32,7 @@ fn fill(app: &TestApp, many: i64) {
 fn shows(message: &Value) -> Vec<&str> {
     buttons(message)
         .filter(|button| button["action_id"] == "show")
-        .map(|button| button["value"].as_str().unwrap().strip_prefix("v1:").unwrap())
+        .map(|button| content(button["value"].as_str().unwrap()).strip_prefix("v1:").unwrap())
         .collect()
 }
 
@@ -347,7 +348,7 @@ async fn a_list_that_kapso_does_not_give_becomes_one_sentence() {
             app.advance_clock(SignedDuration::from_secs(61));
             let pressed = app
                 .slack
-                .press_button_with_value(&app.app_url, &app.person, &list, "page", json!("v1:1"))
+                .press_button_with_value(&app.app_url, &app.person, &list, "page", json!(signed("v1:1")))
                 .await;
             let pressed = app.late_reply(pressed.exchange).await;
             assert!(
@@ -394,7 +395,7 @@ async fn words_in_a_row_stay_words() {
             app.advance_clock(SignedDuration::from_secs(61));
             let list = app.command("/sandbox list").await;
             expect_inert(&list.message, words);
-            let turned = press(app, &list, "page", "v1:1").await;
+            let turned = press(app, &list, "page", &signed("v1:1")).await;
             expect_inert(&turned.message, words);
         }
         let words: String = "MARK <!channel> 🙂 ".chars().cycle().take(60_000).collect();
@@ -451,10 +452,12 @@ async fn a_page_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
                 .into_iter()
                 .filter(|value| action != "show" || !ids.contains(value))
             {
-                let answer = press(app, &list, action, value).await;
-                let words = "This button is too old, or from another version of the app.";
-                expect_private_reply(app, &list, &answer, words);
-                assert_eq!(app.kapso.requests(), asked, "{action} {value:?} made us ask");
+                for value in [value.to_owned(), signed(value)] {
+                    let answer = press(app, &list, action, &value).await;
+                    let words = "This button is too old, or from another version of the app.";
+                    expect_private_reply(app, &list, &answer, words);
+                    assert_eq!(app.kapso.requests(), asked, "{action} {value:?} made us ask");
+                }
             }
         }
     })
@@ -464,8 +467,8 @@ async fn a_page_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
 #[tokio::test]
 async fn no_list_and_no_unmasked_card_goes_to_a_channel() {
     with_app(async |app| {
-        let card = shared_card(app, &format!("v1:{ID}"));
-        for (action, value) in [("page", "v1:1".to_owned()), ("show", format!("v1:{ID}"))] {
+        let card = shared_card(app, &session_value(ID));
+        for (action, value) in [("page", signed("v1:1")), ("show", session_value(ID))] {
             let answer = press(app, &card, action, &value).await;
             assert_eq!(answer.message["response_type"], "ephemeral", "{action}");
             assert_eq!(answer.message["replace_original"], false, "{action}");

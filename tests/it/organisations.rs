@@ -36,13 +36,7 @@ async fn expect_refusal(app: &TestApp, on: &PostedMessage, button: &str) {
 
 #[tokio::test]
 async fn people_of_the_organisation_press_what_they_may_type() {
-    for teams in [
-        WORKSPACE,
-        ORGANISATION,
-        "T0OTHER,E0001",
-        "T0001ABCD,E0001",
-        "",
-    ] {
+    for teams in [WORKSPACE, ORGANISATION, "T0OTHER,E0001", "T0001ABCD,E0001", ""] {
         test_app()
             .with("ALLOWED_TEAMS", teams)
             .without_cache()
@@ -205,19 +199,50 @@ async fn what_was_watched_by_typing_is_stopped_by_pressing_and_the_other_way_rou
             app.person = member("U0MEMBER");
             let typed = app.command(&SHOW.replace("/sandbox", "/sandbox watch")).await;
             let stopped = app.press_with_payload(&typed, "unwatch", shape).await;
-            assert!(plain::text(&stopped.message).contains("Stopped watching"), "{stopped:?}");
+            assert!(
+                plain::text(&stopped.message).contains("Stopped watching"),
+                "{stopped:?}"
+            );
             let card = app.command(SHOW).await;
             app.press_with_payload(&card, "watch", shape).await;
             // Typed again, it is the same watch: one "Stop watching" ends it.
             let again = app.command(&SHOW.replace("/sandbox", "/sandbox watch")).await;
             let stopped = app.press(&again, "unwatch").await;
-            assert!(plain::text(&stopped.message).contains("Stopped watching"), "{stopped:?}");
-            let nothing = app.press_with_value(&again, "unwatch", &value_of(&card, "refresh")).await;
+            assert!(
+                plain::text(&stopped.message).contains("Stopped watching"),
+                "{stopped:?}"
+            );
+            let nothing = app
+                .press_with_value(&again, "unwatch", &value_of(&card, "refresh"))
+                .await;
             let text = plain::text(&nothing.message);
             assert!(text.contains("You are not watching this session."), "{text}");
         })
         .await;
     }
+}
+
+/// Who presses a card of another workspace is the person who types in their own one.
+#[tokio::test]
+async fn a_watch_that_began_on_a_colleagues_card_is_stopped_on_an_own_one() {
+    with_store("", async |app| {
+        let card = app.command(SHOW).await;
+        let (for_all, _) = share(app, &card).await;
+        app.person = Person {
+            team: "T0002ABCD".to_owned(),
+            user: "U0COLLEAGUE".to_owned(),
+            organisation_wide: true,
+            ..Person::default()
+        };
+        app.press(&for_all, "watch").await;
+        let own = app.command(SHOW).await;
+        let stopped = app.press_with_value(&own, "unwatch", &value_of(&own, "refresh")).await;
+        assert!(
+            plain::text(&stopped.message).contains("Stopped watching"),
+            "{stopped:?}"
+        );
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -226,7 +251,10 @@ async fn stopping_what_is_not_watched_confirms_nothing() {
         let card = app.command(&SHOW.replace("/sandbox", "/sandbox watch")).await;
         let stop = value_of(&card, "unwatch");
         let stopped = app.press(&card, "unwatch").await;
-        assert!(plain::text(&stopped.message).contains("Stopped watching"), "{stopped:?}");
+        assert!(
+            plain::text(&stopped.message).contains("Stopped watching"),
+            "{stopped:?}"
+        );
         let again = app.press_with_value(&stopped, "unwatch", &stop).await;
         let text = plain::text(&again.message);
         assert!(text.contains("You are not watching this session."), "{text}");

@@ -5,6 +5,7 @@ use kapso_slack::demo::plain;
 use kapso_slack::demo::rules::buttons;
 use serde_json::{Value, json};
 
+use crate::support::button_values::{session_value, shared_value};
 use crate::support::cards::{SHOW, channel_messages, share};
 use crate::support::cards::{expect_private_reply, shared_card};
 use crate::support::cards::{sorted, with_fresh_lookups};
@@ -198,7 +199,7 @@ async fn what_cannot_be_activated_any_more_is_shown_and_not_shared() {
 async fn nobody_shares_in_anothers_name() {
     with_fresh_lookups(async |app| {
         let card = app.command(SHOW).await;
-        for value in [format!("v1:{ID}:U0BOSS"), format!("v1:{ID}:{USER}"), format!("v1:{ID}")] {
+        for value in [shared_value(ID, "U0BOSS"), shared_value(ID, USER), session_value(ID)] {
             app.person.user = "U0PRESSER".to_owned();
             let press =
                 app.slack
@@ -237,10 +238,10 @@ async fn nobody_shares_without_a_name() {
 #[tokio::test]
 async fn a_card_that_others_may_see_stands_while_it_is_shared() {
     with_fresh_lookups(async |app| {
-        let earlier = shared_card(app, &format!("v1:{ID}:U0SHARER00"));
+        let earlier = shared_card(app, &shared_value(ID, "U0SHARER00"));
         let press =
             app.slack
-                .press_button_with_value(&app.app_url, &app.person, &earlier, "share", format!("v1:{ID}").into());
+                .press_button_with_value(&app.app_url, &app.person, &earlier, "share", session_value(ID).into());
         let exchange = press.await.exchange;
         let first = app.late_reply(exchange).await;
         assert!(first.in_channel && first.id != earlier.id, "{first:?}");
@@ -276,7 +277,7 @@ async fn who_may_not_use_the_app_presses_no_button_of_a_shared_card() {
                         &app.person,
                         on,
                         button,
-                        format!("v1:{ID}").into(),
+                        session_value(ID).into(),
                     );
                     let answer = app.late_reply(press.await.exchange).await;
                     expect_private_reply(app, on, &answer, "You cannot use this here.");

@@ -4,6 +4,7 @@
 use jiff::SignedDuration;
 use kapso_slack::demo::{PostedMessage, plain};
 
+use crate::support::button_values::session_value;
 use crate::support::cards::{SHOW, share};
 use crate::support::{ID, TestApp, test_app};
 
@@ -87,7 +88,7 @@ async fn who_shared_it_reads_the_number_on_their_own_card() {
                     &app.person,
                     &own,
                     button,
-                    format!("v1:{ID}").into(),
+                    session_value(ID).into(),
                 );
                 let own = app.late_reply(sent.await.exchange).await;
                 assert!(plain::text(&own.message).contains("+12345678901"), "{button}: {own:?}");

@@ -44,7 +44,10 @@ async fn a_press_in_which_an_id_is_null_or_missing_is_answered() {
             &["is_enterprise_install"],
         ];
         for path in paths {
-            refreshes(app, &format!("{path:?} null"), |payload| set(payload, path, Value::Null)).await;
+            refreshes(app, &format!("{path:?} null"), |payload| {
+                set(payload, path, Value::Null)
+            })
+            .await;
             refreshes(app, &format!("{path:?} missing"), |payload| remove(payload, path)).await;
         }
         for path in [&["team", "id"], &["channel", "id"], &["enterprise", "id"]] {
@@ -59,7 +62,9 @@ async fn a_press_in_which_an_id_is_null_or_missing_is_answered() {
 async fn a_card_that_others_may_see_is_answered_with_a_masked_number() {
     with_fresh_lookups(async |app| {
         let ways: [(&str, fn(&mut Value)); 4] = [
-            ("null", |payload| set(payload, &["container", "is_ephemeral"], Value::Null)),
+            ("null", |payload| {
+                set(payload, &["container", "is_ephemeral"], Value::Null)
+            }),
             ("missing", |payload| remove(payload, &["container", "is_ephemeral"])),
             ("no container", |payload| remove(payload, &["container"])),
             ("null container", |payload| set(payload, &["container"], Value::Null)),
@@ -69,12 +74,18 @@ async fn a_card_that_others_may_see_is_answered_with_a_masked_number() {
                 let card = app.command(SHOW).await;
                 let answer = app.press_with_payload(&card, button, way).await;
                 let message = answer.message.to_string();
-                assert!(message.contains("8901") && !message.contains("+1234"), "{what}: {message}");
+                assert!(
+                    message.contains("8901") && !message.contains("+1234"),
+                    "{what}: {message}"
+                );
             }
             let list = app.command("/sandbox list").await;
             let answer = app.press_with_payload(&list, "show", way).await;
             let message = answer.message.to_string();
-            assert!(message.contains("8901") && !message.contains("+1234"), "{what}: {message}");
+            assert!(
+                message.contains("8901") && !message.contains("+1234"),
+                "{what}: {message}"
+            );
         }
     })
     .await;
