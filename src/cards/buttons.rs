@@ -1,12 +1,10 @@
-//! Buttons: their fixed action ids, the values they carry, and the row below a session's card.
+//! Buttons: their fixed action ids and texts, and the values that they carry.
 
 use std::fmt;
 
-use super::session::Watched;
 use super::{RenderContext, word_enum};
-use crate::kapso::{ActivationLink, Session, SessionId, Status};
-use crate::qr;
-use crate::slack::blocks::{Block, Button, Dialog};
+use crate::kapso::SessionId;
+use crate::slack::blocks::Button;
 
 word_enum! {
     /// What a button does. Ids never change and are never used for something else: cards stay in conversations for
@@ -58,11 +56,11 @@ impl Action {
     }
 }
 
-const ACTIVATE: &str = "Activate in WhatsApp";
-const QR_CODE: &str = "Show QR code";
-const REFRESH: &str = "Refresh";
-const WATCH: &str = "Tell me when it is active";
-const SHARE: &str = "Share in channel";
+pub(super) const ACTIVATE: &str = "Activate in WhatsApp";
+pub(super) const QR_CODE: &str = "Show QR code";
+pub(super) const REFRESH: &str = "Refresh";
+pub(super) const WATCH: &str = "Tell me when it is active";
+pub(super) const SHARE: &str = "Share in channel";
 
 /// A button that comes back with `value`, which is signed together with where the button comes from. All buttons with
 /// values are made here.
@@ -113,47 +111,4 @@ impl fmt::Display for SessionValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&encode_value([self.0.as_str()]))
     }
-}
-
-/// The row of buttons below a session's card. A card that was just shared is not `shareable` again.
-pub(crate) fn row(
-    session: &Session,
-    watched: Watched,
-    link: Option<&ActivationLink>,
-    shareable: bool,
-    context: &RenderContext<'_>,
-) -> Option<Block> {
-    let value = SessionValue(session.id.clone());
-    let open = link.and_then(|link| Button::primary_link(Action::OpenWhatsApp.id(), ACTIVATE, link.url()));
-    let qr_code = context
-        .qr_addresses
-        .and_then(|_| qr::activation_link(session))
-        .map(|_| button(Action::ShowQrCode, QR_CODE, &value, context));
-    let refresh = button(Action::ShowFullCard, REFRESH, &value, context);
-    let watch = match watched {
-        Watched::Until(_) => Some(button(Action::StopWatching, "Stop watching", &value, context)),
-        Watched::No | Watched::NoLonger | Watched::NotAtAll if session.status == Status::Pending => {
-            Some(button(Action::StartWatching, WATCH, &value, context))
-        }
-        Watched::No | Watched::NoLonger | Watched::NotAtAll => None,
-    };
-    let share = (shareable && !context.masks_phone() && session.can_be_activated())
-        .then(|| button(Action::ShareInChannel, SHARE, &value, context).asking(sharing_dialog()));
-    let row = open
-        .into_iter()
-        .chain(qr_code)
-        .chain([refresh])
-        .chain(watch)
-        .chain(share);
-    Block::actions(row.collect())
-}
-
-fn sharing_dialog() -> Dialog {
-    Dialog::new(
-        "Share this session?",
-        "Everybody here will see the card with its link and its code. They see only the last four digits of the phone \
-         number. If people from other companies are in this channel, they see it too.",
-        "Share",
-        "Cancel",
-    )
 }

@@ -5,6 +5,7 @@
 
 pub mod blocks;
 pub mod button_value;
+pub mod channel_pace;
 pub mod command;
 pub mod interaction;
 pub mod message;
