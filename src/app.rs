@@ -24,6 +24,7 @@ use crate::qr;
 use crate::queue::JobStore;
 use crate::routes::{self, AppState};
 use crate::server::{self, Bounds};
+use crate::slack::button_value::ValueSigner;
 use crate::slack::channel_pace::ChannelPace;
 use crate::slack::request::SlackVerifier;
 use crate::slack::response_url::ResponseUrlClient;
@@ -122,6 +123,7 @@ impl App {
                 clock: clock.clone(),
                 command_name: settings.command,
                 qr_addresses: qr_addresses.clone(),
+                signer: ValueSigner::new(&settings.signing_secrets),
             },
             response_urls: ResponseUrlClient::new(
                 http,

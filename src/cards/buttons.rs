@@ -4,7 +4,6 @@ use std::fmt;
 
 use super::{RenderContext, word_enum};
 use crate::kapso::SessionId;
-use crate::slack::UserId;
 use crate::slack::blocks::Button;
 
 word_enum! {
@@ -62,12 +61,17 @@ pub(super) const REFRESH: &str = "Refresh";
 pub(super) const WATCH: &str = "Tell me when it is active";
 pub(super) const SHARE: &str = "Share in channel";
 
-/// A button whose press sends `value`.
-pub(crate) fn button(action: Action, text: &'static str, value: &impl fmt::Display) -> Button {
-    Button::action(action.id(), text, &value.to_string())
+/// A button whose press sends `value`, signed together with the origin of the button. Makes all buttons with values.
+pub(crate) fn button(
+    action: Action,
+    text: &'static str,
+    value: &impl fmt::Display,
+    context: &RenderContext<'_>,
+) -> Button {
+    Button::action(action.id(), text, &context.sign(&value.to_string()))
 }
 
-/// A button's value: `v1:` and fields with `:` between them.
+/// The content of a button's value: `v1:` and fields with `:` between them.
 pub(crate) fn encode_value<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
     let mut value = VERSION.to_owned();
     for field in fields {
@@ -78,7 +82,7 @@ pub(crate) fn encode_value<'a>(fields: impl IntoIterator<Item = &'a str>) -> Str
     value
 }
 
-/// The fields of a value; `None` for another version. A client sends the value, so it is not trusted.
+/// The fields of a value's content; `None` for another version.
 pub(crate) fn decode_value(value: &str) -> Option<Vec<&str>> {
     let fields = value.strip_prefix(VERSION)?.strip_prefix(':')?;
     Some(fields.split(':').collect())
@@ -86,48 +90,23 @@ pub(crate) fn decode_value(value: &str) -> Option<Vec<&str>> {
 
 const VERSION: &str = "v1";
 
-/// The value of a button about one session: `v1:<id>` or `v1:<id>:<shared by>`.
+/// The content of the value of a button about one session: `v1:<id>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ButtonValue {
-    /// The session.
-    pub id: SessionId,
-    /// Who shared the card.
-    pub shared_by: Option<UserId>,
-}
+pub struct SessionValue(pub SessionId);
 
-impl ButtonValue {
-    /// Reads a value; `None` for anything that [`fmt::Display`] does not write.
+impl SessionValue {
+    /// Reads a content; `None` for anything that [`fmt::Display`] does not write.
     #[must_use]
-    pub fn parse(value: &str) -> Option<Self> {
-        let (id, shared_by) = match decode_value(value)?[..] {
-            [id] => (id, None),
-            [id, shared_by] => (id, Some(UserId::parse(shared_by)?)),
-            _ => return None,
+    pub fn parse(content: &str) -> Option<Self> {
+        let [id] = decode_value(content)?[..] else {
+            return None;
         };
-        Some(Self {
-            id: SessionId::parse(id)?,
-            shared_by,
-        })
-    }
-
-    /// Who shared the card whose button has this value, if it was shared.
-    #[must_use]
-    pub fn shared_by(value: &str) -> Option<UserId> {
-        Self::parse(value)?.shared_by
-    }
-
-    /// The value of a button about this session in this context.
-    pub(crate) fn new(id: &SessionId, context: &RenderContext<'_>) -> Self {
-        Self {
-            id: id.clone(),
-            shared_by: context.shared_by.cloned(),
-        }
+        SessionId::parse(id).map(Self)
     }
 }
 
-impl fmt::Display for ButtonValue {
+impl fmt::Display for SessionValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shared_by = self.shared_by.as_ref().map(UserId::as_str);
-        f.write_str(&encode_value([self.id.as_str()].into_iter().chain(shared_by)))
+        f.write_str(&encode_value([self.0.as_str()]))
     }
 }

@@ -12,12 +12,13 @@ pub(crate) mod time;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::buttons::{Action, ButtonValue};
+pub use self::buttons::{Action, SessionValue};
 pub use self::notification::Notification;
 pub use self::problem::Problem;
 use self::sentence::monospace;
 use crate::qr::Addresses;
 use crate::slack::UserId;
+use crate::slack::button_value::{Origin, SharedBy, ValueSigner};
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
 
@@ -32,9 +33,11 @@ pub struct RenderContext<'a> {
     pub request_id: &'a str,
     /// What the message is a reply to.
     pub target: ReplyTarget,
-    /// Who shared the card from which this request originates, if it was shared. Its phone number was masked, so it is
-    /// masked in all that follows, too.
-    pub shared_by: Option<&'a UserId>,
+    /// Where the buttons of the message come from. If a card that led to this request was a shared one, its phone number
+    /// was masked, so it is masked in everything that follows from it too.
+    pub origin: &'a Origin,
+    /// Signs the values of the buttons.
+    pub signer: &'a ValueSigner,
     /// Signs the addresses of QR codes; `None` if Slack cannot reach this app to fetch them.
     pub qr_addresses: Option<&'a Addresses>,
 }
@@ -43,7 +46,18 @@ impl RenderContext<'_> {
     /// Whether people other than the one who looked the session up may see the message.
     #[must_use]
     pub fn masks_phone(&self) -> bool {
-        self.target == ReplyTarget::SharedCard || self.shared_by.is_some()
+        self.target == ReplyTarget::SharedCard || self.origin.shared_by.is_some()
+    }
+
+    /// Who shared the card that the message is, or that led to it, if that is known.
+    #[must_use]
+    pub fn shared_by(&self) -> Option<&UserId> {
+        self.origin.shared_by.as_ref().and_then(SharedBy::person)
+    }
+
+    /// The value of a button of the message.
+    fn sign(&self, content: &str) -> String {
+        self.signer.sign(content, self.origin)
     }
 
     /// A command to copy: the command's name and `words`.

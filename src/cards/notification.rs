@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::buttons::{Action, ButtonValue, button};
+use super::buttons::{Action, SessionValue, button};
 use super::sentence::fill;
 use super::{RenderContext, session, time};
 use crate::kapso::{Session, SessionId};
@@ -28,12 +28,12 @@ pub struct Notification<'a> {
 #[must_use]
 pub fn render(notification: &Notification<'_>, context: &RenderContext<'_>) -> Message {
     let text = text(notification, context.now);
-    let value = ButtonValue::new(notification.id, context);
-    let show = || button(Action::ShowFullCard, "Show the session", &value);
+    let value = SessionValue(notification.id.clone());
+    let show = || button(Action::ShowFullCard, "Show the session", &value, context);
     let buttons = match notification.ending {
         Ending::Changed(Change::Gone) => Vec::new(),
         Ending::Changed(Change::Activated | Change::Expired | Change::Superseded) => vec![show()],
-        Ending::TimeUp => vec![button(Action::StartWatching, "Keep watching", &value), show()],
+        Ending::TimeUp => vec![button(Action::StartWatching, "Keep watching", &value, context), show()],
     };
     let blocks = [Block::section(Text::mrkdwn(text.clone()))]
         .into_iter()

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::buttons::{Action, ButtonValue, button};
+use super::buttons::{Action, SessionValue, button};
 use super::sentence::{date, fill, foreign, join, monospace, person, utc};
 use super::time::from_now;
 use super::{RenderContext, buttons};
@@ -39,6 +39,8 @@ pub(crate) enum Watched {
     Until(Timestamp),
     /// They have just stopped watching.
     NoLonger,
+    /// They wanted to stop, and were not watching.
+    NotAtAll,
 }
 
 impl Watched {
@@ -82,7 +84,7 @@ fn render(done: Option<Mrkdwn>, session: &Session, watched: Watched, context: &R
     let paragraphs = warnings(session, context.now).into_iter().chain(notes.iter().cloned());
     blocks.extend(paragraphs.map(|text| Block::section(Text::mrkdwn(text))));
     blocks.extend(button_row(session, watched, link, shareable, context));
-    blocks.extend(footer(&session.id, context.shared_by));
+    blocks.extend(footer(&session.id, context.shared_by()));
 
     let text = spoken(session, phone.as_deref(), code, link, context.now);
     Message::ephemeral(join(" ", [text].into_iter().chain(notes)), blocks)
@@ -214,6 +216,7 @@ fn watch_note(watched: Watched, now: Timestamp) -> Option<Mrkdwn> {
             [("date", date(until)), ("relative", from_now(until, now))],
         )),
         Watched::NoLonger => Some(Mrkdwn::new("Stopped watching this session.")),
+        Watched::NotAtAll => Some(Mrkdwn::new("You are not watching this session.")),
     }
 }
 
@@ -225,22 +228,22 @@ fn button_row(
     shareable: bool,
     context: &RenderContext<'_>,
 ) -> Option<Block> {
-    let value = ButtonValue::new(&session.id, context);
+    let value = SessionValue(session.id.clone());
     let open = link.and_then(|link| Button::primary_link(Action::OpenWhatsApp.id(), buttons::ACTIVATE, link.url()));
     let qr_code = context
         .qr_addresses
         .and_then(|_| qr::activation_link(session))
-        .map(|_| button(Action::ShowQrCode, buttons::QR_CODE, &value));
-    let refresh = button(Action::ShowFullCard, buttons::REFRESH, &value);
+        .map(|_| button(Action::ShowQrCode, buttons::QR_CODE, &value, context));
+    let refresh = button(Action::ShowFullCard, buttons::REFRESH, &value, context);
     let watch = match watched {
-        Watched::Until(_) => Some(button(Action::StopWatching, "Stop watching", &value)),
-        Watched::No | Watched::NoLonger if session.status == Status::Pending => {
-            Some(button(Action::StartWatching, buttons::WATCH, &value))
+        Watched::Until(_) => Some(button(Action::StopWatching, "Stop watching", &value, context)),
+        Watched::No | Watched::NoLonger | Watched::NotAtAll if session.status == Status::Pending => {
+            Some(button(Action::StartWatching, buttons::WATCH, &value, context))
         }
-        Watched::No | Watched::NoLonger => None,
+        Watched::No | Watched::NoLonger | Watched::NotAtAll => None,
     };
     let share = (shareable && !context.masks_phone() && session.can_be_activated())
-        .then(|| button(Action::ShareInChannel, buttons::SHARE, &value).with_confirmation(sharing_dialog()));
+        .then(|| button(Action::ShareInChannel, buttons::SHARE, &value, context).with_confirmation(sharing_dialog()));
     let row = open
         .into_iter()
         .chain(qr_code)

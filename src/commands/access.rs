@@ -6,17 +6,13 @@ use crate::slack::Who;
 /// Whether `who` may use the app.
 #[must_use]
 pub fn admits(lists: &AccessLists, who: &Who) -> bool {
-    let team = is_on(&lists.teams, &who.team)
-        || who
-            .enterprise
-            .as_deref()
-            .is_some_and(|enterprise| is_on(&lists.teams, enterprise));
+    let enterprise = who.enterprise.as_deref();
+    let home = who.home_team.as_deref();
+    let team =
+        is_on(&lists.teams, who.workspace()) || enterprise.is_some_and(|enterprise| is_on(&lists.teams, enterprise));
     // In a channel shared between companies, members of another workspace can press our buttons: that workspace must be
-    // allowed too.
-    let home = who
-        .home_team
-        .as_deref()
-        .is_none_or(|home| home == who.team || is_on(&lists.teams, home));
+    // allowed too. Slack does not say whether it belongs to the organisation.
+    let home = home.is_none_or(|home| home == who.team || enterprise == Some(home) || is_on(&lists.teams, home));
     team && home && is_on(&lists.channels, &who.channel) && is_on(&lists.users, &who.user)
 }
 

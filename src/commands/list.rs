@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::session_id::{corrected, session_id};
 use super::show::WORD as SHOW;
 use super::{Command, CommandWord, Commands, Definition, Outcome, ParseError, RequestContext, Response, Usage, new};
-use crate::cards::buttons::{Action, ButtonValue, button, decode_value, encode_value};
+use crate::cards::buttons::{Action, SessionValue, button, decode_value, encode_value};
 #[cfg(feature = "demo")]
 use crate::cards::samples::{SampleGroup, sessions};
 use crate::cards::sentence::{date, fill, foreign, join, number, paragraph, utc};
@@ -173,12 +173,12 @@ fn parse(rest: &[&str]) -> Result<Command, ParseError> {
     }
 }
 
-/// The value of a button that turns a list to a page: `v1:<page>`.
+/// The content of the value of a button that turns a list to a page: `v1:<page>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageValue(pub u32);
 
 impl PageValue {
-    /// Reads a value; `None` for anything that [`fmt::Display`] does not write.
+    /// Reads a content; `None` for anything that [`fmt::Display`] does not write.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         let [page] = decode_value(value)?[..] else {
@@ -236,7 +236,7 @@ fn render(listing: &Listing, context: &RenderContext<'_>) -> View {
     ]
     .into_iter()
     .chain(rows)
-    .chain(page_buttons(listing));
+    .chain(page_buttons(listing, context));
     let spoken = sessions.iter().map(|session| spoken(session, context.now));
     let text = join(" ", [summary].into_iter().chain(spoken));
     View::new(Message::ephemeral(text, blocks.collect()), Replaces::OwnCard)
@@ -322,7 +322,8 @@ fn row(session: &Session, context: &RenderContext<'_>) -> Block {
     let show = button(
         Action::ShowInNewMessage,
         "Show",
-        &ButtonValue::new(&session.id, context),
+        &SessionValue(session.id.clone()),
+        context,
     );
     Block::row(text, expiry, show.with_label(&format!("Show the session of {phone}")))
 }
@@ -350,8 +351,8 @@ fn subject(session: &Session) -> Mrkdwn {
     }
 }
 
-fn page_buttons(listing: &Listing) -> Option<Block> {
-    let turn = |action, text, page| button(action, text, &PageValue(page));
+fn page_buttons(listing: &Listing, context: &RenderContext<'_>) -> Option<Block> {
+    let turn = |action, text, page| button(action, text, &PageValue(page), context);
     let back = listing.previous().map(|page| {
         let is_far = page + 1 < listing.number;
         let text = if is_far { "Last page" } else { "Previous page" };

@@ -35,13 +35,15 @@ pub use word::{CommandWord, ParseError, Usage};
 
 #[cfg(feature = "demo")]
 use crate::cards::samples::SampleGroup;
-use crate::cards::{Action, ButtonValue, Problem, RenderContext, ReplyTarget, problem};
+use crate::cards::{Action, Problem, RenderContext, ReplyTarget, SessionValue, problem};
 use crate::clock::Clock;
 use crate::config::AccessLists;
 use crate::idempotency::IdempotencyKeys;
 use crate::kapso::{self, SessionId};
 use crate::qr::Addresses;
-use crate::slack::{UserId, Who};
+use crate::slack::Who;
+use crate::slack::button_value::{Origin, ValueSigner};
+use crate::slack::interaction::PressedButton;
 use crate::watches::Watches;
 
 /// The definition of a command. Nothing has a default, so that nothing can be forgotten.
@@ -185,30 +187,13 @@ commands! {
     StaleButton(stale_button),
 }
 
-/// Reads a press of a button. `None` if there is nothing to do.
+/// The button of ours among those that were pressed; if none of them is, the first one.
 #[must_use]
-pub fn press(action_id: &str, value: &str) -> Option<Command> {
-    let Some(action) = Action::parse(action_id) else {
-        // Ids of this app are short words. Anything else may be foreign text, which is not logged.
-        let is_word =
-            (1..=32).contains(&action_id.len()) && action_id.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-        let action = if is_word { action_id } else { "not a word" };
-        tracing::warn!(action, "a button with an action id that this version does not know");
-        return None;
-    };
-    let about_session = |command: fn(SessionId) -> Command| ButtonValue::parse(value).map(|value| command(value.id));
-    let command = match action {
-        Action::OpenWhatsApp => return None,
-        Action::ShowFullCard => about_session(|id| Refresh(id).into()),
-        Action::StartWatching => about_session(|id| StartWatching(id).into()),
-        Action::StopWatching => about_session(|id| StopWatching(id).into()),
-        Action::ShowQrCode => about_session(|id| ShowQrCode(id).into()),
-        Action::ShareInChannel => about_session(|id| Share(id).into()),
-        Action::ShowInNewMessage => about_session(|id| Show(id).into()),
-        Action::NextPage | Action::PreviousPage => PageValue::parse(value).map(|PageValue(page)| List { page }.into()),
-        Action::CreateAnother => ConfirmationValue::parse(value).map(|ConfirmationValue(new)| new.into()),
-    };
-    Some(command.unwrap_or(StaleButton.into()))
+pub fn own_button(buttons: Vec<PressedButton>) -> PressedButton {
+    let own = buttons
+        .iter()
+        .position(|button| Action::parse(&button.action_id).is_some());
+    buttons.into_iter().nth(own.unwrap_or(0)).unwrap_or_default()
 }
 
 /// The target of the reply to a press. `is_shared` says whether the whole channel sees the pressed message.
@@ -250,9 +235,9 @@ pub struct RequestContext {
     pub request_id: String,
     /// What the reply answers.
     pub target: ReplyTarget,
-    /// Who shared the card that was pressed, or from which it originates, if it was shared.
-    pub shared_by: Option<UserId>,
-    /// The same key for a repeated request, so that a command creates something only once.
+    /// The command that led to this, and who shared the card since, if it was shared.
+    pub origin: Origin,
+    /// The same for a request that Slack sends again, so that a command that creates something creates it once.
     pub idempotency_key: Option<String>,
 }
 
@@ -272,10 +257,45 @@ pub struct Commands {
     pub command_name: String,
     /// Signs the addresses of QR codes; `None` if Slack cannot reach this app to fetch them.
     pub qr_addresses: Option<Arc<Addresses>>,
+    /// Signs and verifies the values of buttons.
+    pub signer: ValueSigner,
 }
 
 impl Commands {
-    /// Runs a command, if the person has permission.
+    /// Reads a press of a button: what is wanted, and where the button comes from. `None` if there is nothing to do.
+    #[must_use]
+    pub fn press(&self, action_id: &str, value: &str) -> Option<(Command, Origin)> {
+        let Some(action) = Action::parse(action_id) else {
+            // Ids of this app are short words; anything else may be foreign text.
+            let is_word =
+                (1..=32).contains(&action_id.len()) && action_id.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            let action = if is_word { action_id } else { "not a word" };
+            tracing::warn!(action, "a button with an action id that this version does not know");
+            return None;
+        };
+        let verified = self.signer.verify(value);
+        let content = verified.as_ref().map(|(content, _)| *content);
+        let about_session = |command: fn(SessionId) -> Command| Some(command(SessionValue::parse(content?)?.0));
+        let command = match action {
+            Action::OpenWhatsApp => return None,
+            Action::ShowFullCard => about_session(|id| Refresh(id).into()),
+            Action::StartWatching => about_session(|id| StartWatching(id).into()),
+            Action::StopWatching => about_session(|id| StopWatching(id).into()),
+            Action::ShowQrCode => about_session(|id| ShowQrCode(id).into()),
+            Action::ShareInChannel => about_session(|id| Share(id).into()),
+            Action::ShowInNewMessage => about_session(|id| Show(id).into()),
+            Action::NextPage | Action::PreviousPage => content
+                .and_then(PageValue::parse)
+                .map(|PageValue(page)| List { page }.into()),
+            Action::CreateAnother => content
+                .and_then(ConfirmationValue::parse)
+                .map(|ConfirmationValue(new)| new.into()),
+        };
+        let origin = verified.map(|(_, origin)| origin).unwrap_or_default();
+        Some((command.unwrap_or(StaleButton.into()), origin))
+    }
+
+    /// Runs a command, if the person may.
     pub async fn run(&self, command: Command, request: &RequestContext) -> Response {
         if !access::admits(&self.access, &request.who) {
             return self.problem(&Problem::NotAllowed(Arc::clone(&self.access)), request);
@@ -311,20 +331,22 @@ impl Commands {
             command: &self.command_name,
             request_id: &request.request_id,
             target: request.target,
-            shared_by: request.shared_by.as_ref(),
+            origin: &request.origin,
+            signer: &self.signer,
             qr_addresses: self.qr_addresses.as_deref(),
         }
     }
 
     /// The context for rendering a notification now. It replaces no message.
     #[must_use]
-    pub fn notification_context<'a>(&'a self, request_id: &'a str, shared_by: Option<&'a UserId>) -> RenderContext<'a> {
+    pub fn notification_context<'a>(&'a self, request_id: &'a str, origin: &'a Origin) -> RenderContext<'a> {
         RenderContext {
             now: self.clock.now(),
             command: &self.command_name,
             request_id,
             target: ReplyTarget::Command,
-            shared_by,
+            origin,
+            signer: &self.signer,
             qr_addresses: self.qr_addresses.as_deref(),
         }
     }

@@ -10,7 +10,7 @@ use super::{
     Command, CommandWord, Commands, Definition, Outcome, ParseError, Phone, RequestContext, Response, Show, Usage,
     phone,
 };
-use crate::cards::buttons::{Action, ButtonValue, button, decode_value, encode_value};
+use crate::cards::buttons::{Action, SessionValue, button, decode_value, encode_value};
 #[cfg(feature = "demo")]
 use crate::cards::samples::{SampleGroup, sample_id, usual_session};
 use crate::cards::sentence::{fill, monospace};
@@ -76,13 +76,13 @@ impl ConfirmationToken {
     }
 }
 
-/// The value of the button that confirms: `v1:<token>:<phone>` or `v1:<token>:<phone>:<agent>`. Only the person who
+/// The content of the value of the button that confirms: `v1:<token>:<phone>` or `v1:<token>:<phone>:<agent>`. Only the person who
 /// typed the phone number sees the message it is on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfirmationValue(pub New);
 
 impl ConfirmationValue {
-    /// Reads a value; `None` for anything that [`fmt::Display`] does not write.
+    /// Reads a content; `None` for anything that [`fmt::Display`] does not write.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         let (token, written, agent) = match decode_value(value)?[..] {
@@ -320,12 +320,14 @@ fn render_question(new: &New, earlier: &Creation, context: &RenderContext<'_>) -
         Action::CreateAnother,
         "Yes, another one",
         &ConfirmationValue(new.clone()),
+        context,
     );
     let show = created.map(|id| {
         button(
             Action::ShowInNewMessage,
             "Show that one",
-            &ButtonValue::new(id, context),
+            &SessionValue(id.clone()),
+            context,
         )
     });
     let blocks = [Block::section(Text::mrkdwn(text.clone()))]

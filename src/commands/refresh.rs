@@ -41,10 +41,10 @@ impl Definition for Refresh {
 
     #[cfg(feature = "demo")]
     fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup> {
-        let shared_by = UserId::parse(SAMPLE_USER);
+        let origin = UserId::parse(SAMPLE_USER).map(|user| context.origin.shared_by(&user));
         let context = RenderContext {
             target: ReplyTarget::SharedCard,
-            shared_by: shared_by.as_ref(),
+            origin: origin.as_ref().unwrap_or(context.origin),
             ..*context
         };
         let view = |(title, session)| (title, super::show::render(&session, None, &context));

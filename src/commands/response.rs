@@ -102,6 +102,8 @@ word_enum! {
         Watching = "watching",
         /// The person is no longer notified.
         Unwatched = "unwatched",
+        /// The person wanted no more notifications, and there were none.
+        NotWatched = "not_watched",
         /// A QR code was shown.
         Qr = "qr",
         /// A session was shown to the whole channel.

@@ -89,7 +89,7 @@ impl Definition for Share {
 fn render(session: &Session, shared_by: &UserId, context: &RenderContext<'_>) -> View {
     let for_channel = RenderContext {
         target: ReplyTarget::SharedCard,
-        shared_by: Some(shared_by),
+        origin: &context.origin.shared_by(shared_by),
         ..*context
     };
     let card = session::card(session, Watched::No, &for_channel).in_channel();

@@ -2,11 +2,13 @@
 
 use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, watch};
 #[cfg(feature = "demo")]
+use crate::cards::RenderContext;
+#[cfg(feature = "demo")]
 use crate::cards::samples::{SampleGroup, usual_session};
 use crate::cards::sentence::{fill, monospace, paragraph};
 use crate::cards::session::Watched;
-use crate::cards::{Action, Problem, RenderContext, Replaces, View};
-use crate::kapso::{Age, Session, SessionId};
+use crate::cards::{Action, Problem, Replaces, View};
+use crate::kapso::{Age, SessionId};
 
 /// Ends a watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,17 +30,19 @@ impl Definition for StopWatching {
 
     /// Ends the watch even if Kapso does not answer.
     async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
-        if commands.watches.remove(&request.who, &self.0).await.is_err() {
-            return commands.problem(&Problem::NoStore, request);
-        }
+        let (outcome, ended) = match commands.watches.remove(&request.who, &self.0).await {
+            Ok(true) => (Outcome::Unwatched, Watched::NoLonger),
+            Ok(false) => (Outcome::NotWatched, Watched::NotAtAll),
+            Err(_) => return commands.problem(&Problem::NoStore, request),
+        };
         let session = commands.kapso.session(&self.0, Age::Recent).await;
         let context = commands.render_context(request);
         match session {
             Ok(session) => {
-                let view = render(&self.0, Some(&session), &context);
-                Response::new(Outcome::Unwatched, view, &context).showing(&session.id)
+                let view = watch::render(&session, ended, &context);
+                Response::new(outcome, view, &context).showing(&session.id)
             }
-            Err(error) => Response::new(Outcome::Unwatched, render(&self.0, None, &context), &context).caused_by(error),
+            Err(error) => Response::new(outcome, render_without_session(&self.0, ended), &context).caused_by(error),
         }
     }
 
@@ -46,10 +50,18 @@ impl Definition for StopWatching {
     fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup> {
         let samples = usual_session(context.now).into_iter().flat_map(|session| {
             [
-                ("No longer", render(&session.id, Some(&session), context)),
+                ("No longer", watch::render(&session, Watched::NoLonger, context)),
+                (
+                    "It was not watched",
+                    watch::render(&session, Watched::NotAtAll, context),
+                ),
                 (
                     "No longer, and Kapso does not answer",
-                    render(&session.id, None, context),
+                    render_without_session(&session.id, Watched::NoLonger),
+                ),
+                (
+                    "It was not watched, and Kapso does not answer",
+                    render_without_session(&session.id, Watched::NotAtAll),
                 ),
             ]
         });
@@ -61,11 +73,12 @@ impl Definition for StopWatching {
     }
 }
 
-/// `session` is `None` if Kapso did not answer.
-fn render(id: &SessionId, session: Option<&Session>, context: &RenderContext<'_>) -> View {
-    if let Some(session) = session {
-        return watch::render(session, Watched::NoLonger, context);
-    }
-    let text = fill("Stopped watching the session {id}.", [("id", monospace(id.as_str()))]);
+/// For a session that Kapso did not answer with.
+fn render_without_session(id: &SessionId, ended: Watched) -> View {
+    let id = [("id", monospace(id.as_str()))];
+    let text = match ended {
+        Watched::NotAtAll => fill("You are not watching the session {id}.", id),
+        Watched::NoLonger | Watched::No | Watched::Until(_) => fill("Stopped watching the session {id}.", id),
+    };
     View::new(paragraph(text), Replaces::Nothing)
 }

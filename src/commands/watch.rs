@@ -67,7 +67,7 @@ impl Definition for StartWatching {
             session: self.0,
             session_created_at: session.created_at,
             who: request.who.clone(),
-            shared_by: request.shared_by.clone(),
+            origin: request.origin.clone(),
             request_id: request.request_id.clone(),
             response_url: request.response_url.clone(),
             arrived_at: request.arrived_at,

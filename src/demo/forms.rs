@@ -13,6 +13,8 @@ pub struct Person {
     pub home_team: Option<String>,
     /// `E…`, if the workspace belongs to an Enterprise organisation.
     pub enterprise: Option<String>,
+    /// Whether the app is installed for the whole organisation: a press then names no workspace but the person's own.
+    pub organisation_wide: bool,
     /// `C…`
     pub channel: String,
     /// `U…`
@@ -25,6 +27,7 @@ impl Default for Person {
             team: "T0001ABCD".to_owned(),
             home_team: None,
             enterprise: None,
+            organisation_wide: false,
             channel: "C2147483705".to_owned(),
             user: "U2147483697".to_owned(),
         }
@@ -45,7 +48,10 @@ pub(super) fn command(person: &Person, name: &str, text: &str, response_url: &st
         .append_pair("command", name)
         .append_pair("text", text)
         .append_pair("api_app_id", "A0123456789")
-        .append_pair("is_enterprise_install", "false")
+        .append_pair(
+            "is_enterprise_install",
+            if person.organisation_wide { "true" } else { "false" },
+        )
         .append_pair("response_url", response_url)
         .append_pair("trigger_id", &trigger_id())
         .finish()
@@ -56,17 +62,24 @@ fn trigger_id() -> String {
     format!("1334522460933.738474920.{:032x}", fastrand::u128(..))
 }
 
-/// A button press; format: <https://docs.slack.dev/reference/interaction-payloads/block_actions-payload>.
+/// A button press, its payload changed by `change`; format:
+/// <https://docs.slack.dev/reference/interaction-payloads/block_actions-payload>.
 pub(super) fn press(
     person: &Person,
     on: &PostedMessage,
     button: &ButtonRef,
     value: &Value,
     response_url: &str,
+    change: impl FnOnce(&mut Value),
 ) -> String {
     let null_if_unknown = |id: &str, value: Value| if id.is_empty() { Value::Null } else { value };
     let home_team = person.home_team.as_ref().unwrap_or(&person.team);
     let user = json!({"id": person.user, "username": "steve", "name": "steve", "team_id": home_team});
+    let team = if person.organisation_wide {
+        Value::Null
+    } else {
+        null_if_unknown(&person.team, json!({"id": person.team, "domain": "example"}))
+    };
     let mut payload = json!({
         "type": "block_actions",
         "user": null_if_unknown(&person.user, user),
@@ -77,9 +90,9 @@ pub(super) fn press(
             "is_ephemeral": !on.in_channel,
         },
         "trigger_id": trigger_id(),
-        "team": null_if_unknown(&person.team, json!({"id": person.team, "domain": "example"})),
+        "team": team,
         "enterprise": person.enterprise.as_ref().map(|id| json!({"id": id, "name": "Globular"})),
-        "is_enterprise_install": false,
+        "is_enterprise_install": person.organisation_wide,
         "channel": null_if_unknown(&person.channel, json!({"id": person.channel, "name": "sandbox"})),
         "state": {"values": {}},
         "response_url": response_url,
@@ -92,6 +105,7 @@ pub(super) fn press(
     if on.in_channel {
         payload["message"] = on.message.clone();
     }
+    change(&mut payload);
     form_urlencoded::Serializer::new(String::new())
         .append_pair("payload", &payload.to_string())
         .finish()

@@ -9,6 +9,7 @@ use crate::cards::samples::{SampleGroup, notifications};
 use crate::cards::{RenderContext, ReplyTarget};
 use crate::commands;
 use crate::qr::Addresses;
+use crate::slack::button_value::{Origin, ValueSigner};
 
 /// Messages that belong together.
 #[derive(Debug, Serialize)]
@@ -33,7 +34,9 @@ pub(super) fn groups(now: Timestamp, addresses: &Addresses) -> Vec<Group> {
         command: DemoServer::COMMAND,
         request_id: "9f3c07ab",
         target: ReplyTarget::Command,
-        shared_by: None,
+        origin: &Origin::default(),
+        // Nobody presses the buttons of the gallery.
+        signer: &ValueSigner::new(&[]),
         qr_addresses: Some(addresses),
     };
     let commands = commands::samples(&context);

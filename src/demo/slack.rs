@@ -119,9 +119,21 @@ impl FakeSlack {
         on: &PostedMessage,
         action_id: &str,
     ) -> DirectResponse {
+        self.press_button_with_payload(app, person, on, action_id, |_| {}).await
+    }
+
+    /// Presses a button like [`press_button`](Self::press_button), with a payload that is changed before it is signed.
+    pub async fn press_button_with_payload(
+        &self,
+        app: &Url,
+        person: &Person,
+        on: &PostedMessage,
+        action_id: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> DirectResponse {
         let button = rules::indexed_buttons(&on.message).find(|(_, button)| button["action_id"] == action_id);
         let (block, value) = button.map_or((0, Value::Null), |(block, button)| (block, button["value"].clone()));
-        self.send_press(app, person, on, button_ref(block, action_id), value)
+        self.send_press(app, person, on, button_ref(block, action_id), value, change)
             .await
     }
 
@@ -134,7 +146,8 @@ impl FakeSlack {
         action_id: &str,
         value: Value,
     ) -> DirectResponse {
-        self.send_press(app, person, on, button_ref(0, action_id), value).await
+        self.send_press(app, person, on, button_ref(0, action_id), value, |_| {})
+            .await
     }
 
     /// Presses exactly this button of a message. `None` if there is no such message or button.
@@ -149,7 +162,7 @@ impl FakeSlack {
         let value = rules::indexed_buttons(&on.message)
             .find(|(block, found)| *block == button.block && found["action_id"] == button.action_id.as_str())
             .map(|(_, found)| found["value"].clone())?;
-        Some(self.send_press(app, person, &on, button, value).await)
+        Some(self.send_press(app, person, &on, button, value, |_| {}).await)
     }
 
     async fn send_press(
@@ -159,10 +172,11 @@ impl FakeSlack {
         on: &PostedMessage,
         button: ButtonRef,
         value: Value,
+        change: impl FnOnce(&mut Value),
     ) -> DirectResponse {
         let act = UserAction::Pressed(button.action_id.clone());
         let (exchange, response_url) = self.start_exchange(act, person, Some(on.id));
-        let form = forms::press(person, on, &button, &value, &response_url);
+        let form = forms::press(person, on, &button, &value, &response_url, change);
         let response = self.post_form(app, INTERACTIONS, exchange, form).await;
         if response.status != Some(StatusCode::OK) {
             self.channel.mark_unacknowledged(on.id, button);

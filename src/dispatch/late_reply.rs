@@ -11,11 +11,12 @@ use tokio::time::{Instant, interval};
 
 use super::delivery::{Attempt, Deliverable, Outgoing, StoredMessage};
 use super::{Delivered, Dispatcher, Invocation, LogEntry, request_context};
-use crate::cards::{ButtonValue, Problem, ReplyTarget};
+use crate::cards::{Problem, ReplyTarget};
 use crate::commands::{self, FollowUp, Outcome, RequestContext, Response};
 use crate::kapso::SessionId;
 use crate::queue::{LeasedJob, Payload, RENEWAL};
 use crate::slack::Who;
+use crate::slack::button_value::Origin;
 use crate::slack::message::Message;
 use crate::slack::response_url::DeliveryError;
 use crate::telemetry::Delivery;
@@ -27,6 +28,8 @@ pub struct LateReply {
     pub trigger: Trigger,
     /// Who sent it.
     pub who: Who,
+    /// Where the command comes from.
+    pub origin: Origin,
     /// What the reply answers.
     pub target: ReplyTarget,
     /// Finds the command in the log.
@@ -103,6 +106,7 @@ impl Dispatcher {
         let reply = LateReply {
             trigger: invocation.trigger.clone(),
             who: request.who.clone(),
+            origin: request.origin.clone(),
             target: request.target,
             request_id: request.request_id.clone(),
             idempotency_key: request.idempotency_key.clone(),
@@ -207,9 +211,9 @@ impl Dispatcher {
     /// Continues with a job that waited for its next attempt, or whose process has ended.
     pub(super) async fn resume(&self, job: LeasedJob<LateReply>) {
         let reply = &job.payload;
-        let (command, shared_by) = match &reply.trigger {
-            Trigger::Typed(text) => (Some(commands::parse(text)), None),
-            Trigger::Pressed { action, value } => (commands::press(action, value), ButtonValue::shared_by(value)),
+        let command = match &reply.trigger {
+            Trigger::Typed(text) => Some(commands::parse(text)),
+            Trigger::Pressed { action, value } => self.commands.press(action, value).map(|(command, _)| command),
         };
         let Some(command) = command else {
             // It was stored by a version that has another button.
@@ -218,7 +222,7 @@ impl Dispatcher {
         };
         let request = RequestContext {
             request_id: reply.request_id.clone(),
-            shared_by,
+            origin: reply.origin.clone(),
             idempotency_key: reply.idempotency_key.clone(),
             ..request_context(
                 reply.who.clone(),

@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::cards::{ButtonValue, Problem, ReplyTarget};
+use crate::cards::{Problem, ReplyTarget};
 use crate::clock::Clock;
 use crate::commands::{self, Command, Commands, Outcome, RequestContext, Response};
 use crate::idempotency::{IdempotencyKeys, fingerprint};
@@ -33,6 +33,7 @@ use crate::kapso::SessionId;
 use crate::queue::JobStore;
 use crate::queue::worker::{Claimer, NextRound, Round};
 use crate::slack::Who;
+use crate::slack::button_value::Origin;
 use crate::slack::channel_pace::ChannelPace;
 use crate::slack::command::SlashCommand;
 use crate::slack::interaction::Interaction;
@@ -142,6 +143,7 @@ impl Dispatcher {
         let command = commands::parse(&form.text);
         let request = RequestContext {
             idempotency_key: command.creates().then(|| idempotency_key(&form)).flatten(),
+            origin: Origin::typed(&form.who),
             ..request_context(form.who, form.response_url, sent_at, ReplyTarget::Command)
         };
         let mut invocation = Invocation::new(request, Trigger::Typed(form.text), received, &command);
@@ -207,17 +209,20 @@ impl Dispatcher {
                 return;
             }
         };
-        let Some(command) = commands::press(&press.action_id, &press.value) else {
+        let button = commands::own_button(press.buttons);
+        let Some((command, origin)) = self.commands.press(&button.action_id, &button.value) else {
             return;
         };
-        let target = commands::reply_target(&press.action_id, press.shared);
+        let mut who = press.who;
+        origin.complete(&mut who);
+        let target = commands::reply_target(&button.action_id, press.shared);
         let request = RequestContext {
-            shared_by: ButtonValue::shared_by(&press.value),
-            ..request_context(press.who, press.response_url, sent_at, target)
+            origin: if press.shared { origin.on_shared_card() } else { origin },
+            ..request_context(who, press.response_url, sent_at, target)
         };
         let trigger = Trigger::Pressed {
-            action: press.action_id,
-            value: press.value,
+            action: button.action_id,
+            value: button.value,
         };
         let mut invocation = Invocation::new(request, trigger, received, &command);
         invocation.is_replay = self.is_replay(&invocation);
@@ -456,7 +461,7 @@ fn request_context(who: Who, response_url: SecretString, arrived_at: Timestamp, 
         arrived_at,
         request_id: format!("{:08x}", fastrand::u32(..)),
         target,
-        shared_by: None,
+        origin: Origin::default(),
         idempotency_key: None,
     }
 }

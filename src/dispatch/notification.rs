@@ -73,9 +73,7 @@ impl Dispatcher {
         let context = RenderContext {
             // A separate message.
             target: ReplyTarget::Command,
-            ..self
-                .commands
-                .notification_context(&watch.request_id, watch.shared_by.as_ref())
+            ..self.commands.notification_context(&watch.request_id, &watch.origin)
         };
         let message = cards::notification::render(
             &cards::Notification {

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use jiff::{SignedDuration, Timestamp};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use sha2::Sha256;
 use thiserror::Error;
 use url::Url;
 
 use crate::kapso::SessionId;
+use crate::slack::signature::derived_key;
 
 /// How long an address is valid.
 pub const LIFETIME: SignedDuration = SignedDuration::from_mins(10);
@@ -51,7 +52,7 @@ impl Addresses {
     pub fn new(public_url: Url, secrets: &[SecretString]) -> Self {
         Self {
             public_url,
-            keys: secrets.iter().map(key).collect(),
+            keys: secrets.iter().map(|secret| derived_key(secret, LABEL)).collect(),
         }
     }
 
@@ -105,15 +106,7 @@ fn parse(query: &str) -> Option<(&str, [u8; 32])> {
     Some((until, signature))
 }
 
-#[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-fn key(secret: &SecretString) -> Hmac<Sha256> {
-    let keyed = |key: &[u8]| Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-    let mut derived = keyed(secret.expose_secret().as_bytes());
-    derived.update(LABEL);
-    keyed(&derived.finalize().into_bytes())
-}
-
-/// A file name with an id has no `?`, so no two addresses have the same signed text.
+/// A file name that holds an id has no `?`, so no two addresses have the same signed text.
 fn update(mut mac: Hmac<Sha256>, file: &str, until: &str) -> Hmac<Sha256> {
     mac.update(file.as_bytes());
     mac.update(b"?until=");

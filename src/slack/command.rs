@@ -29,7 +29,7 @@ impl Form for SlashCommand {
                 "command" => is_command = true,
                 "text" => form.text = value.into_owned(),
                 "team_id" => form.who.team = value.into_owned(),
-                "enterprise_id" => form.who.enterprise = Some(value.into_owned()),
+                "enterprise_id" => form.who.enterprise = (!value.is_empty()).then(|| value.into_owned()),
                 "channel_id" => form.who.channel = value.into_owned(),
                 "user_id" => form.who.user = value.into_owned(),
                 "response_url" => form.response_url = value.into_owned().into(),

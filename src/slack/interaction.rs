@@ -4,9 +4,10 @@
 
 use secrecy::SecretString;
 use serde::Deserialize;
+use serde_json::Value;
 
+use super::Who;
 use super::request::{Form, Rejection};
-use super::{Named, Who};
 
 /// An interaction. Every signed one is acknowledged, so a form that is not understood is not an error.
 #[derive(Debug)]
@@ -21,13 +22,21 @@ pub enum Interaction {
 pub struct Press {
     /// Who pressed; everybody who sees a shared message can.
     pub who: Who,
-    pub action_id: String,
-    /// The button's value. Sent by a client, so it is not trusted.
-    pub value: String,
+    /// What was pressed: one button, as a rule, but Slack's format is a list. Never empty.
+    pub buttons: Vec<PressedButton>,
     /// Address at which the message can be replaced, or another one posted. Secret, valid for this press only.
     pub response_url: SecretString,
     /// Whether others see the message too. True if Slack does not say, since less is shown then.
     pub shared: bool,
+}
+
+/// One of the actions of a press.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PressedButton {
+    /// Empty if there is none.
+    pub action_id: String,
+    /// The button's value, empty if there is none. Sent by a client, so it is not trusted.
+    pub value: String,
 }
 
 impl Form for Interaction {
@@ -41,25 +50,50 @@ impl Form for Interaction {
         if payload.kind != "block_actions" {
             return Ok(Self::Other("not block_actions"));
         }
-        // Slack's format is a list, but a press on a button is always one action.
-        let Some(action) = payload.actions.into_iter().next() else {
+        let buttons: Vec<_> = payload.actions.iter().filter_map(PressedButton::read).collect();
+        if buttons.is_empty() {
             return Ok(Self::Other("no action"));
-        };
+        }
         let user = payload.user.unwrap_or_default();
+        let team = payload.team.unwrap_or_default();
+        let container = payload.container.unwrap_or_default();
+        let channel = payload.channel.and_then(|channel| id(channel.id));
         Ok(Self::Press(Press {
             who: Who {
-                team: payload.team.unwrap_or_default().id,
-                home_team: user.team_id,
-                enterprise: payload.enterprise.map(|enterprise| enterprise.id),
-                channel: payload.channel.unwrap_or_default().id,
-                user: user.id,
+                home_team: id(user.team_id),
+                enterprise: payload
+                    .enterprise
+                    .and_then(|enterprise| id(enterprise.id))
+                    .or(id(team.enterprise_id)),
+                team: team.id.unwrap_or_default(),
+                channel: channel.or(container.channel_id).unwrap_or_default(),
+                user: user.id.unwrap_or_default(),
             },
-            action_id: action.action_id,
-            value: action.value.unwrap_or_default(),
+            buttons,
             response_url: payload.response_url.unwrap_or_default().into(),
-            shared: !payload.container.unwrap_or_default().is_ephemeral,
+            shared: !container.is_ephemeral.unwrap_or_default(),
         }))
     }
+}
+
+impl PressedButton {
+    /// Reads an action; `None` if it has not the form of a button.
+    fn read(action: &Value) -> Option<Self> {
+        let action = action.as_object()?;
+        let text = |field| match action.get(field) {
+            None | Some(Value::Null) => Some(String::new()),
+            Some(text) => text.as_str().map(str::to_owned),
+        };
+        Some(Self {
+            action_id: text("action_id")?,
+            value: text("value")?,
+        })
+    }
+}
+
+/// An id; an empty one is none.
+fn id(id: Option<String>) -> Option<String> {
+    id.filter(|id| !id.is_empty())
 }
 
 /// A field is optional where it is absent or null in some of Slack's own samples.
@@ -68,31 +102,36 @@ struct Payload {
     #[serde(rename = "type")]
     kind: String,
     user: Option<User>,
-    team: Option<Named>,
+    /// Null in an app that is installed for a whole organisation.
+    team: Option<Team>,
     enterprise: Option<Named>,
     channel: Option<Named>,
     container: Option<Container>,
     response_url: Option<String>,
     #[serde(default)]
-    actions: Vec<Action>,
+    actions: Vec<Value>,
 }
 
 #[derive(Default, Deserialize)]
 struct User {
-    #[serde(default)]
-    id: String,
+    id: Option<String>,
     team_id: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
-struct Container {
-    #[serde(default)]
-    is_ephemeral: bool,
+struct Team {
+    id: Option<String>,
+    /// Where older payloads have the organisation.
+    enterprise_id: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Action {
-    #[serde(default)]
-    action_id: String,
-    value: Option<String>,
+struct Named {
+    id: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Container {
+    is_ephemeral: Option<bool>,
+    channel_id: Option<String>,
 }

@@ -4,6 +4,7 @@
 //! in the HTTP response or through [`response_url`].
 
 pub mod blocks;
+pub mod button_value;
 pub mod channel_pace;
 pub mod command;
 pub mod interaction;
@@ -34,11 +35,19 @@ pub struct Who {
 }
 
 impl Who {
-    /// The organisation, or else the workspace: identifies a person together with `user`. A button press in an app that
-    /// is installed for a whole organisation names no workspace.
+    /// The organisation, or else the workspace: identifies a person together with `user`.
     #[must_use]
     pub fn home(&self) -> &str {
-        self.enterprise.as_deref().unwrap_or(&self.team)
+        self.enterprise.as_deref().unwrap_or_else(|| self.workspace())
+    }
+
+    /// The workspace. A button press in an app that is installed for a whole organisation names none but the person's own.
+    #[must_use]
+    pub fn workspace(&self) -> &str {
+        match &self.home_team {
+            Some(home) if self.team.is_empty() => home,
+            _ => &self.team,
+        }
     }
 }
 
@@ -72,11 +81,4 @@ impl UserId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// `{"id": …}`, the form of teams, channels and organisations in block actions.
-#[derive(Debug, Default, Deserialize)]
-struct Named {
-    #[serde(default)]
-    id: String,
 }

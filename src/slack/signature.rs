@@ -86,9 +86,20 @@ pub fn sign(secret: &SecretString, timestamp: &str, body: &[u8]) -> String {
     format!("v0={}", hex::encode(mac.finalize().into_bytes()))
 }
 
-#[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
 fn keyed(secret: &SecretString) -> Hmac<Sha256> {
-    Hmac::new_from_slice(secret.expose_secret().as_bytes()).expect("HMAC takes a key of any length")
+    keyed_with(secret.expose_secret().as_bytes())
+}
+
+#[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+fn keyed_with(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
+}
+
+/// A key for another purpose, which `label` names, derived from a signing secret.
+#[must_use]
+pub fn derived_key(secret: &SecretString, label: &[u8]) -> Hmac<Sha256> {
+    let derived = keyed(secret).chain_update(label).finalize().into_bytes();
+    keyed_with(&derived)
 }
 
 fn update(mut mac: Hmac<Sha256>, timestamp: &[u8], body: &[u8]) -> Hmac<Sha256> {

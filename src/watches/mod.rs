@@ -18,7 +18,8 @@ use crate::clock::Clock;
 use crate::db::DatabaseError;
 use crate::kapso::SessionId;
 use crate::queue::{Job, JobKeys, JobStore, Payload, Quota, Upserted};
-use crate::slack::{UserId, Who};
+use crate::slack::Who;
+use crate::slack::button_value::Origin;
 
 /// How many watches there may be.
 pub const QUOTA: Quota = Quota {
@@ -37,8 +38,8 @@ pub struct Watch {
     pub session_created_at: Option<Timestamp>,
     /// Who watches.
     pub who: Who,
-    /// Who shared the card with the pressed button, if it was shared.
-    pub shared_by: Option<UserId>,
+    /// Where the command comes from, and with it who shared the card on which the button was pressed, if it was shared.
+    pub origin: Origin,
     /// Finds the command in the log.
     pub request_id: String,
     /// Address for the notification.

@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 use kapso_slack::demo::Person;
 
+use crate::support::button_values::{session_value, shared_value};
 use crate::support::cards::{expect_private_reply, shared_card};
 use crate::support::{ID, TestAppBuilder, test_app};
 
@@ -100,7 +101,7 @@ async fn people_not_on_a_list_can_use_neither_commands_nor_buttons() {
         let what = format!("row {row}, {lists:?}");
         listing(lists)
             .run(async |app| {
-                let shared = shared_card(app, &format!("v1:{ID}"));
+                let shared = shared_card(app, &session_value(ID));
                 app.person = who();
                 if *may {
                     let typed = app.command_text(&format!("/sandbox {ID}")).await;
@@ -138,7 +139,7 @@ async fn a_member_of_another_company_needs_both_companies_on_the_list() {
     ] {
         listing(&[("ALLOWED_TEAMS", teams)])
             .run(async |app| {
-                let shared = shared_card(app, &format!("v1:{ID}"));
+                let shared = shared_card(app, &session_value(ID));
                 app.person.home_team = Some(home.to_owned());
                 let answer = app.press(&shared, "refresh").await;
                 assert_eq!(answer.id == shared.id, may, "{teams:?}, {home}: {answer:?}");
@@ -157,7 +158,7 @@ async fn each_button_press_is_authorized_by_who_pressed() {
         .run(async |app| {
             let card = app.command(&format!("/sandbox {ID}")).await;
             assert_eq!(app.press(&card, "refresh").await.id, card.id);
-            let shared = shared_card(app, &format!("v1:{ID}:{USER}"));
+            let shared = shared_card(app, &shared_value(ID, USER));
             app.person = called("U0OTHER");
             let answer = app.press(&shared, "refresh").await;
             expect_private_reply(app, &shared, &answer, REFUSED);

@@ -7,8 +7,11 @@ use kapso_slack::demo::rules::buttons;
 use kapso_slack::demo::{Fault, PostedMessage, plain};
 use serde_json::{Value, json};
 
-use crate::support::cards::{expect_private_reply, shared_card, sorted, text};
-use crate::support::inert_text::{WORDS, expect_inert};
+use crate::support::button_values::{content, session_value, signed};
+use crate::support::cards::{expect_private_reply, shared_card};
+use crate::support::cards::{sorted, text};
+use crate::support::inert_text::WORDS;
+use crate::support::inert_text::expect_inert;
 use crate::support::spelling::{command_with_requests, expect_only_text};
 use crate::support::{ID, TestApp, test_app, with_app};
 
@@ -29,7 +32,7 @@ fn fill(app: &TestApp, many: i64) {
 fn shown_ids(message: &Value) -> Vec<&str> {
     buttons(message)
         .filter(|button| button["action_id"] == "show")
-        .map(|button| button["value"].as_str().unwrap().strip_prefix("v1:").unwrap())
+        .map(|button| content(button["value"].as_str().unwrap()).strip_prefix("v1:").unwrap())
         .collect()
 }
 
@@ -351,7 +354,7 @@ async fn a_failed_list_request_becomes_one_sentence() {
             app.advance_clock(SignedDuration::from_secs(61));
             let pressed = app
                 .slack
-                .press_button_with_value(&app.app_url, &app.person, &list, "page", json!("v1:1"))
+                .press_button_with_value(&app.app_url, &app.person, &list, "page", json!(signed("v1:1")))
                 .await;
             let pressed = app.late_reply(pressed.exchange).await;
             assert!(
@@ -398,7 +401,7 @@ async fn text_in_a_row_is_inert() {
             app.advance_clock(SignedDuration::from_secs(61));
             let list = app.command("/sandbox list").await;
             expect_inert(&list.message, words);
-            let turned = press(app, &list, "page", "v1:1").await;
+            let turned = press(app, &list, "page", &signed("v1:1")).await;
             expect_inert(&turned.message, words);
         }
         let words: String = "MARK <!channel> 🙂 ".chars().cycle().take(60_000).collect();
@@ -455,10 +458,12 @@ async fn a_page_button_with_an_invalid_value_makes_no_request() {
                 .into_iter()
                 .filter(|value| action != "show" || !ids.contains(value))
             {
-                let answer = press(app, &list, action, value).await;
-                let words = "This button is too old, or from another version of the app.";
-                expect_private_reply(app, &list, &answer, words);
-                assert_eq!(app.kapso.requests(), requests, "{action} {value:?} made us ask");
+                for value in [value.to_owned(), signed(value)] {
+                    let answer = press(app, &list, action, &value).await;
+                    let words = "This button is too old, or from another version of the app.";
+                    expect_private_reply(app, &list, &answer, words);
+                    assert_eq!(app.kapso.requests(), requests, "{action} {value:?} made us ask");
+                }
             }
         }
     })
@@ -468,8 +473,8 @@ async fn a_page_button_with_an_invalid_value_makes_no_request() {
 #[tokio::test]
 async fn no_list_and_no_unmasked_card_goes_to_a_channel() {
     with_app(async |app| {
-        let card = shared_card(app, &format!("v1:{ID}"));
-        for (action, value) in [("page", "v1:1".to_owned()), ("show", format!("v1:{ID}"))] {
+        let card = shared_card(app, &session_value(ID));
+        for (action, value) in [("page", signed("v1:1")), ("show", session_value(ID))] {
             let answer = press(app, &card, action, &value).await;
             assert_eq!(answer.message["response_type"], "ephemeral", "{action}");
             assert_eq!(answer.message["replace_original"], false, "{action}");

@@ -7,6 +7,7 @@ use kapso_slack::demo::rules::buttons;
 use kapso_slack::demo::{Fault, PostedMessage, plain};
 use serde_json::{Value, json};
 
+use crate::support::button_values::{content, signed};
 use crate::support::cards::expect_private_reply;
 use crate::support::creation::{NEW, create_requests, created_session};
 use crate::support::inert_text::WORDS;
@@ -210,6 +211,7 @@ async fn a_confirmation_with_an_invalid_value_creates_nothing() {
             app.command(NEW).await;
             let question = app.command(NEW).await;
             let genuine = value(&question);
+            let genuine = content(&genuine);
             let (head, phone) = genuine.rsplit_once(':').unwrap();
             let hostile = [
                 "",
@@ -239,7 +241,10 @@ async fn a_confirmation_with_an_invalid_value_creates_nothing() {
                 &format!("v1:{}:{phone}", "g".repeat(64)),
             ]
             .map(str::to_owned);
-            for value in hostile.into_iter().chain(WORDS.iter().map(|words| (*words).to_owned())) {
+            let signed = hostile.clone().map(|value| signed(&value));
+            let words = WORDS.iter().map(|words| (*words).to_owned());
+            let unsigned = [genuine.to_owned()].into_iter().chain(hostile);
+            for value in signed.into_iter().chain(unsigned).chain(words) {
                 let answer = press_with_value(app, &question, &value).await;
                 expect_private_reply(
                     app,

@@ -1,12 +1,13 @@
 //! Properties of the parsers of typed text and button values: they never panic, and return safe ids only.
 
-use kapso_slack::cards::ButtonValue;
+use kapso_slack::cards::SessionValue;
 use kapso_slack::commands::{
     Command, CommandWord, ConfirmationToken, ConfirmationValue, Help, List, New, PageValue, ParseError, Phone, Show,
     StartWatching, Unknown, parse,
 };
 use kapso_slack::kapso::{AgentId, SessionId};
-use kapso_slack::slack::UserId;
+use kapso_slack::slack::button_value::{Origin, ValueSigner};
+use kapso_slack::slack::{UserId, Who};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -126,16 +127,36 @@ proptest! {
     }
 
     #[test]
-    fn button_values_round_trip(id in "[A-Za-z0-9_-]{1,64}", shared_by in users()) {
-        let value = ButtonValue { id: SessionId::parse(&id).unwrap(), shared_by };
-        prop_assert_eq!(ButtonValue::parse(&value.to_string()), Some(value));
+    fn button_values_round_trip(id in "[A-Za-z0-9_-]{1,64}") {
+        let value = SessionValue(SessionId::parse(&id).unwrap());
+        prop_assert_eq!(SessionValue::parse(&value.to_string()), Some(value));
+    }
+
+    #[test]
+    fn signed_values_round_trip(
+        content in "[^|]{0,80}", typed_by in users(), shared_by in users(), team in "T[A-Z0-9]{1,31}|", other: String,
+    ) {
+        let signer = ValueSigner::new(&["a".into(), "b".into()]);
+        let user = typed_by.map(String::from).unwrap_or_default();
+        let mut origin = Origin::typed(&Who { team, user, ..Who::default() });
+        if let Some(user) = shared_by {
+            origin = origin.shared_by(&user);
+        }
+        let value = signer.sign(&content, &origin);
+        prop_assert_eq!(signer.verify(&value), Some((content.as_str(), origin.clone())));
+        prop_assert_eq!(ValueSigner::new(&["b".into()]).verify(&value), None);
+        prop_assert!(ValueSigner::new(&["b".into(), "a".into()]).verify(&value).is_some());
+        let unsigned = ValueSigner::new(&[]).sign(&content, &origin);
+        prop_assert_eq!(ValueSigner::new(&[]).verify(&unsigned), None);
+        prop_assert_eq!(signer.verify(&other), None);
+        prop_assert_eq!(signer.verify(&format!("{other}{value}")).is_some(), other.is_empty());
     }
 
     #[test]
     fn other_button_values_are_rejected(value in values()) {
-        if let Some(read) = ButtonValue::parse(&value) {
-            prop_assert!(is_safe(read.id.as_str()));
-            // Only the case of a UUID may differ.
+        if let Some(read) = SessionValue::parse(&value) {
+            prop_assert!(is_safe(read.0.as_str()));
+            // The case of a UUID is all that may differ.
             prop_assert!(read.to_string().eq_ignore_ascii_case(&value), "{value} was read as {read}");
         }
     }

@@ -6,6 +6,7 @@ use kapso_slack::demo::plain;
 use kapso_slack::demo::rules::buttons;
 use serde_json::{Value, json};
 
+use crate::support::button_values::{session_value, shared_value};
 use crate::support::cards::{expect_private_reply, shared_card};
 use crate::support::qr::{image_url, reachable_app, show_qr_code};
 use crate::support::qr_scanner::Picture;
@@ -57,12 +58,12 @@ async fn the_message_has_the_qr_code_and_the_link() {
 async fn the_qr_code_of_a_shared_card_is_private_and_masked() {
     reachable_app()
         .run(async |app| {
-            let earlier = shared_card(app, &format!("v1:{ID}:U0SHARER00"));
+            let earlier = shared_card(app, &shared_value(ID, "U0SHARER00"));
             let card = app.press(&earlier, "refresh").await;
             let value = buttons(&card.message)
                 .find(|button| button["action_id"] == "qr")
                 .map(|button| button["value"].clone());
-            assert_eq!(value, Some(format!("v1:{ID}:U0SHARER00").into()));
+            assert_eq!(value, Some(shared_value(ID, "U0SHARER00").into()));
             let answer = app.press(&card, "qr").await;
             expect_private_reply(app, &card, &answer, LINK);
             let text = answer.message["text"].as_str().unwrap();
@@ -107,7 +108,7 @@ async fn an_outdated_card_is_replaced() {
     reachable_app()
         .run(async |app| {
             let own = app.command(&format!("/sandbox {ID}")).await;
-            let earlier = shared_card(app, &format!("v1:{ID}:U0SHARER00"));
+            let earlier = shared_card(app, &shared_value(ID, "U0SHARER00"));
             let shared = app.press(&earlier, "refresh").await;
             app.kapso.activate(ID);
             for card in [own, shared] {
@@ -166,7 +167,7 @@ async fn without_a_public_url_there_is_no_button_and_help_says_why() {
             // A card from the time when `PUBLIC_URL` was set.
             let old =
                 app.slack
-                    .press_button_with_value(&app.app_url, &app.person, &card, "qr", format!("v1:{ID}").into());
+                    .press_button_with_value(&app.app_url, &app.person, &card, "qr", session_value(ID).into());
             let sent = old.await;
             let answer = app.late_reply(sent.exchange).await;
             expect_private_reply(app, &card, &answer, LINK);
@@ -287,7 +288,7 @@ async fn slack_can_refuse_a_picture_with_a_200() {
             let payload = json!({
                 "type": "block_actions",
                 "response_url": slack.url.join("/actions/1").unwrap().as_str(),
-                "actions": [{"action_id": "qr", "value": format!("v1:{ID}")}],
+                "actions": [{"action_id": "qr", "value": session_value(ID)}],
             });
             let form = form_urlencoded::Serializer::new(String::new())
                 .append_pair("payload", &payload.to_string())

@@ -4,6 +4,7 @@ use http::StatusCode;
 use insta::assert_snapshot;
 use kapso_slack::demo::{Fault, plain};
 
+use crate::support::button_values::{session_value, shared_value};
 use crate::support::cards::{expect_private_reply, shared_card};
 use crate::support::{ID, with_app};
 
@@ -63,7 +64,7 @@ async fn a_press_is_acknowledged_before_kapso_answers() {
 #[tokio::test]
 async fn a_refreshed_shared_card_stays_masked_and_names_who_shared_it() {
     with_app(async |app| {
-        let shared = shared_card(app, &format!("v1:{ID}:{SHARED_BY}"));
+        let shared = shared_card(app, &shared_value(ID, SHARED_BY));
         app.kapso.activate(ID);
         let fresh = app.press(&shared, "refresh").await;
         assert_eq!(fresh.id, shared.id, "the card is replaced");
@@ -100,7 +101,7 @@ async fn a_refreshed_shared_card_stays_masked_and_names_who_shared_it() {
 #[tokio::test]
 async fn a_shared_card_without_a_user_in_its_value_names_nobody() {
     with_app(async |app| {
-        let shared = shared_card(app, &format!("v1:{ID}"));
+        let shared = shared_card(app, &session_value(ID));
         let fresh = app.press(&shared, "refresh").await;
         assert_eq!(fresh.id, shared.id);
         let card = plain::text(&fresh.message);
@@ -115,7 +116,7 @@ async fn a_short_phone_number_is_hidden_entirely() {
     with_app(async |app| {
         for phone in ["1234567", "+1 234", "1", "no number", "１２３４５６７８９"] {
             app.kapso.set_field(ID, "phone_number", phone.into());
-            let shared = shared_card(app, &format!("v1:{ID}"));
+            let shared = shared_card(app, &session_value(ID));
             let fresh = app.press(&shared, "refresh").await.message;
             let card = plain::text(&fresh);
             assert!(card.contains("Phone: ••••\n"), "{phone}: {card}");
@@ -130,7 +131,7 @@ async fn a_short_phone_number_is_hidden_entirely() {
 async fn a_failed_refresh_says_so_to_the_presser_and_leaves_the_card() {
     with_app(async |app| {
         let own = app.command(&format!("/sandbox {ID}")).await;
-        let shared = shared_card(app, &format!("v1:{ID}:{SHARED_BY}"));
+        let shared = shared_card(app, &shared_value(ID, SHARED_BY));
         let faults = [
             (401, "{}", "refused this app's key"),
             (404, r#"{"error":"Sandbox session not found"}"#, "There is no session"),

@@ -5,9 +5,10 @@ use kapso_slack::demo::plain;
 use kapso_slack::demo::rules::buttons;
 use serde_json::{Value, json};
 
-use crate::support::cards::{
-    SHOW, channel_messages, expect_private_reply, share, shared_card, sorted, with_fresh_lookups,
-};
+use crate::support::button_values::{session_value, shared_value};
+use crate::support::cards::{SHOW, channel_messages, share};
+use crate::support::cards::{expect_private_reply, shared_card};
+use crate::support::cards::{sorted, with_fresh_lookups};
 use crate::support::inert_text::expect_inert;
 use crate::support::{ID, test_app};
 
@@ -181,7 +182,7 @@ async fn a_session_that_cannot_be_activated_is_not_shared() {
 async fn a_card_is_shared_in_the_name_of_the_presser() {
     with_fresh_lookups(async |app| {
         let card = app.command(SHOW).await;
-        for value in [format!("v1:{ID}:U0BOSS"), format!("v1:{ID}:{USER}"), format!("v1:{ID}")] {
+        for value in [shared_value(ID, "U0BOSS"), shared_value(ID, USER), session_value(ID)] {
             app.person.user = "U0PRESSER".to_owned();
             let press =
                 app.slack
@@ -220,10 +221,10 @@ async fn a_press_without_a_valid_user_shares_nothing() {
 #[tokio::test]
 async fn sharing_from_a_shared_card_leaves_it_unchanged() {
     with_fresh_lookups(async |app| {
-        let earlier = shared_card(app, &format!("v1:{ID}:U0SHARER00"));
+        let earlier = shared_card(app, &shared_value(ID, "U0SHARER00"));
         let press =
             app.slack
-                .press_button_with_value(&app.app_url, &app.person, &earlier, "share", format!("v1:{ID}").into());
+                .press_button_with_value(&app.app_url, &app.person, &earlier, "share", session_value(ID).into());
         let exchange = press.await.exchange;
         let first = app.late_reply(exchange).await;
         assert!(first.in_channel && first.id != earlier.id, "{first:?}");
@@ -259,7 +260,7 @@ async fn people_without_access_can_use_no_button_of_a_shared_card() {
                         &app.person,
                         on,
                         button,
-                        format!("v1:{ID}").into(),
+                        session_value(ID).into(),
                     );
                     let answer = app.late_reply(press.await.exchange).await;
                     expect_private_reply(app, on, &answer, "You cannot use this here.");

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use kapso_slack::demo::{PostedMessage, plain};
 
+use crate::support::button_values::session_value;
 use crate::support::cards::{SHOW, share};
 use crate::support::{ID, TestApp, test_app};
 
@@ -86,7 +87,7 @@ async fn the_own_card_of_who_shared_it_shows_the_number() {
                     &app.person,
                     &own,
                     button,
-                    format!("v1:{ID}").into(),
+                    session_value(ID).into(),
                 );
                 let own = app.late_reply(sent.await.exchange).await;
                 assert!(plain::text(&own.message).contains("+12345678901"), "{button}: {own:?}");

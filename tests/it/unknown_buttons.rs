@@ -5,6 +5,7 @@ use kapso_slack::slack::interaction::Interaction;
 use kapso_slack::slack::request::Form;
 use serde_json::{Value, json};
 
+use crate::support::button_values::{session_value, signed};
 use crate::support::cards::{expect_private_reply, shared_card};
 use crate::support::raw_request::INTERACTIONS;
 use crate::support::{ID, TestApp, with_app};
@@ -13,7 +14,7 @@ use crate::support::{ID, TestApp, with_app};
 async fn a_button_with_an_invalid_value_makes_no_request() {
     with_app(async |app| {
         let own = app.command(&format!("/sandbox {ID}")).await;
-        let shared = shared_card(app, &format!("v1:{ID}"));
+        let shared = shared_card(app, &session_value(ID));
         let requests = app.kapso.requests();
         let hostile = [
             "",
@@ -64,7 +65,8 @@ async fn a_button_with_an_invalid_value_makes_no_request() {
         ];
         let hostile = hostile.map(str::to_owned).into_iter().chain(too_long);
         let hostile = hostile
-            .map(|value| Value::from(value.replace("ID", ID)))
+            .map(|value| value.replace("ID", ID))
+            .flat_map(|value| [Value::from(signed(&value)), Value::from(value)])
             .chain([Value::Null]);
         for value in hostile {
             let presses = ["refresh", "qr", "share"]
@@ -94,18 +96,14 @@ async fn a_button_with_an_invalid_value_makes_no_request() {
 async fn presses_of_unknown_buttons_are_only_acknowledged() {
     with_app(async |app| {
         let own = app.command(&format!("/sandbox {ID}")).await;
-        let shared = shared_card(app, &format!("v1:{ID}"));
+        let shared = shared_card(app, &session_value(ID));
         let before = effects(app);
         app.press_expecting_nothing(&own, "open").await;
         app.press_expecting_nothing(&shared, "open").await;
         for action_id in ["Refresh", "refresh ", "refresh/../open", "", "🙂", "frobnicate"] {
-            let press = app.slack.press_button_with_value(
-                &app.app_url,
-                &app.person,
-                &own,
-                action_id,
-                json!(format!("v1:{ID}")),
-            );
+            let press =
+                app.slack
+                    .press_button_with_value(&app.app_url, &app.person, &own, action_id, json!(session_value(ID)));
             assert_eq!(press.await.status, Some(StatusCode::OK), "{action_id:?}");
         }
         expect_no_more_effects(app, before).await;
@@ -132,7 +130,7 @@ async fn an_unknown_action_fails_a_test_at_once() {
 async fn other_payloads_are_only_acknowledged() {
     with_app(async |app| {
         let before = effects(app);
-        let press = json!({"action_id": "refresh", "value": format!("v1:{ID}")});
+        let press = json!({"action_id": "refresh", "value": session_value(ID)});
         let payloads = [
             json!(null),
             json!(true),
@@ -147,7 +145,7 @@ async fn other_payloads_are_only_acknowledged() {
             json!({"type": "view_closed", "actions": [press]}),
             json!({"type": "shortcut", "callback_id": "refresh", "actions": [press]}),
             json!({"type": "message_action", "actions": [press]}),
-            json!({"type": "block_suggestion", "action_id": "refresh", "value": format!("v1:{ID}")}),
+            json!({"type": "block_suggestion", "action_id": "refresh", "value": session_value(ID)}),
             json!({"type": "interactive_message", "actions": [press]}),
             json!({"type": "Block_Actions", "actions": [press]}),
             json!({"type": "block_actions"}),
@@ -156,7 +154,7 @@ async fn other_payloads_are_only_acknowledged() {
             json!({"type": "block_actions", "actions": press}),
             json!({"type": "block_actions", "actions": ["refresh"]}),
             json!({"type": "block_actions", "actions": [{}]}),
-            json!({"type": "block_actions", "actions": [{"action_id": null, "value": format!("v1:{ID}")}]}),
+            json!({"type": "block_actions", "actions": [{"action_id": null, "value": session_value(ID)}]}),
             json!({"type": "block_actions", "actions": [{"action_id": "refresh", "value": {"id": ID}}]}),
             json!({"type": "block_actions", "actions": [press], "user": "U1"}),
             json!({"type": "block_actions", "actions": [press], "response_url": 7}),

@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use kapso_slack::demo::{PostedMessage, plain};
 use serde_json::json;
 
+use crate::support::button_values::session_value;
 use crate::support::{ID, TestApp, TestAppBuilder, test_app};
 
 const WATCH: &str = "/sandbox watch 123e4567-e89b-12d3-a456-426614174000";
@@ -334,7 +335,7 @@ async fn without_a_database_nothing_is_watched() {
             let text = app.command_text(WATCH).await;
             assert!(text.starts_with("Storage is unavailable"), "{text}");
             let card = app.command(SHOW).await;
-            let value = "v1:123e4567-e89b-12d3-a456-426614174000";
+            let value = session_value(ID);
             let sent = app
                 .slack
                 .press_button_with_value(&app.app_url, &app.person, &card, "unwatch", value.into())

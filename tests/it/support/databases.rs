@@ -14,6 +14,7 @@ use kapso_slack::idempotency::KeyRows;
 use kapso_slack::kapso::SessionId;
 use kapso_slack::queue::{ClaimFilter, ClaimedJob, Job, JobRows, Lease, Payload, Quota, Upserted, WorkerId};
 use kapso_slack::slack::Who;
+use kapso_slack::slack::button_value::Origin;
 use kapso_slack::watches::{self, Watch};
 use serde_json::Value;
 use sqlx::any::install_default_drivers;
@@ -225,6 +226,7 @@ pub fn late(due: i64) -> Job<LateReply> {
     let late = LateReply {
         trigger: Trigger::Typed(format!("show {ID}")),
         who: who(USER),
+        origin: Origin::default(),
         target: ReplyTarget::Command,
         request_id: "5eed0001".to_owned(),
         idempotency_key: None,
@@ -239,7 +241,7 @@ pub fn watch(user: &str, session: &str) -> Watch {
         session: SessionId::parse(session).unwrap(),
         session_created_at: Some(at(-60)),
         who: who(user),
-        shared_by: None,
+        origin: Origin::default(),
         request_id: "5eed0002".to_owned(),
         response_url: URL.into(),
         arrived_at: at(0),

@@ -1,5 +1,6 @@
 //! What tests share: the app between both fakes, databases, the real program, raw connections and message checks.
 
+pub mod button_values;
 pub mod cards;
 pub mod crashes;
 pub mod creation;

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::Url;
 
+use crate::support::button_values::session_value;
 use crate::support::{ID, SECRET, TestApp};
 
 pub const COMMANDS: &str = "/slack/commands";
@@ -200,7 +201,7 @@ pub fn press_form() -> String {
         "team": {"id": "T0001ABCD"},
         "channel": {"id": "C2147483705"},
         "container": {"is_ephemeral": true},
-        "actions": [{"action_id": "refresh", "value": format!("v1:{ID}")}],
+        "actions": [{"action_id": "refresh", "value": session_value(ID)}],
     });
     form(&[("payload", &payload.to_string())])
 }

@@ -267,6 +267,31 @@ impl TestApp {
         self.late_reply(sent.exchange).await
     }
 
+    /// Presses a button of a message with a changed payload, and waits for the message that answers.
+    pub async fn press_with_payload(
+        &self,
+        on: &PostedMessage,
+        action_id: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> PostedMessage {
+        let sent = self
+            .slack
+            .press_button_with_payload(&self.app_url, &self.person, on, action_id, change)
+            .await;
+        assert_eq!(sent.status, Some(StatusCode::OK), "pressed {action_id}");
+        self.late_reply(sent.exchange).await
+    }
+
+    /// Presses a button of a message with another value, and waits for the message that answers.
+    pub async fn press_with_value(&self, on: &PostedMessage, action_id: &str, value: &str) -> PostedMessage {
+        let sent = self
+            .slack
+            .press_button_with_value(&self.app_url, &self.person, on, action_id, value.into())
+            .await;
+        assert_eq!(sent.status, Some(StatusCode::OK), "pressed {action_id}");
+        self.late_reply(sent.exchange).await
+    }
+
     /// The message that comes after this one for the same command or press.
     pub async fn next_message(&self, posted: &PostedMessage) -> PostedMessage {
         self.slack.next_message(posted).await

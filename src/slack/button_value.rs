@@ -1,0 +1,178 @@
+//! The values of buttons. A client sends them back, so each is signed together with where its button comes from.
+//!
+//! A value is `<content>|<team>:<organisation>:<person>:<shared by>|<signature>`; what is not known is empty. Without a
+//! valid signature nothing of it is used.
+
+use hmac::{Hmac, Mac};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use super::signature::derived_key;
+use super::{UserId, Who};
+use crate::config::is_slack_id;
+
+/// Separates these keys from the signing secrets, and from any other key derived from them.
+const LABEL: &[u8] = b"kapso-slack button value v1";
+/// Stands for a card that others see, where nobody is known to have shared it.
+const UNKNOWN: &str = "-";
+
+/// Where a button comes from: the command that led to it, and who shared the card since. Ids that Slack did not send are
+/// empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The workspace in which the command was typed.
+    team: String,
+    /// Its organisation.
+    enterprise: String,
+    /// Who typed it.
+    user: String,
+    /// Who shared the card that the button is on, or that led to it, if it was shared.
+    pub shared_by: Option<SharedBy>,
+}
+
+/// Who shared a card.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SharedBy {
+    Person(UserId),
+    /// Others may see the card, but no button of it says who shared it.
+    Unknown,
+}
+
+impl SharedBy {
+    /// The person, if they are known.
+    #[must_use]
+    pub fn person(&self) -> Option<&UserId> {
+        match self {
+            Self::Person(user) => Some(user),
+            Self::Unknown => None,
+        }
+    }
+}
+
+impl Origin {
+    /// The origin of what replies to a typed command.
+    #[must_use]
+    pub fn typed(who: &Who) -> Self {
+        let id = |id: &str, first_letters| if is_slack_id(id, first_letters) { id } else { "" }.to_owned();
+        Self {
+            team: id(&who.team, &['T']),
+            enterprise: id(who.enterprise.as_deref().unwrap_or_default(), &['E']),
+            user: id(&who.user, &['U', 'W']),
+            shared_by: None,
+        }
+    }
+
+    /// The origin of a card that this person shares.
+    #[must_use]
+    pub fn shared_by(&self, user: &UserId) -> Self {
+        Self {
+            shared_by: Some(SharedBy::Person(user.clone())),
+            ..self.clone()
+        }
+    }
+
+    /// The same origin, for a press on a message that others may see, whatever the button says.
+    #[must_use]
+    pub fn on_shared_card(self) -> Self {
+        Self {
+            shared_by: self.shared_by.or(Some(SharedBy::Unknown)),
+            ..self
+        }
+    }
+
+    /// Completes what Slack leaves out of a press in an app that is installed for a whole organisation: the workspace.
+    /// Who pressed is then judged like the person who typed the command, if they are that person or belong to the
+    /// workspace in which it was typed. Only members of a workspace that has the app can type a command, so this never
+    /// is a guest of another company.
+    pub fn complete(&self, who: &mut Who) {
+        let same_place = (who.team.is_empty() || who.team == self.team)
+            && who
+                .enterprise
+                .as_ref()
+                .is_none_or(|enterprise| *enterprise == self.enterprise);
+        let same_person = !self.user.is_empty() && self.user == who.user;
+        let same_home = who.home_team.as_ref().is_some_and(|home| *home == self.team);
+        if self.team.is_empty() || !same_place || !(same_person || same_home) {
+            return;
+        }
+        who.team.clone_from(&self.team);
+        who.home_team = Some(self.team.clone());
+        if !self.enterprise.is_empty() {
+            who.enterprise = Some(self.enterprise.clone());
+        }
+    }
+
+    fn encode(&self) -> String {
+        let shared_by = match &self.shared_by {
+            Some(SharedBy::Person(user)) => user.as_str(),
+            Some(SharedBy::Unknown) => UNKNOWN,
+            None => "",
+        };
+        format!("{}:{}:{}:{shared_by}", self.team, self.enterprise, self.user)
+    }
+
+    fn decode(text: &str) -> Option<Self> {
+        let [team, enterprise, user, shared_by] = text.split(':').collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        Some(Self {
+            team: team.to_owned(),
+            enterprise: enterprise.to_owned(),
+            user: user.to_owned(),
+            shared_by: match shared_by {
+                "" => None,
+                UNKNOWN => Some(SharedBy::Unknown),
+                user => Some(SharedBy::Person(UserId::parse(user)?)),
+            },
+        })
+    }
+}
+
+/// Signs and verifies values. `Debug` shows no key.
+#[derive(Clone, Debug)]
+pub struct ValueSigner {
+    /// One for each signing secret. The first one signs, all of them verify.
+    keys: Vec<Hmac<Sha256>>,
+}
+
+impl ValueSigner {
+    /// With a key for each of the signing secrets.
+    #[must_use]
+    pub fn new(secrets: &[SecretString]) -> Self {
+        Self {
+            keys: secrets.iter().map(|secret| derived_key(secret, LABEL)).collect(),
+        }
+    }
+
+    /// The value with this content for a button with this origin. The content must not hold `|`.
+    #[must_use]
+    pub fn sign(&self, content: &str, origin: &Origin) -> String {
+        debug_assert!(!content.contains('|'), "the content must not hold the separator");
+        let signed = format!("{content}|{}", origin.encode());
+        let signature = self.keys.first().map(|key| {
+            let mac = key.clone().chain_update(&signed);
+            hex::encode(mac.finalize().into_bytes())
+        });
+        // Without a key there is no signature, and the value is never accepted.
+        format!("{signed}|{}", signature.unwrap_or_default())
+    }
+
+    /// The content and the origin of a value; `None` unless it was signed with one of the keys.
+    #[must_use]
+    pub fn verify<'v>(&self, value: &'v str) -> Option<(&'v str, Origin)> {
+        let (signed, hex) = value.rsplit_once('|')?;
+        if hex.bytes().any(|b| b.is_ascii_uppercase()) {
+            return None;
+        }
+        let mut signature = [0; 32];
+        hex::decode_to_slice(hex, &mut signature).ok()?;
+        // Every key is tried, so that the time taken does not reveal which one matched.
+        let is_signed = self.keys.iter().fold(false, |matched, key| {
+            key.clone().chain_update(signed).verify_slice(&signature).is_ok() | matched
+        });
+        let (content, origin) = signed.split_once('|').filter(|_| is_signed)?;
+        Some((content, Origin::decode(origin)?))
+    }
+}
