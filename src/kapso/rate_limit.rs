@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use jiff::Timestamp;
 
+const LIMIT_HEADER: &str = "x-ratelimit-limit";
 const WINDOW_MS: i64 = 60_000;
 /// Requests per minute until Kapso's headers tell: the limit of its smallest plan.
 pub const DEFAULT_RATE_LIMIT: u32 = 100;
@@ -116,7 +117,7 @@ impl RateLimit {
 
     /// Reads from the headers of a response what the limit is.
     pub(super) fn update_limit(&mut self, headers: &HeaderMap) {
-        if let Some(limit) = number(headers, "x-ratelimit-limit").filter(|limit| *limit > 0) {
+        if let Some(limit) = limit(headers) {
             self.allowed = limit;
         }
     }
@@ -124,6 +125,10 @@ impl RateLimit {
     /// Reads from the headers of a response other than a 429 what other users of the same key have used.
     pub(super) fn update_use(&mut self, headers: &HeaderMap, now: Timestamp) {
         let now = self.drop_expired(now);
+        // With a limit of 0, an answer tells no limit, and so its rest of 0 does not mean that nothing is left.
+        if headers.contains_key(LIMIT_HEADER) && limit(headers).is_none() {
+            return;
+        }
         if let Some(remaining) = number(headers, "x-ratelimit-remaining") {
             let others = self.allowed.saturating_sub(remaining).saturating_sub(self.used);
             self.record(now, others);
@@ -188,6 +193,11 @@ impl RateLimit {
         }
         now
     }
+}
+
+/// The limit that the headers tell, if any.
+fn limit(headers: &HeaderMap) -> Option<u32> {
+    number(headers, LIMIT_HEADER).filter(|limit| *limit > 0)
 }
 
 fn number(headers: &HeaderMap, name: &'static str) -> Option<u32> {
