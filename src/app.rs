@@ -266,7 +266,8 @@ async fn shut_down(dispatcher: &Dispatcher, bounds: &Bounds, timing: &ShutdownTi
     let connections = timeout_at(Instant::now() + timing.connections, bounds.tasks.wait());
     let ((), _) = tokio::join!(last, connections);
     let undelivered = dispatcher.pending().await;
-    dispatcher.queue.close().await;
+    // A database that does not answer would take as long as a query may.
+    let _ = timeout_at(started + timing.database, dispatcher.queue.close()).await;
     if undelivered == 0 {
         tracing::info!("stopped; all replies were delivered");
     } else {

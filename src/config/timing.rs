@@ -61,6 +61,8 @@ pub struct ShutdownTiming {
     pub linger: Duration,
     /// How long connections then have to send their last response.
     pub connections: Duration,
+    /// How long after the signal the database may still take to close.
+    pub database: Duration,
 }
 
 impl Timing {
@@ -89,6 +91,7 @@ impl Timing {
                 delivery: Duration::from_millis(6_500),
                 linger: Duration::from_secs(1),
                 connections: Duration::from_millis(500),
+                database: Duration::from_millis(7_300),
             },
         }
     }
