@@ -167,6 +167,7 @@ impl App {
         let dispatcher = Arc::clone(&self.state.dispatcher);
         let bounds = Bounds {
             head_deadline: self.timing.request_head,
+            keep_alive: self.timing.keep_alive,
             connections: self.connections,
             draining: CancellationToken::new(),
             closed: CancellationToken::new(),

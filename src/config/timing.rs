@@ -7,8 +7,11 @@ use jiff::SignedDuration;
 /// Every deadline, delay and interval of the service that is not a variable.
 #[derive(Clone, Debug)]
 pub struct Timing {
-    /// Deadline for the head of a request, counted from the end of the previous one.
+    /// Deadline for the head of a request: of the first one counted from the connection's beginning, of a later one
+    /// from its first byte.
     pub request_head: Duration,
+    /// How long a connection may be idle between two requests.
+    pub keep_alive: Duration,
     /// Deadline for the body of a request.
     pub request_body: Duration,
     /// Deadline for connecting to Kapso or Slack.
@@ -71,6 +74,9 @@ impl Timing {
     pub fn standard(reply_budget: Duration) -> Self {
         Self {
             request_head: Duration::from_secs(10),
+            // Longer than any proxy's, so that the proxy closes idle connections: a request never meets one that the
+            // service is just closing. Google's load balancers keep them for 600 s, which cannot be changed.
+            keep_alive: Duration::from_secs(630),
             request_body: Duration::from_secs(5),
             connect: Duration::from_secs(3),
             kapso: KapsoTiming {
