@@ -70,7 +70,9 @@ impl App {
     /// # Errors
     /// See [`StartError`].
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
-        let http = client(&settings.timing).map_err(StartError::Client)?;
+        let connect = settings.timing.connect;
+        let new_connections = unpooled_client(connect).map_err(StartError::Client)?;
+        let http = kapso_clients(&settings.timing, new_connections.clone()).map_err(StartError::Client)?;
         let metrics = Arc::new(Metrics::new());
         metrics.set_kapso_rate_limit_left(kapso::DEFAULT_RATE_LIMIT);
         let metrics_listener = match settings.metrics_addr {
@@ -90,7 +92,7 @@ impl App {
             })
         };
         let kapso = Arc::new(kapso::Client::new(
-            http.clone(),
+            http,
             &settings.kapso_base_url,
             settings.kapso_api_key,
             clock.clone(),
@@ -117,8 +119,10 @@ impl App {
                 command_name: settings.command,
                 qr_addresses: qr_addresses.clone(),
             },
+            // A post that is not answered may have been accepted, so that posting it again may double a message. A new
+            // connection is the least likely not to answer: no firewall has forgotten it, and Slack is not closing it.
             response_urls: ResponseUrlClient::new(
-                http,
+                new_connections,
                 settings.response_hosts,
                 clock.clone(),
                 settings.timing.response_url.clone(),
@@ -291,12 +295,23 @@ pub fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// The HTTP client for Kapso and Slack.
-fn client(timing: &Timing) -> Result<Client, reqwest::Error> {
+/// An HTTP client that uses a new connection for each request.
+fn unpooled_client(connect: Duration) -> Result<Client, reqwest::Error> {
     client_builder()
-        .connect_timeout(timing.connect)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .connect_timeout(connect)
+        .pool_max_idle_per_host(0)
         .build()
+}
+
+/// The HTTP clients for Kapso.
+fn kapso_clients(timing: &Timing, unpooled: Client) -> Result<kapso::HttpClients, reqwest::Error> {
+    let pooled = client_builder()
+        .connect_timeout(timing.connect)
+        .read_timeout(timing.kapso.silence)
+        .pool_idle_timeout(timing.kapso.pool_idle)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .build()?;
+    Ok(kapso::HttpClients::new(pooled, unpooled, timing.kapso.pool_idle))
 }
 
 /// Base configuration of every HTTP client: no redirects, which would send a key or a message to another host, and no

@@ -33,6 +33,10 @@ pub struct Timing {
 pub struct KapsoTiming {
     /// Deadline for one attempt, response body included.
     pub attempt: Duration,
+    /// How long a connection that was used before may be silent during an attempt.
+    pub silence: Duration,
+    /// How long an unused connection is kept.
+    pub pool_idle: Duration,
     /// Deadline for all attempts together.
     pub total: Duration,
     /// Shortest delay before the second attempt; doubles for each further attempt, with jitter.
@@ -81,6 +85,8 @@ impl Timing {
             connect: Duration::from_secs(3),
             kapso: KapsoTiming {
                 attempt: Duration::from_secs(8),
+                silence: Duration::from_secs(3),
+                pool_idle: Duration::from_secs(90),
                 total: Duration::from_secs(25),
                 min_retry_delay: Duration::from_millis(200),
                 max_rate_limit_wait: reply_budget,

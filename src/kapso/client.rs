@@ -13,7 +13,7 @@ use url::Url;
 use super::api::{Api, Observer};
 use super::page::Page;
 use super::rate_limit::RateBudget;
-use super::{Error, Session, SessionId};
+use super::{Error, HttpClients, Session, SessionId};
 use crate::clock::Clock;
 use crate::config::KapsoTiming;
 
@@ -51,7 +51,7 @@ impl Client {
     /// A client for the API at `base`. `http` must follow no redirects: they would send the key to another host.
     #[must_use]
     pub fn new(
-        http: reqwest::Client,
+        http: HttpClients,
         base: &Url,
         key: HeaderValue,
         clock: Clock,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,6 +28,7 @@ enum End {
     Close,
     Reset,
     Never,
+    Ignore,
 }
 
 impl ScriptedResponse {
@@ -68,6 +70,15 @@ impl ScriptedResponse {
             ..self
         }
     }
+
+    /// The same bytes, and then no answer to further requests on the open connection, which [`ScriptedServer::ignored`]
+    /// counts. So does a connection that a firewall has forgotten.
+    pub fn then_ignore(self) -> Self {
+        Self {
+            end: End::Ignore,
+            ..self
+        }
+    }
 }
 
 /// A server that says what it is told to, whatever it is asked.
@@ -75,6 +86,7 @@ pub struct ScriptedServer {
     pub url: Url,
     state: Arc<Mutex<Scripts>>,
     asked: watch::Sender<Vec<String>>,
+    ignored: Arc<AtomicUsize>,
     _serving: AbortOnDropHandle<()>,
 }
 
@@ -91,12 +103,13 @@ impl ScriptedServer {
         let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let state = Arc::<Mutex<Scripts>>::default();
         let asked = watch::Sender::new(Vec::new());
+        let ignored = Arc::<AtomicUsize>::default();
         let serving = {
-            let (state, asked) = (Arc::clone(&state), asked.clone());
+            let (state, asked, ignored) = (Arc::clone(&state), asked.clone(), Arc::clone(&ignored));
             tokio::spawn(async move {
                 let mut connections = JoinSet::new();
                 while let Ok((stream, _)) = listener.accept().await {
-                    connections.spawn(serve(stream, Arc::clone(&state), asked.clone()));
+                    connections.spawn(serve(stream, Arc::clone(&state), asked.clone(), Arc::clone(&ignored)));
                 }
             })
         };
@@ -104,6 +117,7 @@ impl ScriptedServer {
             url,
             state,
             asked,
+            ignored,
             _serving: AbortOnDropHandle::new(serving),
         }
     }
@@ -123,6 +137,11 @@ impl ScriptedServer {
         self.asked.borrow().clone()
     }
 
+    /// How many requests came on a connection that answers no more.
+    pub fn ignored(&self) -> usize {
+        self.ignored.load(Ordering::SeqCst)
+    }
+
     /// Waits until it has been asked `count` times.
     pub async fn has_been_asked(&self, count: usize) {
         let mut asked = self.asked.subscribe();
@@ -135,7 +154,12 @@ impl ScriptedServer {
     }
 }
 
-async fn serve(stream: TcpStream, state: Arc<Mutex<Scripts>>, asked: watch::Sender<Vec<String>>) {
+async fn serve(
+    stream: TcpStream,
+    state: Arc<Mutex<Scripts>>,
+    asked: watch::Sender<Vec<String>>,
+    ignored: Arc<AtomicUsize>,
+) {
     let mut line = RawConnection::over(stream);
     let script = {
         let mut state = state.lock().unwrap();
@@ -159,6 +183,11 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<Scripts>>, asked: watch::Send
         }
         End::Reset => line.stream.set_zero_linger().unwrap(),
         End::Never => std::future::pending().await,
+        End::Ignore => {
+            while line.message().await.is_some() {
+                ignored.fetch_add(1, Ordering::SeqCst);
+            }
+        }
     }
 }
 
