@@ -33,6 +33,9 @@ use crate::watches::poller::{self, Poller};
 
 /// Most connections to the metrics at the same time, out of the reserved file descriptors.
 const METRICS_CONNECTIONS: usize = 16;
+/// Connections may wait for images of QR codes: one in so many, and at most so many.
+const IMAGE_CONNECTIONS_SHARE: usize = 8;
+const IMAGE_CONNECTIONS_MAX: usize = 64;
 /// Most idle connections in the pool for one host.
 const IDLE_CONNECTIONS: usize = 32;
 
@@ -142,21 +145,30 @@ impl App {
             clock: clock.clone(),
             body_deadline: settings.timing.request_body,
         };
+        let connections = settings.connections.unwrap_or_else(server::connections_allowed);
+        let connection_tasks = TaskTracker::new();
+        let images = qr::Images::new(
+            qr_addresses,
+            Arc::clone(&kapso),
+            clock,
+            settings.timing.image,
+            (connections / IMAGE_CONNECTIONS_SHARE).clamp(1, IMAGE_CONNECTIONS_MAX),
+            connection_tasks.clone(),
+        );
         Ok(Self {
             state: AppState {
                 verifier: Arc::new(verifier),
                 dispatcher: Arc::new(dispatcher),
                 connection,
                 kapso,
-                qr_addresses,
+                images: Arc::new(images),
                 metrics,
-                clock,
             },
             metrics_listener,
             database: settings.database,
             timing: settings.timing,
-            connections: settings.connections.unwrap_or_else(server::connections_allowed),
-            connection_tasks: TaskTracker::new(),
+            connections,
+            connection_tasks,
         })
     }
 

@@ -14,6 +14,8 @@ pub struct Timing {
     pub keep_alive: Duration,
     /// Deadline for the body of a request.
     pub request_body: Duration,
+    /// Deadline for the image of a QR code.
+    pub image: Duration,
     /// Deadline for connecting to Kapso or Slack.
     pub connect: Duration,
     /// Requests to Kapso.
@@ -82,6 +84,7 @@ impl Timing {
             // service is just closing. Google's load balancers keep them for 600 s, which cannot be changed.
             keep_alive: Duration::from_secs(630),
             request_body: Duration::from_secs(5),
+            image: Duration::from_secs(2),
             connect: Duration::from_secs(3),
             kapso: KapsoTiming {
                 attempt: Duration::from_secs(8),

@@ -128,6 +128,17 @@ impl Api {
         self.send(permit, request, StatusCode::OK, &read).await
     }
 
+    /// Requests `address` for the image of a QR code: one attempt, within the share of the limit that images have.
+    pub(super) async fn get_for_image<T>(
+        &self,
+        address: Url,
+        read: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<T, Error> {
+        let permit = self.permit(RateLimit::acquire_image)?;
+        let request = self.http.pooled().get(address);
+        self.send(permit, request, StatusCode::OK, &read).await
+    }
+
     /// Posts `body` to `address`. One attempt, since a repeated POST could create something twice, and over a new
     /// connection, the least likely to fail.
     pub(super) async fn post<T>(

@@ -16,6 +16,8 @@ const WINDOW_MS: i64 = 60_000;
 pub const DEFAULT_RATE_LIMIT: u32 = 100;
 /// The wait after a 429 without `Retry-After`: the 60 s that Kapso documents.
 const DEFAULT_WAIT: Duration = Duration::from_mins(1);
+/// Images may use one request in so many.
+const IMAGE_SHARE: u32 = 10;
 /// The longest `Retry-After` that is followed, so that one odd response does not block the app for a day.
 const MAX_WAIT_SECONDS: u64 = 600;
 
@@ -55,6 +57,8 @@ pub(super) struct RateLimit {
     answered: VecDeque<(i64, u32)>,
     /// All requests that count now: in flight, and answered in the last 60 s.
     used: u32,
+    /// Times of the requests for images in the last 60 s, in Unix milliseconds; oldest first.
+    images: VecDeque<i64>,
     /// When a 429 arrived, and how long to wait after it; in milliseconds.
     blocked: Option<(i64, i64)>,
 }
@@ -66,6 +70,7 @@ impl RateLimit {
             in_flight: 0,
             answered: VecDeque::new(),
             used: 0,
+            images: VecDeque::new(),
             blocked: None,
         }
     }
@@ -103,6 +108,24 @@ impl RateLimit {
             0 => Err(DEFAULT_WAIT),
             _ => self.acquire(now),
         }
+    }
+
+    /// Like [`RateLimit::acquire_spare`], for the image of a QR code: its address can be requested by anybody who has it,
+    /// any number of times, so that all images together have a tenth of the limit.
+    ///
+    /// # Errors
+    /// How long to wait, if the limit or the tenth is used up.
+    pub(super) fn acquire_image(&mut self, now: Timestamp) -> Result<(), Duration> {
+        let now_ms = self.drop_expired(now);
+        let share = (self.allowed / IMAGE_SHARE).max(1) as usize;
+        if let Some(first) = self.images.len().checked_sub(share)
+            && let Some(at) = self.images.get(first)
+        {
+            return Err(whole_seconds(at + WINDOW_MS - now_ms));
+        }
+        self.acquire_spare(now)?;
+        self.images.push_back(now_ms);
+        Ok(())
     }
 
     /// The request was answered or abandoned.
@@ -178,6 +201,12 @@ impl RateLimit {
         // After the clock was set back, times in its future count as now; else the limit would stay used up too long.
         for (at, _) in self.answered.iter_mut().rev().take_while(|(at, _)| *at > now) {
             *at = now;
+        }
+        for at in self.images.iter_mut().rev().take_while(|at| **at > now) {
+            *at = now;
+        }
+        while self.images.front().is_some_and(|at| at + WINDOW_MS <= now) {
+            self.images.pop_front();
         }
         if let Some((at, wait)) = &mut self.blocked {
             *at = (*at).min(now);
