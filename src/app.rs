@@ -35,6 +35,9 @@ use crate::watches::poller::{self, Poller};
 
 /// Most connections to the metrics at the same time, out of the reserved file descriptors.
 const METRICS_CONNECTIONS: usize = 16;
+/// Connections may wait for images of QR codes: one in so many, and at most so many.
+const IMAGE_CONNECTIONS_SHARE: usize = 8;
+const IMAGE_CONNECTIONS_MAX: usize = 64;
 /// Most idle connections in the pool for one host.
 const IDLE_CONNECTIONS: usize = 32;
 
@@ -72,7 +75,9 @@ impl App {
     /// # Errors
     /// See [`StartError`].
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
-        let http = client(&settings.timing).map_err(StartError::Client)?;
+        let connect = settings.timing.connect;
+        let new_connections = unpooled_client(connect).map_err(StartError::Client)?;
+        let http = kapso_clients(&settings.timing, new_connections.clone()).map_err(StartError::Client)?;
         let metrics = Arc::new(Metrics::new());
         metrics.set_kapso_rate_limit_left(kapso::DEFAULT_RATE_LIMIT);
         let metrics_listener = match settings.metrics_addr {
@@ -92,7 +97,7 @@ impl App {
             })
         };
         let kapso = Arc::new(kapso::Client::new(
-            http.clone(),
+            http,
             &settings.kapso_base_url,
             settings.kapso_api_key,
             clock.clone(),
@@ -125,8 +130,10 @@ impl App {
                 qr_addresses: qr_addresses.clone(),
                 signer: ValueSigner::new(&settings.signing_secrets),
             },
+            // A post that is not answered may have been accepted, so that posting it again may double a message. A new
+            // connection is the least likely not to answer: no firewall has forgotten it, and Slack is not closing it.
             response_urls: ResponseUrlClient::new(
-                http,
+                new_connections,
                 settings.response_hosts,
                 clock.clone(),
                 settings.timing.response_url.clone(),
@@ -149,21 +156,30 @@ impl App {
             clock: clock.clone(),
             body_deadline: settings.timing.request_body,
         };
+        let connections = settings.connections.unwrap_or_else(server::connections_allowed);
+        let connection_tasks = TaskTracker::new();
+        let images = qr::Images::new(
+            qr_addresses,
+            Arc::clone(&kapso),
+            clock,
+            settings.timing.image,
+            (connections / IMAGE_CONNECTIONS_SHARE).clamp(1, IMAGE_CONNECTIONS_MAX),
+            connection_tasks.clone(),
+        );
         Ok(Self {
             state: AppState {
                 verifier: Arc::new(verifier),
                 dispatcher: Arc::new(dispatcher),
                 connection,
                 kapso,
-                qr_addresses,
+                images: Arc::new(images),
                 metrics,
-                clock,
             },
             metrics_listener,
             database: settings.database,
             timing: settings.timing,
-            connections: settings.connections.unwrap_or_else(server::connections_allowed),
-            connection_tasks: TaskTracker::new(),
+            connections,
+            connection_tasks,
         })
     }
 
@@ -178,6 +194,7 @@ impl App {
         let dispatcher = Arc::clone(&self.state.dispatcher);
         let bounds = Bounds {
             head_deadline: self.timing.request_head,
+            keep_alive: self.timing.keep_alive,
             connections: self.connections,
             draining: CancellationToken::new(),
             closed: CancellationToken::new(),
@@ -277,7 +294,8 @@ async fn shut_down(dispatcher: &Dispatcher, bounds: &Bounds, timing: &ShutdownTi
     let connections = timeout_at(Instant::now() + timing.connections, bounds.tasks.wait());
     let ((), _) = tokio::join!(last, connections);
     let undelivered = dispatcher.pending().await;
-    dispatcher.queue.close().await;
+    // A database that does not answer would take as long as a query may.
+    let _ = timeout_at(started + timing.database, dispatcher.queue.close()).await;
     if undelivered == 0 {
         tracing::info!("stopped; all replies were delivered");
     } else {
@@ -300,12 +318,23 @@ pub fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// The HTTP client for Kapso and Slack.
-fn client(timing: &Timing) -> Result<Client, reqwest::Error> {
+/// An HTTP client that uses a new connection for each request.
+fn unpooled_client(connect: Duration) -> Result<Client, reqwest::Error> {
     client_builder()
-        .connect_timeout(timing.connect)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .connect_timeout(connect)
+        .pool_max_idle_per_host(0)
         .build()
+}
+
+/// The HTTP clients for Kapso.
+fn kapso_clients(timing: &Timing, unpooled: Client) -> Result<kapso::HttpClients, reqwest::Error> {
+    let pooled = client_builder()
+        .connect_timeout(timing.connect)
+        .read_timeout(timing.kapso.silence)
+        .pool_idle_timeout(timing.kapso.pool_idle)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .build()?;
+    Ok(kapso::HttpClients::new(pooled, unpooled, timing.kapso.pool_idle))
 }
 
 /// Base configuration of every HTTP client: no redirects, which would send a key or a message to another host, and no

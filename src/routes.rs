@@ -8,11 +8,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 
-use crate::clock::Clock;
 use crate::db::StoreConnection;
 use crate::dispatch::Dispatcher;
 use crate::kapso::Client;
-use crate::qr::{self, ImageError};
+use crate::qr::{ImageError, Images};
 use crate::slack::command::SlashCommand;
 use crate::slack::interaction::Interaction;
 use crate::slack::request::{Rejection, Signed, SlackVerifier};
@@ -36,9 +35,8 @@ pub(crate) struct AppState {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) connection: Arc<StoreConnection>,
     pub(crate) kapso: Arc<Client>,
-    pub(crate) qr_addresses: Option<Arc<qr::Addresses>>,
+    pub(crate) images: Arc<Images>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) clock: Clock,
 }
 
 impl FromRef<AppState> for Arc<SlackVerifier> {
@@ -94,13 +92,7 @@ async fn interactions(State(state): State<AppState>, signed: Result<Signed<Inter
 
 async fn qr(State(state): State<AppState>, uri: Uri) -> Response {
     const NOSNIFF: (HeaderName, HeaderValue) = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    let image = qr::load(
-        state.qr_addresses.as_deref(),
-        &state.kapso,
-        uri.path(),
-        uri.query().unwrap_or_default(),
-        state.clock.now(),
-    );
+    let image = state.images.load(uri.path(), uri.query().unwrap_or_default());
     match image.await {
         Ok(image) => {
             let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("image/png"));
@@ -114,6 +106,11 @@ async fn qr(State(state): State<AppState>, uri: Uri) -> Response {
                 ImageError::Kapso(error) => tracing::warn!(
                     status = status.as_u16(),
                     error = chain(&**error),
+                    "could not show a QR code"
+                ),
+                ImageError::TimedOut | ImageError::TooMany => tracing::warn!(
+                    status = status.as_u16(),
+                    error = error.to_string().trim_end(),
                     "could not show a QR code"
                 ),
                 ImageError::NothingToActivate => {}

@@ -1,7 +1,10 @@
-//! Serves a router on a listener, with a deadline for request heads, a limit on connections, and a graceful shutdown.
+//! Serves a router on a listener, with deadlines for request heads and idle connections, a limit on connections, and a
+//! graceful shutdown.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,11 +17,13 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderValue, header};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
@@ -47,8 +52,11 @@ pub fn connections_allowed() -> usize {
 /// The limits on connections, and the two steps of the shutdown.
 #[derive(Clone)]
 pub struct Bounds {
-    /// Deadline for a request's head, including the time that a connection is idle before it.
+    /// Deadline for a request's head: of the first one counted from the connection's beginning, of a later one from its
+    /// first byte.
     pub head_deadline: Duration,
+    /// How long a connection may be idle between two requests.
+    pub keep_alive: Duration,
     /// Most connections at the same time.
     pub connections: usize,
     /// First step of the shutdown: each connection closes after its next response.
@@ -83,7 +91,7 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds) {
             () = bounds.closed.cancelled() => return,
         };
         idle.clear_full();
-        let slot = ConnectionSlot::new(Arc::clone(&idle));
+        let slot = ConnectionSlot::new(Arc::clone(&idle), Instant::now() + bounds.head_deadline);
         let (router, bounds) = (router.clone(), bounds.clone());
         bounds.tasks.clone().spawn(async move {
             serve_connection(stream, router, bounds, slot).await;
@@ -96,34 +104,42 @@ async fn serve_connection(stream: TcpStream, router: Router, bounds: Bounds, slo
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request: hyper::Request<Incoming>| {
         slot.was_used.store(true, Ordering::Release);
+        slot.set_phase(Phase::Request);
         let body_slot = Arc::clone(&slot);
         let response = router
             .clone()
             .call(request.map(|body| Body::new(TrackedBody::new(body, body_slot))));
-        let (slot, draining) = (&slot, &bounds.draining);
+        let (slot, bounds) = (&slot, &bounds);
         async move {
             let mut response: Response = response.await?;
             let full = slot.set_idle();
+            slot.set_phase(Phase::Idle(Instant::now() + bounds.keep_alive));
             // Announced in the response: closed without notice, a connection could lose a request that the client is
             // just sending.
-            if full || draining.is_cancelled() {
+            if full || bounds.draining.is_cancelled() {
                 response.headers_mut().insert(header::CONNECTION, CLOSE);
             }
             Ok::<_, Infallible>(response)
         }
     });
+    let stream = WatchedStream {
+        stream: TokioIo::new(stream),
+        slot: Arc::clone(&slot),
+        head_deadline: bounds.head_deadline,
+    };
     let mut connection = pin!(
         http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(bounds.head_deadline)
+            // Its deadline for heads would count the time that a connection is idle.
+            .header_read_timeout(None)
             .max_buf_size(HEAD_MAX)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(stream, service)
     );
+    let mut timer = pin!(sleep_until(Instant::now() + bounds.head_deadline));
     let mut closed = false;
     loop {
         tokio::select! {
             // An error here is caused by the client, and cannot be reported to it.
-            _ = connection.as_mut() => return,
+            () = poll_fn(|context| poll_in_time(connection.as_mut(), timer.as_mut(), &slot, context)) => return,
             () = slot.evicted.cancelled() => return,
             () = bounds.closed.cancelled(), if !closed => {
                 closed = true;
@@ -133,6 +149,95 @@ async fn serve_connection(stream: TcpStream, router: Router, bounds: Bounds, slo
                 connection.as_mut().graceful_shutdown();
             }
         }
+    }
+}
+
+/// Polls the connection until it ends, or until the deadline of its phase.
+fn poll_in_time<T>(
+    connection: Pin<&mut impl Future<Output = T>>,
+    mut timer: Pin<&mut Sleep>,
+    slot: &ConnectionSlot,
+    context: &mut Context<'_>,
+) -> Poll<()> {
+    if connection.poll(context).is_ready() {
+        return Poll::Ready(());
+    }
+    // After the connection, because only polling it changes the phase.
+    let Some(deadline) = slot.phase().deadline() else {
+        return Poll::Pending;
+    };
+    if timer.deadline() != deadline {
+        timer.as_mut().reset(deadline);
+    }
+    timer.poll(context)
+}
+
+/// What a connection is waiting for, and until when.
+#[derive(Clone, Copy)]
+enum Phase {
+    /// The rest of a request's head.
+    Head(Instant),
+    /// The response to a request, whose head has arrived.
+    Request,
+    /// Another request. A part of it may have arrived together with the request before; such a connection can do no more
+    /// than one that is silent.
+    Idle(Instant),
+}
+
+impl Phase {
+    fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Head(deadline) | Self::Idle(deadline) => Some(deadline),
+            Self::Request => None,
+        }
+    }
+}
+
+/// A stream that notices the first byte of a request on an idle connection.
+struct WatchedStream {
+    stream: TokioIo<TcpStream>,
+    slot: Arc<ConnectionSlot>,
+    head_deadline: Duration,
+}
+
+impl Read for WatchedStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if read.is_ready() && matches!(self.slot.phase(), Phase::Idle(_)) {
+            // At the end of the stream, too: hyper closes the connection then.
+            self.slot.set_phase(Phase::Head(Instant::now() + self.head_deadline));
+        }
+        read
+    }
+}
+
+impl Write for WatchedStream {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
     }
 }
 
@@ -202,6 +307,7 @@ struct ConnectionSlot {
     was_used: AtomicBool,
     /// Its number in [`IdleState::connections`] while it is idle.
     number: Mutex<Option<u64>>,
+    phase: Mutex<Phase>,
 }
 
 impl IdleConnections {
@@ -219,15 +325,25 @@ impl IdleConnections {
 }
 
 impl ConnectionSlot {
-    fn new(idle: Arc<IdleConnections>) -> Arc<Self> {
+    /// A new connection, whose first head must have arrived by `deadline`.
+    fn new(idle: Arc<IdleConnections>, deadline: Instant) -> Arc<Self> {
         let slot = Self {
             idle,
             evicted: CancellationToken::new(),
             was_used: AtomicBool::new(false),
             number: Mutex::new(None),
+            phase: Mutex::new(Phase::Head(deadline)),
         };
         slot.set_idle();
         Arc::new(slot)
+    }
+
+    fn phase(&self) -> Phase {
+        *lock(&self.phase)
+    }
+
+    fn set_phase(&self, phase: Phase) {
+        *lock(&self.phase) = phase;
     }
 
     /// Marks the connection as idle. Returns whether it must close instead, to make room for another one.

@@ -7,10 +7,15 @@ use jiff::SignedDuration;
 /// Every deadline, delay and interval of the service that is not a variable.
 #[derive(Clone, Debug)]
 pub struct Timing {
-    /// Deadline for the head of a request, counted from the end of the previous one.
+    /// Deadline for the head of a request: of the first one counted from the connection's beginning, of a later one
+    /// from its first byte.
     pub request_head: Duration,
+    /// How long a connection may be idle between two requests.
+    pub keep_alive: Duration,
     /// Deadline for the body of a request.
     pub request_body: Duration,
+    /// Deadline for the image of a QR code.
+    pub image: Duration,
     /// Deadline for connecting to Kapso or Slack.
     pub connect: Duration,
     /// Requests to Kapso.
@@ -35,6 +40,10 @@ pub struct Timing {
 pub struct KapsoTiming {
     /// Deadline for one attempt, response body included.
     pub attempt: Duration,
+    /// How long a connection that was used before may be silent during an attempt.
+    pub silence: Duration,
+    /// How long an unused connection is kept.
+    pub pool_idle: Duration,
     /// Deadline for all attempts together.
     pub total: Duration,
     /// Shortest delay before the second attempt; doubles for each further attempt, with jitter.
@@ -66,6 +75,8 @@ pub struct ShutdownTiming {
     pub linger: Duration,
     /// How long connections then have to send their last response.
     pub connections: Duration,
+    /// How long after the signal the database may still take to close.
+    pub database: Duration,
 }
 
 impl Timing {
@@ -74,10 +85,16 @@ impl Timing {
     pub fn standard(reply_budget: Duration) -> Self {
         Self {
             request_head: Duration::from_secs(10),
+            // Longer than any proxy's, so that the proxy closes idle connections: a request never meets one that the
+            // service is just closing. Google's load balancers keep them for 600 s, which cannot be changed.
+            keep_alive: Duration::from_secs(630),
             request_body: Duration::from_secs(5),
+            image: Duration::from_secs(2),
             connect: Duration::from_secs(3),
             kapso: KapsoTiming {
                 attempt: Duration::from_secs(8),
+                silence: Duration::from_secs(3),
+                pool_idle: Duration::from_secs(90),
                 total: Duration::from_secs(25),
                 min_retry_delay: Duration::from_millis(200),
                 max_rate_limit_wait: reply_budget,
@@ -96,6 +113,7 @@ impl Timing {
                 delivery: Duration::from_millis(6_500),
                 linger: Duration::from_secs(1),
                 connections: Duration::from_millis(500),
+                database: Duration::from_millis(7_300),
             },
         }
     }

@@ -177,6 +177,7 @@ fn print_line(text: &str) {
 async fn serve(listener: TcpListener, routes: Router) {
     let bounds = Bounds {
         head_deadline: Duration::from_secs(10),
+        keep_alive: Duration::from_secs(10),
         connections: 1_000,
         draining: CancellationToken::new(),
         closed: CancellationToken::new(),

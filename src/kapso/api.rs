@@ -1,6 +1,7 @@
 //! One request to Kapso's API: counted against the rate limit, retried where that helps, its response classified.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
+use super::http_clients::HttpClients;
 use super::rate_limit::{RateBudget, RateLimit};
 use super::{Error, Unavailable};
 use crate::clock::Clock;
@@ -39,7 +41,7 @@ pub(super) type Observer = Box<dyn Fn(Observation) + Send + Sync>;
 
 /// Kapso's API with one key.
 pub(super) struct Api {
-    http: reqwest::Client,
+    http: HttpClients,
     /// `…/sandbox_sessions`.
     sessions: Url,
     key: HeaderValue,
@@ -51,7 +53,7 @@ pub(super) struct Api {
 
 impl Api {
     pub(super) fn new(
-        http: reqwest::Client,
+        http: HttpClients,
         base: &Url,
         mut key: HeaderValue,
         clock: Clock,
@@ -83,16 +85,22 @@ impl Api {
         self.limit().budget(self.clock.now())
     }
 
-    /// Requests `address` for a person, with retries, and parses the response with `read`.
+    /// Requests `address` for a person, with retries over new connections, and parses the response with `read`.
     pub(super) async fn get<T>(&self, address: Url, read: impl Fn(&[u8]) -> Result<T, String>) -> Result<T, Error> {
         let delays = ExponentialBuilder::default()
             .with_min_delay(self.timing.min_retry_delay)
             .with_factor(2.0)
             .with_jitter()
             .with_max_times(RETRIES);
+        let is_retry = AtomicBool::new(false);
         let attempt = async || {
             let permit = self.permit(RateLimit::acquire)?;
-            self.send(permit, self.http.get(address.clone()), StatusCode::OK, &read)
+            let http = if is_retry.swap(true, Ordering::Relaxed) {
+                self.http.unpooled()
+            } else {
+                self.http.pooled()
+            };
+            self.send(permit, http.get(address.clone()), StatusCode::OK, &read)
                 .await
         };
         let attempts = attempt.retry(delays).adjust(|error, delay| match error {
@@ -116,10 +124,23 @@ impl Api {
         read: impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, Error> {
         let permit = self.permit(RateLimit::acquire_spare)?;
-        self.send(permit, self.http.get(address), StatusCode::OK, &read).await
+        let request = self.http.pooled().get(address);
+        self.send(permit, request, StatusCode::OK, &read).await
     }
 
-    /// Posts `body` to `address`. One attempt, since a repeated POST could create something twice.
+    /// Requests `address` for the image of a QR code: one attempt, within the share of the limit that images have.
+    pub(super) async fn get_for_image<T>(
+        &self,
+        address: Url,
+        read: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<T, Error> {
+        let permit = self.permit(RateLimit::acquire_image)?;
+        let request = self.http.pooled().get(address);
+        self.send(permit, request, StatusCode::OK, &read).await
+    }
+
+    /// Posts `body` to `address`. One attempt, since a repeated POST could create something twice, and over a new
+    /// connection, the least likely to fail.
     pub(super) async fn post<T>(
         &self,
         address: Url,
@@ -129,6 +150,7 @@ impl Api {
         let permit = self.permit(RateLimit::acquire)?;
         let request = self
             .http
+            .unpooled()
             .post(address)
             .header(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(body);
@@ -163,6 +185,11 @@ impl Api {
             Ok(response) => self.classify(response, success).await,
             Err(error) => Err(transport(error)),
         };
+        if let Err(Error::Unavailable(Unavailable::Transport(error))) = &result
+            && error.is_timeout()
+        {
+            self.http.suspend_pool();
+        }
         drop(permit);
         (self.observer)(Observation {
             status,

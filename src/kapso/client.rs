@@ -13,7 +13,7 @@ use url::Url;
 use super::api::{Api, Observer};
 use super::page::Page;
 use super::rate_limit::RateBudget;
-use super::{Error, Session, SessionId};
+use super::{Error, HttpClients, Session, SessionId};
 use crate::clock::Clock;
 use crate::config::KapsoTiming;
 
@@ -35,6 +35,8 @@ pub struct Client {
     clock: Clock,
     cache_ttl: SignedDuration,
     cache: Cache<SessionId, Cached>,
+    /// Results of the requests for images, errors included, so that a failure is not repeated at once.
+    images: Cache<SessionId, Cached>,
     /// Number of the last request, to distinguish a result from one that was requested earlier.
     last_request: AtomicU64,
 }
@@ -51,7 +53,7 @@ impl Client {
     /// A client for the API at `base`. `http` must follow no redirects: they would send the key to another host.
     #[must_use]
     pub fn new(
-        http: reqwest::Client,
+        http: HttpClients,
         base: &Url,
         key: HeaderValue,
         clock: Clock,
@@ -59,14 +61,18 @@ impl Client {
         observer: Observer,
     ) -> Self {
         let cache_ttl = timing.cache_ttl;
+        let cache = || {
+            Cache::builder()
+                .max_capacity(CACHE_MAX)
+                .time_to_live(Duration::from_mins(1))
+                .build()
+        };
         Self {
             api: Api::new(http, base, key, clock.clone(), timing, observer),
             clock,
             cache_ttl,
-            cache: Cache::builder()
-                .max_capacity(CACHE_MAX)
-                .time_to_live(Duration::from_mins(1))
-                .build(),
+            cache: cache(),
+            images: cache(),
             last_request: AtomicU64::new(0),
         }
     }
@@ -134,6 +140,42 @@ impl Client {
         let session = Arc::new(session);
         self.store(Arc::clone(&session), number).await;
         Ok(session)
+    }
+
+    /// Like [`Client::session`], for the image of a QR code: the cached session, or one request within the share of the
+    /// limit that images have. Concurrent calls share one request, and later ones its error for a few seconds.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::RateLimited`] while the share is used up, or the rest of the limit is reserved for
+    /// people.
+    pub async fn session_for_image(&self, id: &SessionId) -> Result<Arc<Session>, Arc<Error>> {
+        if let Some(session) = self.cached(id).await {
+            return Ok(session);
+        }
+        let now = self.clock.now();
+        let request = async {
+            let number = self.next_number();
+            let result = self
+                .api
+                .get_for_image(self.address(id), |body| Session::parse(body, id))
+                .await;
+            let result = result.map(Arc::new).map_err(Arc::new);
+            if let Ok(session) = &result {
+                self.store(Arc::clone(session), number).await;
+            }
+            Cached {
+                request: number,
+                at: self.clock.now(),
+                result,
+            }
+        };
+        let is_stale = |cached: &Cached| !self.is_recent(cached, now);
+        let entry = self
+            .images
+            .entry_by_ref(id)
+            .or_insert_with_if(Box::pin(request), is_stale)
+            .await;
+        entry.into_value().result
     }
 
     /// Creates a session for this phone (E.164) and this agent, or the project's default agent. Not retried.

@@ -5,6 +5,7 @@
 mod api;
 mod client;
 mod error;
+mod http_clients;
 mod page;
 mod rate_limit;
 mod session;
@@ -12,6 +13,7 @@ mod session;
 pub use api::Observation;
 pub use client::{Age, Client};
 pub use error::{Error, Unavailable};
+pub use http_clients::HttpClients;
 pub use page::Page;
 pub use rate_limit::{DEFAULT_RATE_LIMIT, RateBudget};
 pub use session::{ActivationLink, AgentId, NotWhatsApp, Session, SessionId, Status};

@@ -10,11 +10,14 @@ use std::time::Duration;
 use http::HeaderMap;
 use jiff::Timestamp;
 
+const LIMIT_HEADER: &str = "x-ratelimit-limit";
 const WINDOW_MS: i64 = 60_000;
 /// Requests per minute until Kapso's headers say more: the limit of its smallest plan.
 pub const DEFAULT_RATE_LIMIT: u32 = 100;
 /// The wait after a 429 without `Retry-After`: the 60 s that Kapso documents.
 const DEFAULT_WAIT: Duration = Duration::from_mins(1);
+/// Images may use one request in so many.
+const IMAGE_SHARE: u32 = 10;
 /// The longest `Retry-After` that is followed, so that one faulty response does not block the app for a day.
 const MAX_WAIT_SECONDS: u64 = 600;
 
@@ -54,6 +57,8 @@ pub(super) struct RateLimit {
     answered: VecDeque<(i64, u32)>,
     /// All requests that count now: in flight, and answered in the last 60 s.
     used: u32,
+    /// Times of the requests for images in the last 60 s, in Unix milliseconds; oldest first.
+    images: VecDeque<i64>,
     /// When a 429 arrived, and how long to wait after it; in milliseconds.
     blocked: Option<(i64, i64)>,
 }
@@ -65,6 +70,7 @@ impl RateLimit {
             in_flight: 0,
             answered: VecDeque::new(),
             used: 0,
+            images: VecDeque::new(),
             blocked: None,
         }
     }
@@ -104,6 +110,24 @@ impl RateLimit {
         }
     }
 
+    /// Like [`RateLimit::acquire_spare`], for the image of a QR code: its address can be requested by anybody who has it,
+    /// any number of times, so that all images together have a tenth of the limit.
+    ///
+    /// # Errors
+    /// How long to wait, if the limit or the tenth is used up.
+    pub(super) fn acquire_image(&mut self, now: Timestamp) -> Result<(), Duration> {
+        let now_ms = self.drop_expired(now);
+        let share = (self.allowed / IMAGE_SHARE).max(1) as usize;
+        if let Some(first) = self.images.len().checked_sub(share)
+            && let Some(at) = self.images.get(first)
+        {
+            return Err(whole_seconds(at + WINDOW_MS - now_ms));
+        }
+        self.acquire_spare(now)?;
+        self.images.push_back(now_ms);
+        Ok(())
+    }
+
     /// The request was answered or abandoned.
     pub(super) fn release(&mut self, now: Timestamp) {
         let now = self.drop_expired(now);
@@ -116,7 +140,7 @@ impl RateLimit {
 
     /// Reads from the headers of a response what the limit is.
     pub(super) fn update_limit(&mut self, headers: &HeaderMap) {
-        if let Some(limit) = number(headers, "x-ratelimit-limit").filter(|limit| *limit > 0) {
+        if let Some(limit) = limit(headers) {
             self.allowed = limit;
         }
     }
@@ -124,6 +148,10 @@ impl RateLimit {
     /// Reads from the headers of a response other than a 429 what other users of the same key have used.
     pub(super) fn update_use(&mut self, headers: &HeaderMap, now: Timestamp) {
         let now = self.drop_expired(now);
+        // With a limit of 0, an answer tells no limit, and so its rest of 0 does not mean that nothing is left.
+        if headers.contains_key(LIMIT_HEADER) && limit(headers).is_none() {
+            return;
+        }
         if let Some(remaining) = number(headers, "x-ratelimit-remaining") {
             let others = self.allowed.saturating_sub(remaining).saturating_sub(self.used);
             self.record(now, others);
@@ -174,6 +202,12 @@ impl RateLimit {
         for (at, _) in self.answered.iter_mut().rev().take_while(|(at, _)| *at > now) {
             *at = now;
         }
+        for at in self.images.iter_mut().rev().take_while(|at| **at > now) {
+            *at = now;
+        }
+        while self.images.front().is_some_and(|at| at + WINDOW_MS <= now) {
+            self.images.pop_front();
+        }
         if let Some((at, wait)) = &mut self.blocked {
             *at = (*at).min(now);
             if *at + *wait <= now {
@@ -188,6 +222,11 @@ impl RateLimit {
         }
         now
     }
+}
+
+/// The limit that the headers tell, if any.
+fn limit(headers: &HeaderMap) -> Option<u32> {
+    number(headers, LIMIT_HEADER).filter(|limit| *limit > 0)
 }
 
 fn number(headers: &HeaderMap, name: &'static str) -> Option<u32> {

@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use jiff::Timestamp;
 use thiserror::Error;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use super::address::{AddressError, Addresses};
 use super::png;
-use crate::kapso::{self, ActivationLink, Age, Client, Session, SessionId, Status};
+use crate::clock::Clock;
+use crate::kapso::{self, ActivationLink, Client, Session, SessionId, Status};
 
 /// The longest link that is drawn, in characters: with a longer one, the modules are too small for a phone's camera.
 pub const LINK_MAX: usize = 500;
@@ -32,6 +35,12 @@ pub enum ImageError {
     NothingToActivate,
     #[error("The QR code is not available now: the session could not be looked up. Try again in a moment.\n")]
     Kapso(#[from] Arc<kapso::Error>),
+    /// Kapso has not answered by the deadline.
+    #[error("The QR code is not available now: Kapso takes too long. Try again in a moment.\n")]
+    TimedOut,
+    /// As many look-ups as are allowed are running.
+    #[error("The QR code is not available now: too many are requested. Try again in a moment.\n")]
+    TooMany,
 }
 
 impl ImageError {
@@ -42,6 +51,8 @@ impl ImageError {
             Self::Address(AddressError::Invalid) => StatusCode::FORBIDDEN,
             Self::Address(AddressError::Expired) => StatusCode::GONE,
             Self::NothingToActivate => StatusCode::NOT_FOUND,
+            Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            Self::TooMany => StatusCode::SERVICE_UNAVAILABLE,
             Self::Kapso(error) => match &**error {
                 kapso::Error::RateLimited { .. } => StatusCode::SERVICE_UNAVAILABLE,
                 kapso::Error::Unavailable(_) => StatusCode::GATEWAY_TIMEOUT,
@@ -60,38 +71,78 @@ pub fn activation_link(session: &Session) -> Option<&ActivationLink> {
     }
 }
 
-/// Loads the image for a request with this path and query, both as they arrived. `addresses` is `None` if the app has no
-/// public URL, so that no address can be valid. Kapso is requested only for a valid address.
-///
-/// # Errors
-/// See [`ImageError`].
-pub async fn load(
-    addresses: Option<&Addresses>,
-    kapso: &Client,
-    path: &str,
-    query: &str,
-    now: Timestamp,
-) -> Result<Image, ImageError> {
-    let file = path.rsplit('/').next().unwrap_or_default();
-    let address = addresses.ok_or(AddressError::Invalid)?.verify(file, query, now)?;
-    let link = match look_up(kapso, &address.id).await {
-        // The session was deleted, so trying again would not help.
-        Err(error) if matches!(*error, kapso::Error::NotFound) => None,
-        link => link?,
-    };
-    let png = link.and_then(|link| png::encode(link.url().as_str()));
-    Ok(Image {
-        png: png.ok_or(ImageError::NothingToActivate)?,
-        valid_for: address.valid_for,
-    })
+/// Loads the images of QR codes.
+pub struct Images {
+    /// `None` if the app has no public URL, so that no address can be valid.
+    addresses: Option<Arc<Addresses>>,
+    kapso: Arc<Client>,
+    clock: Clock,
+    deadline: Duration,
+    /// One for each look-up, and so for each connection that waits for one.
+    slots: Arc<Semaphore>,
+    /// Every look-up is a task on it.
+    tasks: TaskTracker,
 }
 
-/// Does not use the part of the rate limit that is reserved for people: an address can be requested many times.
-async fn look_up(kapso: &Client, id: &SessionId) -> Result<Option<ActivationLink>, Arc<kapso::Error>> {
-    if kapso.budget().spare() == 0 && kapso.cached(id).await.is_none() {
-        let retry_after = Duration::from_secs(1);
-        return Err(Arc::new(kapso::Error::RateLimited { retry_after }));
+impl Images {
+    /// A look-up continues after `deadline` as a task on `tasks`. At most `slots` run at once.
+    #[must_use]
+    pub fn new(
+        addresses: Option<Arc<Addresses>>,
+        kapso: Arc<Client>,
+        clock: Clock,
+        deadline: Duration,
+        slots: usize,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self {
+            addresses,
+            kapso,
+            clock,
+            deadline,
+            slots: Arc::new(Semaphore::new(slots)),
+            tasks,
+        }
     }
-    let session = kapso.session(id, Age::Recent).await?;
-    Ok(activation_link(&session).cloned())
+
+    /// Loads the image for a request with this path and query, both as they arrived. Kapso is requested only for a valid
+    /// address.
+    ///
+    /// # Errors
+    /// See [`ImageError`].
+    pub async fn load(&self, path: &str, query: &str) -> Result<Image, ImageError> {
+        let file = path.rsplit('/').next().unwrap_or_default();
+        let addresses = self.addresses.as_ref().ok_or(AddressError::Invalid)?;
+        let address = addresses.verify(file, query, self.clock.now())?;
+        let link = match self.look_up(address.id).await {
+            Ok(session) => activation_link(&session).cloned(),
+            // The session was deleted, so trying again would not help.
+            Err(ImageError::Kapso(error)) if matches!(*error, kapso::Error::NotFound) => None,
+            Err(error) => return Err(error),
+        };
+        let png = link.and_then(|link| png::encode(link.url().as_str()));
+        Ok(Image {
+            png: png.ok_or(ImageError::NothingToActivate)?,
+            valid_for: address.valid_for,
+        })
+    }
+
+    /// In a task of its own: a client that hangs up must not make the next one repeat the request to Kapso.
+    async fn look_up(&self, id: SessionId) -> Result<Arc<Session>, ImageError> {
+        if let Some(session) = self.kapso.cached(&id).await {
+            return Ok(session);
+        }
+        let slot = Arc::clone(&self.slots).try_acquire_owned();
+        let slot = slot.map_err(|_| ImageError::TooMany)?;
+        let kapso = Arc::clone(&self.kapso);
+        let look_up = async move {
+            let session = kapso.session_for_image(&id).await;
+            drop(slot);
+            session
+        };
+        match timeout(self.deadline, self.tasks.spawn(look_up)).await {
+            Ok(Ok(session)) => Ok(session?),
+            _ => Err(ImageError::TimedOut),
+        }
+    }
 }

@@ -8,5 +8,5 @@ mod image;
 mod png;
 
 pub use address::{AddressError, Addresses, LIFETIME, VerifiedAddress};
-pub use image::{Image, ImageError, LINK_MAX, activation_link, load};
+pub use image::{Image, ImageError, Images, LINK_MAX, activation_link};
 pub use png::encode;

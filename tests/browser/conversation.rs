@@ -283,6 +283,7 @@ async fn app_that_answers(message: Value) -> Url {
         .route("/slack/interactions", post(async || ""));
     let bounds = Bounds {
         head_deadline: Duration::from_secs(10),
+        keep_alive: Duration::from_secs(10),
         connections: 10,
         draining: CancellationToken::new(),
         closed: CancellationToken::new(),

@@ -125,7 +125,10 @@ async fn a_new_connection_waits_while_all_are_busy() {
 async fn a_head_has_a_deadline() {
     let deadline = Duration::from_millis(100);
     test_app()
-        .set(move |settings| settings.timing.request_head = deadline)
+        .set(move |settings| {
+            settings.timing.request_head = deadline;
+            settings.timing.keep_alive = deadline;
+        })
         .run(async |app| {
             let started = Instant::now();
             let mut silent = RawConnection::connect(&app.app_url).await;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,6 +28,7 @@ enum End {
     Close,
     Reset,
     Never,
+    Ignore,
 }
 
 impl ScriptedResponse {
@@ -71,6 +73,15 @@ impl ScriptedResponse {
             ..self
         }
     }
+
+    /// The same bytes, and then no answer to further requests on the open connection, which [`ScriptedServer::ignored`]
+    /// counts. So does a connection that a firewall has forgotten.
+    pub fn then_ignore(self) -> Self {
+        Self {
+            end: End::Ignore,
+            ..self
+        }
+    }
 }
 
 /// A server that sends prepared responses to any request.
@@ -78,6 +89,7 @@ pub struct ScriptedServer {
     pub url: Url,
     state: Arc<Mutex<Scripts>>,
     requests: watch::Sender<Vec<String>>,
+    ignored: Arc<AtomicUsize>,
     _serving: AbortOnDropHandle<()>,
 }
 
@@ -94,12 +106,13 @@ impl ScriptedServer {
         let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let state = Arc::<Mutex<Scripts>>::default();
         let requests = watch::Sender::new(Vec::new());
+        let ignored = Arc::<AtomicUsize>::default();
         let serving = {
-            let (state, requests) = (Arc::clone(&state), requests.clone());
+            let (state, requests, ignored) = (Arc::clone(&state), requests.clone(), Arc::clone(&ignored));
             tokio::spawn(async move {
                 let mut connections = JoinSet::new();
                 while let Ok((stream, _)) = listener.accept().await {
-                    connections.spawn(serve(stream, Arc::clone(&state), requests.clone()));
+                    connections.spawn(serve(stream, Arc::clone(&state), requests.clone(), Arc::clone(&ignored)));
                 }
             })
         };
@@ -107,6 +120,7 @@ impl ScriptedServer {
             url,
             state,
             requests,
+            ignored,
             _serving: AbortOnDropHandle::new(serving),
         }
     }
@@ -126,6 +140,11 @@ impl ScriptedServer {
         self.requests.borrow().clone()
     }
 
+    /// How many requests came on connections that answer no more.
+    pub fn ignored(&self) -> usize {
+        self.ignored.load(Ordering::SeqCst)
+    }
+
     /// Waits until `count` requests have arrived.
     pub async fn wait_for_requests(&self, count: usize) {
         let mut requests = self.requests.subscribe();
@@ -138,7 +157,12 @@ impl ScriptedServer {
     }
 }
 
-async fn serve(stream: TcpStream, state: Arc<Mutex<Scripts>>, requests: watch::Sender<Vec<String>>) {
+async fn serve(
+    stream: TcpStream,
+    state: Arc<Mutex<Scripts>>,
+    requests: watch::Sender<Vec<String>>,
+    ignored: Arc<AtomicUsize>,
+) {
     let mut connection = RawConnection::over(stream);
     let script = {
         let mut state = state.lock().unwrap();
@@ -162,6 +186,11 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<Scripts>>, requests: watch::S
         }
         End::Reset => connection.stream.set_zero_linger().unwrap(),
         End::Never => std::future::pending().await,
+        End::Ignore => {
+            while connection.message().await.is_some() {
+                ignored.fetch_add(1, Ordering::SeqCst);
+            }
+        }
     }
 }
 
