@@ -18,6 +18,8 @@ pub use self::metrics::{Delivery, Metrics};
 
 /// The target of this crate's own log lines.
 const OUR_TARGET: &str = "kapso_slack";
+/// What the targets of the database's driver begin with.
+const DATABASE_DRIVER: &str = "sqlx";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -38,20 +40,33 @@ impl LogFormat {
     }
 }
 
+/// Whether a log target is this crate, or a module of it.
+#[must_use]
+pub fn is_ours(target: &str) -> bool {
+    target.split("::").next() == Some(OUR_TARGET)
+}
+
 /// `filter`, with the level of every target outside this crate capped at `warn`: below that level, libraries log
-/// addresses and headers, which may be secret.
+/// addresses and headers, which may be secret. The database's driver logs nothing: its warnings quote parts of
+/// `DATABASE_URL`, and what they are about is in this crate's own lines.
 #[must_use]
 pub fn cap_libraries(filter: &Targets) -> Targets {
     let default = filter.default_level().unwrap_or(LevelFilter::OFF);
     let targets = filter.iter().map(|(target, level)| {
-        let is_ours = target.split("::").next() == Some(OUR_TARGET);
-        let level = if is_ours { level } else { level.min(LevelFilter::WARN) };
+        let level = if is_ours(target) {
+            level
+        } else if target.starts_with(DATABASE_DRIVER) {
+            LevelFilter::OFF
+        } else {
+            level.min(LevelFilter::WARN)
+        };
         (target.to_owned(), level)
     });
     Targets::new()
         .with_default(default.min(LevelFilter::WARN))
         .with_target(OUR_TARGET, default)
         .with_targets(targets)
+        .with_target(DATABASE_DRIVER, LevelFilter::OFF)
 }
 
 /// A subscriber that writes the log to `writer`, with libraries capped at `warn`.
