@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::commands::Commands;
+use crate::commands::{Commands, Outcome};
 use crate::config::{DatabaseUrl, Settings, ShutdownTiming, Timing};
 use crate::db::{DatabaseError, StoreConnection};
 use crate::dispatch::Dispatcher;
@@ -29,6 +29,7 @@ use crate::slack::response_url::ResponseUrlClient;
 use crate::slack::signature::SignatureVerifier;
 use crate::telemetry::Metrics;
 use crate::watches::Watches;
+use crate::watches::policy::Ending;
 use crate::watches::poller::{self, Poller};
 
 /// Most connections to the metrics at the same time, out of the reserved file descriptors.
@@ -71,7 +72,7 @@ impl App {
     /// See [`StartError`].
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let http = client(&settings.timing).map_err(StartError::Client)?;
-        let metrics = Arc::new(Metrics::new());
+        let metrics = Arc::new(metrics());
         metrics.set_kapso_rate_limit_left(kapso::DEFAULT_RATE_LIMIT);
         let metrics_listener = match settings.metrics_addr {
             Some(address) => Some(
@@ -146,6 +147,7 @@ impl App {
                 kapso,
                 qr_addresses,
                 metrics,
+                log_limit: Arc::default(),
                 clock,
             },
             metrics_listener,
@@ -287,6 +289,14 @@ pub fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+/// Metrics at zero, with every outcome and ending.
+fn metrics() -> Metrics {
+    Metrics::new(
+        Outcome::ALL.iter().map(|outcome| outcome.word()),
+        Ending::ALL.map(Ending::name),
+    )
 }
 
 /// The HTTP client for Kapso and Slack.

@@ -85,7 +85,7 @@ fn serve() -> Result<(), Box<dyn Error>> {
     let environment = Environment::of_process()?;
     let settings = environment.settings()?;
     let log = environment.log()?;
-    telemetry::start(log.format, &log.filter);
+    let _log = telemetry::start(log.format, &log.filter);
     for problem in environment.warnings() {
         tracing::warn!(problem, "check the configuration");
     }

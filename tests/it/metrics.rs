@@ -10,12 +10,13 @@ use kapso_slack::demo::Fault;
 use crate::support::late_replies::start_late_reply;
 use crate::support::{ID, TestApp, test_app, with_app};
 
-/// The counters and gauges of the page, sorted, without durations.
+/// The counters and gauges of the page, sorted, without durations and without labelled series at zero.
 async fn counts(app: &TestApp) -> String {
     let page = app.metrics().await;
     let mut lines: Vec<&str> = page
         .lines()
         .filter(|line| !line.starts_with('#') && !line.contains("_bucket") && !line.contains("_sum"))
+        .filter(|line| !line.ends_with("} 0"))
         .collect();
     lines.sort_unstable();
     lines.join("\n")
@@ -28,6 +29,8 @@ async fn all_counters_start_at_zero() {
         kapso_slack_answer_seconds_count 0
         kapso_slack_kapso_rate_limit_left 100
         kapso_slack_kapso_request_seconds_count 0
+        kapso_slack_log_lines_dropped_total 0
+        kapso_slack_log_lines_suppressed_total 0
         kapso_slack_store_failures_total 0
         kapso_slack_watches 0
         ");
@@ -68,6 +71,8 @@ async fn commands_replies_and_requests_to_kapso_are_counted() {
             kapso_slack_kapso_requests_total{status="404"} 3
             kapso_slack_kapso_requests_total{status="500"} 1
             kapso_slack_kapso_requests_total{status="none"} 1
+            kapso_slack_log_lines_dropped_total 0
+            kapso_slack_log_lines_suppressed_total 0
             kapso_slack_store_failures_total 0
             kapso_slack_watches 0
             "#);
@@ -105,12 +110,15 @@ async fn every_metric_has_a_description() {
         # HELP kapso_slack_commands Commands and button presses by outcome.
         # HELP kapso_slack_answers Replies by how they were delivered.
         # HELP kapso_slack_answer_seconds Time from the arrival of a request until its reply was delivered.
-        # HELP kapso_slack_refused_requests Rejected requests: not signed by Slack, or not usable.
+        # HELP kapso_slack_refused_requests Rejected requests: not signed by Slack, not usable, or at a path that is not served.
         # HELP kapso_slack_kapso_requests Requests to Kapso by status.
         # HELP kapso_slack_kapso_request_seconds Duration of one request to Kapso.
         # HELP kapso_slack_store_failures Failed operations on the database.
+        # HELP kapso_slack_notices Ended watches by notification and how it was delivered.
         # HELP kapso_slack_watches Watches in the database at the last poll.
         # HELP kapso_slack_kapso_rate_limit_left Requests left in Kapso's rate limit after the last request.
+        # HELP kapso_slack_log_lines_dropped Log lines that were not written, because nobody read them.
+        # HELP kapso_slack_log_lines_suppressed Log lines that were not written, because too many of their kind came within a minute.
         ");
         assert_eq!(page.matches("# TYPE").count(), about.len());
         assert!(page.ends_with("# EOF\n"), "{page}");
@@ -143,6 +151,8 @@ async fn rejected_requests_are_counted_by_status_and_logged() {
         kapso_slack_answer_seconds_count 0
         kapso_slack_kapso_rate_limit_left 100
         kapso_slack_kapso_request_seconds_count 0
+        kapso_slack_log_lines_dropped_total 0
+        kapso_slack_log_lines_suppressed_total 0
         kapso_slack_refused_requests_total{status="401"} 2
         kapso_slack_refused_requests_total{status="413"} 1
         kapso_slack_refused_requests_total{status="415"} 1
