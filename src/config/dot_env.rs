@@ -1,4 +1,4 @@
-//! Reads a `.env` file: `NAME=value` lines, of which values are taken as they are.
+//! Reads a `.env` file: lines such as `NAME=value`, with values as they are written.
 //!
 //! Not through a crate: dotenvy expands `$` in values and so cuts a secret such as `ab$cd`, stops at the first line that
 //! it cannot read, and does not stop at all when it reads a folder.
@@ -10,7 +10,7 @@ use std::path::Path;
 /// Longest file that is read, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// What a `.env` file holds. Errors never quote it: a line may hold a secret.
+/// The contents of a `.env` file. Errors never quote it: a line may contain a secret.
 #[derive(Debug, Default)]
 pub(super) struct DotEnv {
     /// Name and value, in the file's order.

@@ -50,7 +50,7 @@ impl Environment {
             let Ok(name) = name.into_string() else {
                 continue;
             };
-            environment.unread_variables.retain(|(unread, _)| *unread != name);
+            environment.forget_unread(&name);
             match value.into_string() {
                 Ok(value) => drop(environment.variables.insert(name, value)),
                 Err(_) if is_read(&name).is_some() => problems.add(&name, "is not UTF-8"),
@@ -93,6 +93,13 @@ impl Environment {
         }
     }
 
+    /// A line of `.env` for this variable does not matter: the variable is set elsewhere.
+    fn forget_unread(&mut self, name: &str) {
+        if let Some(variable) = is_read(name) {
+            self.unread_variables.retain(|(unread, _)| *unread != variable.name);
+        }
+    }
+
     /// An environment of exactly these variables.
     pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         Self {
@@ -105,7 +112,7 @@ impl Environment {
     #[must_use]
     pub fn overlaid_with(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
         for (name, value) in variables {
-            self.unread_variables.retain(|(unread, _)| *unread != name);
+            self.forget_unread(&name);
             self.variables.insert(name, value);
         }
         self

@@ -142,10 +142,19 @@ async fn an_unreadable_line_for_a_limit_on_access_is_never_skipped() {
                 .contains("\n  ALLOWED_USERS: line 1 of .env cannot be read"),
             "{ended:?}"
         );
+        assert!(!ended.stderr.contains("U012AB3CD"), "{ended:?}");
         let with_environment = fakes.service().file(".env", line).with("ALLOWED_USERS", "U2147483697");
         let mut service = with_environment.start();
         service.wait_until_listening().await;
     }
+    let in_a_file = program(&[]).file(".env", "KAPSO_API_KEY_FILE='key\n").file("key", KEY);
+    let mut service = in_a_file
+        .with("SLACK_SIGNING_SECRET", SECRET)
+        .with("KAPSO_API_KEY_FILE", "key")
+        .with("HOST", "127.0.0.1")
+        .with("PORT", "0")
+        .start();
+    service.wait_until_listening().await;
 }
 
 #[tokio::test]
