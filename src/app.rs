@@ -24,6 +24,7 @@ use crate::qr;
 use crate::queue::JobStore;
 use crate::routes::{self, AppState};
 use crate::server::{self, Bounds};
+use crate::slack::channel_pace::ChannelPace;
 use crate::slack::request::SlackVerifier;
 use crate::slack::response_url::ResponseUrlClient;
 use crate::slack::signature::SignatureVerifier;
@@ -124,8 +125,10 @@ impl App {
                 clock.clone(),
                 settings.timing.response_url.clone(),
             ),
+            channel_pace: ChannelPace::default(),
             clock: clock.clone(),
             budget: settings.reply_budget,
+            max_claim_interval: settings.timing.max_claim_interval,
             tasks: TaskTracker::new(),
             give_up: CancellationToken::new(),
             stopping: CancellationToken::new(),

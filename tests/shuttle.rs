@@ -22,7 +22,7 @@ const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const KEY: &str = "kapso-key-planted-7d1f";
 const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
 /// Far longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A stub of Shuttle's local API that serves one project's secrets.
 struct Api {
@@ -41,7 +41,7 @@ impl Api {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let bounds = Bounds {
-            head_deadline: PATIENCE,
+            head_deadline: TIMEOUT,
             connections: 10,
             draining: CancellationToken::new(),
             closed: CancellationToken::new(),
@@ -88,7 +88,7 @@ impl ShuttleProcess {
     /// Reads the log on until a line holds `words`.
     async fn says(&mut self, words: &str) -> String {
         loop {
-            let line = tokio::time::timeout(PATIENCE, self.log.next_line())
+            let line = tokio::time::timeout(TIMEOUT, self.log.next_line())
                 .await
                 .unwrap()
                 .unwrap();
@@ -103,7 +103,7 @@ impl ShuttleProcess {
 
     /// Waits for the end of the process.
     async fn code(&mut self) -> Option<i32> {
-        let code = tokio::time::timeout(PATIENCE, self.process.wait())
+        let code = tokio::time::timeout(TIMEOUT, self.process.wait())
             .await
             .unwrap()
             .unwrap()
@@ -117,7 +117,7 @@ impl ShuttleProcess {
 }
 
 #[tokio::test]
-async fn a_signed_command_is_answered_and_a_stop_delivers_what_is_owed() {
+async fn a_signed_command_is_answered_and_the_shutdown_delivers_pending_replies() {
     let clock = Clock::system();
     let kapso = FakeKapso::start(TcpListener::bind("127.0.0.1:0").await.unwrap(), KEY, clock.clone()).unwrap();
     kapso.add_session(ID);

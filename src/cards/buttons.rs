@@ -1,13 +1,11 @@
-//! Buttons: their fixed action ids, the values they carry, and the row below a session's card.
+//! Buttons: their fixed action ids and texts, and the values that they carry.
 
 use std::fmt;
 
-use super::session::Watched;
 use super::{RenderContext, word_enum};
-use crate::kapso::{ActivationLink, Session, SessionId, Status};
-use crate::qr;
+use crate::kapso::SessionId;
 use crate::slack::UserId;
-use crate::slack::blocks::{Block, Button, Dialog};
+use crate::slack::blocks::Button;
 
 word_enum! {
     /// What a button does. Ids never change and are never used for something else: cards stay in conversations for
@@ -59,11 +57,11 @@ impl Action {
     }
 }
 
-const ACTIVATE: &str = "Activate in WhatsApp";
-const QR_CODE: &str = "Show QR code";
-const REFRESH: &str = "Refresh";
-const WATCH: &str = "Tell me when it is active";
-const SHARE: &str = "Share in channel";
+pub(super) const ACTIVATE: &str = "Activate in WhatsApp";
+pub(super) const QR_CODE: &str = "Show QR code";
+pub(super) const REFRESH: &str = "Refresh";
+pub(super) const WATCH: &str = "Tell me when it is active";
+pub(super) const SHARE: &str = "Share in channel";
 
 /// A button that comes back with `value`.
 pub(crate) fn button(action: Action, text: &'static str, value: &impl fmt::Display) -> Button {
@@ -133,47 +131,4 @@ impl fmt::Display for ButtonValue {
         let shared_by = self.shared_by.as_ref().map(UserId::as_str);
         f.write_str(&encode_value([self.id.as_str()].into_iter().chain(shared_by)))
     }
-}
-
-/// The row of buttons below a session's card. A card that was just shared is not `shareable` again.
-pub(crate) fn row(
-    session: &Session,
-    watched: Watched,
-    link: Option<&ActivationLink>,
-    shareable: bool,
-    context: &RenderContext<'_>,
-) -> Option<Block> {
-    let value = ButtonValue::new(&session.id, context);
-    let open = link.and_then(|link| Button::primary_link(Action::OpenWhatsApp.id(), ACTIVATE, link.url()));
-    let qr_code = context
-        .qr_addresses
-        .and_then(|_| qr::activation_link(session))
-        .map(|_| button(Action::ShowQrCode, QR_CODE, &value));
-    let refresh = button(Action::ShowFullCard, REFRESH, &value);
-    let watch = match watched {
-        Watched::Until(_) => Some(button(Action::StopWatching, "Stop watching", &value)),
-        Watched::No | Watched::NoLonger if session.status == Status::Pending => {
-            Some(button(Action::StartWatching, WATCH, &value))
-        }
-        Watched::No | Watched::NoLonger => None,
-    };
-    let share = (shareable && !context.masks_phone() && session.can_be_activated())
-        .then(|| button(Action::ShareInChannel, SHARE, &value).asking(sharing_dialog()));
-    let row = open
-        .into_iter()
-        .chain(qr_code)
-        .chain([refresh])
-        .chain(watch)
-        .chain(share);
-    Block::actions(row.collect())
-}
-
-fn sharing_dialog() -> Dialog {
-    Dialog::new(
-        "Share this session?",
-        "Everybody here will see the card with its link and its code. They see only the last four digits of the phone \
-         number. If people from other companies are in this channel, they see it too.",
-        "Share",
-        "Cancel",
-    )
 }

@@ -2,12 +2,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::buttons::{Action, ButtonValue, button};
 use super::sentence::{date, fill, foreign, join, monospace, person, utc};
 use super::time::from_now;
 use super::{RenderContext, buttons};
 use crate::kapso::{ActivationLink, NotWhatsApp, Session, SessionId, Status};
+use crate::qr;
 use crate::slack::UserId;
-use crate::slack::blocks::{Block, Fact, Text};
+use crate::slack::blocks::{Block, Button, Dialog, Fact, Text};
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
 
@@ -79,7 +81,7 @@ fn render(done: Option<Mrkdwn>, session: &Session, watched: Watched, context: &R
     }
     let paragraphs = warnings(session, context.now).into_iter().chain(notes.iter().cloned());
     blocks.extend(paragraphs.map(|text| Block::section(Text::mrkdwn(text))));
-    blocks.extend(buttons::row(session, watched, link, shareable, context));
+    blocks.extend(button_row(session, watched, link, shareable, context));
     blocks.extend(footer(&session.id, context.shared_by));
 
     let text = spoken(session, phone.as_deref(), code, link, context.now);
@@ -213,6 +215,49 @@ fn watch_note(watched: Watched, now: Timestamp) -> Option<Mrkdwn> {
         )),
         Watched::NoLonger => Some(Mrkdwn::new("Stopped watching this session.")),
     }
+}
+
+/// The row of buttons below a session's card. A card that was just shared is not `shareable` again.
+fn button_row(
+    session: &Session,
+    watched: Watched,
+    link: Option<&ActivationLink>,
+    shareable: bool,
+    context: &RenderContext<'_>,
+) -> Option<Block> {
+    let value = ButtonValue::new(&session.id, context);
+    let open = link.and_then(|link| Button::primary_link(Action::OpenWhatsApp.id(), buttons::ACTIVATE, link.url()));
+    let qr_code = context
+        .qr_addresses
+        .and_then(|_| qr::activation_link(session))
+        .map(|_| button(Action::ShowQrCode, buttons::QR_CODE, &value));
+    let refresh = button(Action::ShowFullCard, buttons::REFRESH, &value);
+    let watch = match watched {
+        Watched::Until(_) => Some(button(Action::StopWatching, "Stop watching", &value)),
+        Watched::No | Watched::NoLonger if session.status == Status::Pending => {
+            Some(button(Action::StartWatching, buttons::WATCH, &value))
+        }
+        Watched::No | Watched::NoLonger => None,
+    };
+    let share = (shareable && !context.masks_phone() && session.can_be_activated())
+        .then(|| button(Action::ShareInChannel, buttons::SHARE, &value).asking(sharing_dialog()));
+    let row = open
+        .into_iter()
+        .chain(qr_code)
+        .chain([refresh])
+        .chain(watch)
+        .chain(share);
+    Block::actions(row.collect())
+}
+
+fn sharing_dialog() -> Dialog {
+    Dialog::new(
+        "Share this session?",
+        "Everybody here will see the card with its link and its code. They see only the last four digits of the phone \
+         number. If people from other companies are in this channel, they see it too.",
+        "Share",
+        "Cancel",
+    )
 }
 
 /// The small print that names the session.

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::session_id::{corrected, session_id};
 use super::show::WORD as SHOW;
-use super::{
-    Command, CommandWord, Commands, Definition, Outcome, ParseError, RequestContext, Response, Usage, new, parse,
-};
+use super::{Command, CommandWord, Commands, Definition, Outcome, ParseError, RequestContext, Response, Usage, new};
 use crate::cards::buttons::{Action, ButtonValue, button, decode_value, encode_value};
 #[cfg(feature = "demo")]
 use crate::cards::samples::{SampleGroup, sessions};
@@ -162,11 +161,11 @@ fn read(rest: &[&str]) -> Result<Command, ParseError> {
         let number = is_number.then(|| digits.parse().unwrap_or(LAST_PAGE).min(LAST_PAGE))?;
         (number >= 1).then_some(List { page: number })
     };
-    let is_session = |word: &&str| parse::session_id(word).is_some_and(|id| id.is_uuid());
+    let is_session = |word: &&str| session_id(word).is_some_and(|id| id.is_uuid());
     match rest {
         [] => Ok(List { page: 1 }.into()),
         [word] if let Some(list) = page(word) => Ok(list.into()),
-        _ if rest.iter().any(is_session) => Err(parse::corrected(rest, SHOW)),
+        _ if rest.iter().any(is_session) => Err(corrected(rest, SHOW)),
         _ => Err(match rest.iter().find_map(page).and_then(|list| list.typed()) {
             Some(instead) => ParseError::instead(instead),
             None => ParseError::Usage(WORD),

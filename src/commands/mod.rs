@@ -11,6 +11,7 @@ mod phone;
 mod qr_code;
 mod refresh;
 mod response;
+mod session_id;
 mod share;
 mod show;
 mod stale_button;
@@ -27,10 +28,10 @@ use tokio::time::Instant;
 
 pub use list::PageValue;
 pub use new::{ConfirmationToken, ConfirmationValue, SAMPLE_PHONE};
-pub use parse::{ParseError, parse};
+pub use parse::parse;
 pub use phone::Phone;
 pub use response::{FollowUp, Outcome, Response};
-pub use word::{CommandWord, Usage};
+pub use word::{CommandWord, ParseError, Usage};
 
 #[cfg(feature = "demo")]
 use crate::cards::samples::SampleGroup;
@@ -343,7 +344,7 @@ impl Commands {
 impl Command {
     /// Whether only those who may create sessions may do this: neither they nor a correction tells others how.
     fn needs_create_permission(&self) -> bool {
-        let explains_creating = matches!(self, Self::Unknown(Unknown(error)) if error.is_about_creating());
+        let explains_creating = matches!(self, Self::Unknown(Unknown(error)) if parse::is_about_creating(error));
         explains_creating || self.creates()
     }
 }

@@ -1,44 +1,7 @@
 //! Reads what people type and paste, forgivingly; what is not understood becomes a corrected command.
 
-use url::Url;
-
-use super::{Command, CommandWord, Help, Show, Unknown, new, show};
-use crate::kapso::SessionId;
-
-/// Where Kapso's own addresses live; a pasted one that ends in an id is taken for the id.
-const KAPSO_DOMAIN: &str = "kapso.ai";
-
-/// Text that was not understood, and what was probably meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ParseError {
-    /// It is close to something that works.
-    DidYouMean {
-        /// What to type instead. Holds nothing but our own words, safe ids and phone numbers.
-        instead: String,
-        /// The way to look the word up as an id all the same, if it can be one.
-        as_id: Option<SessionId>,
-    },
-    /// What follows this word is not what it needs.
-    Usage(&'static CommandWord),
-}
-
-impl ParseError {
-    /// A correction that leaves no choice.
-    pub(super) fn instead(typed: impl Into<String>) -> Self {
-        Self::DidYouMean {
-            instead: typed.into(),
-            as_id: None,
-        }
-    }
-
-    /// Whether its sentence says how to create something.
-    pub(super) fn is_about_creating(&self) -> bool {
-        match self {
-            Self::DidYouMean { instead, .. } => parse(instead).creates(),
-            Self::Usage(word) => word.creates(),
-        }
-    }
-}
+use super::session_id::{corrected, session_id};
+use super::{Command, CommandWord, Help, ParseError, Show, Unknown, new, show};
 
 /// Reads the text behind the command's name.
 #[must_use]
@@ -62,11 +25,11 @@ pub fn parse(text: &str) -> Command {
     command.unwrap_or_else(|error| Unknown(error).into())
 }
 
-/// Reads what follows a word that takes one id.
-pub(super) fn one_session_id(rest: &[&str], word: &'static CommandWord) -> Result<SessionId, ParseError> {
-    match rest {
-        [typed] => session_id(typed).ok_or_else(|| corrected(rest, word)),
-        _ => Err(corrected(rest, word)),
+/// Whether the message for this error says how to create something.
+pub(super) fn is_about_creating(error: &ParseError) -> bool {
+    match error {
+        ParseError::DidYouMean { instead, .. } => parse(instead).creates(),
+        ParseError::Usage(word) => word.creates(),
     }
 }
 
@@ -119,45 +82,6 @@ fn unknown(words: &[&str]) -> ParseError {
     }
 }
 
-/// Corrects what was typed to `word` and the id that is somewhere in it.
-pub(super) fn corrected(words: &[&str], word: &'static CommandWord) -> ParseError {
-    let ids = || words.iter().filter_map(|word| session_id(word));
-    let buried = || words.iter().find_map(|word| buried_uuid(word));
-    let id = ids()
-        .find(SessionId::is_uuid)
-        .or_else(buried)
-        .or_else(|| ids().next_back());
-    match id {
-        Some(id) => ParseError::instead(format!("{} {id}", word.name)),
-        None => ParseError::Usage(word),
-    }
-}
-
-/// The id that a word is, or that the Kapso address it is ends in.
-pub(super) fn session_id(word: &str) -> Option<SessionId> {
-    SessionId::parse(word).or_else(|| {
-        let address = if word.contains("://") {
-            Url::parse(word)
-        } else {
-            Url::parse(&format!("https://{word}"))
-        };
-        let address = address.ok()?;
-        let host = address.host_str()?;
-        let kapsos = host.strip_suffix(KAPSO_DOMAIN)?;
-        if !(kapsos.is_empty() || kapsos.ends_with('.')) {
-            return None;
-        }
-        let last = address.path_segments()?.rfind(|segment| !segment.is_empty());
-        SessionId::parse(last?)
-    })
-}
-/// A UUID somewhere inside a word that is no id as a whole.
-fn buried_uuid(word: &str) -> Option<SessionId> {
-    word.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
-        .filter_map(SessionId::parse)
-        .find(SessionId::is_uuid)
-}
-
 /// Takes Slack's `<address>` and `<address|label>` apart, straightens dashes, and drops what cannot be seen.
 fn unwrap_links(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
@@ -187,4 +111,16 @@ fn is_wrapping(c: char) -> bool {
         c,
         '`' | '*' | '"' | '\'' | '´' | '‘' | '’' | '‚' | '“' | '”' | '„' | '«' | '»' | '‹' | '›'
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_example_in_the_help_is_understood() {
+        for example in CommandWord::all().flat_map(|word| word.examples) {
+            assert!(!matches!(parse(example), Command::Unknown(_)), "{example}");
+        }
+    }
 }

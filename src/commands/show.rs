@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, Usage, parse};
+use super::session_id::one_session_id;
+use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, Usage};
 #[cfg(feature = "demo")]
 use crate::cards::samples::{SampleGroup, sessions};
 use crate::cards::sentence::fill;
@@ -29,7 +30,7 @@ pub(super) const WORD: &CommandWord = &CommandWord {
         },
     ],
     examples: &[SAMPLE_ID],
-    parse: |rest| parse::one_session_id(rest, WORD).map(|id| Show(id).into()),
+    parse: |rest| one_session_id(rest, WORD).map(|id| Show(id).into()),
     usage_error: |context| no_session_id(context.typed(SAMPLE_ID), context),
 };
 

@@ -1,7 +1,8 @@
 //! `/sandbox watch <id>` and "Tell me when it is active": a notification when a session changes.
 
+use super::session_id::one_session_id;
 use super::show::{no_session_id, sample_of, shown};
-use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, Usage, parse};
+use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, Usage};
 #[cfg(feature = "demo")]
 use crate::cards::samples::{SampleGroup, usual_session};
 use crate::cards::sentence::{fill, number};
@@ -21,7 +22,7 @@ const WORD: &CommandWord = &CommandWord {
         does: "tells you, for the next 28 minutes, when the session is activated or ends",
     }],
     examples: &[],
-    parse: |rest| parse::one_session_id(rest, WORD).map(|id| StartWatching(id).into()),
+    parse: |rest| one_session_id(rest, WORD).map(|id| StartWatching(id).into()),
     usage_error: |context| no_session_id(context.typed(&sample_of(WORD)), context),
 };
 

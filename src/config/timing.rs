@@ -19,6 +19,8 @@ pub struct Timing {
     pub response_url: ResponseUrlTiming,
     /// Longest time between two polls for watches that are due.
     pub max_poll_interval: Duration,
+    /// Longest time between two claims of jobs that are due.
+    pub max_claim_interval: Duration,
     /// How long an acknowledgement waits for its job to be stored.
     pub enqueue: Duration,
     /// Graceful shutdown.
@@ -83,6 +85,7 @@ impl Timing {
                 min_retry_delay: Duration::from_millis(500),
             },
             max_poll_interval: Duration::from_secs(1),
+            max_claim_interval: Duration::from_secs(2),
             enqueue: Duration::from_millis(300),
             shutdown: ShutdownTiming {
                 kapso: Duration::from_millis(4_500),

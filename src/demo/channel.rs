@@ -21,6 +21,9 @@ use crate::clock::Clock;
 const MAX_POSTS: u32 = 5;
 /// Lifetime of a `response_url`.
 const LIFETIME: SignedDuration = SignedDuration::from_mins(30);
+/// Messages that Slack accepts at once in one channel, and then one per second.
+/// Source: <https://docs.slack.dev/apis/web-api/rate-limits>, which gives the rate but not the burst.
+const BURST: u32 = 3;
 /// Number of exchanges in memory, at most; the oldest are dropped first.
 const MAX_EXCHANGES: usize = 1_000;
 
@@ -94,6 +97,10 @@ pub(super) struct State {
     message_counts: HashMap<u64, [u32; 2]>,
     /// Outcome of the next posts to `response_url`s: a rejection, or `None` to accept.
     pub(super) next_faults: VecDeque<Option<Rejection>>,
+    /// Whether a channel takes only one message per second.
+    pub(super) limits_channels: bool,
+    /// By channel: when the messages so far will be paid off, at one per second.
+    paid_off_at: HashMap<String, Timestamp>,
     /// The exchange of each post to a `response_url`, accepted or not.
     pub(super) posts: Vec<u64>,
     pub(super) rule_violations: Vec<String>,
@@ -101,6 +108,7 @@ pub(super) struct State {
 
 struct ResponseUrl {
     exchange: u64,
+    channel: String,
     issued_at: Timestamp,
     posts: u32,
     /// The message whose button was pressed.
@@ -131,7 +139,7 @@ impl Channel {
     }
 
     /// Starts an exchange. Returns its number and the token of its `response_url`.
-    pub(super) fn start_exchange(&self, act: UserAction, pressed: Option<u64>) -> (u64, String) {
+    pub(super) fn start_exchange(&self, act: UserAction, channel: &str, pressed: Option<u64>) -> (u64, String) {
         let mut state = self.state();
         state.last_exchange += 1;
         let exchange = state.last_exchange;
@@ -145,6 +153,7 @@ impl Channel {
         let token = format!("T0001ABCD-{exchange}-{:016x}", fastrand::u64(..));
         let response_url = ResponseUrl {
             exchange,
+            channel: channel.to_owned(),
             issued_at: self.clock.now(),
             posts: 0,
             pressed,
@@ -326,6 +335,19 @@ impl State {
             return reject("an unknown response_url was posted to");
         };
         self.posts.push(response_url.exchange);
+        if self.limits_channels {
+            let paid_off_at = self.paid_off_at.entry(response_url.channel.clone()).or_insert(now);
+            *paid_off_at = (*paid_off_at).max(now);
+            if *paid_off_at > now + SignedDuration::from_secs(i64::from(BURST) - 1) {
+                return Err((StatusCode::TOO_MANY_REQUESTS, Some(1)));
+            }
+            *paid_off_at += SignedDuration::from_secs(1);
+        }
+        let fault = self.next_faults.pop_front().flatten();
+        if let Some(rejection @ (StatusCode::TOO_MANY_REQUESTS, _)) = fault {
+            // Slack has taken nothing.
+            return Err(rejection);
+        }
         response_url.posts += 1;
         if response_url.posts > MAX_POSTS {
             return reject("a response_url was posted to more than 5 times");
@@ -333,7 +355,7 @@ impl State {
         if now.duration_since(response_url.issued_at) > LIFETIME {
             return reject("a response_url was posted to after 30 minutes");
         }
-        match self.next_faults.pop_front().flatten() {
+        match fault {
             Some(rejection) => Err(rejection),
             None => Ok((response_url.exchange, response_url.pressed)),
         }

@@ -1,10 +1,49 @@
-//! The faults that the playground offers for FakeKapso.
+//! The faults of `FakeKapso`, and those that the playground offers.
 
 use std::time::Duration;
 
-use http::{StatusCode, header};
+use bytes::Bytes;
+use http::{HeaderName, StatusCode, header};
 
-use super::Fault;
+/// How a request deviates from a normal answer.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// Answers normally, after this delay.
+    Delay(Duration),
+    /// Waits until [`super::FakeKapso::release_stalled_requests`], then answers.
+    Stall,
+    /// Answers with this response instead.
+    Answer {
+        status: StatusCode,
+        /// Headers besides the usual ones.
+        headers: Vec<(HeaderName, String)>,
+        body: Bytes,
+    },
+    /// Closes the connection instead of answering.
+    CloseConnection,
+    /// Closes the connection in the middle of the response body.
+    TruncateBody,
+}
+
+impl Fault {
+    /// A response with this status and body.
+    pub fn answer(status: StatusCode, body: impl Into<Bytes>) -> Self {
+        Self::Answer {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+        }
+    }
+
+    /// Adds a header to an [`Fault::Answer`].
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Self::Answer { headers, .. } = &mut self {
+            headers.push((name, value.to_owned()));
+        }
+        self
+    }
+}
 
 /// A fault in the playground's list.
 #[derive(Clone, Copy, Debug)]

@@ -6,58 +6,17 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, MutexGuard};
-use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderName, StatusCode};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
+use super::faults::Fault;
 use super::sandbox::{self, BASE_PATH, KapsoRequest, Sandbox, State};
+use super::sandbox_server;
 use crate::clock::Clock;
-
-/// How a request deviates from a normal answer.
-#[derive(Clone, Debug)]
-pub enum Fault {
-    /// Answers normally, after this delay.
-    Delay(Duration),
-    /// Waits until [`FakeKapso::release_stalled_requests`], then answers.
-    Stall,
-    /// Answers with this response instead.
-    Answer {
-        status: StatusCode,
-        /// Headers besides the usual ones.
-        headers: Vec<(HeaderName, String)>,
-        body: Bytes,
-    },
-    /// Closes the connection instead of answering.
-    CloseConnection,
-    /// Closes the connection in the middle of the response body.
-    TruncateBody,
-}
-
-impl Fault {
-    /// A response with this status and body.
-    pub fn answer(status: StatusCode, body: impl Into<Bytes>) -> Self {
-        Self::Answer {
-            status,
-            headers: Vec::new(),
-            body: body.into(),
-        }
-    }
-
-    /// Adds a header to an [`Fault::Answer`].
-    #[must_use]
-    pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
-        if let Self::Answer { headers, .. } = &mut self {
-            headers.push((name, value.to_owned()));
-        }
-        self
-    }
-}
 
 /// Kapso's sandbox API for one project with one API key.
 pub struct FakeKapso {
@@ -75,7 +34,7 @@ impl FakeKapso {
         let address = listener.local_addr()?;
         let base_url = Url::parse(&format!("http://{address}{BASE_PATH}")).map_err(io::Error::other)?;
         let sandbox = Arc::new(Sandbox::new(key, clock));
-        let serving = tokio::spawn(sandbox::serve(listener, Arc::clone(&sandbox)));
+        let serving = tokio::spawn(sandbox_server::serve(listener, Arc::clone(&sandbox)));
         Ok(Self {
             base_url,
             sandbox,

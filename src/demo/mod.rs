@@ -13,7 +13,9 @@ mod pictures;
 pub mod plain;
 mod playground;
 pub mod rules;
+mod running_demo;
 mod sandbox;
+mod sandbox_server;
 mod security_headers;
 mod slack;
 
@@ -29,10 +31,12 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 pub use self::channel::{ButtonRef, FailureNotice, PostedMessage};
-pub use self::demo_server::{DemoServer, RunningDemo, start};
+pub use self::demo_server::DemoServer;
 pub use self::exchange::{AppReply, DeliveryPath, Exchange, SlackRequest, UserAction};
+pub use self::faults::Fault;
 pub use self::forms::Person;
-pub use self::kapso::{FakeKapso, Fault};
+pub use self::kapso::FakeKapso;
+pub use self::running_demo::{RunningDemo, start};
 pub use self::sandbox::KapsoRequest;
 pub use self::slack::{DirectResponse, FakeSlack};
 use crate::app::client_builder;
@@ -112,7 +116,7 @@ async fn print_examples(demo: &RunningDemo) {
     ));
     let server = demo.server();
     let examples = [
-        ("a pending session", demo_server::PENDING, None),
+        ("a pending session", running_demo::PENDING, None),
         ("an unknown session ID", "no-such-session", None),
         (
             "Kapso takes 3 s: the reply comes later, as a separate message",

@@ -1,29 +1,21 @@
-//! The server of `FakeKapso`: its state, its connections and its faults.
+//! The state of `FakeKapso`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use futures_util::stream;
-use http::{Request, Response, StatusCode, header};
+use http::{Response, StatusCode, header};
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use http_body_util::{BodyExt, Full};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::endpoints;
-use super::exchange::milliseconds;
-use super::kapso::Fault;
+use super::faults::Fault;
 use crate::clock::Clock;
 
 /// Base path of the API, as at `app.kapso.ai`.
@@ -99,28 +91,6 @@ pub(super) fn sample(id: &str, now: Timestamp) -> Value {
     })
 }
 
-pub(super) async fn serve(listener: TcpListener, sandbox: Arc<Sandbox>) {
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                if let Ok((stream, _)) = accepted {
-                    connections.spawn(connection(stream, Arc::clone(&sandbox)));
-                }
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
-}
-
-async fn connection(stream: TcpStream, sandbox: Arc<Sandbox>) {
-    let service = service_fn(|request| sandbox.handle(request));
-    // Some faults close the connection with an error on purpose.
-    let _ = http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-}
-
 impl Sandbox {
     pub(super) fn new(key: &str, clock: Clock) -> Self {
         Self {
@@ -149,78 +119,13 @@ impl Sandbox {
         self.changed.send_modify(|count| *count += 1);
     }
 
+    /// Lets stalled requests continue.
     pub(super) fn release(&self) {
         self.released.send_modify(|releases| *releases += 1);
     }
 
-    async fn handle(&self, request: Request<Incoming>) -> io::Result<Response<Body>> {
-        let line = format!("{} {}", request.method(), request.uri());
-        let now = self.clock.now().as_millisecond();
-        let began = Instant::now();
-        let released = self.released.subscribe();
-        let (index, fault, used, limit) = {
-            let mut state = self.state();
-            let index = state.requests.len();
-            state.requests.push(KapsoRequest {
-                at_ms: now,
-                line: line.replacen(BASE_PATH, "", 1),
-                status: None,
-                took_ms: None,
-                began,
-            });
-            let latest_first = state.requests.iter().rev();
-            let used = latest_first.take_while(|request| request.at_ms + 60_000 > now).count();
-            let fault = state.next_faults.pop_front().or_else(|| state.standing_fault.clone());
-            (index, fault, u32::try_from(used).unwrap_or(u32::MAX), state.rate_limit)
-        };
-        self.notify();
-        let response = self.respond(fault, request, released, used, limit).await?;
-        if let Some(request) = self.state().requests.get_mut(index) {
-            request.status = Some(response.status().as_u16());
-            request.took_ms = Some(milliseconds(began.elapsed()));
-        }
-        self.notify();
-        Ok(response)
-    }
-
-    async fn respond(
-        &self,
-        fault: Option<Fault>,
-        request: Request<Incoming>,
-        mut released: watch::Receiver<u64>,
-        used: u32,
-        limit: u32,
-    ) -> io::Result<Response<Body>> {
-        let mut response = match fault {
-            Some(Fault::CloseConnection) => return Err(io::ErrorKind::ConnectionAborted.into()),
-            Some(Fault::TruncateBody) => return Ok(truncated()),
-            Some(Fault::Answer { status, headers, body }) => {
-                let mut response = json_response(status, body);
-                for (name, value) in headers {
-                    response
-                        .headers_mut()
-                        .insert(name, value.parse().map_err(io::Error::other)?);
-                }
-                return Ok(response);
-            }
-            Some(Fault::Delay(delay)) => {
-                tokio::time::sleep(delay).await;
-                endpoints::handle(self, request, used, limit).await
-            }
-            Some(Fault::Stall) => {
-                let releases_before = *released.borrow();
-                let _ = released.wait_for(|releases| *releases > releases_before).await;
-                endpoints::handle(self, request, used, limit).await
-            }
-            None => endpoints::handle(self, request, used, limit).await,
-        };
-        let headers = response.headers_mut();
-        headers.insert("x-ratelimit-limit", limit.into());
-        headers.insert("x-ratelimit-remaining", limit.saturating_sub(used).into());
-        if response.status() == StatusCode::TOO_MANY_REQUESTS {
-            response.headers_mut().insert(header::RETRY_AFTER, 60.into());
-        }
-        Ok(response)
+    pub(super) fn subscribe_releases(&self) -> watch::Receiver<u64> {
+        self.released.subscribe()
     }
 }
 
@@ -236,11 +141,4 @@ pub(super) fn json_response(status: StatusCode, body: impl Into<Bytes>) -> Respo
         header::HeaderValue::from_static("application/json"),
     );
     response
-}
-
-/// The first bytes of a session, followed by an error that closes the connection.
-fn truncated() -> Response<Body> {
-    let start = Frame::data(Bytes::from_static(br#"{"data":{"id":"#));
-    let end = Err(io::ErrorKind::ConnectionAborted.into());
-    Response::new(StreamBody::new(stream::iter([Ok(start), end])).boxed())
 }

@@ -87,7 +87,7 @@ impl FakeSlack {
     /// Sends `command` (`/sandbox …`) to the app, and returns its response.
     pub async fn send_command(&self, app: &Url, person: &Person, command: &str) -> DirectResponse {
         let (name, text) = command.split_once(' ').unwrap_or((command, ""));
-        let (exchange, response_url) = self.start_exchange(UserAction::Typed(command.to_owned()), None);
+        let (exchange, response_url) = self.start_exchange(UserAction::Typed(command.to_owned()), person, None);
         let form = forms::command(person, name, text, &response_url);
         let response = self.post_form(app, COMMANDS, exchange, form).await;
         let show_failure = |reason: &str| self.channel.show_failure(exchange, format!("{name} failed {reason}"));
@@ -161,7 +161,7 @@ impl FakeSlack {
         value: Value,
     ) -> DirectResponse {
         let act = UserAction::Pressed(button.action_id.clone());
-        let (exchange, response_url) = self.start_exchange(act, Some(on.id));
+        let (exchange, response_url) = self.start_exchange(act, person, Some(on.id));
         let form = forms::press(person, on, &button, &value, &response_url);
         let response = self.post_form(app, INTERACTIONS, exchange, form).await;
         if response.status != Some(StatusCode::OK) {
@@ -211,6 +211,12 @@ impl FakeSlack {
     /// Accepts the next post to a `response_url`, whatever faults are set for those after it.
     pub fn accept_next_post(&self) {
         self.channel.state().next_faults.push_back(None);
+    }
+
+    /// Accepts only about one post per second and channel from now on, as Slack does: 3 at once, then 429 with
+    /// `Retry-After: 1`.
+    pub fn limit_channels(&self) {
+        self.channel.state().limits_channels = true;
     }
 
     /// While `stalled`, posts to `response_url`s are accepted but get no response.
@@ -305,8 +311,8 @@ impl FakeSlack {
         self.channel.state().rule_violations.clone()
     }
 
-    fn start_exchange(&self, act: UserAction, pressed: Option<u64>) -> (u64, String) {
-        let (exchange, token) = self.channel.start_exchange(act, pressed);
+    fn start_exchange(&self, act: UserAction, person: &Person, pressed: Option<u64>) -> (u64, String) {
+        let (exchange, token) = self.channel.start_exchange(act, &person.channel, pressed);
         (exchange, format!("{}/response/{token}", self.origin()))
     }
 

@@ -1,5 +1,7 @@
 //! Delivers messages to `response_url`s: one attempt at a time, with the message in the queue between attempts.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
@@ -21,6 +23,10 @@ pub struct Outgoing {
     pub response_url: SecretString,
     /// When the `response_url` was received: its 29 minutes count from here.
     pub received_at: Timestamp,
+    /// The channel that it is posted to.
+    pub channel: String,
+    /// Whether the time of the next attempt was chosen to keep to the channel's limit.
+    pub is_paced: bool,
     /// How many posts the `response_url` still takes.
     pub posts_left: u32,
     /// Attempts so far that ended without a clear answer.
@@ -53,10 +59,12 @@ impl From<&Message> for StoredMessage {
 impl Outgoing {
     /// A message that is not rendered yet, for a `response_url` that has not been used.
     #[must_use]
-    pub fn new(response_url: SecretString, received_at: Timestamp) -> Self {
+    pub fn new(response_url: SecretString, received_at: Timestamp, channel: &str) -> Self {
         Self {
             response_url,
             received_at,
+            channel: channel.to_owned(),
+            is_paced: false,
             posts_left: POSTS,
             unclear_attempts: 0,
             unsent_attempts: 0,
@@ -96,6 +104,15 @@ pub(super) enum Attempt {
     Dead(DeliveryError),
 }
 
+fn retry_at(outgoing: &mut Outgoing, time: Timestamp, in_time: bool) -> Attempt {
+    outgoing.is_paced = true;
+    if in_time {
+        Attempt::RetryAt(time)
+    } else {
+        Attempt::Dead(DeliveryError::UsedUp)
+    }
+}
+
 impl Dispatcher {
     /// Makes one attempt to deliver the message of a job, which must be rendered.
     pub(super) async fn attempt<P: Deliverable>(&self, job: &mut LeasedJob<P>) -> Attempt {
@@ -110,6 +127,14 @@ impl Dispatcher {
         if outgoing.posts_left == 0 || time_left <= SignedDuration::ZERO {
             return Attempt::Dead(DeliveryError::UsedUp);
         }
+        if !outgoing.is_paced {
+            let now = self.clock.now();
+            let allowed_at = self.channel_pace.reserve(&outgoing.channel, now);
+            if allowed_at > now {
+                return retry_at(outgoing, allowed_at, allowed_at.duration_since(now) < time_left);
+            }
+        }
+        outgoing.is_paced = false;
         // Stored before the post: after a crash, the post counts as made.
         outgoing.posts_left -= 1;
         if !self.queue.record_attempt(job).await {
@@ -127,7 +152,13 @@ impl Dispatcher {
                 Some(json) => return self.retry_without_images(job, json, DeliveryError::Refused(status)),
                 None => return Attempt::Dead(DeliveryError::Refused(status)),
             },
-            PostOutcome::RateLimited(retry_after) => retry_after,
+            PostOutcome::RateLimited(retry_after) => {
+                tracing::debug!(
+                    request_id = job.payload.request_id(),
+                    "Slack limits messages in a channel; posting again later"
+                );
+                return self.retry_after_rate_limit(job.payload.outgoing(), retry_after, time_left);
+            }
             PostOutcome::NotSent => {
                 outgoing.posts_left += 1;
                 outgoing.unsent_attempts += 1;
@@ -151,6 +182,24 @@ impl Dispatcher {
             Ok(pause) if in_time && outgoing.posts_left > 0 => Attempt::RetryAt(self.clock.now() + pause),
             _ => Attempt::Dead(DeliveryError::UsedUp),
         }
+    }
+
+    /// Slack has taken nothing, so the `response_url` has lost no post.
+    fn retry_after_rate_limit(
+        &self,
+        outgoing: &mut Outgoing,
+        retry_after: Duration,
+        time_left: SignedDuration,
+    ) -> Attempt {
+        outgoing.posts_left += 1;
+        let now = self.clock.now();
+        self.channel_pace.pause(&outgoing.channel, now, retry_after);
+        let allowed_at = self.channel_pace.reserve(&outgoing.channel, now);
+        // Other processes wait for the same channel.
+        let jitter = Duration::from_millis(fastrand::u64(..250));
+        let waits = SignedDuration::try_from(retry_after).unwrap_or(SignedDuration::MAX);
+        let waits = waits.max(allowed_at.duration_since(now));
+        retry_at(outgoing, allowed_at + jitter, waits < time_left)
     }
 
     fn retry_without_images<P: Deliverable>(

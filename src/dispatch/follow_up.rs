@@ -36,7 +36,7 @@ impl Dispatcher {
         if !self.response_urls.allows(&request.response_url) {
             return;
         }
-        let outgoing = Outgoing::new(request.response_url.clone(), request.arrived_at);
+        let outgoing = Outgoing::new(request.response_url.clone(), request.arrived_at, &request.who.channel);
         let follow_up = FollowUpJob {
             request_id: request.request_id.clone(),
             outgoing: outgoing.with_posts_left(posts_left).with_message(message),

@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use futures_util::future::{MaybeDone, maybe_done};
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, interval};
 
@@ -96,7 +97,7 @@ impl Dispatcher {
     /// Stores the reply to a command as a job that this process runs.
     pub(super) async fn store(&self, invocation: &Invocation) -> LeasedJob<LateReply> {
         let request = &invocation.request;
-        let outgoing = Outgoing::new(request.response_url.clone(), request.arrived_at);
+        let outgoing = Outgoing::new(request.response_url.clone(), request.arrived_at, &request.who.channel);
         let reply = LateReply {
             trigger: invocation.trigger.clone(),
             who: request.who.clone(),
@@ -224,7 +225,11 @@ impl Dispatcher {
                 reply.target,
             )
         };
-        let invocation = Invocation::new(request, reply.trigger.clone(), Instant::now(), &command);
+        // As long ago as Slack says, so that the log shows how long the person waited.
+        let waited = self.clock.now().duration_since(reply.outgoing.received_at);
+        let received = Instant::now().checked_sub(waited.max(SignedDuration::ZERO).unsigned_abs());
+        let received = received.unwrap_or_else(Instant::now);
+        let invocation = Invocation::new(request, reply.trigger.clone(), received, &command);
         if reply.rendered.is_some() {
             return self.attempt_reply(&invocation, job).await;
         }

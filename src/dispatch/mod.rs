@@ -32,6 +32,7 @@ use crate::kapso::SessionId;
 use crate::queue::JobStore;
 use crate::queue::worker::{Claimer, NextRound, Round};
 use crate::slack::Who;
+use crate::slack::channel_pace::ChannelPace;
 use crate::slack::command::SlashCommand;
 use crate::slack::interaction::Interaction;
 use crate::slack::message::Message;
@@ -57,10 +58,15 @@ pub struct Dispatcher {
     pub commands: Commands,
     /// Posts late replies.
     pub response_urls: ResponseUrlClient,
+    /// Spaces out posts to one channel.
+    pub channel_pace: ChannelPace,
     /// Judges due times.
     pub clock: Clock,
     /// How long an HTTP response waits for the reply.
     pub budget: Duration,
+    /// The longest pause between two claims. With the 15 s of a lease, the jobs of a process that died are run within
+    /// 20 s.
+    pub max_claim_interval: Duration,
     /// Every reply that is under way is a task on it.
     pub tasks: TaskTracker,
     /// Ends the wait for Kapso at the end of a shutdown: what is not finished is left to the next process.
@@ -250,7 +256,7 @@ impl Dispatcher {
             }
             let round = self.run_due_jobs(now, &late_replies, &notifications, &follow_ups).await;
             tokio::select! {
-                () = next_round.wait(now, round.is_full) => {}
+                () = next_round.wait(now, round.is_full, self.max_claim_interval) => {}
                 () = self.stopped.cancelled() => {}
             }
         }

@@ -60,7 +60,8 @@ impl Dispatcher {
             session: watch.session.clone(),
             request_id: watch.request_id.clone(),
             ending: ending.unwrap_or(Ending::TimeUp),
-            outgoing: Outgoing::new(watch.response_url.clone(), watch.arrived_at).with_posts_left(watch.posts_left),
+            outgoing: Outgoing::new(watch.response_url.clone(), watch.arrived_at, &watch.who.channel)
+                .with_posts_left(watch.posts_left),
         };
         let Some(ending) = ending else {
             self.log_notification(&notification, Err(DeliveryError::UsedUp));

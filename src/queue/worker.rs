@@ -11,8 +11,6 @@ use tokio::time::sleep;
 
 use super::{ClaimFilter, JobStore, LeasedJob, Payload};
 
-/// The longest pause between two rounds. With the 15 s of a lease, the jobs of a process that died are run within 20 s.
-const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// The pause after a round in which there may have been more jobs than could be claimed.
 const BUSY_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -89,10 +87,14 @@ impl<'a> NextRound<'a> {
         Self { store, rescheduled }
     }
 
-    /// Waits until a job is due that this process has rescheduled, for 2 s at most. `began` is the time of the round
-    /// before.
-    pub async fn wait(self, began: Timestamp, is_full: bool) {
-        let pause = if is_full { BUSY_INTERVAL } else { POLL_INTERVAL };
+    /// Waits until a job is due that this process has rescheduled, for `max_interval` at most. `began` is the time of the
+    /// round before.
+    pub async fn wait(self, began: Timestamp, is_full: bool, max_interval: Duration) {
+        let pause = if is_full {
+            BUSY_INTERVAL.min(max_interval)
+        } else {
+            max_interval
+        };
         tokio::select! {
             () = self.rescheduled => {}
             () = self.store.wait_for_due_job(began) => {}

@@ -4,6 +4,7 @@
 //! in the HTTP response or through [`response_url`].
 
 pub mod blocks;
+pub mod channel_pace;
 pub mod command;
 pub mod interaction;
 pub mod message;

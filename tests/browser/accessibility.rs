@@ -45,7 +45,7 @@ async fn the_playground_works_by_keyboard_alone() {
 }
 
 #[tokio::test]
-async fn everything_that_can_be_used_has_a_name_and_a_place_in_the_order() {
+async fn every_control_has_a_name_and_is_in_the_tab_order() {
     page(async |page| {
         page.send_command(&format!("/sandbox {ID}")).await;
         page.wait_for_message("Waiting for activation").await;
@@ -67,7 +67,7 @@ async fn everything_that_can_be_used_has_a_name_and_a_place_in_the_order() {
 }
 
 #[tokio::test]
-async fn a_phone_shows_the_channel_or_what_is_behind_it() {
+async fn a_narrow_screen_shows_the_channel_or_the_panel() {
     page(async |page| {
         page.set_size(360, 640, 1).await;
         page.send_command(&format!("/sandbox {ID}")).await;
@@ -111,7 +111,7 @@ async fn a_phone_shows_the_channel_or_what_is_behind_it() {
 }
 
 #[tokio::test]
-async fn words_on_their_grounds_can_be_read_in_light_and_dark() {
+async fn text_contrast_is_sufficient_in_light_and_dark() {
     // https://www.w3.org/TR/WCAG22/#contrast-minimum: at least 4.5 to 1.
     const CONTRASTS: &str = "(() => {
         const channel = (value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::{ID, page};
 
 #[tokio::test]
-async fn each_fault_leads_to_its_own_sentence() {
+async fn each_fault_has_its_own_error() {
     let sentences = [
         ("401", "Kapso refused this app's key"),
         ("404", "There is no session with this ID"),
@@ -59,7 +59,7 @@ async fn a_session_goes_through_its_states() {
 }
 
 #[tokio::test]
-async fn a_day_later_the_dates_are_told_anew() {
+async fn dates_are_updated_when_the_clock_advances() {
     page(async |page| {
         page.send_command(&format!("/sandbox {ID}")).await;
         page.wait_for_message("Expires tomorrow at 10:00 AM").await;
@@ -76,7 +76,7 @@ async fn a_day_later_the_dates_are_told_anew() {
 }
 
 #[tokio::test]
-async fn the_last_exchange_is_shown_both_ways_with_what_was_signed() {
+async fn the_last_exchange_is_shown_with_the_signed_string() {
     page(async |page| {
         page.send_command(&format!("/sandbox {ID}")).await;
         let steps = page.wait_for_text("#exchange", "200 with the reply after").await;

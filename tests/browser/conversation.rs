@@ -17,7 +17,7 @@ use url::Url;
 use crate::support::{ID, Page, page, page_with};
 
 #[tokio::test]
-async fn a_typed_command_is_answered_with_a_card_in_the_readers_own_zone_and_language() {
+async fn a_card_uses_the_readers_time_zone_and_language() {
     page(async |page| {
         page.send_command(&format!("/sandbox {ID}")).await;
         let card = page.wait_for_message("Waiting for activation").await;
@@ -80,7 +80,7 @@ async fn refresh_changes_the_card_in_place_once_the_session_is_active() {
 }
 
 #[tokio::test]
-async fn who_asks_to_be_told_hears_when_the_tester_has_activated_the_session() {
+async fn a_watch_notifies_when_the_session_is_activated() {
     page(async |page| {
         page.send_command(&format!("/sandbox {ID}")).await;
         page.wait_for_message("Waiting for activation").await;
@@ -102,7 +102,7 @@ async fn who_asks_to_be_told_hears_when_the_tester_has_activated_the_session() {
 }
 
 #[tokio::test]
-async fn an_answer_that_kapso_holds_back_arrives_later() {
+async fn a_slow_kapso_leads_to_a_late_reply() {
     page_with(
         |settings| settings.reply_budget = Duration::from_millis(100),
         async |page| {
@@ -121,7 +121,7 @@ async fn an_answer_that_kapso_holds_back_arrives_later() {
 }
 
 #[tokio::test]
-async fn a_kapso_that_hangs_ends_in_the_right_sentence() {
+async fn a_hanging_kapso_ends_in_an_error() {
     page_with(
         |settings| {
             settings.timing.kapso.attempt = Duration::from_millis(50);
@@ -140,7 +140,7 @@ async fn a_kapso_that_hangs_ends_in_the_right_sentence() {
 }
 
 #[tokio::test]
-async fn hostile_words_of_kapsos_stay_text() {
+async fn hostile_text_is_inert() {
     page(async |page| {
         let name = "<img src=x onerror=alert(1)> <script>document.title='owned'</script> *bold* <!channel> &lt;b&gt;";
         page.demo().kapso.set_field(ID, "agent", json!({"name": name}));
@@ -160,7 +160,7 @@ async fn hostile_words_of_kapsos_stay_text() {
 }
 
 #[tokio::test]
-async fn a_command_that_the_app_fails_is_told_as_slack_tells_it_and_stays_in_the_composer() {
+async fn a_failed_command_shows_slacks_error_and_stays_in_the_composer() {
     page(async |page| {
         page.playing.stop_service().await;
         page.send_command("/sandbox help").await;
@@ -173,7 +173,7 @@ async fn a_command_that_the_app_fails_is_told_as_slack_tells_it_and_stays_in_the
 }
 
 #[tokio::test]
-async fn a_command_that_the_app_does_not_answer_in_three_seconds_failed() {
+async fn an_unanswered_command_fails_after_three_seconds() {
     page_with(
         |settings| settings.reply_budget = Duration::from_secs(20),
         async |page| {
@@ -208,7 +208,7 @@ async fn a_press_that_the_app_does_not_acknowledge_leaves_a_warning() {
 }
 
 #[tokio::test]
-async fn a_confirm_dialog_asks_before_the_press() {
+async fn a_confirmation_dialog_is_shown_before_the_press() {
     page(async |page| {
         let shared = page.demo().slack.add_shared_message(json!({
             "response_type": "in_channel", "text": "A card",
@@ -242,7 +242,7 @@ async fn a_confirm_dialog_asks_before_the_press() {
 }
 
 #[tokio::test]
-async fn what_another_app_would_do_is_shown_as_slack_shows_it() {
+async fn messages_of_other_apps_are_shown_as_in_slack() {
     page(async |page| {
         let demo = page.demo();
         let app = app_that_answers(json!({"response_type": "in_channel", "text": "For *all* of <#C2147483705>"})).await;

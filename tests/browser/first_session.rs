@@ -12,7 +12,7 @@ async fn messages(page: &Page) -> u64 {
 }
 
 #[tokio::test]
-async fn a_newcomer_creates_a_session_lists_turns_pages_and_has_one_shown() {
+async fn a_session_is_created_listed_and_shown() {
     page(async |page| {
         page.click(".chip-button", "a new one").await;
         let card = page.wait_for_message("Waiting for activation").await;
@@ -46,7 +46,7 @@ async fn a_newcomer_creates_a_session_lists_turns_pages_and_has_one_shown() {
 }
 
 #[tokio::test]
-async fn a_second_session_for_the_same_phone_is_asked_about() {
+async fn a_second_session_for_the_same_phone_needs_a_confirmation() {
     page(async |page| {
         page.send_command("/sandbox new +12025550123").await;
         page.wait_for_message("Waiting for activation").await;
@@ -61,7 +61,7 @@ async fn a_second_session_for_the_same_phone_is_asked_about() {
 }
 
 #[tokio::test]
-async fn each_wrong_input_gets_a_sentence_that_helps() {
+async fn each_wrong_input_gets_a_helpful_error() {
     page(async |page| {
         for (typed, reads) in [
             ("/sandbox list zwei", "Page numbers start at 1."),
@@ -87,7 +87,7 @@ async fn each_wrong_input_gets_a_sentence_that_helps() {
 
 /// The whole of it: a newcomer gets a tester going who reads the channel on a desk and holds a phone to it.
 #[tokio::test]
-async fn a_newcomer_creates_a_session_shares_it_and_a_phone_reads_its_code_off_the_screen() {
+async fn a_session_is_created_shared_and_its_qr_code_scanned() {
     page(async |page| {
         page.send_command("/sandbox new +1 (202) 555-0123").await;
         page.wait_for_message("Waiting for activation").await;

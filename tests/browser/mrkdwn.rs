@@ -66,7 +66,7 @@ const ROWS: [(&str, &str); 24] = [
 ];
 
 #[tokio::test]
-async fn markup_becomes_what_slack_makes_of_it() {
+async fn mrkdwn_is_rendered_as_in_slack() {
     page(async |page| {
         for (markup, html) in ROWS {
             let script = format!(

@@ -6,7 +6,7 @@ use crate::support::{ID, images_are_shown, page};
 const LINK: &str = "https://wa.me/12345678901?text=ABC123";
 
 #[tokio::test]
-async fn a_phone_held_to_the_screen_reads_the_link() {
+async fn the_qr_code_on_the_page_can_be_scanned() {
     page(async |page| {
         page.send_command(&format!("/sandbox {ID}")).await;
         page.wait_for_message("Waiting for activation").await;
@@ -27,7 +27,7 @@ async fn a_phone_held_to_the_screen_reads_the_link() {
 }
 
 #[tokio::test]
-async fn a_phone_held_to_the_gallery_reads_the_link_too() {
+async fn the_qr_code_in_the_gallery_can_be_scanned() {
     page(async |page| {
         page.navigate("gallery").await;
         page.wait_until("document.querySelector('.view figure img')").await;

@@ -10,7 +10,7 @@ async fn playing() -> RunningDemo {
 }
 
 #[tokio::test]
-async fn pages_of_other_sites_are_turned_away() {
+async fn requests_of_other_origins_are_rejected() {
     let playing = playing().await;
     let own = playing.url().origin().ascii_serialization();
     let authority = own.strip_prefix("http://").unwrap();
@@ -57,7 +57,7 @@ async fn pages_of_other_sites_are_turned_away() {
 }
 
 #[tokio::test]
-async fn every_answer_tells_the_browser_to_load_nothing_from_elsewhere() {
+async fn every_response_has_security_headers() {
     let playing = playing().await;
     let http = client_builder().build().unwrap();
     for path in ["", "gallery", "state", "page/style.css", "page/page.js", "no-such-page"] {
@@ -90,7 +90,7 @@ async fn the_state_holds_no_secret() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_is_refused_in_words() {
+async fn invalid_requests_get_an_error_text() {
     let playing = playing().await;
     let rows = [
         ("type", r#"{"text": "hello"}"#, "a command begins with a slash"),
@@ -131,7 +131,7 @@ async fn what_cannot_be_done_is_refused_in_words() {
 }
 
 #[tokio::test]
-async fn a_second_terminal_types_in_plain_text_and_reads_the_answer() {
+async fn a_plain_text_command_gets_the_reply_as_text() {
     let playing = playing().await;
     let http = client_builder().build().unwrap();
     let types = async |words: &'static str| {

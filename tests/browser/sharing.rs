@@ -104,7 +104,7 @@ async fn a_card_is_shared_by_keyboard_alone() {
 }
 
 #[tokio::test]
-async fn who_cancels_has_shared_nothing() {
+async fn cancelling_shares_nothing() {
     page(async |page| {
         asks_to_share(page).await;
         page.click("dialog button", "Cancel").await;

@@ -22,7 +22,7 @@ pub mod qr_scanner;
 /// The session that the demo has ready.
 pub const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
 /// How long anything may take: far longer than it does.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The playground, open in a browser.
 pub struct Page {
@@ -43,7 +43,7 @@ pub async fn page_with(change: impl FnOnce(&mut Settings), test: impl AsyncFnOnc
         page.open_playground().await;
         test(&mut page).await;
     };
-    let in_time = tokio::time::timeout(PATIENCE * 2, testing);
+    let in_time = tokio::time::timeout(TIMEOUT * 2, testing);
     let tested = AssertUnwindSafe(in_time).catch_unwind().await;
     // Whatever came of it, no browser is left behind.
     let seen = page.close().await;
@@ -87,7 +87,7 @@ impl Page {
             chromium.set_logging_prefs(log, LoggingPrefsLogLevel::All).unwrap();
         }
         let driver = WebDriver::builder(&chromedriver.address, chromium)
-            .client(client_builder().timeout(PATIENCE * 2).build().unwrap())
+            .client(client_builder().timeout(TIMEOUT * 2).build().unwrap())
             .await
             .expect("Chromium starts");
         Self {
@@ -98,7 +98,7 @@ impl Page {
     }
 
     async fn open_playground(&self) {
-        self.driver.set_script_timeout(PATIENCE).await.unwrap();
+        self.driver.set_script_timeout(TIMEOUT).await.unwrap();
         // The browser's own start page loads things of its own.
         self.driver.goto("about:blank").await.unwrap();
         self.driver.get_log("performance").await.unwrap();

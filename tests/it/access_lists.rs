@@ -95,7 +95,7 @@ const ROWS: &[Row] = &[
 ];
 
 #[tokio::test]
-async fn who_is_not_on_a_list_can_neither_type_nor_press() {
+async fn people_not_on_a_list_can_use_neither_commands_nor_buttons() {
     for (row, (lists, who, may)) in ROWS.iter().enumerate() {
         let what = format!("row {row}, {lists:?}");
         listing(lists)
@@ -127,7 +127,7 @@ async fn who_is_not_on_a_list_can_neither_type_nor_press() {
 }
 
 #[tokio::test]
-async fn a_guest_of_another_company_presses_only_where_both_companies_are_listed() {
+async fn a_member_of_another_company_needs_both_companies_on_the_list() {
     for (teams, home, may) in [
         ("", "T0GUEST", true),
         (TEAM, TEAM, true),
@@ -152,7 +152,7 @@ async fn a_guest_of_another_company_presses_only_where_both_companies_are_listed
 }
 
 #[tokio::test]
-async fn each_press_on_a_card_is_judged_by_who_presses_it() {
+async fn each_button_press_is_authorized_by_who_pressed() {
     listing(&[("ALLOWED_USERS", USER)])
         .run(async |app| {
             let card = app.command(&format!("/sandbox {ID}")).await;
@@ -168,7 +168,7 @@ async fn each_press_on_a_card_is_judged_by_who_presses_it() {
 }
 
 #[tokio::test]
-async fn the_refusal_says_who_may_and_where() {
+async fn the_refusal_names_allowed_people_and_channels() {
     listing(&[
         ("ALLOWED_USERS", "U0OTHER,W0BOSS"),
         ("ALLOWED_CHANNELS", "C0TESTS,G0PRIVATE"),

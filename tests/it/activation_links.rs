@@ -103,7 +103,7 @@ const HOSTILE: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn a_link_to_whatsapp_is_shown_as_it_was_understood() {
+async fn a_link_to_whatsapp_is_shown_as_parsed() {
     with_fresh_lookups(async |app| {
         for (given, understood) in WHATSAPP {
             let card = linked_to(app, given).await;
@@ -122,7 +122,7 @@ async fn a_link_to_whatsapp_is_shown_as_it_was_understood() {
 }
 
 #[tokio::test]
-async fn a_link_that_leads_elsewhere_is_nowhere_and_the_code_stands() {
+async fn a_link_to_another_host_is_not_shown_but_the_code_is() {
     with_fresh_lookups(async |app| {
         for given in HOSTILE {
             let card = linked_to(app, given).await;
@@ -136,7 +136,7 @@ async fn a_link_that_leads_elsewhere_is_nowhere_and_the_code_stands() {
 }
 
 #[tokio::test]
-async fn a_link_may_be_as_long_as_a_button_takes_and_no_longer() {
+async fn a_link_has_the_length_limit_of_a_button() {
     with_fresh_lookups(async |app| {
         let link = |length: usize| format!("{:x<length$}", "https://wa.me/1?text=");
         let card = linked_to(app, &link(3_000)).await;
@@ -151,7 +151,7 @@ async fn a_link_may_be_as_long_as_a_button_takes_and_no_longer() {
 }
 
 #[tokio::test]
-async fn a_link_too_long_for_a_sentence_is_left_to_its_button() {
+async fn a_long_link_is_in_the_button_only() {
     with_fresh_lookups(async |app| {
         let link = |ampersands: usize| format!("https://wa.me/1?text=ABC123{}", "&x".repeat(ampersands));
         let card = linked_to(app, &link(200)).await;
@@ -167,7 +167,7 @@ async fn a_link_too_long_for_a_sentence_is_left_to_its_button() {
 }
 
 #[tokio::test]
-async fn only_a_session_that_waits_shows_its_link() {
+async fn only_a_pending_session_shows_its_link() {
     with_fresh_lookups(async |app| {
         for status in ["active", "expired", "superseded", "paused_by_operator"] {
             app.kapso.set_field(ID, "status", status.into());

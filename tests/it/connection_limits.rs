@@ -151,9 +151,9 @@ async fn a_body_has_a_deadline() {
     test_app()
         .set(|settings| settings.timing.request_body = Duration::from_millis(100))
         .run(async |app| {
-            let slip = app.command_request(ID, None).to_bytes();
+            let request = app.command_request(ID, None).to_bytes();
             let mut half = RawConnection::connect(&app.app_url).await;
-            half.send(&slip[..slip.len() - 1]).await;
+            half.send(&request[..request.len() - 1]).await;
             assert_eq!(half.read_response().await, (408, String::new()));
             assert_eq!(app.kapso.requests().len(), 0);
         })

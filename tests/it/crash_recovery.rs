@@ -28,14 +28,14 @@ fn service(fakes: &Fakes, folder: &Folder) -> Program {
 }
 
 #[tokio::test]
-async fn a_killed_process_forgets_no_answer() {
+async fn pending_replies_are_delivered_after_a_kill() {
     let fakes = Fakes::start().await;
     let folder = Folder::new();
     fakes.kapso.set_fault(Some(Fault::Stall));
     let mut killed = service(&fakes, &folder).start();
     let app = killed.wait_until_serving().await;
-    let owed = join_all((0..20).map(|_| fakes.send_command(&app, SHOW))).await;
-    for sent in &owed {
+    let pending = join_all((0..20).map(|_| fakes.send_command(&app, SHOW))).await;
+    for sent in &pending {
         assert!(sent.message.is_none(), "it is acknowledged without a word");
     }
     killed.send_signal("KILL").await;
@@ -45,7 +45,7 @@ async fn a_killed_process_forgets_no_answer() {
     fakes.kapso.release_stalled_requests();
 
     let restarted = service(&fakes, &folder).start();
-    for sent in owed {
+    for sent in pending {
         let answer = fakes.slack.wait_for_reply(sent.exchange).await;
         assert!(plain::text(&answer.message).contains("Waiting for activation"));
     }
@@ -58,7 +58,7 @@ async fn a_killed_process_forgets_no_answer() {
 }
 
 #[tokio::test]
-async fn a_process_that_is_asked_to_stop_hands_over_what_kapso_has_not_answered() {
+async fn on_sigterm_unfinished_commands_are_left_to_the_next_process() {
     let fakes = Fakes::start().await;
     let folder = Folder::new();
     fakes.kapso.set_fault(Some(Fault::Stall));
@@ -94,13 +94,13 @@ async fn a_process_that_is_asked_to_stop_hands_over_what_kapso_has_not_answered(
 
 /// What a channel sees cannot be taken back. The word to its sharer is a courtesy that nobody owes.
 #[tokio::test]
-async fn a_killed_process_shares_a_card_once() {
-    let (kapso_waits, slack_waits) = (killed_while_it_shares(true), killed_while_it_shares(false));
+async fn a_card_is_shared_once_despite_a_kill() {
+    let (kapso_waits, slack_waits) = (kill_while_sharing(true), kill_while_sharing(false));
     tokio::join!(kapso_waits, slack_waits);
 }
 
 /// Before Kapso has said what there is to share, or when the card is there and Slack wants the second message later.
-async fn killed_while_it_shares(kapso_waits: bool) {
+async fn kill_while_sharing(kapso_waits: bool) {
     let fakes = Fakes::start().await;
     let folder = Folder::new();
     let mut killed = service(&fakes, &folder).start();
@@ -144,7 +144,7 @@ async fn killed_while_it_shares(kapso_waits: bool) {
 }
 
 #[tokio::test]
-async fn nothing_of_an_answer_stays_in_the_store() {
+async fn a_delivered_reply_leaves_nothing_in_the_database() {
     let fakes = Fakes::start().await;
     let folder = Folder::new();
     fakes.kapso.fail_next_request(Fault::Stall);
@@ -161,7 +161,7 @@ async fn nothing_of_an_answer_stays_in_the_store() {
 }
 
 #[tokio::test]
-async fn without_a_store_look_ups_and_late_answers_go_on() {
+async fn lookups_and_late_replies_work_without_a_database() {
     test_app()
         .with_short_budget()
         .with("DATABASE_URL", "sqlite:/proc/no-folder-for-this/jobs.db")
@@ -176,20 +176,20 @@ async fn without_a_store_look_ups_and_late_answers_go_on() {
             assert_eq!(body["status"], "degraded");
             assert!(body["why"][0].as_str().unwrap().contains("database file"), "{body}");
             assert!(app.metrics().await.contains("kapso_slack_store_failures_total"));
-            let told = app
+            let warnings = app
                 .log_lines()
                 .into_iter()
                 .filter(|line| line["message"].as_str().unwrap().contains("the store does not work"))
                 .count();
-            assert_eq!(told, 1, "the log says it once");
+            assert_eq!(warnings, 1, "the log says it once");
         })
         .await;
 }
 
 /// The wait that Slack asks for may be longer than a lease, which is then renewed meanwhile.
 #[tokio::test]
-async fn slack_may_ask_for_more_patience_than_a_lease_has() {
-    const PATIENCE: u64 = 19;
+async fn a_retry_after_longer_than_a_lease_is_followed() {
+    const RETRY_AFTER: u64 = 19;
     let fakes = Fakes::start().await;
     let folder = Folder::new();
     fakes.kapso.fail_next_request(Fault::Stall);
@@ -198,12 +198,12 @@ async fn slack_may_ask_for_more_patience_than_a_lease_has() {
     let sent = fakes.send_command(&app, SHOW).await;
     fakes
         .slack
-        .reject_next_post(StatusCode::TOO_MANY_REQUESTS, Some(PATIENCE));
+        .reject_next_post(StatusCode::TOO_MANY_REQUESTS, Some(RETRY_AFTER));
     let began = Instant::now();
     fakes.kapso.release_stalled_requests();
     fakes.slack.wait_for_reply(sent.exchange).await;
     assert!(
-        began.elapsed() >= Duration::from_secs(PATIENCE),
+        began.elapsed() >= Duration::from_secs(RETRY_AFTER),
         "{:?}",
         began.elapsed()
     );

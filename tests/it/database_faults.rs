@@ -19,16 +19,16 @@ use tokio::time::timeout;
 use crate::support::databases::{Folder, add_watch, at, claim, late, on_both_databases, watch};
 use crate::support::second_process::{SecondProcess, without_privilege};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 async fn open(path: impl AsRef<Path>) -> Result<JobRows, DatabaseError> {
     let url = DatabaseUrl::file(path.as_ref());
-    let opened = timeout(PATIENCE, Database::open(&url)).await;
+    let opened = timeout(TIMEOUT, Database::open(&url)).await;
     opened.expect("it does not hang").map(JobRows::new)
 }
 
 #[tokio::test]
-async fn a_folder_that_is_missing_or_a_folder_for_a_file_is_said() {
+async fn a_missing_folder_or_a_folder_as_path_is_reported() {
     let folder = Folder::new();
     for path in [
         folder.join("missing/jobs.db"),
@@ -45,7 +45,7 @@ async fn a_folder_that_is_missing_or_a_folder_for_a_file_is_said() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_or_a_damaged_one_is_left_as_it_is() {
+async fn a_damaged_or_foreign_file_is_not_changed() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     fs::write(&path, "these are my notes, and no database".repeat(200)).unwrap();
@@ -64,7 +64,7 @@ async fn a_file_that_is_no_database_or_a_damaged_one_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_flood_fills_the_file_but_not_the_disk_and_room_is_used_again() {
+async fn the_file_has_a_size_limit_and_reuses_freed_space() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     let store = open(&path).await.unwrap();
@@ -95,7 +95,7 @@ async fn a_flood_fills_the_file_but_not_the_disk_and_room_is_used_again() {
 }
 
 #[tokio::test]
-async fn a_file_deleted_or_replaced_under_the_store_takes_no_jobs() {
+async fn a_deleted_or_replaced_file_accepts_no_jobs() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     let store = open(&path).await.unwrap();
@@ -115,22 +115,22 @@ async fn a_file_deleted_or_replaced_under_the_store_takes_no_jobs() {
 }
 
 #[tokio::test]
-async fn an_operation_that_is_given_up_on_does_not_stand_in_the_way_of_the_next() {
+async fn a_cancelled_operation_does_not_block_the_next_one() {
     on_both_databases(async |database| {
         let store = database.jobs().await;
-        let caps = Quota { per_owner: 9, total: 9 };
+        let quota = Quota { per_owner: 9, total: 9 };
         for polls in (0..30).chain([1, 2, 3]) {
             let job = late(0);
             let watch = watch("U1", &format!("s{polls}"));
-            give_up(polls, add_watch(&store, &watch, at(0), caps)).await;
+            give_up(polls, add_watch(&store, &watch, at(0), quota)).await;
             give_up(polls, store.insert(&job, None)).await;
             store.delete_by_id(&job.id).await.unwrap();
         }
-        let roomy = Quota {
+        let larger_quota = Quota {
             per_owner: 99,
             total: 99,
         };
-        let next = add_watch(&store, &watch("U2", "a"), at(0), roomy).await.unwrap();
+        let next = add_watch(&store, &watch("U2", "a"), at(0), larger_quota).await.unwrap();
         assert_eq!(next, Upserted::Inserted);
         let watches = store.stats::<Watch>(at(0)).await.unwrap();
         assert!(watches.count <= 10, "never more than the quota allows: {watches:?}");
@@ -150,14 +150,14 @@ async fn give_up(polls: usize, future: impl Future) {
 }
 
 #[tokio::test]
-async fn memory_will_do_where_nothing_needs_to_last() {
+async fn an_in_memory_database_works() {
     let store = JobRows::new(Database::in_memory().await.unwrap());
     store.insert(&late(0), None).await.unwrap();
     assert_eq!(claim::<LateReply>(&store, &WorkerId::random(), 0).await.len(), 1);
 }
 
 #[tokio::test]
-async fn a_database_of_a_later_version_is_left_alone() {
+async fn a_database_of_a_later_version_is_not_opened() {
     on_both_databases(async |database| {
         database.open().await.close().await;
         let later = "UPDATE kapso_slack_migrations SET version = 99";
@@ -169,7 +169,7 @@ async fn a_database_of_a_later_version_is_left_alone() {
 }
 
 #[tokio::test]
-async fn the_file_is_for_its_owner_alone() {
+async fn the_file_is_readable_only_by_its_owner() {
     let folder = Folder::new();
     let path = folder.join("my jobs?#%41.db");
     let store = open(&path).await.unwrap();
@@ -189,7 +189,7 @@ fn in_second_process(path: &Path, before: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn a_second_process_is_refused_while_the_first_has_the_file() {
+async fn a_second_process_cannot_open_the_file() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     let store = open(&path).await.unwrap();
@@ -205,7 +205,7 @@ async fn a_second_process_is_refused_while_the_first_has_the_file() {
 }
 
 #[tokio::test]
-async fn a_process_killed_without_warning_leaves_its_jobs_and_no_lock() {
+async fn a_killed_process_leaves_its_jobs_and_no_lock() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     for killed in 1..=3 {
@@ -226,7 +226,7 @@ async fn a_process_killed_without_warning_leaves_its_jobs_and_no_lock() {
 }
 
 #[tokio::test]
-async fn a_read_only_file_is_said() {
+async fn a_read_only_file_is_reported() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     open(&path).await.unwrap().database().close().await;

@@ -6,7 +6,7 @@ use crate::support::spelling::{command_with_requests, expect_only_text};
 use crate::support::{ID, test_app, with_app};
 
 #[tokio::test]
-async fn a_lone_word_close_to_a_verb_is_not_looked_up() {
+async fn a_single_word_close_to_a_command_word_is_not_looked_up() {
     with_app(async |app| {
         for (typed, verb) in [
             ("hlep", "help"),
@@ -28,8 +28,8 @@ async fn a_lone_word_close_to_a_verb_is_not_looked_up() {
             ("wathc", "watch"),
             ("unwatch", "watch"),
         ] {
-            let (asked, answer) = command_with_requests(app, typed).await;
-            assert!(asked.is_empty(), "{typed} made us ask {asked:?}");
+            let (requests, answer) = command_with_requests(app, typed).await;
+            assert!(requests.is_empty(), "{typed} made us ask {requests:?}");
             let id = typed.replace('`', "");
             let expected = format!("Did you mean `/sandbox {verb}`? If that's a session ID, type `/sandbox show {id}`");
             expect_only_text(&answer, &expected, typed);
@@ -71,8 +71,8 @@ async fn an_unknown_first_word_is_not_looked_up_but_corrected() {
                 ("nwe +1 (234) 567-8901", "new +12345678901"),
                 ("nwe steve", "new"),
             ] {
-                let (asked, answer) = command_with_requests(app, &typed.replace("ID", ID)).await;
-                assert!(asked.is_empty(), "{typed} made us ask {asked:?}");
+                let (requests, answer) = command_with_requests(app, &typed.replace("ID", ID)).await;
+                assert!(requests.is_empty(), "{typed} made us ask {requests:?}");
                 let expected = format!("Did you mean `/sandbox {instead}`?").replace("ID", ID);
                 expect_only_text(&answer, &expected, typed);
             }
@@ -81,7 +81,7 @@ async fn an_unknown_first_word_is_not_looked_up_but_corrected() {
 }
 
 #[tokio::test]
-async fn who_types_nothing_or_asks_for_help_reads_what_can_be_typed() {
+async fn no_text_or_a_request_for_help_shows_the_help() {
     with_app(async |app| {
         let help = app.command_text("/sandbox").await;
         assert!(help.contains("What you can type"), "see help.rs: {help}");
@@ -97,8 +97,8 @@ async fn who_types_nothing_or_asks_for_help_reads_what_can_be_typed() {
             "help ID",
             "<>",
         ] {
-            let (asked, answer) = command_with_requests(app, typed).await;
-            assert!(asked.is_empty(), "{typed:?} made us ask {asked:?}");
+            let (requests, answer) = command_with_requests(app, typed).await;
+            assert!(requests.is_empty(), "{typed:?} made us ask {requests:?}");
             assert_eq!(plain::text(&answer.message), help, "{typed:?}");
             assert_eq!(answer.message["response_type"], "ephemeral", "{typed:?}");
         }
@@ -107,7 +107,7 @@ async fn who_types_nothing_or_asks_for_help_reads_what_can_be_typed() {
 }
 
 #[tokio::test]
-async fn corrections_and_help_bear_the_name_the_command_has_here() {
+async fn corrections_and_help_use_the_configured_command_name() {
     test_app()
         .with("SLACK_COMMAND", "/wa-sandbox")
         .run(async |app| {

@@ -6,9 +6,9 @@ use crate::support::ID;
 use crate::support::cards::{show_session, with_fresh_lookups};
 
 #[tokio::test]
-async fn times_are_told_in_the_readers_zone_with_utc_beside_it_and_how_long_that_is() {
+async fn expiry_is_shown_in_the_readers_time_zone_in_utc_and_relative() {
     with_fresh_lookups(async |app| {
-        for (expires_at, told) in [
+        for (expires_at, shown) in [
             (
                 "2026-11-23T10:00:00Z",
                 "Expires <1795428000|2026-11-23 10:00 UTC> (in less than a minute)",
@@ -64,13 +64,13 @@ async fn times_are_told_in_the_readers_zone_with_utc_beside_it_and_how_long_that
         ] {
             app.kapso.set_field(ID, "expires_at", expires_at.into());
             let card = show_session(app).await;
-            let told = told
+            let shown = shown
                 .replace('<', "<!date^")
                 .replace('|', "^{date_short_pretty} at {time}|");
             let sections = sections(&card);
             assert!(
-                sections.contains(&told.as_str()),
-                "{expires_at}: {told} is not in {sections:#?}"
+                sections.contains(&shown.as_str()),
+                "{expires_at}: {shown} is not in {sections:#?}"
             );
         }
         for nonsense in [

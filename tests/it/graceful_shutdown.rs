@@ -240,7 +240,7 @@ async fn an_unreachable_slack_delays_the_shutdown_only_until_the_deadline() {
 }
 
 #[tokio::test]
-async fn no_client_holds_the_end_up() {
+async fn no_client_can_delay_the_shutdown() {
     let builder = test_app().set(|settings| {
         settings.timing.request_head = FOREVER;
         settings.timing.request_body = FOREVER;
@@ -251,8 +251,8 @@ async fn no_client_holds_the_end_up() {
             let mut half_a_head = RawConnection::connect(&app.app_url).await;
             half_a_head.send("POST /slack/commands HTTP/1.1\r\nhost: sand").await;
             let mut half_a_body = RawConnection::connect(&app.app_url).await;
-            let slip = app.command_request(ID, None).to_bytes();
-            half_a_body.send(&slip[..slip.len() - 10]).await;
+            let request = app.command_request(ID, None).to_bytes();
+            half_a_body.send(&request[..request.len() - 10]).await;
             let mut idle = RawConnection::connect(&app.app_url).await;
             idle.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
             assert_eq!(idle.read_response().await, (200, "ok\n".to_owned()));

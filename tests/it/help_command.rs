@@ -23,7 +23,7 @@ async fn help(app: &TestApp) -> Value {
 }
 
 #[tokio::test]
-async fn who_may_do_everything_reads_of_everything() {
+async fn help_lists_everything_to_people_with_all_permissions() {
     open()
         .run(async |app| {
             let help = help(app).await;
@@ -34,7 +34,7 @@ async fn who_may_do_everything_reads_of_everything() {
 }
 
 #[tokio::test]
-async fn who_may_not_create_sessions_reads_nothing_of_it_and_where_there_are_no_qr_codes_why() {
+async fn help_omits_creating_without_permission_and_explains_missing_qr_codes() {
     let lines = async |builder: TestAppBuilder| {
         let mut text = String::new();
         builder.run(async |app| text = plain::text(&help(app).await)).await;
@@ -60,7 +60,7 @@ async fn who_may_not_create_sessions_reads_nothing_of_it_and_where_there_are_no_
 }
 
 #[tokio::test]
-async fn who_may_not_use_the_app_reads_who_may() {
+async fn people_without_access_read_who_has_it() {
     open()
         .with("ALLOWED_USERS", "U0OTHER")
         .run(async |app| {
@@ -75,7 +75,7 @@ async fn who_may_not_use_the_app_reads_who_may() {
 }
 
 #[tokio::test]
-async fn a_screen_reader_gets_all_of_it() {
+async fn the_top_level_text_has_the_whole_help() {
     open()
         .run(async |app| {
             let help = help(app).await;
@@ -92,7 +92,7 @@ async fn a_screen_reader_gets_all_of_it() {
 }
 
 #[tokio::test]
-async fn what_is_there_to_be_copied_works() {
+async fn every_command_in_the_help_works() {
     open()
         .run(async |app| {
             app.wait_for_store().await;
@@ -122,7 +122,7 @@ async fn what_is_there_to_be_copied_works() {
 }
 
 #[tokio::test]
-async fn the_buttons_that_are_explained_are_those_that_a_card_has() {
+async fn help_explains_exactly_the_buttons_of_a_card() {
     for builder in [test_app(), test_app().with_public_url()] {
         builder
             .run(async |app| {
@@ -144,7 +144,7 @@ async fn the_buttons_that_are_explained_are_those_that_a_card_has() {
 
 /// The README's table and the manifest are generated from the same words, see `documents.rs`.
 #[tokio::test]
-async fn help_the_manifest_and_the_playground_tell_of_the_same_commands() {
+async fn help_manifest_and_playground_list_the_same_commands() {
     open()
         .run(async |app| {
             let help = help(app).await;

@@ -178,19 +178,19 @@ async fn every_spelling_of_an_id_looks_up_that_id() {
     with_app(async |app| {
         for (spelling, id) in SPELLINGS {
             let typed = spelling.replace("ID", ID);
-            let (asked, _) = command_with_requests(app, &typed).await;
-            assert_eq!(asked, [format!("GET /sandbox_sessions/{id}")], "{spelling:?}");
+            let (requests, _) = command_with_requests(app, &typed).await;
+            assert_eq!(requests, [format!("GET /sandbox_sessions/{id}")], "{spelling:?}");
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_is_no_id_asks_kapso_nothing_and_gets_a_corrected_command() {
+async fn text_without_an_id_is_corrected_without_a_request_to_kapso() {
     with_app(async |app| {
         for (typed, instead) in HOSTILE {
-            let (asked, answer) = command_with_requests(app, &typed.replace("ID", ID)).await;
-            assert!(asked.is_empty(), "{typed:?} made us ask {asked:?}");
+            let (requests, answer) = command_with_requests(app, &typed.replace("ID", ID)).await;
+            assert!(requests.is_empty(), "{typed:?} made us ask {requests:?}");
             let expected = match *instead {
                 "NO ID" => "I couldn't find a session ID in that. Copy the ID from Kapso, for example `/sandbox ID`. \
                             More: `/sandbox help`"

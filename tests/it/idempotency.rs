@@ -18,22 +18,22 @@ use crate::support::{TestApp, test_app};
 const UNSURE: &str = "the session may or may not have been created. Check /sandbox list before you try again.";
 
 /// What the service answers to a request at once.
-async fn reads(app: &TestApp, slip: &RawRequest) -> String {
-    plain::text(&serde_json::from_str(&app.send_raw(slip).await.body).unwrap())
+async fn reply_to(app: &TestApp, request: &RawRequest) -> String {
+    plain::text(&serde_json::from_str(&app.send_raw(request).await.body).unwrap())
 }
 
 #[tokio::test]
-async fn the_same_request_twice_creates_one_session_and_shows_it_twice() {
+async fn a_repeated_request_shows_the_session_it_created() {
     test_app()
         .with_creation()
         .run(async |app| {
-            let slip = app.command_request("new +12345678901", None);
-            let first = reads(app, &slip).await;
+            let request = app.command_request("new +12345678901", None);
+            let first = reply_to(app, &request).await;
             assert!(first.contains(&created_session(app)), "{first}");
-            assert_eq!(reads(app, &slip).await, first);
+            assert_eq!(reply_to(app, &request).await, first);
             app.advance_clock(SignedDuration::from_mins(5));
             app.kapso.activate(&created_session(app));
-            let later = reads(app, &slip).await;
+            let later = reply_to(app, &request).await;
             assert!(later.contains("🟢 Active"), "as it is by then: {later}");
             assert_eq!(create_requests(app), 1);
         })
@@ -41,19 +41,19 @@ async fn the_same_request_twice_creates_one_session_and_shows_it_twice() {
 }
 
 #[tokio::test]
-async fn the_same_request_many_times_at_once_creates_one_session() {
+async fn concurrent_copies_of_a_request_create_one_session() {
     test_app()
         .with_creation()
         .run(async |app| {
             app.kapso.fail_next_request(Fault::Stall);
-            let slip = app.command_request("new +12345678901", None);
-            let asking = join_all((0..8).map(|_| reads(app, &slip)));
+            let request = app.command_request("new +12345678901", None);
+            let sending = join_all((0..8).map(|_| reply_to(app, &request)));
             let released = async {
                 app.kapso.wait_for_requests(1).await;
                 app.get("/healthz").await;
                 app.kapso.release_stalled_requests();
             };
-            let (cards, ()) = tokio::join!(asking, released);
+            let (cards, ()) = tokio::join!(sending, released);
             for card in &cards {
                 assert_eq!(
                     card, &cards[0],
@@ -67,7 +67,7 @@ async fn the_same_request_many_times_at_once_creates_one_session() {
 }
 
 #[tokio::test]
-async fn a_request_that_came_to_nothing_or_to_nobody_knows_what_is_not_repeated() {
+async fn a_failed_or_unclear_request_is_not_repeated() {
     let nothing = "This request was already processed; nothing was created.";
     test_app()
         .with_creation()
@@ -81,11 +81,11 @@ async fn a_request_that_came_to_nothing_or_to_nobody_knows_what_is_not_repeated(
             ] {
                 app.advance_clock(SignedDuration::from_secs(61));
                 let before = create_requests(app);
-                let slip = app.command_request("new +12345678901", None);
+                let request = app.command_request("new +12345678901", None);
                 app.kapso.fail_next_request(fault.clone());
-                reads(app, &slip).await;
+                reply_to(app, &request).await;
                 for _ in 0..2 {
-                    let again = reads(app, &slip).await;
+                    let again = reply_to(app, &request).await;
                     assert!(again.contains(says), "{fault:?}: {again}");
                 }
                 assert_eq!(create_requests(app), before + 1, "{fault:?}");
@@ -95,17 +95,17 @@ async fn a_request_that_came_to_nothing_or_to_nobody_knows_what_is_not_repeated(
 }
 
 #[tokio::test]
-async fn a_request_that_was_answered_with_a_question_creates_nothing_however_late_it_comes_again() {
+async fn a_repeated_request_that_needs_a_confirmation_creates_nothing() {
     test_app()
         .with_creation()
         .run(async |app| {
             app.command(NEW).await;
-            let slip = app.command_request("new +12345678901", None);
-            let question = reads(app, &slip).await;
+            let request = app.command_request("new +12345678901", None);
+            let question = reply_to(app, &request).await;
             assert!(question.contains("Do you want another one?"), "{question}");
-            assert_eq!(reads(app, &slip).await, question);
+            assert_eq!(reply_to(app, &request).await, question);
             app.advance_clock(SignedDuration::from_secs(200));
-            let again = reads(app, &slip).await;
+            let again = reply_to(app, &request).await;
             assert!(again.contains("nothing was created"), "{again}");
             assert_eq!(create_requests(app), 1);
         })
@@ -113,7 +113,7 @@ async fn a_request_that_was_answered_with_a_question_creates_nothing_however_lat
 }
 
 #[tokio::test]
-async fn copies_of_the_service_create_one_session_between_them() {
+async fn replicas_create_one_session_for_one_request() {
     let database = Database::postgres().await;
     let url = database.url.clone();
     test_app()
@@ -122,14 +122,14 @@ async fn copies_of_the_service_create_one_session_between_them() {
         .run(async |app| {
             let other = app.start_replica().await;
             let before = create_requests(app);
-            let slip = app.command_request("new +12345678901", None);
-            let bytes = slip.to_bytes();
-            let asking = join_all((0..8).map(async |n| {
+            let request = app.command_request("new +12345678901", None);
+            let bytes = request.to_bytes();
+            let sending = join_all((0..8).map(async |n| {
                 let app = if n % 2 == 0 { &app.app_url } else { &other };
                 let message: Value = serde_json::from_str(&send_bytes_to(app, &bytes).await.body).unwrap();
                 plain::text(&message)
             }));
-            let cards = asking.await;
+            let cards = sending.await;
             for card in &cards {
                 assert_eq!(card, &cards[0]);
             }
@@ -155,13 +155,13 @@ fn service(fakes: &Fakes, folder: &Folder) -> Program {
 }
 
 /// How often Kapso was asked to create something.
-fn asked(fakes: &Fakes) -> usize {
+fn creation_count(fakes: &Fakes) -> usize {
     let requests = fakes.kapso.requests();
     requests.iter().filter(|line| line.starts_with("POST")).count()
 }
 
 #[tokio::test]
-async fn a_process_that_is_killed_while_kapso_creates_is_followed_by_none_that_asks_again() {
+async fn after_a_kill_during_creation_kapso_is_not_asked_again() {
     let fakes = Fakes::start().await;
     let folder = Folder::new();
     fakes.kapso.set_fault(Some(Fault::Stall));
@@ -180,7 +180,7 @@ async fn a_process_that_is_killed_while_kapso_creates_is_followed_by_none_that_a
     let answer = fakes.slack.wait_for_reply(sent.exchange).await;
     let read = plain::text(&answer.message);
     assert!(read.contains(UNSURE), "{read}");
-    assert_eq!(asked(&fakes), 1);
+    assert_eq!(creation_count(&fakes), 1);
     let list = fakes.command_text(&app, "/sandbox list").await;
     assert!(list.contains("WHATSAPP SANDBOX SESSIONS"), "{list}");
     restarted.send_signal("TERM").await;
@@ -195,7 +195,7 @@ async fn a_process_that_is_killed_while_kapso_creates_is_followed_by_none_that_a
 }
 
 #[tokio::test]
-async fn a_process_that_is_killed_with_the_session_in_its_hands_is_followed_by_one_that_shows_it() {
+async fn after_a_kill_a_created_session_is_shown() {
     let fakes = Fakes::start().await;
     let folder = Folder::new();
     fakes.kapso.fail_next_request(Fault::Stall);
@@ -213,13 +213,13 @@ async fn a_process_that_is_killed_with_the_session_in_its_hands_is_followed_by_o
     let answer = fakes.slack.wait_for_reply(sent.exchange).await;
     let read = plain::text(&answer.message);
     assert!(read.contains("Waiting for activation"), "{read}");
-    assert_eq!(asked(&fakes), 1);
+    assert_eq!(creation_count(&fakes), 1);
     restarted.send_signal("TERM").await;
     assert_eq!(restarted.wait_for_exit().await.code, Some(0));
 }
 
 /// A `new` that was stored so long ago, as a process leaves it that is killed.
-fn left(ago: SignedDuration) -> (Job<LateReply>, String) {
+fn stored_creation(ago: SignedDuration) -> (Job<LateReply>, String) {
     let mut late = late(0).payload;
     let key = fingerprint(&["left"]);
     late.trigger = Trigger::Typed("new +12345678901".to_owned());
@@ -231,8 +231,8 @@ fn left(ago: SignedDuration) -> (Job<LateReply>, String) {
 
 /// What was begun is forgotten after a day, so that the answer that is owed for it must not be gone on with.
 #[tokio::test]
-async fn what_nobody_can_be_told_of_any_more_is_not_created() {
-    for (ago, was_begun) in [
+async fn nothing_is_created_when_the_reply_can_no_longer_be_delivered() {
+    for (ago, has_begun) in [
         (SignedDuration::from_mins(29), false),
         (SignedDuration::from_hours(5), false),
         (SignedDuration::from_hours(25), false),
@@ -240,12 +240,12 @@ async fn what_nobody_can_be_told_of_any_more_is_not_created() {
     ] {
         let database = Database::sqlite();
         let opened = database.open().await;
-        let (job, key) = left(ago);
-        if was_begun {
+        let (job, key) = stored_creation(ago);
+        if has_begun {
             let subject = fingerprint(&[&who(USER).team, USER, "+12345678901"]);
-            let consent = Confirmation::NeededSince(job.created_at);
+            let confirmation = Confirmation::NeededSince(job.created_at);
             let keys = KeyRows::new(opened.clone());
-            keys.begin(&key, &subject, job.created_at, consent).await.unwrap();
+            keys.begin(&key, &subject, job.created_at, confirmation).await.unwrap();
         }
         JobRows::new(opened.clone()).insert(&job, None).await.unwrap();
         opened.close().await;
@@ -263,7 +263,7 @@ async fn what_nobody_can_be_told_of_any_more_is_not_created() {
                     (&json!("new"), &json!("lost")),
                     "{ago}"
                 );
-                assert_eq!(create_requests(app), 0, "{ago} ago, begun: {was_begun}");
+                assert_eq!(create_requests(app), 0, "{ago} ago, begun: {has_begun}");
                 app.expect_complaint("answers in the store were too old");
             })
             .await;

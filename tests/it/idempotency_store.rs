@@ -19,7 +19,7 @@ fn session() -> CreationOutcome {
 }
 
 #[tokio::test]
-async fn of_many_who_begin_the_same_creation_one_is_first() {
+async fn concurrent_commands_with_one_key_begin_once() {
     on_both_databases(async |database| {
         let replicas = database.key_replicas(4).await;
         let trigger = fingerprint(&["1334522460933.738474920"]);
@@ -46,7 +46,7 @@ async fn of_many_who_begin_the_same_creation_one_is_first() {
 }
 
 #[tokio::test]
-async fn of_many_who_ask_for_the_same_at_once_one_is_first_and_the_others_are_asked() {
+async fn concurrent_commands_for_one_subject_begin_once() {
     on_both_databases(async |database| {
         let replicas = database.key_replicas(4).await;
         let triggers: Vec<_> = (0..12).map(|n| format!("trigger-{n}")).collect();
@@ -56,14 +56,14 @@ async fn of_many_who_ask_for_the_same_at_once_one_is_first_and_the_others_are_as
             .map(|(n, trigger)| replicas[n % 4].begin(trigger, "subject", at(0), Confirmation::NeededSince(at(-60))));
         let begun: Vec<_> = join_all(beginning).await.into_iter().map(Result::unwrap).collect();
         assert_eq!(begun.iter().filter(|begun| **begun == BeginOutcome::First).count(), 1);
-        let asked = BeginOutcome::NeedsConfirmation(creation(0, None));
-        assert_eq!(begun.iter().filter(|begun| **begun == asked).count(), 11);
+        let needs_confirmation = BeginOutcome::NeedsConfirmation(creation(0, None));
+        assert_eq!(begun.iter().filter(|begun| **begun == needs_confirmation).count(), 11);
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_came_to_something_a_moment_ago_is_asked_about_and_nothing_else() {
+async fn only_a_recent_creation_needs_a_confirmation() {
     on_both_databases(async |database| {
         let store = database.key_replicas(1).await.remove(0);
         let begin = |trigger: &'static str, subject: &'static str, now: i64| {
@@ -74,23 +74,23 @@ async fn what_came_to_something_a_moment_ago_is_asked_about_and_nothing_else() {
             }
         };
         assert_eq!(begin("a", "mine", 0).await, BeginOutcome::First);
-        let mine = creation(0, None);
+        let earlier = creation(0, None);
         assert_eq!(
             begin("b", "mine", 1).await,
-            BeginOutcome::NeedsConfirmation(mine.clone()),
+            BeginOutcome::NeedsConfirmation(earlier.clone()),
             "under way"
         );
         assert_eq!(
             begin("b", "mine", 2).await,
-            BeginOutcome::NeedsConfirmation(mine),
+            BeginOutcome::NeedsConfirmation(earlier),
             "the question again"
         );
         assert_eq!(begin("c", "another's", 2).await, BeginOutcome::First);
         store.finish("a", &session()).await.unwrap();
-        let mine = creation(0, Some(session()));
+        let earlier = creation(0, Some(session()));
         assert_eq!(
             begin("d", "mine", 60).await,
-            BeginOutcome::NeedsConfirmation(mine),
+            BeginOutcome::NeedsConfirmation(earlier),
             "up to 60 s"
         );
         assert_eq!(begin("e", "mine", 61).await, BeginOutcome::First, "after 60 s");
@@ -106,34 +106,34 @@ async fn what_came_to_something_a_moment_ago_is_asked_about_and_nothing_else() {
             "nothing came of it"
         );
         store.finish("f", &CreationOutcome::Unknown).await.unwrap();
-        let unsure = creation(3, Some(CreationOutcome::Unknown));
+        let unclear = creation(3, Some(CreationOutcome::Unknown));
         assert_eq!(
             begin("g", "another's", 4).await,
-            BeginOutcome::NeedsConfirmation(unsure),
+            BeginOutcome::NeedsConfirmation(unclear),
             "nobody knows"
         );
-        let say_yes = async |trigger, subject, question| {
-            let said = store.begin(trigger, subject, at(5), Confirmation::Of(question));
-            said.await.unwrap()
+        let confirm = async |trigger, subject, question| {
+            let confirming = store.begin(trigger, subject, at(5), Confirmation::Of(question));
+            confirming.await.unwrap()
         };
-        let first = say_yes("h", "another's", "g").await;
+        let first = confirm("h", "another's", "g").await;
         assert_eq!(first, BeginOutcome::First, "who said yes is not asked again");
         for (subject, question, why) in [
             ("another's", "z", "a question that nobody was asked"),
             ("another's", "f", "no question"),
             ("mine", "g", "another's question"),
         ] {
-            assert_eq!(say_yes("i", subject, question).await, BeginOutcome::NotAsked, "{why}");
+            assert_eq!(confirm("i", subject, question).await, BeginOutcome::NotAsked, "{why}");
         }
         // The question is forgotten, and the yes to it is not.
         assert!(store.delete_created_before(at(5)).await.unwrap() > 0);
         assert_eq!(
-            say_yes("h", "another's", "g").await,
+            confirm("h", "another's", "g").await,
             BeginOutcome::Repeated(creation(5, None))
         );
         store.delete_created_before(at(6)).await.unwrap();
         assert_eq!(
-            say_yes("h", "another's", "g").await,
+            confirm("h", "another's", "g").await,
             BeginOutcome::NotAsked,
             "a yes is good once"
         );

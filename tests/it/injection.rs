@@ -18,7 +18,7 @@ const FIELDS: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn words_in_any_field_stay_words() {
+async fn text_in_any_field_is_inert() {
     with_fresh_lookups(async |app| {
         for words in WORDS {
             for field in FIELDS {
@@ -32,7 +32,7 @@ async fn words_in_any_field_stay_words() {
 }
 
 #[tokio::test]
-async fn words_in_all_fields_stay_words_on_every_kind_of_card() {
+async fn text_in_all_fields_is_inert_on_every_kind_of_card() {
     with_fresh_lookups(async |app| {
         for words in WORDS {
             app.kapso.add_session(ID);
@@ -54,7 +54,7 @@ async fn words_in_all_fields_stay_words_on_every_kind_of_card() {
 }
 
 #[tokio::test]
-async fn a_hundred_thousand_characters_are_cut_to_what_slack_takes() {
+async fn long_text_is_cut_to_slacks_limits() {
     with_fresh_lookups(async |app| {
         for unit in [
             "MARK ",
@@ -84,7 +84,7 @@ async fn a_hundred_thousand_characters_are_cut_to_what_slack_takes() {
 }
 
 #[tokio::test]
-async fn words_that_are_cut_end_with_an_ellipsis() {
+async fn cut_text_ends_with_an_ellipsis() {
     with_fresh_lookups(async |app| {
         app.kapso.set_field(ID, "agent", json!({"name": "x".repeat(200)}));
         let card = show_session(app).await;
@@ -97,7 +97,7 @@ async fn words_that_are_cut_end_with_an_ellipsis() {
 }
 
 #[tokio::test]
-async fn half_a_character_costs_only_its_field() {
+async fn an_unpaired_surrogate_affects_only_its_field() {
     with_fresh_lookups(async |app| {
         for half in [r"\ud83d", r"\udc00", r"\ud83dMARK", r"MARK\udc00\ud83d"] {
             let body = format!(

@@ -16,43 +16,43 @@ use crate::support::databases::{
 };
 
 /// Claims until there is nothing left, a few at a time, and finishes what it got.
-async fn drain(store: JobRows, a_time: u32) -> Vec<Job<LateReply>> {
+async fn drain(store: JobRows, limit: u32) -> Vec<Job<LateReply>> {
     let worker = WorkerId::random();
-    let mut got = Vec::new();
+    let mut claimed_jobs = Vec::new();
     loop {
         let claimed = store
-            .claim(&ClaimFilter::due(at(300), a_time), &worker, at(300), at(300) + LEASE)
+            .claim(&ClaimFilter::due(at(300), limit), &worker, at(300), at(300) + LEASE)
             .await
             .unwrap();
         if claimed.jobs.is_empty() {
-            return got;
+            return claimed_jobs;
         }
-        got.extend(claimed.jobs.into_iter().map(|claimed| claimed.job));
+        claimed_jobs.extend(claimed.jobs.into_iter().map(|claimed| claimed.job));
     }
 }
 
 #[tokio::test]
-async fn of_8_who_claim_200_jobs_at_once_each_job_goes_to_one() {
-    for a_time in [1, 7] {
+async fn concurrent_workers_claim_each_job_once() {
+    for limit in [1, 7] {
         on_both_databases(async |database| {
             let replicas = database.replicas(8).await;
             database.slow_down().await;
             for due in 0..200 {
                 replicas[0].insert(&late(due), None).await.unwrap();
             }
-            let got = join_all(replicas.into_iter().map(|store| drain(store, a_time)))
+            let claimed_jobs = join_all(replicas.into_iter().map(|store| drain(store, limit)))
                 .await
                 .concat();
-            let different: HashSet<_> = got.iter().map(|job| job.id.clone()).collect();
-            assert_eq!((got.len(), different.len()), (200, 200), "{a_time} at a time");
-            assert!(got.iter().all(|job| job.attempts == 1));
+            let different: HashSet<_> = claimed_jobs.iter().map(|job| job.id.clone()).collect();
+            assert_eq!((claimed_jobs.len(), different.len()), (200, 200), "{limit} at a time");
+            assert!(claimed_jobs.iter().all(|job| job.attempts == 1));
         })
         .await;
     }
 }
 
 #[tokio::test]
-async fn nobody_who_claims_goes_away_empty_handed_while_there_is_enough() {
+async fn every_concurrent_claim_gets_a_job_while_there_are_enough() {
     on_both_databases(async |database| {
         let replicas = database.replicas(8).await;
         database.slow_down().await;
@@ -60,12 +60,12 @@ async fn nobody_who_claims_goes_away_empty_handed_while_there_is_enough() {
             replicas[0].insert(&late(due), None).await.unwrap();
         }
         let (worker, now) = (WorkerId::random(), at(300));
-        let wanted = ClaimFilter::due(now, 1);
+        let filter = ClaimFilter::due(now, 1);
         let mut different = HashSet::new();
         for round in 1..=20 {
             let claiming = replicas
                 .iter()
-                .map(|store| store.claim::<LateReply>(&wanted, &worker, now, now + LEASE));
+                .map(|store| store.claim::<LateReply>(&filter, &worker, now, now + LEASE));
             for claimed in join_all(claiming).await {
                 different.extend(claimed.unwrap().jobs.into_iter().map(|claimed| claimed.job.id));
             }
@@ -76,7 +76,7 @@ async fn nobody_who_claims_goes_away_empty_handed_while_there_is_enough() {
 }
 
 #[tokio::test]
-async fn a_job_whose_worker_dies_goes_to_the_next_and_the_dead_one_can_do_nothing_more() {
+async fn an_expired_lease_passes_to_the_next_worker() {
     on_both_databases(async |database| {
         let store = database.jobs().await;
         let (first, second) = (WorkerId::random(), WorkerId::random());
@@ -103,7 +103,7 @@ async fn a_job_whose_worker_dies_goes_to_the_next_and_the_dead_one_can_do_nothin
 }
 
 #[tokio::test]
-async fn of_two_leases_of_one_process_the_later_is_good() {
+async fn only_the_later_of_two_leases_of_one_process_is_valid() {
     on_both_databases(async |database| {
         let store = database.jobs().await;
         let worker = WorkerId::random();
@@ -118,12 +118,12 @@ async fn of_two_leases_of_one_process_the_later_is_good() {
 }
 
 #[tokio::test]
-async fn a_job_given_back_can_be_claimed_at_once_and_one_put_off_when_its_time_comes() {
+async fn released_and_rescheduled_jobs_can_be_claimed_when_due() {
     on_both_databases(async |database| {
         let store = database.jobs().await;
         let worker = WorkerId::random();
-        let given = store.insert(&late(0), Some((&worker, at(15)))).await.unwrap().unwrap();
-        assert!(store.release(&given).await.unwrap());
+        let released = store.insert(&late(0), Some((&worker, at(15)))).await.unwrap().unwrap();
+        assert!(store.release(&released).await.unwrap());
         let (mut job, lease) = claim_one::<LateReply>(&store, &worker, 0).await;
         job.payload.outgoing.posts_left = 3;
         assert!(store.save(&lease, &job.payload, at(30)).await.unwrap());
@@ -143,12 +143,12 @@ async fn a_job_given_back_can_be_claimed_at_once_and_one_put_off_when_its_time_c
 }
 
 #[tokio::test]
-async fn the_longest_due_comes_first_and_each_kind_by_itself() {
+async fn jobs_are_claimed_longest_due_first_and_by_kind() {
     on_both_databases(async |database| {
         let store = database.jobs().await;
         let worker = WorkerId::random();
-        let caps = Quota { per_owner: 9, total: 9 };
-        add_watch(&store, &watch(USER, "a"), at(7), caps).await.unwrap();
+        let quota = Quota { per_owner: 9, total: 9 };
+        add_watch(&store, &watch(USER, "a"), at(7), quota).await.unwrap();
         for due in [30, 10, 20] {
             store.insert(&late(due), None).await.unwrap();
         }
@@ -183,7 +183,7 @@ async fn the_longest_due_comes_first_and_each_kind_by_itself() {
 }
 
 #[tokio::test]
-async fn a_restart_keeps_every_job() {
+async fn jobs_survive_a_restart() {
     on_both_databases(async |database| {
         let store = database.jobs().await;
         store
@@ -204,7 +204,7 @@ async fn a_restart_keeps_every_job() {
 }
 
 #[tokio::test]
-async fn a_job_of_a_later_version_is_left_to_it_and_a_damaged_one_is_told_apart() {
+async fn jobs_of_later_versions_are_ignored_and_damaged_ones_are_reported() {
     on_both_databases(async |database| {
         let store = database.jobs().await;
         store.insert(&late(0), None).await.unwrap();
@@ -252,7 +252,7 @@ async fn complete_all<P: Payload>(store: &JobRows, worker: &WorkerId) {
 }
 
 /// Whether any file of the folder holds one of the planted words.
-fn shows(folder: &Folder) -> bool {
+fn contains_planted(folder: &Folder) -> bool {
     let mut files = fs::read_dir(&**folder)
         .unwrap()
         .map(|file| fs::read(file.unwrap().path()).unwrap());
@@ -269,7 +269,7 @@ async fn a_finished_job_leaves_no_response_url_and_no_user_in_the_file() {
         .await
         .unwrap();
     let store = JobRows::new(database.clone());
-    let caps = Quota {
+    let quota = Quota {
         per_owner: 99,
         total: 99,
     };
@@ -277,15 +277,15 @@ async fn a_finished_job_leaves_no_response_url_and_no_user_in_the_file() {
     for due in 0..50 {
         store.insert(&late(due), None).await.unwrap();
         let watch = watch(USER, &format!("s{due}"));
-        add_watch(&store, &watch, at(due), caps).await.unwrap();
+        add_watch(&store, &watch, at(due), quota).await.unwrap();
     }
-    assert!(shows(&folder), "while they are owed, they are there");
+    assert!(contains_planted(&folder), "while they are owed, they are there");
     complete_all::<LateReply>(&store, &worker).await;
     complete_all::<Watch>(&store, &worker).await;
     store.delete_created_before(at(0)).await.unwrap();
-    assert!(!shows(&folder), "while the store is open");
+    assert!(!contains_planted(&folder), "while the store is open");
     database.close().await;
-    assert!(!shows(&folder), "nor afterwards");
+    assert!(!contains_planted(&folder), "nor afterwards");
     assert_eq!(fs::read_dir(&*folder).unwrap().count(), 1, "the file alone is left");
 }
 
@@ -293,9 +293,9 @@ async fn a_finished_job_leaves_no_response_url_and_no_user_in_the_file() {
 async fn a_finished_job_leaves_no_row() {
     on_both_databases(async |database| {
         let store = database.jobs().await;
-        let caps = Quota { per_owner: 9, total: 9 };
-        add_watch(&store, &watch(USER, "a"), at(0), caps).await.unwrap();
-        add_watch(&store, &watch(USER, "b"), at(0), caps).await.unwrap();
+        let quota = Quota { per_owner: 9, total: 9 };
+        add_watch(&store, &watch(USER, "a"), at(0), quota).await.unwrap();
+        add_watch(&store, &watch(USER, "b"), at(0), quota).await.unwrap();
         store.insert(&late(0), None).await.unwrap();
         let worker = WorkerId::random();
         complete_all::<LateReply>(&store, &worker).await;

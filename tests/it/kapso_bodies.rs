@@ -37,7 +37,7 @@ async fn is_unintelligible(app: &TestApp, name: &str, body: impl Into<Vec<u8>>, 
 }
 
 #[tokio::test]
-async fn an_ok_that_is_no_session_becomes_one_sentence() {
+async fn a_200_without_a_session_becomes_one_sentence() {
     with_app(async |app| {
         for (body, error) in [
             ("", EOF),
@@ -107,7 +107,7 @@ async fn a_session_without_its_id_or_a_status_becomes_one_sentence() {
 }
 
 #[tokio::test]
-async fn a_hundred_thousand_levels_do_no_harm() {
+async fn deeply_nested_json_is_rejected() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     with_app(async |app| {
         is_unintelligible(app, "all over", deep.clone(), DATA).await;
@@ -149,7 +149,7 @@ async fn no_more_than_256_kib_are_read() {
 }
 
 #[tokio::test]
-async fn one_bad_field_costs_only_itself() {
+async fn a_malformed_field_affects_only_itself() {
     const NO_PHONE: &str = "Phone: not given";
     const NO_AGENT: &str = "Agent: none assigned";
     const STILL: &str = "Agent: Customer Support Agent\nPhone: +12345678901";
@@ -217,7 +217,7 @@ async fn an_expiry_that_cannot_be_read_is_left_out() {
 }
 
 #[tokio::test]
-async fn kapso_may_spell_a_uuid_in_upper_case() {
+async fn an_upper_case_uuid_in_a_response_is_accepted() {
     with_app(async |app| {
         let body = session(&json!({"id": ID.to_uppercase()}));
         app.kapso.set_fault(Some(Fault::answer(StatusCode::OK, body)));

@@ -74,7 +74,7 @@ async fn a_session_is_missing_only_if_kapso_says_so_in_its_own_form() {
 }
 
 #[tokio::test]
-async fn a_status_that_no_session_comes_with_becomes_one_sentence() {
+async fn an_unexpected_status_becomes_one_sentence() {
     with_app(async |app| {
         for status in [
             201, 202, 203, 206, 300, 305, 400, 402, 405, 406, 408, 409, 410, 418, 422, 423, 425, 451, 600, 999,
@@ -94,7 +94,7 @@ async fn a_status_that_no_session_comes_with_becomes_one_sentence() {
 }
 
 #[tokio::test]
-async fn a_fault_of_kapsos_is_tried_three_times_and_then_becomes_one_sentence() {
+async fn after_three_failed_attempts_there_is_one_sentence() {
     with_app(async |app| {
         for status in [500, 501, 502, 503, 504, 507, 520, 599] {
             for body in BODIES {
@@ -132,7 +132,7 @@ async fn a_redirect_is_not_followed_and_the_key_goes_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_fault_of_kapsos_that_passes_costs_one_request_more_and_nobody_sees_it() {
+async fn a_transient_fault_is_retried() {
     with_app(async |app| {
         for fault in [
             Fault::answer(StatusCode::INTERNAL_SERVER_ERROR, "zebra"),
@@ -156,7 +156,7 @@ async fn a_fault_of_kapsos_that_passes_costs_one_request_more_and_nobody_sees_it
 }
 
 #[tokio::test]
-async fn the_third_try_still_counts_and_there_is_no_fourth() {
+async fn there_are_at_most_three_attempts() {
     with_app(async |app| {
         app.next_kapso_response(500, "");
         app.next_kapso_response(502, "");
@@ -185,7 +185,7 @@ async fn a_key_that_kapso_does_not_know_is_refused() {
 }
 
 #[tokio::test]
-async fn kapso_that_hangs_is_given_up_after_three_tries() {
+async fn requests_that_time_out_are_attempted_three_times() {
     test_app()
         .set(|settings| settings.timing.kapso.attempt = Duration::from_millis(200))
         .run(async |app| {
@@ -198,7 +198,7 @@ async fn kapso_that_hangs_is_given_up_after_three_tries() {
 }
 
 #[tokio::test]
-async fn all_tries_together_have_a_deadline_too() {
+async fn all_attempts_together_have_a_deadline() {
     test_app()
         .set(|settings| settings.timing.kapso.total = Duration::from_millis(500))
         .run(async |app| {
@@ -210,7 +210,7 @@ async fn all_tries_together_have_a_deadline_too() {
 }
 
 #[tokio::test]
-async fn nobody_listens_where_kapso_should_be() {
+async fn a_refused_connection_becomes_one_sentence() {
     let closed = ClosedPort::bind().unwrap();
     test_app()
         .with("KAPSO_BASE_URL", format!("http://{}/api/v1", closed.address))
@@ -222,7 +222,7 @@ async fn nobody_listens_where_kapso_should_be() {
 }
 
 #[tokio::test]
-async fn kapso_speaks_no_tls_where_it_should() {
+async fn a_failed_tls_handshake_becomes_one_sentence() {
     let wire = ScriptedServer::start().await;
     wire.respond(ScriptedResponse::answer("400 Bad Request", "zebra").before_any_request());
     let address = wire.url.as_str().replace("http", "https");
@@ -237,7 +237,7 @@ async fn kapso_speaks_no_tls_where_it_should() {
 }
 
 #[tokio::test]
-async fn kapsos_headers_do_not_leak_either() {
+async fn response_headers_are_not_leaked() {
     with_app(async |app| {
         let fault = Fault::answer(StatusCode::BAD_REQUEST, "zebra")
             .with_header(HeaderName::from_static("x-request-id"), "zebra")

@@ -172,13 +172,13 @@ async fn kapso_never_has_to_reject_a_request_whatever_the_pace() {
         .run(async |app| {
             app.kapso.set_rate_limit(20);
             let mut pauses = fastrand::Rng::with_seed(60);
-            let mut asked = 0;
+            let mut sent_requests = 0;
             let mut refused = 0;
             for n in 0..600 {
                 let id = format!("session-{n}");
                 app.kapso.add_session(&id);
                 match must_wait(app, &id).await {
-                    None => asked += 1,
+                    None => sent_requests += 1,
                     Some(1..=60) => refused += 1,
                     Some(seconds) => panic!("{seconds} s in a window of 60"),
                 }
@@ -187,8 +187,11 @@ async fn kapso_never_has_to_reject_a_request_whatever_the_pace() {
                     pauses.choice([0, 0, 0, 40, 900, 7_000]).unwrap(),
                 ));
             }
-            assert_eq!(app.kapso.requests().len(), asked);
-            assert!(asked > 100 && refused > 100, "{asked} asked, {refused} refused");
+            assert_eq!(app.kapso.requests().len(), sent_requests);
+            assert!(
+                sent_requests > 100 && refused > 100,
+                "{sent_requests} asked, {refused} refused"
+            );
         })
         .await;
 }

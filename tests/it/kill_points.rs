@@ -19,7 +19,7 @@ use crate::support::store_health::{BROKEN, WORKS};
 /// Commands in each story.
 const COMMANDS: usize = 8;
 /// Far longer than a story takes.
-const PATIENCE: Duration = Duration::from_mins(3);
+const TIMEOUT: Duration = Duration::from_mins(3);
 
 /// When a process is killed.
 #[derive(Clone, Copy, Debug)]
@@ -31,50 +31,50 @@ enum Point {
     /// The store is open.
     Open,
     /// Kapso has been asked so many times.
-    Asked(usize),
+    KapsoRequested(usize),
     /// So many commands are acknowledged.
     Acknowledged(usize),
     /// Slack has been posted to so many times.
     Posted(usize),
     /// Slack has failed so many posts.
-    Failed(usize),
+    PostFailed(usize),
     /// Slack has taken so many messages, and told nobody that it did.
-    Untold(usize),
+    PostUnanswered(usize),
     /// The log says of so many answers that they were delivered.
-    Noted(usize),
+    LoggedAsLate(usize),
 }
-use Point::{Acknowledged, Asked, Failed, Listening, Noted, Open, Posted, Started, Untold};
+use Point::{Acknowledged, KapsoRequested, Listening, LoggedAsLate, Open, PostFailed, PostUnanswered, Posted, Started};
 
 /// Where the first process is killed, and where those are that follow it. The last one lives.
-const STORIES: [&[Point]; 23] = [
-    &[Asked(1)],
-    &[Asked(COMMANDS / 2)],
-    &[Asked(COMMANDS)],
+const SCENARIOS: [&[Point]; 23] = [
+    &[KapsoRequested(1)],
+    &[KapsoRequested(COMMANDS / 2)],
+    &[KapsoRequested(COMMANDS)],
     &[Acknowledged(1)],
     &[Acknowledged(COMMANDS / 2)],
     &[Acknowledged(COMMANDS)],
-    &[Failed(1)],
-    &[Failed(COMMANDS)],
-    &[Untold(1)],
-    &[Untold(COMMANDS / 2)],
-    &[Untold(COMMANDS)],
+    &[PostFailed(1)],
+    &[PostFailed(COMMANDS)],
+    &[PostUnanswered(1)],
+    &[PostUnanswered(COMMANDS / 2)],
+    &[PostUnanswered(COMMANDS)],
     &[Posted(1)],
     &[Posted(COMMANDS / 2)],
     &[Posted(COMMANDS)],
-    &[Noted(1)],
-    &[Noted(COMMANDS)],
+    &[LoggedAsLate(1)],
+    &[LoggedAsLate(COMMANDS)],
     &[Acknowledged(COMMANDS), Started],
     &[Acknowledged(COMMANDS), Listening],
     &[Acknowledged(COMMANDS), Open],
-    &[Acknowledged(COMMANDS), Asked(1)],
-    &[Acknowledged(COMMANDS), Asked(COMMANDS)],
-    &[Acknowledged(COMMANDS), Untold(COMMANDS / 2)],
-    &[Untold(1), Started, Listening, Posted(1)],
+    &[Acknowledged(COMMANDS), KapsoRequested(1)],
+    &[Acknowledged(COMMANDS), KapsoRequested(COMMANDS)],
+    &[Acknowledged(COMMANDS), PostUnanswered(COMMANDS / 2)],
+    &[PostUnanswered(1), Started, Listening, Posted(1)],
 ];
 
 /// What came of a story.
-struct Told {
-    owed: usize,
+struct Outcome {
+    pending: usize,
     /// Posts that were under way when a process was killed: each may have been taken, and is made again.
     in_flight: usize,
     twice: usize,
@@ -86,8 +86,8 @@ struct Crash {
     fakes: Fakes,
     database: Database,
     /// Requests and posts before the process that lives now.
-    asked: usize,
-    posted: usize,
+    requests_before: usize,
+    posts_before: usize,
 }
 
 impl Crash {
@@ -98,9 +98,9 @@ impl Crash {
             .with("DATABASE_URL", &self.database.address)
     }
 
-    async fn types(&self, app: &Url) -> BTreeSet<u64> {
-        let typing = (0..COMMANDS).map(async |n| self.fakes.send_command(app, &format!("/sandbox s-{n}")).await);
-        let sent = join_all(typing).await.into_iter();
+    async fn send_commands(&self, app: &Url) -> BTreeSet<u64> {
+        let sending = (0..COMMANDS).map(async |n| self.fakes.send_command(app, &format!("/sandbox s-{n}")).await);
+        let sent = join_all(sending).await.into_iter();
         let acknowledged = sent.filter(|sent| sent.status == Some(StatusCode::OK));
         acknowledged
             .map(|sent| {
@@ -111,7 +111,7 @@ impl Crash {
     }
 
     /// Waits until so many commands are acknowledged.
-    async fn has_acknowledged(&self, count: usize) {
+    async fn wait_for_acknowledgements(&self, count: usize) {
         let mut happened = self.fakes.slack.subscribe();
         let acknowledged = |number| {
             let exchange = self.fakes.slack.exchange(number);
@@ -126,18 +126,18 @@ impl Crash {
     }
 
     /// Waits until a process has come to this point, as far as it has not got there by starting.
-    async fn comes_to(&self, point: Point, running: &mut Running, is_first: bool) {
+    async fn reach(&self, point: Point, running: &mut Running, is_first: bool) {
         let (kapso, slack) = (&self.fakes.kapso, &self.fakes.slack);
-        if matches!(point, Posted(_) | Failed(_) | Untold(_) | Noted(_)) {
+        if matches!(point, Posted(_) | PostFailed(_) | PostUnanswered(_) | LoggedAsLate(_)) {
             if is_first {
-                self.has_acknowledged(COMMANDS).await;
+                self.wait_for_acknowledgements(COMMANDS).await;
             }
-            if let Failed(count) = point {
+            if let PostFailed(count) = point {
                 for _ in 0..count {
                     slack.reject_next_post(StatusCode::INTERNAL_SERVER_ERROR, None);
                 }
             }
-            if let Untold(_) = point {
+            if let PostUnanswered(_) = point {
                 slack.stall_responses(true);
             }
             kapso.set_fault(None);
@@ -145,10 +145,12 @@ impl Crash {
         }
         match point {
             Started | Listening | Open => {}
-            Asked(count) => kapso.wait_for_requests(self.asked + count).await,
-            Acknowledged(count) => self.has_acknowledged(count).await,
-            Posted(count) | Failed(count) | Untold(count) => slack.wait_for_posts(self.posted + count).await,
-            Noted(count) => {
+            KapsoRequested(count) => kapso.wait_for_requests(self.requests_before + count).await,
+            Acknowledged(count) => self.wait_for_acknowledgements(count).await,
+            Posted(count) | PostFailed(count) | PostUnanswered(count) => {
+                slack.wait_for_posts(self.posts_before + count).await
+            }
+            LoggedAsLate(count) => {
                 for _ in 0..count {
                     running.wait_for_line(LATE).await;
                 }
@@ -157,10 +159,10 @@ impl Crash {
     }
 
     /// Kills a process at this point. Returns the commands that it acknowledged, if it is the first.
-    async fn is_killed_at(&mut self, point: Point, is_first: bool) -> BTreeSet<u64> {
+    async fn kill_at(&mut self, point: Point, is_first: bool) -> BTreeSet<u64> {
         let (kapso, slack) = (&self.fakes.kapso, &self.fakes.slack);
         kapso.set_fault(Some(Fault::Stall));
-        (self.asked, self.posted) = (kapso.requests().len(), slack.post_count());
+        (self.requests_before, self.posts_before) = (kapso.requests().len(), slack.post_count());
         let mut running = self.service().start();
         let mut acknowledged = BTreeSet::new();
         if !matches!(point, Started) {
@@ -168,11 +170,11 @@ impl Crash {
             if !matches!(point, Listening) {
                 running.wait_for_line(WORKS).await;
                 let killing = async {
-                    self.comes_to(point, &mut running, is_first).await;
+                    self.reach(point, &mut running, is_first).await;
                     running.send_signal("KILL").await;
                 };
                 if is_first {
-                    (acknowledged, ()) = tokio::join!(self.types(&app), killing);
+                    (acknowledged, ()) = tokio::join!(self.send_commands(&app), killing);
                 } else {
                     killing.await;
                 }
@@ -190,33 +192,33 @@ impl Crash {
 }
 
 /// Tells a story.
-async fn tell(points: &[Point], database: Database, turns: &Semaphore) -> Told {
-    let mut turn = turns.acquire().await.ok();
+async fn run_scenario(points: &[Point], database: Database, slots: &Semaphore) -> Outcome {
+    let mut slot = slots.acquire().await.ok();
     let mut crash = Crash {
         fakes: Fakes::start().await,
         database,
-        asked: 0,
-        posted: 0,
+        requests_before: 0,
+        posts_before: 0,
     };
     for n in 0..COMMANDS {
         crash.fakes.kapso.add_session(&format!("s-{n}"));
     }
-    let mut owed = BTreeSet::new();
+    let mut pending = BTreeSet::new();
     let mut posts_left = BTreeMap::new();
     let (mut in_flight, mut left) = (0, 0);
     let mut killed_at = Instant::now();
-    for (place, point) in points.iter().enumerate() {
-        if place > 0 && matches!(point, Asked(_) | Untold(_) | Posted(_)) {
+    for (index, point) in points.iter().enumerate() {
+        if index > 0 && matches!(point, KapsoRequested(_) | PostUnanswered(_) | Posted(_)) {
             // Nothing happens for as long as a lease lasts.
-            turn = None;
+            slot = None;
         }
-        owed.extend(crash.is_killed_at(*point, place == 0).await);
+        pending.extend(crash.kill_at(*point, index == 0).await);
         killed_at = Instant::now();
         let rows = pending_replies(&crash.database, "kind = 'late_reply'").await;
         left = rows.len();
         let stored: BTreeSet<u64> = rows.iter().map(|row| row.exchange).collect();
         let answered = answer_counts(&crash.fakes, 1);
-        for exchange in &owed {
+        for exchange in &pending {
             assert!(
                 stored.contains(exchange) || answered.contains_key(exchange),
                 "{point:?}: {exchange} is lost"
@@ -227,13 +229,13 @@ async fn tell(points: &[Point], database: Database, turns: &Semaphore) -> Told {
             in_flight += usize::from(row.posts_left < before);
         }
         // What was stored is delivered, though its acknowledgement may not have got through.
-        owed.extend(stored);
+        pending.extend(stored);
     }
     crash.fakes.kapso.set_fault(None);
     let mut last = crash.service().start();
     last.wait_until_listening().await;
     last.wait_for_line(WORKS).await;
-    drop(turn);
+    drop(slot);
     for _ in 0..left {
         last.wait_for_line(LATE).await;
     }
@@ -247,10 +249,10 @@ async fn tell(points: &[Point], database: Database, turns: &Semaphore) -> Told {
         "nothing stays"
     );
     let answers = answer_counts(&crash.fakes, 1);
-    assert!(answers.keys().eq(owed.iter()), "{owed:?}: {answers:?}");
+    assert!(answers.keys().eq(pending.iter()), "{pending:?}: {answers:?}");
     crash.database.drop().await;
-    Told {
-        owed: owed.len(),
+    Outcome {
+        pending: pending.len(),
         in_flight,
         twice: surplus_answers(&answers, 1),
         took,
@@ -258,38 +260,42 @@ async fn tell(points: &[Point], database: Database, turns: &Semaphore) -> Told {
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are what this is about")]
-async fn tell_all(kind: &str, database: impl AsyncFn() -> Database) {
+async fn run_all_scenarios(kind: &str, database: impl AsyncFn() -> Database) {
     // A machine that does all at once is too slow to acknowledge commands within Slack's three seconds.
-    let turns = Semaphore::new(2);
-    let telling = STORIES.map(async |points| {
-        let telling = tell(points, database().await, &turns);
-        let told = timeout(PATIENCE, telling).await;
-        (points, told.unwrap_or_else(|_| panic!("{points:?} hangs")))
+    let slots = Semaphore::new(2);
+    let running = SCENARIOS.map(async |points| {
+        let running = run_scenario(points, database().await, &slots);
+        let outcome = timeout(TIMEOUT, running).await;
+        (points, outcome.unwrap_or_else(|_| panic!("{points:?} hangs")))
     });
-    let (mut owed, mut in_flight, mut twice) = (0, 0, 0);
-    for (points, told) in join_all(telling).await {
+    let (mut pending, mut in_flight, mut twice) = (0, 0, 0);
+    for (points, outcome) in join_all(running).await {
         println!(
             "{kind}: killed at {points:?}: {} owed, none lost, {} in flight, {} answered twice, {:.1} s",
-            told.owed,
-            told.in_flight,
-            told.twice,
-            told.took.as_secs_f64()
+            outcome.pending,
+            outcome.in_flight,
+            outcome.twice,
+            outcome.took.as_secs_f64()
         );
-        assert!(told.twice <= told.in_flight, "{points:?}");
-        assert!(told.took < RESUMED, "{points:?}: {:?}", told.took);
-        (owed, in_flight, twice) = (owed + told.owed, in_flight + told.in_flight, twice + told.twice);
+        assert!(outcome.twice <= outcome.in_flight, "{points:?}");
+        assert!(outcome.took < RESUMED, "{points:?}: {:?}", outcome.took);
+        (pending, in_flight, twice) = (
+            pending + outcome.pending,
+            in_flight + outcome.in_flight,
+            twice + outcome.twice,
+        );
     }
-    let stories = STORIES.len();
-    println!("{kind}: {stories} stories: {owed} owed, none lost, {in_flight} in flight, {twice} answered twice");
-    assert!(owed > 12 * COMMANDS, "most of them are acknowledged");
+    let scenarios = SCENARIOS.len();
+    println!("{kind}: {scenarios} stories: {pending} owed, none lost, {in_flight} in flight, {twice} answered twice");
+    assert!(pending > 12 * COMMANDS, "most of them are acknowledged");
 }
 
 #[tokio::test]
-async fn a_process_killed_anywhere_forgets_nothing_on_sqlite() {
-    tell_all("SQLite", async || Database::sqlite()).await;
+async fn no_reply_is_lost_wherever_a_process_is_killed_on_sqlite() {
+    run_all_scenarios("SQLite", async || Database::sqlite()).await;
 }
 
 #[tokio::test]
-async fn a_process_killed_anywhere_forgets_nothing_on_postgresql() {
-    tell_all("PostgreSQL", Database::postgres).await;
+async fn no_reply_is_lost_wherever_a_process_is_killed_on_postgresql() {
+    run_all_scenarios("PostgreSQL", Database::postgres).await;
 }

@@ -14,7 +14,7 @@ use crate::support::{ID, test_app, with_app};
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 
 #[tokio::test]
-async fn an_answer_that_is_late_comes_as_one_message() {
+async fn a_late_reply_is_one_message() {
     test_app()
         .with_short_budget()
         .run(async |app| {
@@ -36,7 +36,7 @@ async fn an_answer_that_is_late_comes_as_one_message() {
 }
 
 #[tokio::test]
-async fn an_answer_in_time_is_the_only_one() {
+async fn a_reply_in_time_is_the_only_one() {
     with_app(async |app| {
         app.command(SHOW).await;
         app.shut_down().await;
@@ -47,7 +47,7 @@ async fn an_answer_in_time_is_the_only_one() {
 }
 
 #[tokio::test]
-async fn a_fault_that_is_late_comes_as_one_message_too() {
+async fn a_late_error_is_one_message() {
     test_app()
         .with_short_budget()
         .run(async |app| {
@@ -70,7 +70,7 @@ async fn a_fault_that_is_late_comes_as_one_message_too() {
 
 /// Kapso answers around the end of the budget: each command still gets exactly one answer.
 #[tokio::test]
-async fn the_race_between_the_answer_and_the_budget_has_one_winner() {
+async fn around_the_end_of_the_budget_there_is_one_reply() {
     test_app()
         .set(|settings| settings.reply_budget = Duration::from_millis(40))
         .run(async |app| {
@@ -84,7 +84,7 @@ async fn the_race_between_the_answer_and_the_budget_has_one_winner() {
             // One that is surely in time, and one that is surely late.
             let quick = app.send("/sandbox help").await;
             assert!(quick.message.is_some());
-            let asked = join_all(ids.iter().map(async |id| {
+            let sending = join_all(ids.iter().map(async |id| {
                 let sent = app.send(&format!("/sandbox {id}")).await;
                 assert_eq!(sent.status, Some(StatusCode::OK));
                 if sent.message.is_none() {
@@ -92,7 +92,7 @@ async fn the_race_between_the_answer_and_the_budget_has_one_winner() {
                 }
                 sent.message.is_some()
             }));
-            let in_time = asked.await.into_iter().filter(|in_time| *in_time).count();
+            let in_time = sending.await.into_iter().filter(|in_time| *in_time).count();
             app.shut_down().await;
             assert_eq!(app.slack.conversation().len(), 99);
             assert_eq!(
@@ -105,25 +105,25 @@ async fn the_race_between_the_answer_and_the_budget_has_one_winner() {
 }
 
 #[tokio::test]
-async fn slack_hangs_up_and_the_answer_still_comes() {
-    let letterbox = ScriptedServer::start().await;
-    letterbox.respond(ScriptedResponse::answer("200 OK", "ok"));
+async fn the_reply_is_delivered_if_slack_closes_the_connection() {
+    let server = ScriptedServer::start().await;
+    server.respond(ScriptedResponse::answer("200 OK", "ok"));
     test_app()
-        .with("SLACK_RESPONSE_HOSTS", letterbox.origin())
+        .with("SLACK_RESPONSE_HOSTS", server.origin())
         .run(async |app| {
             app.kapso.fail_next_request(Fault::Stall);
-            let response_url = letterbox.url.join("/response/1").unwrap();
-            let slip = app.command_request(ID, Some(response_url.as_str())).keep_alive();
+            let response_url = server.url.join("/response/1").unwrap();
+            let request = app.command_request(ID, Some(response_url.as_str())).keep_alive();
             let mut line = RawConnection::connect(&app.app_url).await;
-            line.send(slip.to_bytes()).await;
+            line.send(request.to_bytes()).await;
             app.kapso.wait_for_requests(1).await;
             line.finish_sending().await;
             assert_eq!(line.read_to_end().await, "", "the service hangs up as well");
             app.kapso.release_stalled_requests();
-            letterbox.has_been_asked(1).await;
+            server.wait_for_requests(1).await;
             let line = &app.wait_for_commands(1).await[0];
             assert_eq!((&line["outcome"], &line["answer"]), (&json!("shown"), &json!("late")));
-            let posts = letterbox.requests();
+            let posts = server.requests();
             assert_eq!(posts.len(), 1, "{posts:?}");
             assert!(posts[0].starts_with("POST /response/1 HTTP/1.1\r\n"), "{posts:?}");
             assert!(posts[0].contains("content-type: application/json\r\n"), "{posts:?}");

@@ -28,7 +28,7 @@ fn fill(app: &TestApp, many: i64) {
 }
 
 /// The ids of the sessions that can be shown from here.
-fn shows(message: &Value) -> Vec<&str> {
+fn shown_ids(message: &Value) -> Vec<&str> {
     buttons(message)
         .filter(|button| button["action_id"] == "show")
         .map(|button| button["value"].as_str().unwrap().strip_prefix("v1:").unwrap())
@@ -68,32 +68,32 @@ async fn a_page_has_a_row_for_each_session_in_kapsos_order() {
         Expires Nov 24, 2026 at 10:00 UTC  [ Show ]
         ");
         assert_snapshot!(text(&list), @"Sandbox sessions. Page 1 of 1 · 4 sessions. The session of •••• 5678 with the agent Booking Assistant is active (expires 2026-11-24 10:00 UTC). The session of •••• 0123 has expired (expired 2026-11-23 09:30 UTC). The session of •••• with the agent Returns &amp; Refunds has the status paused by operator. The session of •••• 8901 with the agent Customer Support Agent is waiting for activation (expires 2026-11-24 10:00 UTC).");
-        assert_eq!(shows(&list), ["active", "expired", "new-state", ID]);
+        assert_eq!(shown_ids(&list), ["active", "expired", "new-state", ID]);
         assert_json_snapshot!("list", sorted(list));
     })
     .await;
 }
 
 #[tokio::test]
-async fn pages_are_turned_in_the_place_of_the_list() {
+async fn page_buttons_replace_the_list() {
     with_app(async |app| {
         fill(app, 23);
         let first = app.command("/sandbox list").await;
         assert!(plain::text(&first.message).contains("Page 1 of 3 · 23 sessions"));
-        assert_eq!(turns(&first.message), ["Next page"]);
-        assert_eq!(shows(&first.message)[0], "session-23", "the newest");
-        assert_eq!(shows(&first.message).len(), 10);
+        assert_eq!(page_buttons(&first.message), ["Next page"]);
+        assert_eq!(shown_ids(&first.message)[0], "session-23", "the newest");
+        assert_eq!(shown_ids(&first.message).len(), 10);
 
         let second = app.press(&first, "page").await;
         assert_eq!(second.id, first.id, "the list is replaced");
         assert_eq!(second.message["replace_original"], true);
         assert_eq!(second.message["response_type"], "ephemeral");
-        assert_eq!(turns(&second.message), ["Previous page", "Next page"]);
-        assert_eq!(shows(&second.message)[0], "session-13");
+        assert_eq!(page_buttons(&second.message), ["Previous page", "Next page"]);
+        assert_eq!(shown_ids(&second.message)[0], "session-13");
 
         let third = app.press(&second, "page").await;
-        assert_eq!(turns(&third.message), ["Previous page"]);
-        assert_eq!(shows(&third.message), ["session-3", "session-2", "session-1"]);
+        assert_eq!(page_buttons(&third.message), ["Previous page"]);
+        assert_eq!(shown_ids(&third.message), ["session-3", "session-2", "session-1"]);
         let back = app.press(&third, "page_back").await;
         assert_eq!(back.id, first.id);
         assert_eq!(back.message, second.message);
@@ -111,7 +111,7 @@ async fn pages_are_turned_in_the_place_of_the_list() {
     .await;
 }
 
-fn turns(message: &Value) -> Vec<&str> {
+fn page_buttons(message: &Value) -> Vec<&str> {
     buttons(message)
         .filter(|button| button["action_id"].as_str().unwrap().starts_with("page"))
         .map(|button| button["text"]["text"].as_str().unwrap())
@@ -119,7 +119,7 @@ fn turns(message: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn show_puts_the_card_beside_the_list_as_if_its_id_had_been_typed() {
+async fn show_posts_the_card_as_a_separate_message() {
     with_app(async |app| {
         let list = app.command("/sandbox list").await;
         let card = app.press(&list, "show").await;
@@ -181,19 +181,19 @@ const PAGES: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn a_page_is_a_number_and_whatever_else_is_typed_gets_a_sentence_that_helps() {
+async fn only_page_numbers_are_accepted() {
     with_app(async |app| {
         for (typed, read) in PAGES {
-            let (asked, answer) = command_with_requests(app, &typed.replace("ID", ID)).await;
+            let (requests, answer) = command_with_requests(app, &typed.replace("ID", ID)).await;
             if read.parse::<u32>().is_ok() {
                 assert_eq!(
-                    asked,
+                    requests,
                     [format!("GET /sandbox_sessions?page={read}&per_page=10")],
                     "{typed:?}"
                 );
                 continue;
             }
-            assert!(asked.is_empty(), "{typed:?} made us ask {asked:?}");
+            assert!(requests.is_empty(), "{typed:?} made us ask {requests:?}");
             let expected = match *read {
                 "NO PAGE" => "Page numbers start at 1. Type `/sandbox list` for the first page, or for example \
                               `/sandbox list 2`."
@@ -207,7 +207,7 @@ async fn a_page_is_a_number_and_whatever_else_is_typed_gets_a_sentence_that_help
 }
 
 #[tokio::test]
-async fn a_page_past_the_end_says_how_many_there_are_and_leads_back() {
+async fn a_page_past_the_end_says_how_many_pages_there_are() {
     with_app(async |app| {
         fill(app, 23);
         let beyond = app.command("/sandbox list 999").await;
@@ -237,8 +237,8 @@ async fn a_page_past_the_end_says_how_many_there_are_and_leads_back() {
 }
 
 #[tokio::test]
-async fn an_empty_project_says_how_to_make_the_first_session() {
-    let reads = async |creators: &str| {
+async fn an_empty_project_says_how_to_create_the_first_session() {
+    let text_for = async |creators: &str| {
         let mut read = String::new();
         test_app()
             .with("CREATE_USERS", creators)
@@ -254,13 +254,13 @@ async fn an_empty_project_says_how_to_make_the_first_session() {
             .await;
         read
     };
-    assert_snapshot!(reads("*").await, @"There are no sessions yet in this app's Kapso project. Create the first one for a tester's phone: /sandbox new +12025550123");
-    assert_snapshot!(reads("U0BOSS,W0BOSS").await, @"There are no sessions yet in this app's Kapso project. You cannot create one here. Ask one of those who can: @U0BOSS, @W0BOSS. Whoever runs this app can change that.");
-    assert_snapshot!(reads("").await, @"There are no sessions yet in this app's Kapso project. You cannot create one here. Creating from Slack is turned off; create it in Kapso. Whoever runs this app can change that.");
+    assert_snapshot!(text_for("*").await, @"There are no sessions yet in this app's Kapso project. Create the first one for a tester's phone: /sandbox new +12025550123");
+    assert_snapshot!(text_for("U0BOSS,W0BOSS").await, @"There are no sessions yet in this app's Kapso project. You cannot create one here. Ask one of those who can: @U0BOSS, @W0BOSS. Whoever runs this app can change that.");
+    assert_snapshot!(text_for("").await, @"There are no sessions yet in this app's Kapso project. You cannot create one here. Creating from Slack is turned off; create it in Kapso. Whoever runs this app can change that.");
 }
 
 #[tokio::test]
-async fn what_kapso_leaves_out_of_a_list_costs_only_itself() {
+async fn missing_parts_of_a_list_affect_only_themselves() {
     let session = |id: &str| json!({"id": id, "status": "active"});
     let ten: Vec<_> = (0..10).map(|n| session(&format!("session-{n}"))).collect();
     with_app(async |app| {
@@ -307,14 +307,14 @@ async fn what_kapso_leaves_out_of_a_list_costs_only_itself() {
             app.next_kapso_response(200, body.to_string());
             let list = app.command("/sandbox list").await.message;
             assert!(plain::text(&list).contains(title), "{name}: {}", plain::text(&list));
-            assert_eq!(turns(&list), turned, "{name}");
+            assert_eq!(page_buttons(&list), turned, "{name}");
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_list_that_kapso_does_not_give_becomes_one_sentence() {
+async fn a_failed_list_request_becomes_one_sentence() {
     with_app(async |app| {
         let list = app.command("/sandbox list").await;
         for (status, body, words, outcome) in [
@@ -362,7 +362,7 @@ async fn a_list_that_kapso_does_not_give_becomes_one_sentence() {
 }
 
 #[tokio::test]
-async fn a_list_that_kapso_keeps_waiting_comes_later() {
+async fn a_slow_list_is_a_late_reply() {
     test_app()
         .with_short_budget()
         .run(async |app| {
@@ -370,14 +370,14 @@ async fn a_list_that_kapso_keeps_waiting_comes_later() {
             let exchange = app.expect_ack_only("/sandbox list").await;
             app.kapso.release_stalled_requests();
             let list = app.late_reply(exchange).await;
-            assert_eq!(shows(&list.message), [ID]);
+            assert_eq!(shown_ids(&list.message), [ID]);
             assert_eq!(app.wait_for_commands(1).await[0]["answer"], "late");
         })
         .await;
 }
 
 #[tokio::test]
-async fn words_in_a_row_stay_words() {
+async fn text_in_a_row_is_inert() {
     with_app(async |app| {
         for words in WORDS {
             app.kapso.add_session(ID);
@@ -419,10 +419,10 @@ async fn press(app: &TestApp, on: &PostedMessage, action: &str, value: &str) -> 
 }
 
 #[tokio::test]
-async fn a_page_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
+async fn a_page_button_with_an_invalid_value_makes_no_request() {
     with_app(async |app| {
         let list = app.command("/sandbox list").await;
-        let asked = app.kapso.requests();
+        let requests = app.kapso.requests();
         for action in ["page", "page_back", "show"] {
             let hostile = [
                 "",
@@ -454,7 +454,7 @@ async fn a_page_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
                 let answer = press(app, &list, action, value).await;
                 let words = "This button is too old, or from another version of the app.";
                 expect_private_reply(app, &list, &answer, words);
-                assert_eq!(app.kapso.requests(), asked, "{action} {value:?} made us ask");
+                assert_eq!(app.kapso.requests(), requests, "{action} {value:?} made us ask");
             }
         }
     })
@@ -475,7 +475,7 @@ async fn no_list_and_no_unmasked_card_goes_to_a_channel() {
 }
 
 #[tokio::test]
-async fn sessions_that_cannot_be_read_are_not_said_not_to_be_there() {
+async fn unreadable_sessions_do_not_make_a_project_look_empty() {
     with_app(async |app| {
         app.next_kapso_response(200, json!({"data": [{"id": "x"}]}).to_string());
         let read = app.command_text("/sandbox list").await;
@@ -483,7 +483,7 @@ async fn sessions_that_cannot_be_read_are_not_said_not_to_be_there() {
         let unreadable = vec![json!({"id": "x"}); 10];
         app.next_kapso_response(200, json!({ "data": unreadable }).to_string());
         let list = app.command("/sandbox list").await;
-        assert_eq!(turns(&list.message), ["Next page"], "{list:?}");
+        assert_eq!(page_buttons(&list.message), ["Next page"], "{list:?}");
     })
     .await;
 }

@@ -77,14 +77,14 @@ async fn every_command_and_press_is_one_line() {
             app.command(command).await;
         }
         let lines = app.wait_for_commands(11).await;
-        let told: Vec<String> = lines
+        let shown: Vec<String> = lines
             .iter()
             .map(|line| {
                 let word = |field: &str| line[field].as_str().unwrap_or("-").to_owned();
                 format!("{} {} {}", word("verb"), word("session_id"), word("outcome"))
             })
             .collect();
-        assert_snapshot!(told.join("\n"), @"
+        assert_snapshot!(shown.join("\n"), @"
         show 123e4567-e89b-12d3-a456-426614174000 shown
         refresh 123e4567-e89b-12d3-a456-426614174000 shown
         help - help

@@ -141,9 +141,9 @@ async fn rejected_requests_are_counted_by_status_and_logged() {
         assert_eq!(post(FORM, "command=%2Fsandbox".to_owned()).await, 401);
         assert_eq!(post("application/json", "{}".to_owned()).await, 415);
         assert_eq!(post(FORM, "x".repeat(65 * 1024)).await, 413);
-        let slip = app.command_request(ID, None);
+        let request = app.command_request(ID, None);
         app.advance_clock(SignedDuration::from_secs(301));
-        assert_eq!(app.send_raw(&slip).await.status, 401);
+        assert_eq!(app.send_raw(&request).await.status, 401);
         // Slack's check of the certificate is not rejected.
         assert_eq!(post(FORM, "ssl_check=1".to_owned()).await, 200);
 

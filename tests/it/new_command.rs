@@ -13,7 +13,7 @@ use crate::support::raw_request::{COMMANDS, RawRequest};
 use crate::support::{ID, TestAppBuilder, test_app, with_app};
 
 #[tokio::test]
-async fn a_new_session_is_answered_with_its_card() {
+async fn a_created_session_is_shown_as_a_card() {
     test_app()
         .with_creation()
         .run(async |app| {
@@ -54,7 +54,7 @@ async fn a_new_session_is_answered_with_its_card() {
 }
 
 #[tokio::test]
-async fn without_an_agent_kapso_is_told_of_none() {
+async fn without_an_agent_the_request_names_none() {
     test_app()
         .with_creation()
         .run(async |app| {
@@ -69,7 +69,7 @@ async fn without_an_agent_kapso_is_told_of_none() {
 }
 
 #[tokio::test]
-async fn a_session_that_kapso_keeps_waiting_is_created_once_and_its_card_comes_later() {
+async fn a_slow_creation_is_made_once_and_is_a_late_reply() {
     test_app()
         .with_creation()
         .with_short_budget()
@@ -110,7 +110,7 @@ const CREATORS: &[(&str, &str, bool)] = &[
 ];
 
 #[tokio::test]
-async fn who_may_not_create_reads_who_may_and_nothing_is_created() {
+async fn people_without_permission_create_nothing() {
     for (creators, user, may) in CREATORS {
         let what = format!("{creators:?}, {user:?}");
         test_app()
@@ -145,8 +145,8 @@ async fn who_may_not_create_reads_who_may_and_nothing_is_created() {
 }
 
 #[tokio::test]
-async fn the_refusal_names_those_who_may() {
-    let reads = async |creators: &str| {
+async fn the_refusal_names_people_with_permission() {
+    let refusal_for = async |creators: &str| {
         let mut read = Value::Null;
         test_app()
             .with_creation()
@@ -155,12 +155,12 @@ async fn the_refusal_names_those_who_may() {
             .await;
         read.as_str().unwrap().to_owned()
     };
-    assert_snapshot!(reads("").await, @"You cannot create sessions here. Creating from Slack is turned off; create it in Kapso. Whoever runs this app can change that.");
-    assert_snapshot!(reads("U0OTHER,W0BOSS").await, @"You cannot create sessions here. Ask one of those who can: <@U0OTHER>, <@W0BOSS>. Whoever runs this app can change that.");
+    assert_snapshot!(refusal_for("").await, @"You cannot create sessions here. Creating from Slack is turned off; create it in Kapso. Whoever runs this app can change that.");
+    assert_snapshot!(refusal_for("U0OTHER,W0BOSS").await, @"You cannot create sessions here. Ask one of those who can: <@U0OTHER>, <@W0BOSS>. Whoever runs this app can change that.");
 }
 
 #[tokio::test]
-async fn who_may_not_use_the_app_creates_nothing_either() {
+async fn people_without_access_create_nothing() {
     test_app()
         .with_creation()
         .with("ALLOWED_USERS", "U0OTHER")
@@ -179,18 +179,18 @@ async fn who_may_not_use_the_app_creates_nothing_either() {
 }
 
 #[tokio::test]
-async fn what_slack_did_not_sign_creates_nothing() {
+async fn an_unsigned_request_creates_nothing() {
     test_app()
         .with_creation()
         .run(async |app| {
-            let slip = app.command_request("new +12345678901", None);
-            let unsigned = RawRequest::unsigned(COMMANDS, slip.body.clone());
-            let mut bent = slip.clone();
-            bent.replace("2345678901", "2345678902");
-            let old = RawRequest::unsigned(COMMANDS, slip.body.clone())
+            let request = app.command_request("new +12345678901", None);
+            let unsigned = RawRequest::unsigned(COMMANDS, request.body.clone());
+            let mut changed = request.clone();
+            changed.replace("2345678901", "2345678902");
+            let old = RawRequest::unsigned(COMMANDS, request.body.clone())
                 .signed(crate::support::SECRET, app.now().as_second() - 301);
-            for knock in [unsigned, bent, old] {
-                assert_eq!(app.send_raw(&knock).await.status, 401);
+            for forged in [unsigned, changed, old] {
+                assert_eq!(app.send_raw(&forged).await.status, 401);
             }
             assert_eq!(create_requests(app), 0);
         })
@@ -198,7 +198,7 @@ async fn what_slack_did_not_sign_creates_nothing() {
 }
 
 #[tokio::test]
-async fn a_command_that_slack_gave_no_trigger_id_creates_nothing() {
+async fn a_command_without_a_trigger_id_creates_nothing() {
     test_app()
         .with_creation()
         .run(async |app| {
@@ -213,7 +213,7 @@ async fn a_command_that_slack_gave_no_trigger_id_creates_nothing() {
 }
 
 #[tokio::test]
-async fn a_limit_that_is_used_up_creates_nothing_and_whoever_waits_is_not_asked_whether_they_mean_it() {
+async fn a_rate_limited_creation_needs_no_confirmation_later() {
     test_app()
         .with_creation()
         .set(|settings| settings.timing.kapso.max_rate_limit_wait = Duration::ZERO)
@@ -232,15 +232,15 @@ async fn a_limit_that_is_used_up_creates_nothing_and_whoever_waits_is_not_asked_
 }
 
 /// An app without a store that works.
-fn broken() -> TestAppBuilder {
+fn without_database() -> TestAppBuilder {
     test_app()
         .with("CREATE_USERS", "*")
         .with("DATABASE_URL", "sqlite:/proc/no-folder-for-this/jobs.db")
 }
 
 #[tokio::test]
-async fn without_a_store_nothing_is_created_and_everything_else_goes_on() {
-    broken()
+async fn without_a_database_only_creating_is_unavailable() {
+    without_database()
         .run(async |app| {
             assert_snapshot!(text_without_request_id(&app.command(NEW).await), @"Storage is unavailable, so nothing was started. Try again in a minute; if it happens again, please tell whoever runs this app.");
             assert_eq!(create_requests(app), 0);
@@ -252,7 +252,7 @@ async fn without_a_store_nothing_is_created_and_everything_else_goes_on() {
 }
 
 #[tokio::test]
-async fn a_store_that_breaks_while_the_service_runs_creates_nothing_either() {
+async fn a_database_that_breaks_later_makes_creating_unavailable() {
     let folder = crate::support::databases::Folder::new();
     let file = folder.join("jobs.db");
     test_app()
@@ -270,7 +270,7 @@ async fn a_store_that_breaks_while_the_service_runs_creates_nothing_either() {
 }
 
 #[tokio::test]
-async fn help_without_the_right_to_create_does_not_speak_of_it() {
+async fn help_omits_creating_without_permission() {
     with_app(async |app| {
         let help = app.command_text("/sandbox help").await;
         assert!(!help.contains("/sandbox new"), "{help}");

@@ -24,7 +24,7 @@ fn answer(status: u16, body: &'static str) -> Fault {
 }
 
 /// What somebody reads and the log says, when the next request meets this.
-async fn reads(app: &TestApp, fault: Fault, words: &str, outcome: &str) {
+async fn expect_reply(app: &TestApp, fault: Fault, words: &str, outcome: &str) {
     let name = format!("{fault:?}");
     app.advance_clock(SignedDuration::from_secs(61));
     let before = create_requests(app);
@@ -81,7 +81,7 @@ async fn each_fault_becomes_one_sentence_and_no_second_request() {
                     "limited",
                 ),
             ] {
-                reads(app, fault, words, outcome).await;
+                expect_reply(app, fault, words, outcome).await;
             }
             expect_nothing_leaked(app);
         })
@@ -89,7 +89,7 @@ async fn each_fault_becomes_one_sentence_and_no_second_request() {
 }
 
 #[tokio::test]
-async fn kapso_that_refuses_the_agent_is_explained() {
+async fn a_rejected_agent_is_explained() {
     test_app()
         .with_creation()
         .run(async |app| {
@@ -105,16 +105,16 @@ async fn kapso_that_refuses_the_agent_is_explained() {
 }
 
 #[tokio::test]
-async fn kapso_that_hangs_is_asked_once() {
+async fn a_creation_that_times_out_is_not_retried() {
     test_app()
         .with_creation()
         .set(|settings| settings.timing.kapso.attempt = Duration::from_millis(200))
-        .run(async |app| reads(app, Fault::Stall, UNSURE, "unsure").await)
+        .run(async |app| expect_reply(app, Fault::Stall, UNSURE, "unsure").await)
         .await;
 }
 
 #[tokio::test]
-async fn nobody_listens_where_kapso_should_be_so_nothing_was_created() {
+async fn a_refused_connection_means_that_nothing_was_created() {
     let closed = ClosedPort::bind().unwrap();
     test_app()
         .with_creation()
@@ -133,7 +133,7 @@ async fn nobody_listens_where_kapso_should_be_so_nothing_was_created() {
 
 /// Nothing can be said later, so the end of the budget says what is known: not that nothing was changed.
 #[tokio::test]
-async fn where_no_late_answer_is_possible_the_answer_in_time_does_not_promise_too_much() {
+async fn without_a_response_url_the_outcome_is_reported_as_unknown() {
     test_app()
         .with_creation()
         .with_short_budget()
@@ -149,7 +149,7 @@ async fn where_no_late_answer_is_possible_the_answer_in_time_does_not_promise_to
 }
 
 #[tokio::test]
-async fn a_service_that_stops_before_kapso_answers_does_not_promise_too_much_either() {
+async fn at_shutdown_the_outcome_is_reported_as_unknown() {
     test_app()
         .with_creation()
         .with_short_budget()
@@ -165,7 +165,7 @@ async fn a_service_that_stops_before_kapso_answers_does_not_promise_too_much_eit
 }
 
 #[tokio::test]
-async fn an_answer_in_the_middle_of_which_kapso_goes_is_not_asked_for_again() {
+async fn a_truncated_response_is_not_requested_again() {
     let wire = ScriptedServer::start().await;
     wire.respond(ScriptedResponse::bytes("HTTP/1.1 201 Created\r\nContent-Length: 400\r\n\r\n{\"data\":").then_reset());
     test_app()
@@ -174,15 +174,15 @@ async fn an_answer_in_the_middle_of_which_kapso_goes_is_not_asked_for_again() {
         .run(async |app| {
             assert_eq!(text_without_request_id(&app.command(NEW).await), UNSURE);
             assert_eq!(wire.requests().len(), 1);
-            let asked = &wire.requests()[0];
+            let request = &wire.requests()[0];
             assert!(
-                asked.starts_with("POST /api/v1/sandbox_sessions HTTP/1.1\r\n"),
-                "{asked}"
+                request.starts_with("POST /api/v1/sandbox_sessions HTTP/1.1\r\n"),
+                "{request}"
             );
-            assert!(asked.contains("content-type: application/json\r\n"), "{asked}");
+            assert!(request.contains("content-type: application/json\r\n"), "{request}");
             assert!(
-                asked.ends_with("\r\n\r\n{\"whatsapp_sandbox_session\":{\"phone_number\":\"+12345678901\"}}"),
-                "{asked}"
+                request.ends_with("\r\n\r\n{\"whatsapp_sandbox_session\":{\"phone_number\":\"+12345678901\"}}"),
+                "{request}"
             );
         })
         .await;

@@ -15,7 +15,7 @@ use crate::support::{ID, TestApp, test_app};
 const UNSURE: &str = "one may have been created";
 
 /// What is asked, if it is a question.
-fn is_asked(posted: &PostedMessage) -> bool {
+fn is_question(posted: &PostedMessage) -> bool {
     posted.message["text"]
         .as_str()
         .unwrap()
@@ -23,7 +23,7 @@ fn is_asked(posted: &PostedMessage) -> bool {
 }
 
 #[tokio::test]
-async fn a_second_session_for_the_same_phone_is_asked_about_first() {
+async fn a_second_session_for_the_same_phone_needs_a_confirmation() {
     test_app()
         .with_creation()
         .run(async |app| {
@@ -52,12 +52,12 @@ async fn a_second_session_for_the_same_phone_is_asked_about_first() {
             let wanted = json!({"phone_number": "+12345678901", "agent_id": "agent-123abc"});
             assert_eq!(app.kapso.create_requests()[1], json!({"whatsapp_sandbox_session": wanted}));
             let lines = app.wait_for_commands(4).await;
-            let told: Vec<_> = lines
+            let outcomes: Vec<_> = lines
                 .iter()
                 .map(|line| format!("{} {}", line["verb"], line["outcome"]))
                 .collect();
             assert_eq!(
-                told.join(", ").replace('"', ""),
+                outcomes.join(", ").replace('"', ""),
                 "new created, new asked_again, show shown, new created"
             );
         })
@@ -65,7 +65,7 @@ async fn a_second_session_for_the_same_phone_is_asked_about_first() {
 }
 
 #[tokio::test]
-async fn a_yes_is_one_session_however_often_it_is_pressed() {
+async fn a_confirmation_pressed_several_times_creates_one_session() {
     test_app()
         .with_creation()
         .run(async |app| {
@@ -89,7 +89,7 @@ async fn a_yes_is_one_session_however_often_it_is_pressed() {
 
 /// Where the app is installed for a whole organisation, a press names no workspace, though a command does.
 #[tokio::test]
-async fn a_yes_of_an_organisations_member_counts() {
+async fn a_confirmation_without_a_workspace_is_accepted() {
     test_app()
         .with_creation()
         .run(async |app| {
@@ -108,32 +108,32 @@ async fn a_yes_of_an_organisations_member_counts() {
 }
 
 #[tokio::test]
-async fn another_phone_another_person_and_another_minute_are_not_asked_about() {
+async fn another_phone_person_or_minute_needs_no_confirmation() {
     test_app()
         .with_creation()
         .run(async |app| {
             let other = app.command(NEW).await;
-            assert!(!is_asked(&other));
+            assert!(!is_question(&other));
             assert!(
-                !is_asked(&app.command("/sandbox new +1 234 567 8902").await),
+                !is_question(&app.command("/sandbox new +1 234 567 8902").await),
                 "another phone"
             );
             let own = std::mem::take(&mut app.person.user);
             app.person.user = "U0OTHER".to_owned();
-            assert!(!is_asked(&app.command(NEW).await), "another person");
+            assert!(!is_question(&app.command(NEW).await), "another person");
             app.person.user = own;
             app.advance_clock(SignedDuration::from_secs(60));
             let question = app.command(NEW).await;
-            assert!(is_asked(&question), "up to 60 s");
+            assert!(is_question(&question), "up to 60 s");
             app.advance_clock(SignedDuration::from_millis(1));
-            assert!(!is_asked(&app.command(NEW).await), "after 60 s");
+            assert!(!is_question(&app.command(NEW).await), "after 60 s");
             assert_eq!(create_requests(app), 4);
         })
         .await;
 }
 
 #[tokio::test]
-async fn what_came_to_nothing_is_not_asked_about_and_what_may_have_is() {
+async fn an_unclear_creation_needs_a_confirmation_and_a_failed_one_does_not() {
     test_app()
         .with_creation()
         .run(async |app| {
@@ -142,9 +142,9 @@ async fn what_came_to_nothing_is_not_asked_about_and_what_may_have_is() {
             app.command(NEW).await;
             app.kapso.fail_next_request(Fault::CloseConnection);
             let unsure = app.command(NEW).await;
-            assert!(!is_asked(&unsure), "the key was refused, so there is none");
+            assert!(!is_question(&unsure), "the key was refused, so there is none");
             let question = app.command(NEW).await;
-            assert!(is_asked(&question));
+            assert!(is_question(&question));
             assert!(plain::text(&question.message).contains(UNSURE), "{question:?}");
             assert_snapshot!(plain::text(&question.message), @"
             You asked for a session for +12345678901 less than a minute ago, and one may have been created: check /sandbox list first. Do you want another one?
@@ -161,7 +161,7 @@ async fn what_came_to_nothing_is_not_asked_about_and_what_may_have_is() {
 }
 
 #[tokio::test]
-async fn a_yes_that_fails_leaves_the_question_and_is_not_repeated() {
+async fn a_failed_confirmation_is_not_repeated() {
     test_app()
         .with_creation()
         .run(async |app| {
@@ -184,7 +184,7 @@ async fn a_yes_that_fails_leaves_the_question_and_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn who_presses_yes_is_judged_again() {
+async fn a_confirmation_is_authorized_again() {
     test_app()
         .with_creation()
         .with("CREATE_USERS", "U2147483697")
@@ -200,7 +200,7 @@ async fn who_presses_yes_is_judged_again() {
 }
 
 #[tokio::test]
-async fn a_yes_with_a_value_we_never_wrote_creates_nothing() {
+async fn a_confirmation_with_an_invalid_value_creates_nothing() {
     test_app()
         .with_creation()
         .run(async |app| {
@@ -237,7 +237,7 @@ async fn a_yes_with_a_value_we_never_wrote_creates_nothing() {
             ]
             .map(str::to_owned);
             for value in hostile.into_iter().chain(WORDS.iter().map(|words| (*words).to_owned())) {
-                let answer = presses(app, &question, &value).await;
+                let answer = press_with_value(app, &question, &value).await;
                 expect_private_reply(
                     app,
                     &question,
@@ -255,7 +255,7 @@ fn value(question: &PostedMessage) -> String {
     again.unwrap()["value"].as_str().unwrap().to_owned()
 }
 
-async fn presses(app: &TestApp, on: &PostedMessage, value: &str) -> PostedMessage {
+async fn press_with_value(app: &TestApp, on: &PostedMessage, value: &str) -> PostedMessage {
     let value = Value::from(value);
     let sent = app
         .slack

@@ -74,7 +74,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn whatever_is_typed_only_a_safe_id_is_looked_up(text in command_form()) {
+    fn only_a_safe_id_is_ever_looked_up(text in command_form()) {
         match parse(&text) {
             Command::Show(Show(id)) | Command::StartWatching(StartWatching(id)) => {
                 prop_assert!(is_safe(id.as_str()), "{id}");
@@ -91,7 +91,7 @@ proptest! {
     }
 
     #[test]
-    fn a_suggestion_does_what_it_says(text in command_form()) {
+    fn a_suggested_command_is_understood(text in command_form()) {
         let Command::Unknown(Unknown(ParseError::DidYouMean { instead, as_id })) = parse(&text) else {
             return Ok(());
         };
@@ -121,18 +121,18 @@ proptest! {
     }
 
     #[test]
-    fn every_other_id_is_no_id(text: String) {
+    fn unsafe_ids_are_rejected(text: String) {
         prop_assert_eq!(SessionId::parse(&text).is_some(), is_safe(&text));
     }
 
     #[test]
-    fn a_button_value_is_read_as_it_was_written(id in "[A-Za-z0-9_-]{1,64}", shared_by in users()) {
+    fn button_values_round_trip(id in "[A-Za-z0-9_-]{1,64}", shared_by in users()) {
         let value = ButtonValue { id: SessionId::parse(&id).unwrap(), shared_by };
         prop_assert_eq!(ButtonValue::parse(&value.to_string()), Some(value));
     }
 
     #[test]
-    fn any_other_button_value_is_refused(value in values()) {
+    fn other_button_values_are_rejected(value in values()) {
         if let Some(read) = ButtonValue::parse(&value) {
             prop_assert!(is_safe(read.id.as_str()));
             // The case of a UUID is all that may differ.
@@ -145,7 +145,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn whatever_is_read_as_a_phone_number_is_one_and_reads_as_itself(written in written()) {
+    fn parsed_phone_numbers_are_valid_and_round_trip(written in written()) {
         if let Some(phone) = Phone::parse(&written) {
             prop_assert!(is_e164(phone.as_str()), "{written:?} was read as {}", phone.as_str());
             prop_assert_eq!(Phone::parse(phone.as_str()), Some(phone));
@@ -153,7 +153,7 @@ proptest! {
     }
 
     #[test]
-    fn grouping_changes_nothing(phone in phones(), groups in prop::collection::vec(select(GROUPINGS), 12)) {
+    fn grouping_does_not_change_a_phone_number(phone in phones(), groups in prop::collection::vec(select(GROUPINGS), 12)) {
         let mut written = String::new();
         for (digit, grouping) in phone.chars().zip(groups) {
             written.push(digit);
@@ -171,7 +171,7 @@ proptest! {
     }
 
     #[test]
-    fn a_page_value_is_read_as_it_was_written(page in 1_u32..=999_999, other in "v1:[0-9+-]{0,12}") {
+    fn page_values_round_trip(page in 1_u32..=999_999, other in "v1:[0-9+-]{0,12}") {
         prop_assert_eq!(PageValue::parse(&PageValue(page).to_string()), Some(PageValue(page)));
         if let Some(read) = PageValue::parse(&other) {
             prop_assert_eq!(read.to_string(), other);
@@ -179,7 +179,7 @@ proptest! {
     }
 
     #[test]
-    fn a_confirmation_value_is_read_as_it_was_written(
+    fn confirmation_values_round_trip(
         phone in phones(), agent in prop::option::of("[A-Za-z0-9_-]{1,64}"), question in "[0-9a-f]{64}",
     ) {
         let value = ConfirmationValue(New {
@@ -191,7 +191,7 @@ proptest! {
     }
 
     #[test]
-    fn any_other_confirmation_value_is_refused(value in confirmations()) {
+    fn other_confirmation_values_are_rejected(value in confirmations()) {
         if let Some(read) = ConfirmationValue::parse(&value) {
             prop_assert!(is_e164(read.0.phone.as_str()));
             // The case of a UUID is all that may differ.

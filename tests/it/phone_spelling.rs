@@ -140,7 +140,7 @@ async fn every_spelling_of_a_phone_number_creates_a_session_for_it() {
 }
 
 #[tokio::test]
-async fn what_is_unclear_creates_nothing_and_gets_a_corrected_command() {
+async fn an_unclear_number_is_corrected_and_creates_nothing() {
     test_app()
         .with_creation()
         .run(async |app| {

@@ -14,25 +14,25 @@ use crate::support::store_health::{expect_broken_store, expect_working_store};
 use crate::support::{TestAppBuilder, port, test_app};
 
 /// How long a lease lasts, and a little.
-const LEASE_IS_OVER: SignedDuration = SignedDuration::from_secs(16);
+const AFTER_LEASE: SignedDuration = SignedDuration::from_secs(16);
 
 /// The way to a server, which can be cut: who comes by it is refused then, and who has come is cut off.
-struct Cable {
+struct Proxy {
     from: SocketAddr,
     to: SocketAddr,
-    carrying: JoinHandle<()>,
+    forwarding: JoinHandle<()>,
 }
 
-impl Cable {
+impl Proxy {
     /// Leads to the server of a database.
     async fn to(database: &Database) -> Self {
-        let (_, behind) = database.address.rsplit_once('@').unwrap();
-        let to = behind.split('/').next().unwrap().parse().unwrap();
+        let (_, server) = database.address.rsplit_once('@').unwrap();
+        let to = server.split('/').next().unwrap().parse().unwrap();
         let listener = port().await;
         Self {
             from: listener.local_addr().unwrap(),
             to,
-            carrying: tokio::spawn(carry(listener, to)),
+            forwarding: tokio::spawn(forward(listener, to)),
         }
     }
 
@@ -45,47 +45,47 @@ impl Cable {
             .with("DATABASE_URL", address)
     }
 
-    async fn is_cut(&mut self) {
-        self.carrying.abort();
-        let _ = (&mut self.carrying).await;
+    async fn cut(&mut self) {
+        self.forwarding.abort();
+        let _ = (&mut self.forwarding).await;
     }
 
-    async fn is_mended(&mut self) {
+    async fn restore(&mut self) {
         let listener = TcpListener::bind(self.from).await.unwrap();
-        self.carrying = tokio::spawn(carry(listener, self.to));
+        self.forwarding = tokio::spawn(forward(listener, self.to));
     }
 }
 
-async fn carry(listener: TcpListener, to: SocketAddr) {
-    let mut lines = JoinSet::new();
-    while let Ok((mut line, _)) = listener.accept().await {
-        lines.spawn(async move {
+async fn forward(listener: TcpListener, to: SocketAddr) {
+    let mut connections = JoinSet::new();
+    while let Ok((mut connection, _)) = listener.accept().await {
+        connections.spawn(async move {
             if let Ok(mut server) = TcpStream::connect(to).await {
                 // How a line ends is not this test's concern.
-                drop(copy_bidirectional(&mut line, &mut server).await);
+                drop(copy_bidirectional(&mut connection, &mut server).await);
             }
         });
     }
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_delays_what_it_keeps_and_nothing_else() {
+async fn an_outage_delays_only_replies_stored_on_the_server() {
     let database = Database::postgres().await;
-    let mut cable = Cable::to(&database).await;
-    cable
+    let mut proxy = Proxy::to(&database).await;
+    proxy
         .service(&database)
         .run(async |app| {
             expect_working_store(app, 1).await;
-            let kept = start_late_reply(app).await;
-            cable.is_cut().await;
+            let stored = start_late_reply(app).await;
+            proxy.cut().await;
             // Kapso answers both, and the one that is kept waits.
             expect_broken_store(app, "cannot be reached").await;
             app.wait_for_log_lines("\"handed_over\"", 1).await;
-            cable.is_mended().await;
+            proxy.restore().await;
             expect_working_store(app, 2).await;
             assert_eq!(app.slack.post_count(), 1, "the one from memory");
-            app.advance_clock(LEASE_IS_OVER);
-            app.late_reply(kept).await;
+            app.advance_clock(AFTER_LEASE);
+            app.late_reply(stored).await;
             app.shut_down().await;
             assert_eq!(app.slack.post_count(), 2, "one post each");
         })
@@ -95,10 +95,10 @@ async fn a_server_that_is_away_delays_what_it_keeps_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_taken_while_the_server_was_away_is_not_posted_again() {
+async fn a_reply_delivered_during_an_outage_is_not_posted_again() {
     let database = Database::postgres().await;
-    let mut cable = Cable::to(&database).await;
-    cable
+    let mut proxy = Proxy::to(&database).await;
+    proxy
         .service(&database)
         .run(async |app| {
             expect_working_store(app, 1).await;
@@ -106,11 +106,11 @@ async fn an_answer_that_was_taken_while_the_server_was_away_is_not_posted_again(
             app.slack.stall_responses(true);
             app.kapso.release_stalled_requests();
             app.late_reply(exchange).await;
-            cable.is_cut().await;
+            proxy.cut().await;
             app.slack.stall_responses(false);
             app.wait_for_commands(1).await;
             app.wait_for_log_lines("the store does not work", 1).await;
-            cable.is_mended().await;
+            proxy.restore().await;
             expect_working_store(app, 2).await;
             app.shut_down().await;
             assert_eq!(app.slack.post_count(), 1);
@@ -122,7 +122,7 @@ async fn an_answer_that_was_taken_while_the_server_was_away_is_not_posted_again(
 }
 
 #[tokio::test]
-async fn connections_that_are_killed_cost_nothing() {
+async fn killed_connections_lose_no_reply() {
     let database = Database::postgres().await;
     let builder = test_app().with_short_budget().with("DATABASE_URL", &database.address);
     builder
@@ -148,15 +148,15 @@ async fn connections_that_are_killed_cost_nothing() {
 
 /// Such as one that has become another's replica.
 #[tokio::test]
-async fn a_server_that_becomes_read_only_may_be_written_to_later() {
+async fn a_read_only_server_is_used_again_when_writable() {
     let database = Database::postgres().await;
     let name = format!("it_role_{:016x}", fastrand::u64(..));
     database
         .run(format!("CREATE ROLE {name} LOGIN SUPERUSER PASSWORD 'x'"))
         .await;
-    let (_, behind) = database.address.split_once('@').unwrap();
-    let address = format!("postgres://{name}:x@{behind}");
-    let becomes = async |read_only: &str| {
+    let (_, server) = database.address.split_once('@').unwrap();
+    let address = format!("postgres://{name}:x@{server}");
+    let set_read_only = async |read_only: &str| {
         let settings = format!("ALTER ROLE {name} SET default_transaction_read_only = {read_only}");
         database.run(settings).await;
         let sessions = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{name}'");
@@ -168,9 +168,9 @@ async fn a_server_that_becomes_read_only_may_be_written_to_later() {
         .with("DATABASE_URL", address)
         .run(async |app| {
             expect_working_store(app, 1).await;
-            becomes("on").await;
+            set_read_only("on").await;
             expect_broken_store(app, "is read-only").await;
-            becomes("off").await;
+            set_read_only("off").await;
             expect_working_store(app, 2).await;
         })
         .await;

@@ -10,10 +10,10 @@ use tokio::time::timeout;
 
 use crate::support::databases::{Database, at, late, postgres_url};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[tokio::test]
-async fn a_server_that_is_not_there_or_does_not_take_us_is_said() {
+async fn an_unreachable_or_refusing_server_is_reported() {
     let server = postgres_url();
     let (_, behind) = server.rsplit_once('@').unwrap();
     let rows = [
@@ -27,7 +27,7 @@ async fn a_server_that_is_not_there_or_does_not_take_us_is_said() {
     for (url, says) in rows {
         let url = url.parse().unwrap();
         let opening = db::Database::open(&url);
-        let error = timeout(PATIENCE, opening)
+        let error = timeout(TIMEOUT, opening)
             .await
             .expect("it does not hang")
             .map(drop)
@@ -37,7 +37,7 @@ async fn a_server_that_is_not_there_or_does_not_take_us_is_said() {
 }
 
 #[tokio::test]
-async fn a_server_that_drops_its_connections_and_tables_is_survived() {
+async fn dropped_connections_and_tables_are_handled() {
     let database = Database::postgres().await;
     let store = database.jobs().await;
     store.insert(&late(0), None).await.unwrap();
@@ -54,7 +54,7 @@ async fn a_server_that_drops_its_connections_and_tables_is_survived() {
 }
 
 #[tokio::test]
-async fn a_server_that_insists_on_tls_is_reached() {
+async fn a_server_that_requires_tls_is_supported() {
     let database = Database::postgres_over_tls().await;
     let store = database.jobs().await;
     store.insert(&late(0), None).await.unwrap();
@@ -64,7 +64,7 @@ async fn a_server_that_insists_on_tls_is_reached() {
 }
 
 #[tokio::test]
-async fn processes_that_start_at_once_set_one_server_up_together() {
+async fn concurrent_processes_migrate_one_server() {
     let database = Database::postgres().await;
     let opening = (0..8).map(|_| db::Database::open(&database.url));
     for store in join_all(opening).await {

@@ -22,7 +22,7 @@ fn has_button(card: &Value) -> bool {
 }
 
 #[tokio::test]
-async fn the_message_has_the_code_and_the_link_as_text_and_the_card_stands() {
+async fn the_message_has_the_qr_code_and_the_link() {
     reachable_app()
         .run(async |app| {
             let card = app.command(&format!("/sandbox {ID}")).await;
@@ -57,7 +57,7 @@ async fn the_message_has_the_code_and_the_link_as_text_and_the_card_stands() {
 }
 
 #[tokio::test]
-async fn the_code_of_a_shared_card_is_for_the_presser_alone_and_keeps_the_phone_masked() {
+async fn the_qr_code_of_a_shared_card_is_private_and_masked() {
     reachable_app()
         .run(async |app| {
             let earlier = shared_card(app, &format!("v1:{ID}:U0SHARER00"));
@@ -75,7 +75,7 @@ async fn the_code_of_a_shared_card_is_for_the_presser_alone_and_keeps_the_phone_
 }
 
 #[tokio::test]
-async fn only_a_card_with_something_to_scan_has_the_button() {
+async fn only_a_card_with_a_usable_link_has_the_button() {
     let long = |length: usize| format!("https://wa.me/{}", "1".repeat(length - 14));
     let rows = [
         ("pending", "status", json!("pending_activation"), true),
@@ -106,7 +106,7 @@ async fn only_a_card_with_something_to_scan_has_the_button() {
 }
 
 #[tokio::test]
-async fn a_card_that_is_out_of_date_becomes_what_the_session_is_now() {
+async fn an_outdated_card_is_replaced() {
     reachable_app()
         .run(async |app| {
             let own = app.command(&format!("/sandbox {ID}")).await;
@@ -125,7 +125,7 @@ async fn a_card_that_is_out_of_date_becomes_what_the_session_is_now() {
 }
 
 #[tokio::test]
-async fn a_session_that_cannot_be_looked_up_is_told_beside_the_card() {
+async fn a_failed_lookup_leaves_the_card() {
     reachable_app()
         .run(async |app| {
             let card = app.command(&format!("/sandbox {ID}")).await;
@@ -143,22 +143,22 @@ async fn a_session_that_cannot_be_looked_up_is_told_beside_the_card() {
 }
 
 #[tokio::test]
-async fn who_may_not_use_the_app_gets_no_code() {
+async fn people_without_access_get_no_qr_code() {
     reachable_app()
         .with("ALLOWED_USERS", "U2147483697")
         .run(async |app| {
             let card = app.command(&format!("/sandbox {ID}")).await;
-            let asked = app.kapso.requests();
+            let requests = app.kapso.requests();
             app.person.user = "U0OTHER".to_owned();
             let answer = app.press(&card, "qr").await;
             expect_private_reply(app, &card, &answer, "You cannot use this here.");
-            assert_eq!(app.kapso.requests(), asked);
+            assert_eq!(app.kapso.requests(), requests);
         })
         .await;
 }
 
 #[tokio::test]
-async fn without_a_public_address_there_is_no_button_and_help_says_why() {
+async fn without_a_public_url_there_is_no_button_and_help_says_why() {
     const WHY: &str = "There are no QR codes here";
     test_app()
         .run(async |app| {
@@ -186,7 +186,7 @@ async fn without_a_public_address_there_is_no_button_and_help_says_why() {
 
 /// `PUBLIC_URL` leads to nobody, or to somebody else: Slack cannot fetch the picture, and refuses the message with it.
 #[tokio::test]
-async fn a_picture_that_slack_cannot_fetch_costs_nothing_but_itself() {
+async fn a_picture_that_slack_cannot_fetch_is_replaced_by_text() {
     let closed = port().await.local_addr().unwrap();
     let other = ScriptedServer::start().await;
     other.respond(ScriptedResponse::answer("200 OK\ncontent-type: text/html", "<html>"));
@@ -227,7 +227,7 @@ async fn a_picture_that_slack_cannot_fetch_costs_nothing_but_itself() {
 }
 
 #[tokio::test]
-async fn an_address_longer_than_slack_takes_is_not_sent() {
+async fn an_image_address_over_slacks_limit_is_not_sent() {
     test_app()
         .with("PUBLIC_URL", format!("http://127.0.0.1/{}", "x".repeat(2_900)))
         .run(async |app| {
@@ -241,7 +241,7 @@ async fn an_address_longer_than_slack_takes_is_not_sent() {
 
 /// What Slack answers to the posts, how the last message then looks, and what is left of the `response_url`.
 #[tokio::test]
-async fn a_refusal_is_answered_without_the_picture_as_long_as_slack_takes_posts() {
+async fn a_refused_message_is_sent_again_without_the_picture() {
     let rows: [(&[u16], Option<bool>); 9] = [
         (&[], Some(true)),
         (&[404], Some(false)),
@@ -313,7 +313,7 @@ async fn slack_can_refuse_a_picture_with_a_200() {
 
 /// Whoever reads the log could fetch the picture for as long as its address is good.
 #[tokio::test]
-async fn no_address_of_a_picture_is_in_the_log() {
+async fn image_addresses_are_not_logged() {
     reachable_app()
         .run(async |app| {
             let answer = show_qr_code(app).await;

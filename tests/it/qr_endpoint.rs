@@ -164,7 +164,7 @@ async fn an_address_is_valid_for_ten_minutes() {
                 assert_eq!(answer.status(), StatusCode::OK, "{left} s before the end");
                 assert_eq!(answer.headers()["cache-control"], format!("private, max-age={left}"));
             }
-            let asked = app.kapso.requests();
+            let requests = app.kapso.requests();
             for passes in [1, 1, 86_400] {
                 app.advance_clock(SignedDuration::from_secs(passes));
                 let answer = fetched(app, address.clone()).await;
@@ -174,7 +174,7 @@ async fn an_address_is_valid_for_ten_minutes() {
             }
             assert_eq!(
                 app.kapso.requests(),
-                asked,
+                requests,
                 "no request to Kapso for an expired address"
             );
             // After the clock was set back, it is still valid for ten minutes at most.

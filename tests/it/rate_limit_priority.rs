@@ -83,7 +83,7 @@ async fn minute(app: &TestApp, typed: usize) -> Minute {
 /// That Kapso never had to refuse anything is what FakeKapso would complain of when the app closes.
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "the figures are for the documents")]
-async fn ten_thousand_look_ups_and_sixty_watches_share_100_requests_a_minute() {
+async fn ten_thousand_lookups_and_sixty_watches_share_the_rate_limit() {
     watched(100, async |app| {
         let quiet = minute(app, 0).await;
         println!("60 watches and nobody else: {quiet:?}");
@@ -104,7 +104,7 @@ async fn ten_thousand_look_ups_and_sixty_watches_share_100_requests_a_minute() {
 
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "the figures are for the documents")]
-async fn a_larger_plan_is_followed_by_kapsos_own_word() {
+async fn a_larger_rate_limit_in_the_headers_is_used() {
     watched(500, async |app| {
         let minute = minute(app, 2).await;
         println!("60 watches and 1,200 look-ups of 500 ids at 500 a minute: {minute:?}");

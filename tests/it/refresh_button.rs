@@ -10,7 +10,7 @@ use crate::support::{ID, with_app};
 const SHARED_BY: &str = "U0SHARER00";
 
 #[tokio::test]
-async fn refresh_replaces_the_card_and_goes_past_what_is_remembered() {
+async fn refresh_replaces_the_card_and_bypasses_the_cache() {
     with_app(async |app| {
         let card = app.command(&format!("/sandbox {ID}")).await;
         app.kapso.activate(ID);
@@ -43,7 +43,7 @@ async fn refresh_replaces_the_card_and_goes_past_what_is_remembered() {
 }
 
 #[tokio::test]
-async fn a_press_is_acknowledged_at_once_however_long_kapso_takes() {
+async fn a_press_is_acknowledged_before_kapso_answers() {
     with_app(async |app| {
         let card = app.command(&format!("/sandbox {ID}")).await;
         app.kapso.fail_next_request(Fault::Stall);
@@ -61,7 +61,7 @@ async fn a_press_is_acknowledged_at_once_however_long_kapso_takes() {
 }
 
 #[tokio::test]
-async fn a_shared_card_is_re_rendered_for_everybody_masked_and_with_who_shared_it() {
+async fn a_refreshed_shared_card_stays_masked_and_names_who_shared_it() {
     with_app(async |app| {
         let shared = shared_card(app, &format!("v1:{ID}:{SHARED_BY}"));
         app.kapso.activate(ID);
@@ -98,7 +98,7 @@ async fn a_shared_card_is_re_rendered_for_everybody_masked_and_with_who_shared_i
 }
 
 #[tokio::test]
-async fn a_shared_card_whose_button_names_nobody_names_nobody() {
+async fn a_shared_card_without_a_user_in_its_value_names_nobody() {
     with_app(async |app| {
         let shared = shared_card(app, &format!("v1:{ID}"));
         let fresh = app.press(&shared, "refresh").await;
@@ -111,7 +111,7 @@ async fn a_shared_card_whose_button_names_nobody_names_nobody() {
 }
 
 #[tokio::test]
-async fn a_phone_number_too_short_to_mask_is_hidden_whole() {
+async fn a_short_phone_number_is_hidden_entirely() {
     with_app(async |app| {
         for phone in ["1234567", "+1 234", "1", "no number", "１２３４５６７８９"] {
             app.kapso.set_field(ID, "phone_number", phone.into());

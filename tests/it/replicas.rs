@@ -18,16 +18,16 @@ use crate::support::store_health::BROKEN;
 /// Commands, half of them to each replica.
 const COMMANDS: usize = 200;
 /// Commands for each session: what Kapso has answered is remembered for a while.
-const A_SESSION: usize = 10;
+const COMMANDS_PER_SESSION: usize = 10;
 /// Commands that are typed at once.
-const AT_ONCE: usize = 20;
-const PATIENCE: Duration = Duration::from_mins(2);
+const CONCURRENT_COMMANDS: usize = 20;
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Two replicas in one world.
 struct Replicas {
     fakes: Fakes,
     database: Database,
-    doomed: Running,
+    killed: Running,
     survivor: Running,
     /// Where the doomed one listens, and the other.
     apps: [Url; 2],
@@ -36,7 +36,7 @@ struct Replicas {
 impl Replicas {
     async fn start() -> Self {
         let fakes = Fakes::start().await;
-        for n in 0..COMMANDS / A_SESSION {
+        for n in 0..COMMANDS / COMMANDS_PER_SESSION {
             fakes.kapso.add_session(&format!("s-{n}"));
         }
         let database = Database::postgres().await;
@@ -44,46 +44,46 @@ impl Replicas {
             let service = fakes.service_that_waits_for_the_store().with("REPLY_BUDGET_MS", "100");
             service.with("DATABASE_URL", &database.address).start()
         };
-        let (mut doomed, mut survivor) = (service(), service());
-        let apps = [doomed.wait_until_serving().await, survivor.wait_until_serving().await];
+        let (mut killed, mut survivor) = (service(), service());
+        let apps = [killed.wait_until_serving().await, survivor.wait_until_serving().await];
         Self {
             fakes,
             database,
-            doomed,
+            killed,
             survivor,
             apps,
         }
     }
 
     /// These of the commands are typed, in turn to both replicas, and acknowledged without a word.
-    async fn types(&self, which: Range<usize>) -> BTreeSet<u64> {
-        let mut owed = BTreeSet::new();
-        for first in which.clone().step_by(AT_ONCE) {
-            let typing = (first..which.end.min(first + AT_ONCE)).map(async |n| {
-                let command = format!("/sandbox s-{}", n / A_SESSION);
+    async fn send_commands(&self, numbers: Range<usize>) -> BTreeSet<u64> {
+        let mut pending = BTreeSet::new();
+        for first in numbers.clone().step_by(CONCURRENT_COMMANDS) {
+            let sending = (first..numbers.end.min(first + CONCURRENT_COMMANDS)).map(async |n| {
+                let command = format!("/sandbox s-{}", n / COMMANDS_PER_SESSION);
                 self.fakes.send_command(&self.apps[n % 2], &command).await
             });
-            for sent in join_all(typing).await {
+            for sent in join_all(sending).await {
                 assert_eq!(sent.status, Some(StatusCode::OK));
                 assert!(sent.message.is_none(), "it is acknowledged without a word");
-                owed.insert(sent.exchange);
+                pending.insert(sent.exchange);
             }
         }
-        owed
+        pending
     }
 
     /// The doomed one is killed, and all that is owed is answered by the other. Returns how many posts were under way
     /// when it was killed, and how many of its answers were left to the other.
-    async fn loses_one(mut self, owed: &BTreeSet<u64>, doomed: &str) -> Lost {
-        self.doomed.send_signal("KILL").await;
+    async fn kill_one(mut self, pending: &BTreeSet<u64>, killed: &str) -> Outcome {
+        self.killed.send_signal("KILL").await;
         let killed_at = Instant::now();
-        let ended = self.doomed.wait_for_exit().await;
+        let ended = self.killed.wait_for_exit().await;
         assert!(!ended.stdout.contains(BROKEN), "the store works: {ended:?}");
         // Its leases last, so this is what it has left.
-        let left = pending_replies(&self.database, &format!("leased_by = '{doomed}'")).await;
+        let left = pending_replies(&self.database, &format!("leased_by = '{killed}'")).await;
         self.fakes.kapso.set_fault(None);
         self.fakes.kapso.release_stalled_requests();
-        for exchange in owed {
+        for exchange in pending {
             self.fakes.slack.wait_for_reply(*exchange).await;
         }
         // Its own, and what was left: some of that may be answered already.
@@ -96,9 +96,9 @@ impl Replicas {
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert_eq!(pending_replies(&self.database, "1 = 1").await.len(), 0, "nothing stays");
         let answers = answer_counts(&self.fakes, 1);
-        assert!(answers.keys().eq(owed), "one answer each");
+        assert!(answers.keys().eq(pending), "one answer each");
         self.database.drop().await;
-        Lost {
+        Outcome {
             left: left.len(),
             in_flight: left.iter().filter(|row| row.posts_left < 4).count(),
             twice: surplus_answers(&answers, 1),
@@ -107,7 +107,7 @@ impl Replicas {
     }
 }
 
-struct Lost {
+struct Outcome {
     left: usize,
     in_flight: usize,
     twice: usize,
@@ -120,54 +120,54 @@ async fn worker(database: &Database) -> Option<String> {
     workers.into_iter().next()
 }
 
-/// Tells the story, with `answered` of the commands answered before the others come, and a kill after `half_way`.
-async fn one_is_killed(when: &str, answered: usize, half_way: impl AsyncFn(&Fakes)) -> Lost {
-    let telling = tell(when, answered, &half_way);
-    timeout(PATIENCE, telling).await.expect("it ends")
+/// Tells the story, with `answered` of the commands answered before the others come, and a kill after `before_kill`.
+async fn kill_one_replica(when: &str, answered: usize, before_kill: impl AsyncFn(&Fakes)) -> Outcome {
+    let running = run_scenario(when, answered, &before_kill);
+    timeout(TIMEOUT, running).await.expect("it ends")
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are what this is about")]
-async fn tell(when: &str, answered: usize, half_way: impl AsyncFn(&Fakes)) -> Lost {
+async fn run_scenario(when: &str, answered: usize, before_kill: impl AsyncFn(&Fakes)) -> Outcome {
     let replicas = Replicas::start().await;
     let (kapso, slack) = (&replicas.fakes.kapso, &replicas.fakes.slack);
     kapso.set_fault(Some(Fault::Stall));
-    let mut owed = replicas.types(0..1).await;
-    let doomed = worker(&replicas.database).await.expect("a pending reply is stored");
-    owed.extend(replicas.types(1..answered.max(1)).await);
+    let mut pending = replicas.send_commands(0..1).await;
+    let killed = worker(&replicas.database).await.expect("a pending reply is stored");
+    pending.extend(replicas.send_commands(1..answered.max(1)).await);
     if answered > 0 {
         kapso.release_stalled_requests();
-        for exchange in &owed {
+        for exchange in &pending {
             slack.wait_for_reply(*exchange).await;
         }
     }
-    owed.extend(replicas.types(answered.max(1)..COMMANDS).await);
-    half_way(&replicas.fakes).await;
-    let lost = replicas.loses_one(&owed, &doomed).await;
+    pending.extend(replicas.send_commands(answered.max(1)..COMMANDS).await);
+    before_kill(&replicas.fakes).await;
+    let outcome = replicas.kill_one(&pending, &killed).await;
     println!(
         "two replicas, one killed {when}: {} owed, none lost, {} left by the dead, {} in flight, {} answered twice, {:.1} s",
-        owed.len(),
-        lost.left,
-        lost.in_flight,
-        lost.twice,
-        lost.took.as_secs_f64()
+        pending.len(),
+        outcome.left,
+        outcome.in_flight,
+        outcome.twice,
+        outcome.took.as_secs_f64()
     );
-    assert_eq!(owed.len(), COMMANDS);
-    assert!(lost.twice <= lost.in_flight);
-    assert!(lost.took < RESUMED, "{:?}", lost.took);
-    lost
+    assert_eq!(pending.len(), COMMANDS);
+    assert!(outcome.twice <= outcome.in_flight);
+    assert!(outcome.took < RESUMED, "{:?}", outcome.took);
+    outcome
 }
 
 #[tokio::test]
-async fn what_a_dead_replica_owes_the_other_delivers() {
+async fn a_replica_delivers_the_replies_of_a_killed_one() {
     let posting = async |fakes: &Fakes| {
         let posts = fakes.slack.post_count();
         fakes.kapso.release_stalled_requests();
         fakes.slack.wait_for_posts(posts + COMMANDS / 10).await;
     };
     // Side by side, since both wait for leases to run out.
-    let (asking, _) = tokio::join!(
-        one_is_killed("while Kapso is asked", 0, async |_: &Fakes| {}),
-        one_is_killed("while it posts", COMMANDS / 2, posting)
+    let (while_requesting, _) = tokio::join!(
+        kill_one_replica("while Kapso is asked", 0, async |_: &Fakes| {}),
+        kill_one_replica("while it posts", COMMANDS / 2, posting)
     );
-    assert_eq!((asking.left, asking.twice), (COMMANDS / 2, 0));
+    assert_eq!((while_requesting.left, while_requesting.twice), (COMMANDS / 2, 0));
 }

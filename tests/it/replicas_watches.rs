@@ -20,7 +20,7 @@ const RESUMED: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "the figures are for the documents")]
-async fn the_news_that_a_dead_replica_owes_the_other_tells() {
+async fn a_replica_sends_the_notifications_of_a_killed_one() {
     let fakes = Fakes::start().await;
     let ids: Vec<_> = (0..EACH).map(|n| format!("session-{n}")).collect();
     for id in &ids {
@@ -33,8 +33,8 @@ async fn the_news_that_a_dead_replica_owes_the_other_tells() {
             .with("RUST_LOG", "kapso_slack=info,kapso_slack::dispatch=warn");
         service.with("DATABASE_URL", &database.address).start()
     };
-    let (mut doomed, mut survivor) = (service(), service());
-    let apps = [doomed.wait_until_serving().await, survivor.wait_until_serving().await];
+    let (mut killed, mut survivor) = (service(), service());
+    let apps = [killed.wait_until_serving().await, survivor.wait_until_serving().await];
 
     let watching = (0..WATCHERS).map(async |watcher| {
         let person = Person {
@@ -63,9 +63,9 @@ async fn the_news_that_a_dead_replica_owes_the_other_tells() {
     }
     database.run("UPDATE kapso_slack_jobs SET due_at = 0").await;
     fakes.slack.wait_for_posts(confirmed + ALL / 2).await;
-    doomed.send_signal("KILL").await;
+    killed.send_signal("KILL").await;
     let killed_at = Instant::now();
-    doomed.wait_for_exit().await;
+    killed.wait_for_exit().await;
     let left = pending_replies(&database, "1 = 1").await;
     let in_flight = left.iter().filter(|row| row.posts_left < 2).count();
     survivor.send_signal("CONT").await;

@@ -15,14 +15,14 @@ use crate::support::{ID, TestApp, test_app};
 
 /// Slack refuses the first posts like this, and then takes what comes. Returns the log's line about the command and
 /// how often Slack was posted to.
-async fn meets(refusals: &[(u16, Option<u64>)]) -> (Value, usize) {
-    let mut noted = None;
+async fn deliver_after(responses: &[(u16, Option<u64>)]) -> (Value, usize) {
+    let mut result = None;
     test_app()
         .with_short_budget()
         .with_system_clock()
         .run(async |app| {
             let exchange = start_late_reply(app).await;
-            for (status, retry_after) in refusals {
+            for (status, retry_after) in responses {
                 let status = StatusCode::from_u16(*status).unwrap();
                 app.slack.reject_next_post(status, *retry_after);
             }
@@ -33,30 +33,30 @@ async fn meets(refusals: &[(u16, Option<u64>)]) -> (Value, usize) {
             } else {
                 assert_eq!(app.slack.conversation().len(), 0);
             }
-            noted = Some((line, app.slack.post_count()));
+            result = Some((line, app.slack.post_count()));
         })
         .await;
-    noted.unwrap()
+    result.unwrap()
 }
 
 #[tokio::test]
-async fn slack_may_stumble_twice() {
-    for stumbles in [
+async fn two_server_errors_are_retried() {
+    for errors in [
         &[(500, None)][..],
         &[(503, None)],
         &[(502, None), (500, None)],
         &[(599, None), (504, None)],
     ] {
-        let (line, posts) = meets(stumbles).await;
-        assert_eq!(line["answer"], "late", "{stumbles:?}");
-        assert_eq!(posts, stumbles.len() + 1, "{stumbles:?}");
+        let (line, posts) = deliver_after(errors).await;
+        assert_eq!(line["answer"], "late", "{errors:?}");
+        assert_eq!(posts, errors.len() + 1, "{errors:?}");
     }
 }
 
 /// Each of those tries may have been taken all the same.
 #[tokio::test]
-async fn three_blind_tries_are_all() {
-    let (line, posts) = meets(&[(500, None), (502, None), (503, None)]).await;
+async fn after_three_unclear_attempts_a_reply_is_lost() {
+    let (line, posts) = deliver_after(&[(500, None), (502, None), (503, None)]).await;
     assert_eq!(line["answer"], "lost");
     assert_eq!(line["lost"], "Slack could not be reached");
     assert_eq!(line["outcome"], "shown");
@@ -66,7 +66,7 @@ async fn three_blind_tries_are_all() {
 #[tokio::test]
 async fn a_refusal_is_final() {
     for status in [300, 302, 307, 308, 400, 401, 403, 404, 405, 410, 413, 418] {
-        let (line, posts) = meets(&[(status, None)]).await;
+        let (line, posts) = deliver_after(&[(status, None)]).await;
         assert_eq!(line["answer"], "lost", "{status}");
         let lost = line["lost"].as_str().unwrap();
         let words = format!("Slack refused the message with status {status}");
@@ -76,30 +76,21 @@ async fn a_refusal_is_final() {
 }
 
 #[tokio::test]
-async fn slack_says_when_to_come_back() {
+async fn retry_after_is_followed() {
     let began = Instant::now();
-    let (line, posts) = meets(&[(429, Some(1))]).await;
+    let (line, posts) = deliver_after(&[(429, Some(1))]).await;
     assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
     assert_eq!(line["answer"], "late");
     assert_eq!(posts, 2);
 }
 
 #[tokio::test]
-async fn slack_asks_for_more_patience_than_the_address_has_life() {
+async fn a_retry_after_beyond_the_lifetime_is_not_waited_for() {
     for seconds in [29 * 60, 30 * 60, 86_400, u64::MAX] {
-        let (line, posts) = meets(&[(429, Some(seconds))]).await;
+        let (line, posts) = deliver_after(&[(429, Some(seconds))]).await;
         assert_eq!(line["lost"], "the response_url is used up", "{seconds}");
         assert_eq!(posts, 1, "{seconds}");
     }
-}
-
-/// Of the 5 that Slack takes, the last is never risked.
-#[tokio::test]
-async fn four_posts_are_all() {
-    let (line, posts) = meets(&[(500, None), (500, None), (429, Some(1)), (429, Some(600))]).await;
-    assert_eq!(line["answer"], "lost");
-    assert_eq!(line["lost"], "the response_url is used up");
-    assert_eq!(posts, 4);
 }
 
 #[tokio::test]
@@ -124,7 +115,7 @@ async fn nothing_is_posted_after_29_minutes() {
 }
 
 #[tokio::test]
-async fn nor_when_the_29_minutes_end_while_slack_has_us_wait() {
+async fn nothing_is_posted_if_the_29_minutes_end_during_retry_after() {
     test_app()
         .with_short_budget()
         .with_system_clock()
@@ -145,29 +136,29 @@ async fn nor_when_the_29_minutes_end_while_slack_has_us_wait() {
 const ATTEMPT: Duration = Duration::from_millis(500);
 
 /// A letterbox that answers in ways that FakeSlack does not know. Returns the log's line and what was posted.
-async fn posts_to(letterbox: &ScriptedServer) -> (Value, Vec<String>) {
-    let mut noted = None;
+async fn deliver_to(server: &ScriptedServer) -> (Value, Vec<String>) {
+    let mut result = None;
     test_app()
         .with_short_budget()
         .with_system_clock()
-        .with("SLACK_RESPONSE_HOSTS", letterbox.origin())
+        .with("SLACK_RESPONSE_HOSTS", server.origin())
         .set(|settings| settings.timing.response_url.attempt = ATTEMPT)
         .run(async |app: &mut TestApp| {
             app.kapso.fail_next_request(Fault::Stall);
-            let response_url = letterbox.url.join("/response/1").unwrap();
-            let slip = app.command_request(ID, Some(response_url.as_str()));
-            let Reply { status, body, .. } = app.send_raw(&slip).await;
+            let response_url = server.url.join("/response/1").unwrap();
+            let request = app.command_request(ID, Some(response_url.as_str()));
+            let Reply { status, body, .. } = app.send_raw(&request).await;
             assert_eq!((status, body.as_str()), (200, ""));
             app.kapso.release_stalled_requests();
             let line = app.wait_for_commands(1).await.remove(0);
-            noted = Some((line, letterbox.requests()));
+            result = Some((line, server.requests()));
         })
         .await;
-    noted.unwrap()
+    result.unwrap()
 }
 
 #[tokio::test]
-async fn slack_can_say_no_with_a_200() {
+async fn a_200_with_ok_false_is_a_refusal() {
     for (body, answer) in [
         (r#"{"ok":false}"#, "lost"),
         (r#"{"ok":false,"error":"used_url"}"#, "lost"),
@@ -180,9 +171,9 @@ async fn slack_can_say_no_with_a_200() {
         ("", "late"),
         ("<html>zebra</html>", "late"),
     ] {
-        let letterbox = ScriptedServer::start().await;
-        letterbox.respond(ScriptedResponse::answer("200 OK", body));
-        let (line, posts) = posts_to(&letterbox).await;
+        let server = ScriptedServer::start().await;
+        server.respond(ScriptedResponse::answer("200 OK", body));
+        let (line, posts) = deliver_to(&server).await;
         assert_eq!(line["answer"], answer, "{body}");
         assert_eq!(posts.len(), 1, "{body}");
         assert!(!line.to_string().contains("used_url"), "{line}");
@@ -191,7 +182,7 @@ async fn slack_can_say_no_with_a_200() {
 
 /// Slack may have taken the message, and two answers are the lesser evil.
 #[tokio::test]
-async fn what_is_not_acknowledged_is_sent_again() {
+async fn an_unacknowledged_post_is_repeated() {
     for (name, script) in [
         ("ends", ScriptedResponse::bytes("")),
         ("resets", ScriptedResponse::bytes("").then_reset()),
@@ -199,25 +190,25 @@ async fn what_is_not_acknowledged_is_sent_again() {
         ("hangs", ScriptedResponse::bytes("").then_hang()),
         ("no HTTP", ScriptedResponse::bytes("zebra\r\n\r\n")),
     ] {
-        let letterbox = ScriptedServer::start().await;
-        letterbox.respond_next(script.clone());
-        letterbox.respond_next(script.clone());
-        letterbox.respond(ScriptedResponse::answer("200 OK", "ok"));
-        let (line, posts) = posts_to(&letterbox).await;
+        let server = ScriptedServer::start().await;
+        server.respond_next(script.clone());
+        server.respond_next(script.clone());
+        server.respond(ScriptedResponse::answer("200 OK", "ok"));
+        let (line, posts) = deliver_to(&server).await;
         assert_eq!(line["answer"], "late", "{name}");
         assert_eq!(posts.len(), 3, "{name}");
         assert!(posts.iter().all(|post| post == &posts[0]), "{name}: {posts:?}");
 
-        let letterbox = ScriptedServer::start().await;
-        letterbox.respond(script);
-        let (line, posts) = posts_to(&letterbox).await;
+        let server = ScriptedServer::start().await;
+        server.respond(script);
+        let (line, posts) = deliver_to(&server).await;
         assert_eq!(line["lost"], "Slack could not be reached", "{name}");
         assert_eq!(posts.len(), 3, "{name}");
     }
 }
 
 #[tokio::test]
-async fn a_status_is_enough_of_an_acknowledgement() {
+async fn a_success_status_alone_is_an_acknowledgement() {
     for (name, script) in [
         (
             "ends in the body",
@@ -237,61 +228,61 @@ async fn a_status_is_enough_of_an_acknowledgement() {
         ),
         ("204", ScriptedResponse::answer("204 No Content", "")),
     ] {
-        let letterbox = ScriptedServer::start().await;
-        letterbox.respond(script);
-        let (line, posts) = posts_to(&letterbox).await;
+        let server = ScriptedServer::start().await;
+        server.respond(script);
+        let (line, posts) = deliver_to(&server).await;
         assert_eq!(line["answer"], "late", "{name}");
         assert_eq!(posts.len(), 1, "{name}");
     }
 }
 
 #[tokio::test]
-async fn a_retry_after_that_makes_no_sense_is_a_second() {
-    let letterboxes = join_all(
+async fn an_invalid_retry_after_means_one_second() {
+    let servers = join_all(
         ["", "0", "-1", "soon", "1.5", "99999999999999999999999"].map(async |retry_after| {
-            let letterbox = ScriptedServer::start().await;
-            letterbox.respond_next(ScriptedResponse::answer(
+            let server = ScriptedServer::start().await;
+            server.respond_next(ScriptedResponse::answer(
                 &format!("429 Slow Down\nretry-after: {retry_after}"),
                 "",
             ));
-            letterbox.respond(ScriptedResponse::answer("200 OK", "ok"));
-            letterbox
+            server.respond(ScriptedResponse::answer("200 OK", "ok"));
+            server
         }),
     )
     .await;
-    let origins: Vec<String> = letterboxes.iter().map(ScriptedServer::origin).collect();
+    let origins: Vec<String> = servers.iter().map(ScriptedServer::origin).collect();
     test_app()
         .with_short_budget()
         .with_system_clock()
         .with("SLACK_RESPONSE_HOSTS", origins.join(","))
         .run(async |app| {
             app.kapso.fail_next_request(Fault::Stall);
-            for letterbox in &letterboxes {
-                let slip = app.command_request(ID, Some(letterbox.url.as_str()));
-                assert_eq!(app.send_raw(&slip).await.body, "");
+            for server in &servers {
+                let request = app.command_request(ID, Some(server.url.as_str()));
+                assert_eq!(app.send_raw(&request).await.body, "");
             }
             let began = Instant::now();
             app.kapso.release_stalled_requests();
-            let lines = app.wait_for_commands(letterboxes.len()).await;
+            let lines = app.wait_for_commands(servers.len()).await;
             assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
             assert!(lines.iter().all(|line| line["answer"] == "late"), "{lines:?}");
-            for letterbox in &letterboxes {
-                assert_eq!(letterbox.requests().len(), 2);
+            for server in &servers {
+                assert_eq!(server.requests().len(), 2);
             }
         })
         .await;
 }
 
 #[tokio::test]
-async fn a_redirect_of_slacks_is_not_followed() {
+async fn a_redirect_by_slack_is_not_followed() {
     let elsewhere = ScriptedServer::start().await;
     for status in [301, 302, 303, 307, 308] {
-        let letterbox = ScriptedServer::start().await;
-        letterbox.respond(ScriptedResponse::answer(
+        let server = ScriptedServer::start().await;
+        server.respond(ScriptedResponse::answer(
             &format!("{status} Elsewhere\nlocation: {}x", elsewhere.url),
             "",
         ));
-        let (line, posts) = posts_to(&letterbox).await;
+        let (line, posts) = deliver_to(&server).await;
         assert_eq!(line["answer"], "lost", "{status}");
         assert_eq!(posts.len(), 1, "{status}");
     }
@@ -300,7 +291,7 @@ async fn a_redirect_of_slacks_is_not_followed() {
 
 /// What never reached Slack has cost none of the posts, so there is no reason to give up on it.
 #[tokio::test]
-async fn a_network_that_is_down_for_a_while_loses_nothing() {
+async fn failed_connections_use_up_no_posts() {
     let closed = crate::support::port().await;
     let address = closed.local_addr().unwrap();
     drop(closed);
@@ -310,8 +301,8 @@ async fn a_network_that_is_down_for_a_while_loses_nothing() {
         .with("SLACK_RESPONSE_HOSTS", format!("http://{address}"))
         .run(async |app| {
             app.kapso.fail_next_request(Fault::Stall);
-            let slip = app.command_request(ID, Some(&format!("http://{address}/commands/T1/1/x")));
-            assert_eq!(app.send_raw(&slip).await.status, 200);
+            let request = app.command_request(ID, Some(&format!("http://{address}/commands/T1/1/x")));
+            assert_eq!(app.send_raw(&request).await.status, 200);
             app.kapso.release_stalled_requests();
             // More than enough for the four posts that there are.
             let began = Instant::now();

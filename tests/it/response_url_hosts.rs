@@ -95,7 +95,7 @@ const HOSTILE: [&str; 58] = [
 ];
 
 #[tokio::test]
-async fn messages_are_posted_to_slacks_own_hosts_alone() {
+async fn only_slacks_own_hosts_are_allowed() {
     let client = client("");
     for address in [
         "https://hooks.slack.com/commands/T1/2/x",
@@ -112,9 +112,9 @@ async fn messages_are_posted_to_slacks_own_hosts_alone() {
 }
 
 #[tokio::test]
-async fn an_origin_opens_just_that() {
+async fn an_origin_allows_only_itself() {
     let client = client("http://127.0.0.1:4000");
-    for (address, opens) in [
+    for (address, allowed) in [
         ("http://127.0.0.1:4000/response/1", true),
         ("http://127.0.0.1:4001/response/1", false),
         ("http://127.0.0.1/response/1", false),
@@ -125,20 +125,20 @@ async fn an_origin_opens_just_that() {
         ("http://127.0.0.1:4000.evil.example/response/1", false),
         ("https://hooks.slack.com/commands/T1/2/x", false),
     ] {
-        assert_eq!(client.allows(&address.into()), opens, "{address}");
+        assert_eq!(client.allows(&address.into()), allowed, "{address}");
     }
 }
 
 #[test]
-fn a_pending_reply_shows_nothing_of_its_address() {
+fn debug_output_hides_the_response_url() {
     let address = "https://hooks.slack.com/commands/T1/2/zebra";
-    let shown = format!("{:?}", Outgoing::new(address.into(), Timestamp::now()));
+    let shown = format!("{:?}", Outgoing::new(address.into(), Timestamp::now(), "C1"));
     assert!(shown.starts_with("Outgoing"), "{shown}");
     assert!(!shown.contains("zebra") && !shown.contains("hooks"), "{shown}");
 }
 
 #[tokio::test]
-async fn where_no_late_answer_is_possible_the_end_of_the_budget_answers() {
+async fn without_an_allowed_response_url_the_end_of_the_budget_is_an_error() {
     let trap = ScriptedServer::start().await;
     test_app()
         .with_short_budget()
@@ -187,7 +187,7 @@ async fn where_no_late_answer_is_possible_the_end_of_the_budget_answers() {
 }
 
 #[tokio::test]
-async fn an_answer_in_time_needs_no_letterbox() {
+async fn a_reply_in_time_needs_no_response_url() {
     with_app(async |app| {
         let Reply { status, body, .. } = app.send_raw(&app.command_request(ID, None)).await;
         assert_eq!(status, 200);

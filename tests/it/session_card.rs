@@ -31,7 +31,7 @@ async fn a_pending_session_shows_its_status_expiry_code_and_link() {
 }
 
 #[tokio::test]
-async fn a_pending_session_of_fifteen_minutes_ago_may_have_lost_its_code() {
+async fn an_old_pending_session_warns_about_its_code() {
     with_fresh_lookups(async |app| {
             app.advance_clock(SignedDuration::from_secs(15 * 60 - 1));
             let card = plain::text(&show_session(app).await);
@@ -61,7 +61,7 @@ async fn a_pending_session_of_fifteen_minutes_ago_may_have_lost_its_code() {
 }
 
 #[tokio::test]
-async fn an_active_session_says_what_works_now() {
+async fn an_active_session_says_what_it_means() {
     with_fresh_lookups(async |app| {
             app.kapso.activate(ID);
             let card = show_session(app).await;
@@ -81,7 +81,7 @@ async fn an_active_session_says_what_works_now() {
 }
 
 #[tokio::test]
-async fn an_expired_session_says_how_to_go_on() {
+async fn an_expired_session_says_how_to_continue() {
     with_fresh_lookups(async |app| {
             app.kapso.expire(ID);
             app.advance_clock(SignedDuration::from_hours(25));
@@ -102,7 +102,7 @@ async fn an_expired_session_says_how_to_go_on() {
 }
 
 #[tokio::test]
-async fn a_superseded_session_says_who_has_the_phone_now() {
+async fn a_superseded_session_says_what_it_means() {
     with_fresh_lookups(async |app| {
             app.kapso.supersede(ID);
             let card = show_session(app).await;
@@ -122,7 +122,7 @@ async fn a_superseded_session_says_who_has_the_phone_now() {
 }
 
 #[tokio::test]
-async fn a_status_of_kapsos_future_is_shown_as_it_comes() {
+async fn an_unknown_status_is_shown_as_received() {
     with_fresh_lookups(async |app| {
             app.kapso.set_field(ID, "status", "paused_by_operator".into());
             let card = show_session(app).await;
@@ -144,7 +144,7 @@ async fn a_status_of_kapsos_future_is_shown_as_it_comes() {
 }
 
 #[tokio::test]
-async fn a_session_of_nothing_but_id_and_status_still_makes_a_card() {
+async fn a_session_with_only_id_and_status_has_a_card() {
     with_fresh_lookups(async |app| {
         app.kapso
             .put_session(ID, json!({"id": ID, "status": "pending_activation"}));
@@ -164,7 +164,7 @@ async fn a_session_of_nothing_but_id_and_status_still_makes_a_card() {
 }
 
 #[tokio::test]
-async fn fields_that_are_null_or_of_another_kind_cost_only_themselves() {
+async fn null_or_mistyped_fields_count_as_missing() {
     with_fresh_lookups(async |app| {
         app.kapso
             .put_session(ID, json!({"id": ID, "status": "pending_activation"}));
@@ -209,7 +209,7 @@ async fn fields_that_are_null_or_of_another_kind_cost_only_themselves() {
 }
 
 #[tokio::test]
-async fn only_a_pending_session_has_a_primary_button_and_that_one_activates_it() {
+async fn only_a_pending_session_has_a_primary_button() {
     with_fresh_lookups(async |app| {
         for (status, primaries) in [
             ("pending_activation", 1),
@@ -247,7 +247,7 @@ async fn only_a_pending_session_has_a_primary_button_and_that_one_activates_it()
 }
 
 #[tokio::test]
-async fn sentences_are_rendered_as_one_paragraph_and_never_unfurled() {
+async fn sentences_are_paragraphs_without_unfurling() {
     with_fresh_lookups(async |app| {
         // Its text is in the snapshot of `help_command.rs`.
         let help = app.command("/sandbox help").await.message;

@@ -13,7 +13,7 @@ use crate::support::raw_request::{INTERACTIONS, RawRequest, SIGNATURE, STAMP};
 use crate::support::{TestApp, test_app};
 
 #[tokio::test]
-async fn where_kapso_says_nothing_to_share_the_presser_reads_why() {
+async fn a_failed_lookup_is_reported_to_the_presser() {
     with_fresh_lookups(async |app| {
         let card = app.command(SHOW).await;
         for (status, body, words) in [
@@ -36,7 +36,7 @@ async fn where_kapso_says_nothing_to_share_the_presser_reads_why() {
 }
 
 #[tokio::test]
-async fn a_kapso_that_is_slow_delays_the_card_and_costs_nothing() {
+async fn a_slow_lookup_delays_the_shared_card() {
     with_fresh_lookups(async |app| {
         let card = app.command(SHOW).await;
         app.kapso.fail_next_request(Fault::Stall);
@@ -54,7 +54,7 @@ async fn a_kapso_that_is_slow_delays_the_card_and_costs_nothing() {
 /// What Slack answers to the posts (0 takes one), how many cards the channel has then, what the person reads who shared it, and how
 /// often Slack was posted to.
 #[tokio::test]
-async fn what_slack_does_not_take_is_told_and_never_shared_twice() {
+async fn a_refused_card_is_reported_and_never_shared_twice() {
     const DONE: &str = "📣 Shared with everybody in this channel.";
     const NOT_DONE: &str = "Slack didn't confirm that the card was posted.";
     const NOTHING: &str = "";
@@ -117,7 +117,7 @@ async fn what_slack_does_not_take_is_told_and_never_shared_twice() {
 
 /// Slack numbers presses by nothing that we keep, so the same request again is another press. FakeSlack knows better.
 #[tokio::test]
-async fn a_replayed_press_shares_again_in_the_name_of_who_pressed_it() {
+async fn a_replayed_press_shares_again_in_the_name_of_the_presser() {
     with_fresh_lookups(async |app| {
         app.expect_complaint("got too many messages");
         let card = app.command(SHOW).await;
@@ -145,7 +145,7 @@ async fn a_replayed_press_shares_again_in_the_name_of_who_pressed_it() {
 }
 
 #[tokio::test]
-async fn the_end_waits_for_both_messages() {
+async fn the_shutdown_waits_for_both_messages() {
     with_fresh_lookups(async |app| {
         let card = app.command(SHOW).await;
         app.kapso.fail_next_request(Fault::Stall);
@@ -168,7 +168,7 @@ async fn the_end_waits_for_both_messages() {
 
 /// It is a courtesy, and nobody waits for a courtesy.
 #[tokio::test]
-async fn the_end_does_not_wait_for_a_slack_that_wants_the_second_message_later() {
+async fn the_shutdown_does_not_wait_for_a_rescheduled_follow_up() {
     test_app()
         .set(|settings| settings.timing.shutdown.kapso = Duration::from_millis(50))
         .run(async |app| {

@@ -21,7 +21,7 @@ fn labels(message: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn everybody_sees_a_masked_card_and_who_shared_it_that_it_is_there() {
+async fn the_channel_gets_a_masked_card_and_the_presser_a_confirmation() {
     with_fresh_lookups(async |app| {
         let card = app.command(SHOW).await;
         let (for_all, own) = share(app, &card).await;
@@ -62,7 +62,7 @@ async fn everybody_sees_a_masked_card_and_who_shared_it_that_it_is_there() {
 }
 
 #[tokio::test]
-async fn slack_asks_first_and_says_who_will_see_it() {
+async fn sharing_has_a_confirmation_dialog() {
     with_fresh_lookups(async |app| {
         let card = app.command(SHOW).await;
         let share = buttons(&card.message)
@@ -83,7 +83,7 @@ async fn slack_asks_first_and_says_who_will_see_it() {
 }
 
 #[tokio::test]
-async fn only_an_own_card_with_something_to_hand_on_can_be_shared() {
+async fn only_a_private_card_with_a_link_or_code_can_be_shared() {
     let rows = [
         ("pending", json!({}), true),
         ("without a link", json!({"activation_link": null}), true),
@@ -132,7 +132,7 @@ async fn only_an_own_card_with_something_to_hand_on_can_be_shared() {
 }
 
 #[tokio::test]
-async fn anybody_refreshes_the_shared_card_for_all_and_it_still_says_who_shared_it() {
+async fn anybody_can_refresh_the_shared_card_for_everybody() {
     with_fresh_lookups(async |app| {
         let card = app.command(SHOW).await;
         let (for_all, own) = share(app, &card).await;
@@ -147,14 +147,14 @@ async fn anybody_refreshes_the_shared_card_for_all_and_it_still_says_who_shared_
             "{text}"
         );
         assert!(text.ends_with("shared by @U2147483697"), "{text}");
-        let stands = app.slack.conversation().into_iter().find(|posted| posted.id == own.id);
-        assert_eq!(stands.unwrap().message, own.message);
+        let current = app.slack.conversation().into_iter().find(|posted| posted.id == own.id);
+        assert_eq!(current.unwrap().message, own.message);
     })
     .await;
 }
 
 #[tokio::test]
-async fn who_shared_it_keeps_watching() {
+async fn sharing_keeps_the_watch() {
     test_app()
         .without_cache()
         .run(async |app| {
@@ -171,7 +171,7 @@ async fn who_shared_it_keeps_watching() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_activated_any_more_is_shown_and_not_shared() {
+async fn a_session_that_cannot_be_activated_is_not_shared() {
     for (end, words) in [
         ("active", "🟢 Active"),
         ("expired", "⚫ Expired"),
@@ -195,7 +195,7 @@ async fn what_cannot_be_activated_any_more_is_shown_and_not_shared() {
 }
 
 #[tokio::test]
-async fn nobody_shares_in_anothers_name() {
+async fn a_card_is_shared_in_the_name_of_the_presser() {
     with_fresh_lookups(async |app| {
         let card = app.command(SHOW).await;
         for value in [format!("v1:{ID}:U0BOSS"), format!("v1:{ID}:{USER}"), format!("v1:{ID}")] {
@@ -214,7 +214,7 @@ async fn nobody_shares_in_anothers_name() {
 
 /// Slack always says who pressed. Where it does not, nothing goes to a channel in nobody's name.
 #[tokio::test]
-async fn nobody_shares_without_a_name() {
+async fn a_press_without_a_valid_user_shares_nothing() {
     with_fresh_lookups(async |app| {
         let card = app.command(SHOW).await;
         for user in ["", "steve", "U1><!channel>", "u2147483697"] {
@@ -235,7 +235,7 @@ async fn nobody_shares_without_a_name() {
 
 /// No shared card of ours has the button. Slack may leave out that only the presser sees a card, though.
 #[tokio::test]
-async fn a_card_that_others_may_see_stands_while_it_is_shared() {
+async fn sharing_from_a_shared_card_leaves_it_unchanged() {
     with_fresh_lookups(async |app| {
         let earlier = shared_card(app, &format!("v1:{ID}:U0SHARER00"));
         let press =
@@ -259,7 +259,7 @@ async fn a_card_that_others_may_see_stands_while_it_is_shared() {
 }
 
 #[tokio::test]
-async fn who_may_not_use_the_app_presses_no_button_of_a_shared_card() {
+async fn people_without_access_can_use_no_button_of_a_shared_card() {
     test_app()
         .with_public_url()
         .with("ALLOWED_USERS", USER)
@@ -267,7 +267,7 @@ async fn who_may_not_use_the_app_presses_no_button_of_a_shared_card() {
             app.wait_for_store().await;
             let card = app.command(SHOW).await;
             let (for_all, own) = share(app, &card).await;
-            let asked = app.kapso.requests();
+            let requests = app.kapso.requests();
             app.person.user = "U0OTHER".to_owned();
             for button in ["refresh", "watch", "unwatch", "qr", "share"] {
                 for on in [&for_all, &own] {
@@ -282,7 +282,7 @@ async fn who_may_not_use_the_app_presses_no_button_of_a_shared_card() {
                     expect_private_reply(app, on, &answer, "You cannot use this here.");
                 }
             }
-            assert_eq!(app.kapso.requests(), asked, "Kapso is asked nothing");
+            assert_eq!(app.kapso.requests(), requests, "Kapso is asked nothing");
             app.shut_down().await;
             assert_eq!(self::channel_messages(app).len(), 1);
         })
@@ -290,7 +290,7 @@ async fn who_may_not_use_the_app_presses_no_button_of_a_shared_card() {
 }
 
 #[tokio::test]
-async fn words_of_kapsos_stay_words_where_everybody_reads_them() {
+async fn text_on_a_shared_card_is_inert() {
     with_fresh_lookups(async |app| {
         for words in [
             "MARK<!channel>",

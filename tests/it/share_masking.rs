@@ -8,20 +8,20 @@ use crate::support::cards::{SHOW, share};
 use crate::support::{ID, TestApp, test_app};
 
 /// Somebody else presses a button of the shared card, or of what came of it: the number stays masked.
-async fn presses(app: &TestApp, on: &PostedMessage, button: &str) -> PostedMessage {
+async fn press_expecting_masked(app: &TestApp, on: &PostedMessage, button: &str) -> PostedMessage {
     let answer = app.press(on, button).await;
-    is_masked(&answer, button);
+    expect_masked(&answer, button);
     answer
 }
 
-fn is_masked(posted: &PostedMessage, what: &str) {
+fn expect_masked(posted: &PostedMessage, what: &str) {
     let message = posted.message.to_string();
     assert!(!message.contains("+1234"), "{what}: {message}");
     assert!(plain::text(&posted.message).contains("8901"), "{what}: {message}");
 }
 
 #[tokio::test]
-async fn no_press_on_a_shared_card_or_on_what_came_of_it_shows_the_number() {
+async fn the_number_stays_masked_in_everything_that_follows_a_shared_card() {
     test_app()
         .with_public_url()
         .without_cache()
@@ -30,18 +30,18 @@ async fn no_press_on_a_shared_card_or_on_what_came_of_it_shows_the_number() {
             let card = app.command(SHOW).await;
             let (for_all, _) = share(app, &card).await;
             app.person.user = "U0OTHER".to_owned();
-            presses(app, &for_all, "refresh").await;
+            press_expecting_masked(app, &for_all, "refresh").await;
             let code = app.press(&for_all, "qr").await;
             assert!(!code.message.to_string().contains("+1234"), "{code:?}");
-            let watched = presses(app, &for_all, "watch").await;
+            let watched = press_expecting_masked(app, &for_all, "watch").await;
             assert!(!watched.in_channel, "{watched:?}");
-            let refreshed = presses(app, &watched, "refresh").await;
+            let refreshed = press_expecting_masked(app, &watched, "refresh").await;
             assert_eq!(refreshed.id, watched.id);
             let text = plain::text(&refreshed.message);
             assert!(text.contains("[ Stop watching ]"), "they still watch: {text}");
             assert!(!text.contains("[ Share in channel ]"), "it is shared: {text}");
-            let unwatched = presses(app, &refreshed, "unwatch").await;
-            presses(app, &unwatched, "watch").await;
+            let unwatched = press_expecting_masked(app, &refreshed, "unwatch").await;
+            press_expecting_masked(app, &unwatched, "watch").await;
             let code = app.press(&unwatched, "qr").await;
             assert!(!code.message.to_string().contains("+1234"), "{code:?}");
             assert!(code.message["text"].as_str().unwrap().contains("8901"), "{code:?}");
@@ -50,7 +50,7 @@ async fn no_press_on_a_shared_card_or_on_what_came_of_it_shows_the_number() {
 }
 
 #[tokio::test]
-async fn nor_do_the_news_that_were_asked_for_there() {
+async fn the_number_stays_masked_in_notifications() {
     test_app()
         .without_cache()
         .run(async |app| {
@@ -58,23 +58,23 @@ async fn nor_do_the_news_that_were_asked_for_there() {
             let card = app.command(SHOW).await;
             let (for_all, _) = share(app, &card).await;
             app.person.user = "U0OTHER".to_owned();
-            let watched = presses(app, &for_all, "watch").await;
+            let watched = press_expecting_masked(app, &for_all, "watch").await;
             app.advance_clock(SignedDuration::from_mins(28));
-            let goodbye = app.next_message(&watched).await;
-            is_masked(&goodbye, "goodbye");
-            let again = presses(app, &goodbye, "watch").await;
+            let ended = app.next_message(&watched).await;
+            expect_masked(&ended, "goodbye");
+            let again = press_expecting_masked(app, &ended, "watch").await;
             app.kapso.activate(ID);
             app.advance_clock(SignedDuration::from_secs(25));
             let news = app.next_message(&again).await;
-            is_masked(&news, "news");
-            presses(app, &news, "refresh").await;
+            expect_masked(&news, "news");
+            press_expecting_masked(app, &news, "refresh").await;
         })
         .await;
 }
 
 /// The own card of the person who shared it is as it was.
 #[tokio::test]
-async fn who_shared_it_reads_the_number_on_their_own_card() {
+async fn the_own_card_of_who_shared_it_shows_the_number() {
     test_app()
         .without_cache()
         .run(async |app| {

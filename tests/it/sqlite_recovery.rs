@@ -25,7 +25,7 @@ const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 
 /// A service whose look-ups all ask Kapso, and whose store is that file. It waits for the store longer than usual: a
 /// busy machine may take more than 300 ms for a write.
-fn with_store(path: &Path) -> TestAppBuilder {
+fn with_file(path: &Path) -> TestAppBuilder {
     test_app()
         .with_short_budget()
         .without_cache()
@@ -34,15 +34,15 @@ fn with_store(path: &Path) -> TestAppBuilder {
 }
 
 /// A late reply is written into the file before its command is acknowledged.
-async fn keeps_answers(app: &TestApp, path: &Path) {
+async fn expect_stored_reply(app: &TestApp, path: &Path) {
     let exchange = start_late_reply(app).await;
-    assert!(holds(path, "/response/"), "the reply is stored");
+    assert!(contains(path, "/response/"), "the reply is stored");
     app.kapso.release_stalled_requests();
     app.late_reply(exchange).await;
 }
 
 /// Whether a database has these words, in its file or in what was written to it last.
-fn holds(path: &Path, words: &str) -> bool {
+fn contains(path: &Path, words: &str) -> bool {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     // By another process: to close the file here would end the lock that the store in this process has on it.
@@ -55,41 +55,41 @@ fn holds(path: &Path, words: &str) -> bool {
 }
 
 /// How the last of the commands was delivered.
-async fn delivered(app: &TestApp, count: usize) -> Value {
+async fn last_delivery(app: &TestApp, count: usize) -> Value {
     app.wait_for_commands(count).await[count - 1]["answer"].clone()
 }
 
 #[tokio::test]
-async fn a_folder_that_is_missing_may_come_later() {
+async fn a_missing_folder_can_be_created_later() {
     let folder = Folder::new();
     let path = folder.join("missing/jobs.db");
-    with_store(&path)
+    with_file(&path)
         .run(async |app| {
             expect_broken_store(app, "cannot be opened").await;
             fs::create_dir(folder.join("missing")).unwrap();
             expect_working_store(app, 1).await;
-            keeps_answers(app, &path).await;
+            expect_stored_reply(app, &path).await;
         })
         .await;
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_makes_room_for_one() {
+async fn a_foreign_file_can_be_moved_away() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     fs::write(&path, "these are my notes, and no database".repeat(200)).unwrap();
-    with_store(&path)
+    with_file(&path)
         .run(async |app| {
             expect_broken_store(app, "is damaged").await;
             fs::rename(&path, folder.join("notes")).unwrap();
             expect_working_store(app, 1).await;
-            keeps_answers(app, &path).await;
+            expect_stored_reply(app, &path).await;
         })
         .await;
 }
 
 #[tokio::test]
-async fn a_file_that_is_damaged_while_it_is_used_makes_room_for_another() {
+async fn a_file_damaged_during_use_can_be_moved_away() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     // More than SQLite remembers.
@@ -98,7 +98,7 @@ async fn a_file_that_is_damaged_while_it_is_used_makes_room_for_another() {
         store.insert(&sized(late(due), 4_000), None).await.unwrap();
     }
     store.database().close().await;
-    with_store(&path)
+    with_file(&path)
         .run(async |app| {
             expect_working_store(app, 1).await;
             // By another process, as above.
@@ -117,67 +117,67 @@ async fn a_file_that_is_damaged_while_it_is_used_makes_room_for_another() {
             let exchange = start_late_reply(app).await;
             app.kapso.release_stalled_requests();
             app.late_reply(exchange).await;
-            assert_eq!(delivered(app, 1).await, "late");
+            assert_eq!(last_delivery(app, 1).await, "late");
             // Expired rows are deleted every minute, which reads the whole table.
             app.advance_clock(SignedDuration::from_secs(61));
             expect_broken_store(app, "is damaged").await;
             fs::rename(&path, folder.join("damaged")).unwrap();
             expect_working_store(app, 2).await;
-            keeps_answers(app, &path).await;
+            expect_stored_reply(app, &path).await;
         })
         .await;
 }
 
 #[tokio::test]
-async fn a_file_that_another_process_has_is_waited_for() {
+async fn a_file_locked_by_another_process_is_opened_later() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
     let another = SecondProcess::open(&path, &[]);
     assert_eq!(another.said, "Ok(())");
-    with_store(&path)
+    with_file(&path)
         .run(async |app| {
             expect_broken_store(app, "another process uses the database file").await;
             another.kill();
             expect_working_store(app, 1).await;
-            keeps_answers(app, &path).await;
+            expect_stored_reply(app, &path).await;
         })
         .await;
 }
 
 /// An answer that was stored in the file is in memory alone then.
 #[tokio::test]
-async fn a_file_that_is_deleted_is_made_anew_and_no_answer_goes_with_it() {
+async fn a_deleted_file_is_created_again_and_no_reply_is_lost() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
-    with_store(&path)
+    with_file(&path)
         .run(async |app| {
             expect_working_store(app, 1).await;
-            let owed = [start_late_reply(app).await, start_late_reply(app).await];
+            let pending = [start_late_reply(app).await, start_late_reply(app).await];
             fs::remove_file(&path).unwrap();
             expect_working_store(app, 2).await;
             app.wait_for_log_lines("was deleted or replaced", 1).await;
             assert_eq!(app.wait_for_log_lines(BROKEN, 1).await.len(), 1, "the log says it once");
             app.kapso.release_stalled_requests();
-            for exchange in owed {
+            for exchange in pending {
                 app.late_reply(exchange).await;
             }
-            assert_eq!(delivered(app, 2).await, "late");
-            keeps_answers(app, &path).await;
+            assert_eq!(last_delivery(app, 2).await, "late");
+            expect_stored_reply(app, &path).await;
             app.shut_down().await;
             let mut answered: Vec<_> = app.slack.conversation().iter().map(|posted| posted.exchange).collect();
-            answered.retain(|exchange| owed.contains(exchange));
+            answered.retain(|exchange| pending.contains(exchange));
             answered.sort_unstable();
-            assert_eq!(answered, owed, "one answer each");
+            assert_eq!(answered, pending, "one answer each");
         })
         .await;
 }
 
 /// Leases are renewed every 5 s, and the new file knows nothing of the old one's.
 #[tokio::test]
-async fn an_answer_outlives_its_file_for_longer_than_a_renewal() {
+async fn a_reply_survives_a_replaced_file_beyond_a_lease_renewal() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
-    with_store(&path)
+    with_file(&path)
         .run(async |app| {
             expect_working_store(app, 1).await;
             app.kapso.fail_next_request(Fault::Delay(Duration::from_millis(6_500)));
@@ -188,17 +188,17 @@ async fn an_answer_outlives_its_file_for_longer_than_a_renewal() {
             fs::rename(&other, &path).unwrap();
             expect_working_store(app, 2).await;
             app.late_reply(exchange).await;
-            assert_eq!(delivered(app, 1).await, "late");
+            assert_eq!(last_delivery(app, 1).await, "late");
         })
         .await;
 }
 
 /// Nobody would find it in the new file.
 #[tokio::test]
-async fn an_answer_whose_file_is_deleted_is_not_handed_over() {
+async fn a_reply_whose_file_is_deleted_is_not_handed_over() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
-    with_store(&path)
+    with_file(&path)
         .set(|settings| settings.timing.shutdown.kapso = Duration::ZERO)
         .run(async |app| {
             expect_working_store(app, 1).await;
@@ -220,10 +220,10 @@ async fn an_answer_whose_file_is_deleted_is_not_handed_over() {
 }
 
 #[tokio::test]
-async fn a_full_file_has_room_again_once_what_is_in_it_is_done() {
+async fn a_full_file_works_again_when_jobs_are_done() {
     let folder = Folder::new();
     let path = folder.join("jobs.db");
-    let app = with_store(&path);
+    let app = with_file(&path);
     let soon: Timestamp = "2026-11-23T10:05:00Z".parse().unwrap();
     let store = JobRows::new(Database::open(&DatabaseUrl::file(&path)).await.unwrap());
     let mut small = sized(late(0), 3_000);
@@ -240,7 +240,7 @@ async fn a_full_file_has_room_again_once_what_is_in_it_is_done() {
         expect_broken_store(app, "is full").await;
         app.advance_clock(SignedDuration::from_mins(6));
         expect_working_store(app, 1).await;
-        keeps_answers(app, &path).await;
+        expect_stored_reply(app, &path).await;
     })
     .await;
 }
@@ -264,7 +264,7 @@ fn sized(mut job: Job<LateReply>, bytes: usize) -> Job<LateReply> {
 
 /// The real program, since the tests may run as root, who writes to what is read-only.
 #[tokio::test]
-async fn a_read_only_file_may_be_written_to_later() {
+async fn a_read_only_file_is_used_again_when_writable() {
     let fakes = Fakes::start().await;
     let folder = Folder::new();
     let path: PathBuf = folder.join("jobs.db");

@@ -70,7 +70,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn clean_text_is_one_short_line_without_anything_hidden(text in foreign(), max in 1_usize..60) {
+    fn clean_text_is_one_short_line_without_hidden_characters(text in foreign(), max in 1_usize..60) {
         let clean_text = clean(&text, max);
         prop_assert!(clean_text.chars().count() <= max, "{clean_text:?} is longer than {max}");
         prop_assert!(!clean_text.contains(is_hidden), "{clean_text:?}");
@@ -81,12 +81,12 @@ proptest! {
     }
 
     #[test]
-    fn what_is_clean_and_short_stays_as_it_is(text in "[!-~äé漢🙂]{1,20}( [!-~äé漢🙂]{1,20}){0,2}") {
+    fn clean_short_text_is_unchanged(text in "[!-~äé漢🙂]{1,20}( [!-~äé漢🙂]{1,20}){0,2}") {
         prop_assert_eq!(clean(&text, 62), text);
     }
 
     #[test]
-    fn cut_text_is_the_beginning_of_what_it_was(text: String, max in 1_usize..40) {
+    fn cut_text_is_a_prefix(text: String, max in 1_usize..40) {
         let whole = text.chars().count();
         let short = cut(&text, max);
         if whole <= max {
@@ -98,7 +98,7 @@ proptest! {
     }
 
     #[test]
-    fn foreign_words_in_markup_do_not_act(text in foreign(), max in 1_usize..80) {
+    fn foreign_text_in_markup_is_inert(text in foreign(), max in 1_usize..80) {
         let message = spoken(&text, max);
         expect_inert(&message, &text);
         let words = message["text"].as_str().unwrap().strip_prefix("MARK ").unwrap();
@@ -107,7 +107,7 @@ proptest! {
     }
 
     #[test]
-    fn plain_words_in_markup_are_read_as_they_are(words in "[A-Za-z0-9äé漢<>&+!?=(),;'-]{1,10}( [A-Za-z0-9&]{1,10}){0,4}") {
+    fn plain_text_in_markup_is_unchanged(words in "[A-Za-z0-9äé漢<>&+!?=(),;'-]{1,10}( [A-Za-z0-9&]{1,10}){0,4}") {
         let message = spoken(&words, 100);
         let escaped = words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         prop_assert_eq!(&message["text"], &format!("MARK {escaped}"));

@@ -10,11 +10,11 @@ use crate::support::raw_request::INTERACTIONS;
 use crate::support::{ID, TestApp, with_app};
 
 #[tokio::test]
-async fn a_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
+async fn a_button_with_an_invalid_value_makes_no_request() {
     with_app(async |app| {
         let own = app.command(&format!("/sandbox {ID}")).await;
         let shared = shared_card(app, &format!("v1:{ID}"));
-        let asked = app.kapso.requests();
+        let requests = app.kapso.requests();
         let hostile = [
             "",
             " ",
@@ -83,7 +83,7 @@ async fn a_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
                     &answer,
                     "This button is too old, or from another version of the app.",
                 );
-                assert_eq!(app.kapso.requests(), asked, "{value} made us ask");
+                assert_eq!(app.kapso.requests(), requests, "{value} made us ask");
             }
         }
     })
@@ -91,11 +91,11 @@ async fn a_button_with_a_value_we_never_wrote_asks_kapso_nothing() {
 }
 
 #[tokio::test]
-async fn presses_that_are_nothing_to_us_are_acknowledged_and_lead_to_nothing() {
+async fn presses_of_unknown_buttons_are_only_acknowledged() {
     with_app(async |app| {
         let own = app.command(&format!("/sandbox {ID}")).await;
         let shared = shared_card(app, &format!("v1:{ID}"));
-        let before = done(app);
+        let before = effects(app);
         app.press_expecting_nothing(&own, "open").await;
         app.press_expecting_nothing(&shared, "open").await;
         for action_id in ["Refresh", "refresh ", "refresh/../open", "", "🙂", "frobnicate"] {
@@ -108,7 +108,7 @@ async fn presses_that_are_nothing_to_us_are_acknowledged_and_lead_to_nothing() {
             );
             assert_eq!(press.await.status, Some(StatusCode::OK), "{action_id:?}");
         }
-        nothing_more_was_done(app, before).await;
+        expect_no_more_effects(app, before).await;
         app.expect_complaint("a button with an action id that this version does not know");
         let unknown = app.wait_for_log_lines("a button with an action id", 6).await;
         let actions: Vec<_> = unknown.iter().map(|line| line["action"].as_str().unwrap()).collect();
@@ -129,9 +129,9 @@ async fn an_unknown_action_fails_a_test_at_once() {
 }
 
 #[tokio::test]
-async fn payloads_of_another_shape_are_acknowledged_and_lead_to_nothing() {
+async fn other_payloads_are_only_acknowledged() {
     with_app(async |app| {
-        let before = done(app);
+        let before = effects(app);
         let press = json!({"action_id": "refresh", "value": format!("v1:{ID}")});
         let payloads = [
             json!(null),
@@ -178,7 +178,7 @@ async fn payloads_of_another_shape_are_acknowledged_and_lead_to_nothing() {
             let reply = app.send_raw(&app.signed_request(INTERACTIONS, form)).await;
             assert_eq!((reply.status, reply.body.as_str()), (200, ""), "{payload:.200}");
         }
-        nothing_more_was_done(app, before).await;
+        expect_no_more_effects(app, before).await;
         // The action `{}`.
         app.expect_complaint("a button with an action id that this version does not know");
     })
@@ -186,7 +186,7 @@ async fn payloads_of_another_shape_are_acknowledged_and_lead_to_nothing() {
 }
 
 #[tokio::test]
-async fn a_press_of_which_slack_says_little_is_answered_all_the_same() {
+async fn a_press_with_missing_fields_is_answered() {
     with_app(async |app| {
         let card = app.command(&format!("/sandbox {ID}")).await;
         // An app installed for a whole organisation gets no team.
@@ -201,7 +201,7 @@ async fn a_press_of_which_slack_says_little_is_answered_all_the_same() {
 }
 
 #[test]
-fn a_card_is_taken_for_shared_unless_slack_says_that_only_the_presser_sees_it() {
+fn a_card_counts_as_shared_unless_slack_says_it_is_ephemeral() {
     for (container, shared) in [
         (json!({"is_ephemeral": true}), false),
         (json!({"is_ephemeral": false}), true),
@@ -220,7 +220,7 @@ fn a_card_is_taken_for_shared_unless_slack_says_that_only_the_presser_sees_it() 
 }
 
 /// What was done so far: how many commands were run, requests made and messages posted.
-fn done(app: &TestApp) -> [usize; 3] {
+fn effects(app: &TestApp) -> [usize; 3] {
     [
         app.command_log_lines().len(),
         app.kapso.requests().len(),
@@ -229,7 +229,7 @@ fn done(app: &TestApp) -> [usize; 3] {
 }
 
 /// Ends the service, and with it all that presses could still lead to.
-async fn nothing_more_was_done(app: &mut TestApp, before: [usize; 3]) {
+async fn expect_no_more_effects(app: &mut TestApp, before: [usize; 3]) {
     app.shut_down().await;
-    assert_eq!(done(app), before, "commands, requests, messages");
+    assert_eq!(effects(app), before, "commands, requests, messages");
 }

@@ -14,7 +14,7 @@ fn id(number: usize) -> String {
 }
 
 /// The clock moves on, and the service has its turn.
-async fn seconds(app: &TestApp, many: usize) {
+async fn advance_seconds(app: &TestApp, many: usize) {
     for _ in 0..many * 2 {
         app.advance_clock(SECOND / 2);
         for _ in 0..4 {
@@ -24,7 +24,7 @@ async fn seconds(app: &TestApp, many: usize) {
 }
 
 #[tokio::test]
-async fn a_list_that_cannot_be_read_leaves_no_watch_unseen_for_a_minute() {
+async fn an_unreadable_list_delays_no_poll_beyond_a_minute() {
     test_app()
         .run(async |app| {
             app.wait_for_store().await;
@@ -39,24 +39,24 @@ async fn a_list_that_cannot_be_read_leaves_no_watch_unseen_for_a_minute() {
                 app.command_text(&format!("/sandbox watch {}", id(number))).await;
             }
             // The first look is due 15 s after that.
-            seconds(app, 16).await;
+            advance_seconds(app, 16).await;
             let before = app.kapso.requests().len();
-            seconds(app, 60).await;
+            advance_seconds(app, 60).await;
             let requests = app.kapso.requests().split_off(before);
-            let unseen: Vec<_> = (0..WATCHES)
+            let unpolled: Vec<_> = (0..WATCHES)
                 .map(id)
                 .filter(|id| !requests.iter().any(|request| request.ends_with(id)))
                 .collect();
             assert!(
-                unseen.is_empty(),
-                "{unseen:?} were not looked at; asked was {requests:?}"
+                unpolled.is_empty(),
+                "{unpolled:?} were not looked at; asked was {requests:?}"
             );
         })
         .await;
 }
 
 #[tokio::test]
-async fn many_who_watch_one_session_cost_one_request() {
+async fn several_watchers_of_one_session_share_a_request() {
     test_app()
         .without_cache()
         .run(async |app| {
@@ -73,9 +73,9 @@ async fn many_who_watch_one_session_cost_one_request() {
                 };
                 confirmed.push(app.command(&format!("/sandbox watch {watched}")).await);
             }
-            for looks in 1..4 {
+            for polls in 1..4 {
                 app.advance_clock(SignedDuration::from_secs(25));
-                app.kapso.wait_for_requests(5 + looks).await;
+                app.kapso.wait_for_requests(5 + polls).await;
             }
             app.kapso.activate(&watched);
             app.advance_clock(SignedDuration::from_secs(25));

@@ -9,16 +9,16 @@ use kapso_slack::demo::Person;
 use crate::support::databases::Database;
 use crate::support::{ID, test_app};
 
-const LOOK: SignedDuration = SignedDuration::from_secs(25);
+const POLL_INTERVAL: SignedDuration = SignedDuration::from_secs(25);
 /// Notices that are posted at once.
-const NOTICES: usize = 32;
+const CONCURRENT_NOTIFICATIONS: usize = 32;
 
 #[tokio::test]
-async fn who_slack_asks_to_come_back_later_holds_up_nobody_else() {
+async fn a_rate_limited_notification_does_not_delay_others() {
     test_app()
         .run(async |app| {
             app.wait_for_store().await;
-            for number in 0..=NOTICES {
+            for number in 0..=CONCURRENT_NOTIFICATIONS {
                 app.person = Person {
                     user: format!("U{}", number / 20),
                     channel: format!("C{number}"),
@@ -27,26 +27,30 @@ async fn who_slack_asks_to_come_back_later_holds_up_nobody_else() {
                 app.kapso.add_session(&format!("session-{number}"));
                 app.command_text(&format!("/sandbox watch session-{number}")).await;
             }
-            for _ in 0..NOTICES {
+            for _ in 0..CONCURRENT_NOTIFICATIONS {
                 app.slack.reject_next_post(StatusCode::TOO_MANY_REQUESTS, Some(600));
             }
-            for number in 0..=NOTICES {
+            for number in 0..=CONCURRENT_NOTIFICATIONS {
                 app.kapso.activate(&format!("session-{number}"));
             }
-            app.advance_clock(LOOK);
+            app.advance_clock(POLL_INTERVAL);
             // The next look is a page of the list.
             app.slack.wait_for_posts(1).await;
             app.advance_clock(SignedDuration::from_secs(1));
-            app.slack.wait_for_posts(NOTICES).await;
-            let all = app.slack.wait_for_posts(NOTICES + 1);
-            let heard = tokio::time::timeout(Duration::from_secs(3), all).await;
-            assert!(heard.is_ok(), "the last waits behind {} others", app.slack.post_count());
+            app.slack.wait_for_posts(CONCURRENT_NOTIFICATIONS).await;
+            let all = app.slack.wait_for_posts(CONCURRENT_NOTIFICATIONS + 1);
+            let result = tokio::time::timeout(Duration::from_secs(3), all).await;
+            assert!(
+                result.is_ok(),
+                "the last waits behind {} others",
+                app.slack.post_count()
+            );
         })
         .await;
 }
 
 #[tokio::test]
-async fn news_that_wait_for_slack_at_a_stop_are_handed_over_and_not_called_lost() {
+async fn a_notification_that_waits_at_shutdown_is_handed_over() {
     let database = Database::sqlite();
     let address = database.address.clone();
     test_app()
@@ -60,7 +64,7 @@ async fn news_that_wait_for_slack_at_a_stop_are_handed_over_and_not_called_lost(
             app.command_text(&format!("/sandbox watch {ID}")).await;
             app.slack.reject_next_post(StatusCode::TOO_MANY_REQUESTS, Some(300));
             app.kapso.activate(ID);
-            app.advance_clock(LOOK);
+            app.advance_clock(POLL_INTERVAL);
             app.slack.wait_for_posts(1).await;
             app.shut_down().await;
             let lines = app.log_lines();
@@ -75,7 +79,7 @@ async fn news_that_wait_for_slack_at_a_stop_are_handed_over_and_not_called_lost(
 }
 
 #[tokio::test]
-async fn where_no_news_can_be_sent_none_are_promised() {
+async fn without_an_allowed_response_url_nothing_is_watched() {
     test_app()
         .with("SLACK_RESPONSE_HOSTS", "hooks.slack.com")
         .run(async |app| {

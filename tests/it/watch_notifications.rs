@@ -11,14 +11,14 @@ const WATCH: &str = "/sandbox watch 123e4567-e89b-12d3-a456-426614174000";
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
 
 /// The longest pause between two looks at a session.
-const LOOK: SignedDuration = SignedDuration::from_secs(25);
+const POLL_INTERVAL: SignedDuration = SignedDuration::from_secs(25);
 
 /// An app whose store is open.
 async fn with_app(test: impl AsyncFnOnce(&mut TestApp)) {
-    with_a_store(test_app(), test).await;
+    with_database(test_app(), test).await;
 }
 
-async fn with_a_store(builder: TestAppBuilder, test: impl AsyncFnOnce(&mut TestApp)) {
+async fn with_database(builder: TestAppBuilder, test: impl AsyncFnOnce(&mut TestApp)) {
     builder
         .run(async |app| {
             app.wait_for_store().await;
@@ -28,14 +28,14 @@ async fn with_a_store(builder: TestAppBuilder, test: impl AsyncFnOnce(&mut TestA
 }
 
 /// What a watcher reads next.
-pub async fn hears(app: &TestApp, asked: &PostedMessage) -> String {
+pub async fn read_notification(app: &TestApp, asked: &PostedMessage) -> String {
     let notice = app.next_message(asked).await;
     assert_eq!(notice.message["response_type"], "ephemeral", "to the watcher alone");
     plain::text(&notice.message)
 }
 
 #[tokio::test]
-async fn who_types_watch_hears_when_the_tester_has_activated_the_session() {
+async fn the_watch_command_notifies_when_the_session_is_activated() {
     with_app(async |app| {
         let confirmed = app.command(WATCH).await;
         assert_snapshot!(plain::text(&confirmed.message), @"
@@ -52,7 +52,7 @@ async fn who_types_watch_hears_when_the_tester_has_activated_the_session() {
         ");
         app.advance_clock(SignedDuration::from_mins(3));
         app.kapso.activate(ID);
-        assert_snapshot!(hears(app, &confirmed).await, @"
+        assert_snapshot!(read_notification(app, &confirmed).await, @"
         🟢 The sandbox session of •••• 8901 with the agent Customer Support Agent is active now, 3 minutes after it was created. Messages from this phone to the sandbox number reach the agent.
         [ Show the session ]
         Session 123e4567-e89b-12d3-a456-426614174000
@@ -62,7 +62,7 @@ async fn who_types_watch_hears_when_the_tester_has_activated_the_session() {
 }
 
 #[tokio::test]
-async fn who_presses_tell_me_hears_it_too_and_sees_it_on_the_card() {
+async fn the_watch_button_notifies_and_updates_the_card() {
     with_app(async |app| {
         let card = app.command(SHOW).await;
         let watched = app.press(&card, "watch").await;
@@ -71,7 +71,7 @@ async fn who_presses_tell_me_hears_it_too_and_sees_it_on_the_card() {
         assert!(text.contains("[ Stop watching ]"), "{text}");
         assert!(!text.contains("Tell me"), "{text}");
         app.kapso.activate(ID);
-        app.advance_clock(LOOK);
+        app.advance_clock(POLL_INTERVAL);
         let notice = app.next_message(&watched).await;
         assert_ne!(notice.id, card.id, "the news stand beside the card");
         let shown = app.press(&notice, "refresh").await;
@@ -82,7 +82,7 @@ async fn who_presses_tell_me_hears_it_too_and_sees_it_on_the_card() {
 }
 
 #[tokio::test]
-async fn each_end_is_told_in_its_own_words() {
+async fn each_ending_has_its_own_text() {
     for (end, says) in [
         (
             "expired",
@@ -96,31 +96,31 @@ async fn each_end_is_told_in_its_own_words() {
         with_app(async |app| {
             let confirmed = app.command(WATCH).await;
             app.kapso.set_field(ID, "status", end.into());
-            app.advance_clock(LOOK);
-            let news = hears(app, &confirmed).await;
-            assert!(news.starts_with(says), "{end}: {news}");
+            app.advance_clock(POLL_INTERVAL);
+            let text = read_notification(app, &confirmed).await;
+            assert!(text.starts_with(says), "{end}: {text}");
         })
         .await;
     }
 }
 
 #[tokio::test]
-async fn a_session_is_gone_only_when_kapso_has_said_so_twice() {
+async fn a_session_is_gone_after_two_404s() {
     with_app(async |app| {
         let confirmed = app.command(WATCH).await;
         app.kapso.delete(ID);
-        app.advance_clock(LOOK);
+        app.advance_clock(POLL_INTERVAL);
         app.kapso.wait_for_requests(2).await;
-        app.advance_clock(LOOK);
-        let news = hears(app, &confirmed).await;
-        assert!(news.starts_with("This session no longer exists in Kapso"), "{news}");
+        app.advance_clock(POLL_INTERVAL);
+        let text = read_notification(app, &confirmed).await;
+        assert!(text.starts_with("This session no longer exists in Kapso"), "{text}");
         assert_eq!(app.kapso.requests().len(), 3);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_session_that_lists_leave_out_is_asked_for_by_itself() {
+async fn a_session_missing_in_lists_is_requested_by_itself() {
     with_app(async |app| {
         for id in ["one", "two", "left-out"] {
             app.kapso.add_session(id);
@@ -131,18 +131,18 @@ async fn a_session_that_lists_leave_out_is_asked_for_by_itself() {
         app.advance_clock(SignedDuration::from_secs(1));
         let confirmed = app.command("/sandbox watch left-out").await;
         app.kapso.activate("left-out");
-        let heard = hears(app, &confirmed);
-        tokio::pin!(heard);
+        let reading = read_notification(app, &confirmed);
+        tokio::pin!(reading);
         let mut asked = app.kapso.requests().len();
-        let news = loop {
-            app.advance_clock(LOOK);
+        let text = loop {
+            app.advance_clock(POLL_INTERVAL);
             asked += 1;
             tokio::select! {
-                news = &mut heard => break news,
+                text = &mut reading => break text,
                 () = app.kapso.wait_for_requests(asked) => {}
             }
         };
-        assert!(news.contains("is active now"), "{news}");
+        assert!(text.contains("is active now"), "{text}");
         let requests = app.kapso.requests();
         let pages = requests.iter().filter(|request| request.contains("?page=")).count();
         assert!(pages > 0, "the others are seen in lists: {requests:?}");
@@ -151,24 +151,24 @@ async fn a_session_that_lists_leave_out_is_asked_for_by_itself() {
 }
 
 #[tokio::test]
-async fn who_hears_nothing_for_28_minutes_is_told_so_and_can_go_on() {
+async fn after_28_minutes_a_watch_ends_and_offers_to_continue() {
     with_app(async |app| {
         let confirmed = app.command(WATCH).await;
         app.advance_clock(SignedDuration::from_mins(28));
-        let goodbye = app.next_message(&confirmed).await;
-        assert_snapshot!(plain::text(&goodbye.message), @"
+        let ended = app.next_message(&confirmed).await;
+        assert_snapshot!(plain::text(&ended.message), @"
         ⏳ The sandbox session of •••• 8901 with the agent Customer Support Agent is not active yet. I've stopped watching (Slack's 30-minute limit). Press to keep watching.
         [ Keep watching ]  [ Show the session ]
         Session 123e4567-e89b-12d3-a456-426614174000
         ");
-        let again = app.press(&goodbye, "watch").await;
+        let again = app.press(&ended, "watch").await;
         assert!(plain::text(&again.message).contains("[ Stop watching ]"));
         app.kapso.activate(ID);
-        app.advance_clock(LOOK);
-        let news = hears(app, &again).await;
+        app.advance_clock(POLL_INTERVAL);
+        let text = read_notification(app, &again).await;
         assert!(
-            news.contains("is active now, 28 minutes after it was created"),
-            "{news}"
+            text.contains("is active now, 28 minutes after it was created"),
+            "{text}"
         );
     })
     .await;
@@ -181,8 +181,8 @@ async fn watching_twice_is_one_watch() {
         app.advance_clock(SignedDuration::from_mins(10));
         let second = app.command(WATCH).await;
         app.kapso.activate(ID);
-        app.advance_clock(LOOK);
-        hears(app, &second).await;
+        app.advance_clock(POLL_INTERVAL);
+        read_notification(app, &second).await;
         app.shut_down().await;
         let of_the_first = app
             .slack
@@ -195,7 +195,7 @@ async fn watching_twice_is_one_watch() {
 }
 
 #[tokio::test]
-async fn who_stops_watching_hears_nothing_more() {
+async fn a_stopped_watch_sends_no_notification() {
     with_app(async |app| {
         let card = app.command(WATCH).await;
         let stopped = app.press(&card, "unwatch").await;
@@ -207,8 +207,8 @@ async fn who_stops_watching_hears_nothing_more() {
         let other = app.command("/sandbox watch other").await;
         app.kapso.activate(ID);
         app.kapso.activate("other");
-        app.advance_clock(LOOK);
-        hears(app, &other).await;
+        app.advance_clock(POLL_INTERVAL);
+        read_notification(app, &other).await;
         app.shut_down().await;
         let about_the_first = app
             .slack
@@ -232,7 +232,7 @@ async fn who_stops_watching_hears_nothing_more() {
 
 /// Where the app is installed for a whole organisation, a press names no workspace, though a command does.
 #[tokio::test]
-async fn who_typed_in_one_of_an_organisations_workspaces_stops_it_by_a_press() {
+async fn a_press_without_a_workspace_stops_a_watch() {
     with_app(async |app| {
         app.person.enterprise = Some("E0001".to_owned());
         let card = app.command(WATCH).await;
@@ -247,8 +247,8 @@ async fn who_typed_in_one_of_an_organisations_workspaces_stops_it_by_a_press() {
 }
 
 #[tokio::test]
-async fn stopping_works_though_kapso_does_not() {
-    with_a_store(test_app().without_cache(), async |app| {
+async fn a_watch_can_be_stopped_while_kapso_fails() {
+    with_database(test_app().without_cache(), async |app| {
         let card = app.command(WATCH).await;
         app.kapso.set_fault(Some(kapso_slack::demo::Fault::answer(
             http::StatusCode::UNAUTHORIZED,
@@ -266,7 +266,7 @@ async fn stopping_works_though_kapso_does_not() {
 }
 
 #[tokio::test]
-async fn refresh_keeps_the_way_to_stop() {
+async fn refresh_keeps_the_stop_button() {
     with_app(async |app| {
         let card = app.command(WATCH).await;
         let refreshed = app.press(&card, "refresh").await;
@@ -279,7 +279,7 @@ async fn refresh_keeps_the_way_to_stop() {
 }
 
 #[tokio::test]
-async fn what_cannot_change_any_more_is_shown_instead() {
+async fn a_session_in_a_final_status_is_shown_instead_of_watched() {
     for end in ["active", "expired", "superseded"] {
         with_app(async |app| {
             app.kapso.set_field(ID, "status", end.into());
@@ -292,7 +292,7 @@ async fn what_cannot_change_any_more_is_shown_instead() {
 }
 
 #[tokio::test]
-async fn a_press_on_a_shared_card_is_answered_to_the_presser_alone() {
+async fn watching_from_a_shared_card_replies_privately() {
     with_app(async |app| {
         let card = app.command(SHOW).await;
         let mut shared = card.message.clone();
@@ -313,14 +313,14 @@ async fn a_press_on_a_shared_card_is_answered_to_the_presser_alone() {
             "others see this one"
         );
         app.kapso.activate(ID);
-        app.advance_clock(LOOK);
-        hears(app, &watched).await;
+        app.advance_clock(POLL_INTERVAL);
+        read_notification(app, &watched).await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn one_person_watches_twenty_sessions_at_most() {
+async fn one_person_can_watch_at_most_twenty_sessions() {
     with_app(async |app| {
         for n in 0..21 {
             let id = format!("session-{n}");
@@ -337,7 +337,7 @@ async fn one_person_watches_twenty_sessions_at_most() {
 }
 
 #[tokio::test]
-async fn without_a_store_nothing_is_promised() {
+async fn without_a_database_nothing_is_watched() {
     test_app()
         .with("DATABASE_URL", "sqlite:/proc/no-folder-for-this/jobs.db")
         .run(async |app| {
@@ -357,7 +357,7 @@ async fn without_a_store_nothing_is_promised() {
 }
 
 #[tokio::test]
-async fn the_log_and_the_metrics_tell_of_the_news() {
+async fn notifications_are_logged_and_counted() {
     with_app(async |app| {
         let confirmed = app.command(WATCH).await;
         let command = app.wait_for_commands(1).await.remove(0);
@@ -366,8 +366,8 @@ async fn the_log_and_the_metrics_tell_of_the_news() {
             (&json!("watch"), &json!("watching"))
         );
         app.kapso.activate(ID);
-        app.advance_clock(LOOK);
-        hears(app, &confirmed).await;
+        app.advance_clock(POLL_INTERVAL);
+        read_notification(app, &confirmed).await;
         let notice = app.wait_for_log("notice").await;
         assert_eq!(
             notice["request_id"], command["request_id"],
@@ -387,20 +387,20 @@ async fn the_log_and_the_metrics_tell_of_the_news() {
 }
 
 #[tokio::test]
-async fn news_that_slack_does_not_take_at_first_come_all_the_same_and_are_counted_if_they_never_do() {
+async fn a_failed_notification_is_retried_once_and_then_counted_as_lost() {
     for (faults, answer) in [(1, "late"), (2, "lost")] {
-        with_a_store(test_app().with_system_clock(), async |app| {
+        with_database(test_app().with_system_clock(), async |app| {
             let confirmed = app.command(WATCH).await;
             for _ in 0..faults {
                 app.slack.reject_next_post(http::StatusCode::BAD_GATEWAY, None);
             }
             app.kapso.activate(ID);
-            app.advance_clock(LOOK);
+            app.advance_clock(POLL_INTERVAL);
             let notice = app.wait_for_log("notice").await;
             assert_eq!(notice["answer"], answer, "after {faults} faults: {notice}");
             assert_eq!(app.slack.post_count(), 2, "two posts are kept for the news");
             if answer == "late" {
-                hears(app, &confirmed).await;
+                read_notification(app, &confirmed).await;
             }
         })
         .await;
@@ -408,8 +408,8 @@ async fn news_that_slack_does_not_take_at_first_come_all_the_same_and_are_counte
 }
 
 #[tokio::test]
-async fn an_answer_that_is_late_leaves_two_posts_for_the_news() {
-    with_a_store(test_app().with_short_budget().with_system_clock(), async |app| {
+async fn a_late_reply_leaves_two_posts_for_the_notification() {
+    with_database(test_app().with_short_budget().with_system_clock(), async |app| {
         app.kapso.fail_next_request(kapso_slack::demo::Fault::Stall);
         let exchange = app.expect_ack_only(WATCH).await;
         app.kapso.wait_for_requests(1).await;
@@ -418,25 +418,25 @@ async fn an_answer_that_is_late_leaves_two_posts_for_the_news() {
         let confirmed = app.late_reply(exchange).await;
         app.slack.reject_next_post(http::StatusCode::BAD_GATEWAY, None);
         app.kapso.activate(ID);
-        app.advance_clock(LOOK);
-        hears(app, &confirmed).await;
+        app.advance_clock(POLL_INTERVAL);
+        read_notification(app, &confirmed).await;
         assert_eq!(app.slack.post_count(), 4);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_replayed_command_lives_no_longer_than_the_first() {
+async fn a_replayed_command_does_not_extend_the_watch() {
     with_app(async |app| {
         let response_url = format!("{}/response/first", app.slack.origin());
-        let slip = app.command_request("watch 123e4567-e89b-12d3-a456-426614174000", Some(&response_url));
+        let request = app.command_request("watch 123e4567-e89b-12d3-a456-426614174000", Some(&response_url));
         let until = |body: &str| {
             let (_, until) = body.split_once("Watching until <!date^").unwrap();
             until.split_once('^').unwrap().0.to_owned()
         };
-        let first = until(&app.send_raw(&slip).await.body);
+        let first = until(&app.send_raw(&request).await.body);
         app.advance_clock(SignedDuration::from_mins(4));
-        let replayed = until(&app.send_raw(&slip).await.body);
+        let replayed = until(&app.send_raw(&request).await.body);
         assert_eq!(replayed, first);
     })
     .await;

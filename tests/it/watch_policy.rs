@@ -11,7 +11,7 @@ use crate::support::databases::{USER, at, watch};
 const MINUTE: i64 = 60;
 
 /// A watch that began at `at(0)`, on a session that was created `session_age` seconds earlier.
-fn watching(session_age: i64) -> Watch {
+fn watch_of_age(session_age: i64) -> Watch {
     Watch {
         session_created_at: Some(at(-session_age)),
         ..watch(USER, "a")
@@ -23,7 +23,7 @@ fn pending() -> PollResult {
 }
 
 /// The watch that waits, and until how many seconds.
-fn waits(next: Decision) -> (Watch, i64) {
+fn expect_wait(next: Decision) -> (Watch, i64) {
     let Decision::Wait { until, watch } = next else {
         panic!("it waits: {next:?}");
     };
@@ -31,38 +31,38 @@ fn waits(next: Decision) -> (Watch, i64) {
 }
 
 #[test]
-fn each_end_is_told() {
-    for (status, news) in [
+fn each_final_status_is_notified() {
+    for (status, change) in [
         (Status::Active, Change::Activated),
         (Status::Expired, Change::Expired),
         (Status::Superseded, Change::Superseded),
     ] {
-        let next = decide(&watching(0), &PollResult::Status(status), at(30));
+        let next = decide(&watch_of_age(0), &PollResult::Status(status), at(30));
         assert!(
-            matches!(next, Decision::Notify(Ending::Changed(told)) if told == news),
+            matches!(next, Decision::Notify(Ending::Changed(told)) if told == change),
             "{next:?}"
         );
     }
     let other = PollResult::Status(Status::Other("paused".to_owned()));
     // A word that this version does not know is no end.
-    waits(decide(&watching(0), &other, at(30)));
+    expect_wait(decide(&watch_of_age(0), &other, at(30)));
 }
 
 #[test]
 fn only_two_404s_in_a_row_mean_gone() {
-    let (once, _) = waits(decide(&watching(0), &PollResult::NotFound, at(0)));
-    let (silent, _) = waits(decide(&once, &PollResult::Unknown, at(15)));
+    let (once, _) = expect_wait(decide(&watch_of_age(0), &PollResult::NotFound, at(0)));
+    let (silent, _) = expect_wait(decide(&once, &PollResult::Unknown, at(15)));
     assert!(matches!(
         decide(&silent, &PollResult::NotFound, at(45)),
         Decision::Notify(Ending::Changed(Change::Gone))
     ));
-    let (back, _) = waits(decide(&once, &pending(), at(15)));
-    let (again, _) = waits(decide(&back, &PollResult::NotFound, at(30)));
+    let (back, _) = expect_wait(decide(&once, &pending(), at(15)));
+    let (again, _) = expect_wait(decide(&back, &PollResult::NotFound, at(30)));
     assert_eq!(again.not_found, 1, "a session that came back counts anew");
 }
 
 #[test]
-fn looks_come_further_apart_as_the_session_grows_old() {
+fn polls_become_rarer_as_the_session_grows_older() {
     for (session_age, now, pause) in [
         (0, 0, 15),
         (0, 119, 15),
@@ -71,7 +71,7 @@ fn looks_come_further_apart_as_the_session_grows_old() {
         (900, 0, 25),
         (-600, 0, 15),
     ] {
-        let (_, until) = waits(decide(&watching(session_age), &pending(), at(now)));
+        let (_, until) = expect_wait(decide(&watch_of_age(session_age), &pending(), at(now)));
         assert_eq!(
             until - now,
             pause,
@@ -81,15 +81,15 @@ fn looks_come_further_apart_as_the_session_grows_old() {
 }
 
 #[test]
-fn it_says_goodbye_in_the_28th_minute_and_nothing_after_the_29th() {
-    let old = watching(0);
-    let (_, until) = waits(decide(&old, &pending(), at(28 * MINUTE - 1)));
+fn a_watch_ends_after_28_minutes_and_posts_nothing_after_29() {
+    let old = watch_of_age(0);
+    let (_, until) = expect_wait(decide(&old, &pending(), at(28 * MINUTE - 1)));
     assert_eq!(until, 28 * MINUTE, "the last look is on time");
     for now in [28 * MINUTE, 29 * MINUTE - 1] {
-        for seen in [pending(), PollResult::Unknown, PollResult::NotFound] {
+        for result in [pending(), PollResult::Unknown, PollResult::NotFound] {
             assert!(
-                matches!(decide(&old, &seen, at(now)), Decision::Notify(Ending::TimeUp)),
-                "{seen:?} at {now}"
+                matches!(decide(&old, &result, at(now)), Decision::Notify(Ending::TimeUp)),
+                "{result:?} at {now}"
             );
         }
         let active = decide(&old, &PollResult::Status(Status::Active), at(now));
@@ -100,7 +100,7 @@ fn it_says_goodbye_in_the_28th_minute_and_nothing_after_the_29th() {
     }
     let used_up = Watch {
         posts_left: 0,
-        ..watching(0)
+        ..watch_of_age(0)
     };
     for (watch, now) in [(&old, 29 * MINUTE), (&old, 99 * MINUTE), (&used_up, 1)] {
         let next = decide(watch, &PollResult::Status(Status::Active), at(now));
@@ -108,7 +108,7 @@ fn it_says_goodbye_in_the_28th_minute_and_nothing_after_the_29th() {
     }
 }
 
-fn any_seen() -> impl Strategy<Value = PollResult> {
+fn any_result() -> impl Strategy<Value = PollResult> {
     prop_oneof![
         8 => Just(PollResult::Status(Status::Pending)),
         1 => Just(PollResult::Status(Status::Active)),
@@ -121,27 +121,27 @@ fn any_seen() -> impl Strategy<Value = PollResult> {
 }
 
 /// One look at a session: what was seen, and how many milliseconds after it was due.
-fn any_looks() -> impl Strategy<Value = Vec<(PollResult, i64)>> {
+fn any_polls() -> impl Strategy<Value = Vec<(PollResult, i64)>> {
     let late = prop_oneof![6 => 0..100_i64, 3 => 0..60_000_i64, 1 => 0..2_000_000_i64];
     // More than fit into 29 minutes, so that every watch comes to its end.
-    prop::collection::vec((any_seen(), late), 130)
+    prop::collection::vec((any_result(), late), 130)
 }
 
 proptest! {
     #[test]
-    fn whatever_is_seen_and_however_late_a_watch_ends_once_and_in_time(
-        looks in any_looks(),
+    fn every_watch_ends_once_and_in_time(
+        polls in any_polls(),
         session_age in prop::option::of(-3_600..86_400_i64),
-        no_news in any::<bool>(),
+        only_unknown in any::<bool>(),
     ) {
-        let mut watch = watching(0);
+        let mut watch = watch_of_age(0);
         watch.session_created_at = session_age.map(|age| at(-age));
         let mut due = at(0);
         let mut ends = 0;
-        for (seen, late) in looks {
-            let seen = if no_news { PollResult::Unknown } else { seen };
+        for (result, late) in polls {
+            let result = if only_unknown { PollResult::Unknown } else { result };
             let now = due + SignedDuration::from_millis(late);
-            match decide(&watch, &seen, now) {
+            match decide(&watch, &result, now) {
                 Decision::Wait { until, watch: next } => {
                     prop_assert!(until > now, "it does not spin");
                     prop_assert!(until <= at(28 * MINUTE), "it never sleeps past its goodbye");
@@ -166,10 +166,10 @@ proptest! {
     }
 
     #[test]
-    fn a_clock_that_jumps_breaks_nothing(seconds in prop::collection::vec(-9_000_000..9_000_000_i64, 1..50), seen in any_seen()) {
-        let mut watch = watching(0);
+    fn clock_jumps_are_tolerated(seconds in prop::collection::vec(-9_000_000..9_000_000_i64, 1..50), result in any_result()) {
+        let mut watch = watch_of_age(0);
         for now in seconds.into_iter().map(at) {
-            match decide(&watch, &seen, now) {
+            match decide(&watch, &result, now) {
                 Decision::Wait { until, watch: next } => {
                     prop_assert!(until > now && until - now <= SignedDuration::from_secs(25));
                     watch = *next;

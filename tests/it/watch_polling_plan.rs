@@ -17,13 +17,13 @@ use crate::support::databases::{USER, at, watch};
 const WINDOW: i64 = 60_000;
 
 /// A minute's worth of requests at a time, as a key's limit counts them.
-struct Key {
+struct FakeRateLimit {
     limit: u32,
     taken: VecDeque<i64>,
     most: usize,
 }
 
-impl Key {
+impl FakeRateLimit {
     fn budget(&mut self, now: i64) -> RateBudget {
         while self.taken.front().is_some_and(|at| at + WINDOW <= now) {
             self.taken.pop_front();
@@ -42,17 +42,17 @@ impl Key {
 }
 
 /// A watch on its way, with when it is due and when it was last looked at, in milliseconds.
-struct Waiting {
+struct ActiveWatch {
     watch: Watch,
     due: i64,
-    looked: i64,
+    last_poll: i64,
     /// The page that shows its session; none if lists do not.
     page: Option<u32>,
 }
 
-impl Waiting {
+impl ActiveWatch {
     /// Looks at the session, which is pending; returns how long nobody had.
-    fn look(&mut self, now: i64) -> i64 {
+    fn poll(&mut self, now: i64) -> i64 {
         let pending = PollResult::Status(Status::Pending);
         let Decision::Wait { until, watch } = decide(&self.watch, &pending, at(0) + SignedDuration::from_millis(now))
         else {
@@ -60,7 +60,7 @@ impl Waiting {
         };
         self.watch = *watch;
         self.due = milliseconds(until.duration_since(at(0)));
-        now - mem::replace(&mut self.looked, now)
+        now - mem::replace(&mut self.last_poll, now)
     }
 }
 
@@ -79,21 +79,21 @@ struct Outcome {
 
 /// Watches `many` sessions of a project that has `sessions`, for 20 minutes, one request at a time and at the pace of
 /// the budget. `unlisted` of them are never in a list.
-fn watching(many: u32, sessions: u32, unlisted: u32, limit: u32) -> Outcome {
-    let mut key = Key {
+fn simulate(many: u32, sessions: u32, unlisted: u32, limit: u32) -> Outcome {
+    let mut key = FakeRateLimit {
         limit,
         taken: VecDeque::new(),
         most: 0,
     };
     let pages = sessions.div_ceil(PER_PAGE);
-    let waiting = (0..many).map(|n| Waiting {
+    let waiting = (0..many).map(|n| ActiveWatch {
         watch: Watch {
             // Some are young, some are old.
             session_created_at: Some(at(-i64::from(n % 4) * 600)),
             ..watch(USER, "a")
         },
         due: 0,
-        looked: 0,
+        last_poll: 0,
         page: (n >= unlisted).then(|| n * sessions / many / PER_PAGE),
     });
     let mut waiting: Vec<_> = waiting.collect();
@@ -115,19 +115,19 @@ fn watching(many: u32, sessions: u32, unlisted: u32, limit: u32) -> Outcome {
         match planned {
             Plan::RequestOne => {
                 let longest_due = waiting.iter_mut().min_by_key(|waiting| waiting.due).unwrap();
-                longest = longest.max(longest_due.look(now));
+                longest = longest.max(longest_due.poll(now));
             }
             Plan::ReadPage => {
                 let page = list.next();
                 let by = now + milliseconds(AHEAD);
-                let mut shows = false;
+                let mut has_watched = false;
                 for waiting in &mut waiting {
                     if waiting.page == Some(page - 1) && waiting.due <= by {
-                        shows = true;
-                        longest = longest.max(waiting.look(now));
+                        has_watched = true;
+                        longest = longest.max(waiting.poll(now));
                     }
                 }
-                list.record_page(page, pages, shows, time);
+                list.record_page(page, pages, has_watched, time);
             }
             _ => {
                 now += 250;
@@ -138,16 +138,16 @@ fn watching(many: u32, sessions: u32, unlisted: u32, limit: u32) -> Outcome {
         turn += 1;
         now += i64::try_from(budget.pace().as_millis()).unwrap();
     }
-    let unseen = waiting.iter().map(|waiting| end - waiting.looked).max().unwrap();
+    let unpolled = waiting.iter().map(|waiting| end - waiting.last_poll).max().unwrap();
     Outcome {
-        longest: longest.max(unseen),
+        longest: longest.max(unpolled),
         most: key.most,
     }
 }
 
 #[test]
 #[expect(clippy::print_stdout, reason = "the figures are for the documents")]
-fn sixty_and_a_thousand_hear_within_a_minute_and_a_fifth_stays_free() {
+fn watchers_are_notified_within_a_minute_and_a_fifth_of_the_limit_stays_free() {
     for (many, sessions, unlisted, limit) in [
         // One by one: the project has too many sessions for lists to be cheaper.
         (1, 20_000, 0, 100),
@@ -164,7 +164,7 @@ fn sixty_and_a_thousand_hear_within_a_minute_and_a_fifth_stays_free() {
         (60, 500, 60, 100),
         (40, 500, 20, 100),
     ] {
-        let result = watching(many, sessions, unlisted, limit);
+        let result = simulate(many, sessions, unlisted, limit);
         let what = format!("{many} watches of {sessions} sessions at {limit} a minute: {result:?}");
         println!("{what}");
         assert!(
@@ -176,7 +176,7 @@ fn sixty_and_a_thousand_hear_within_a_minute_and_a_fifth_stays_free() {
 }
 
 #[test]
-fn what_is_cheaper_is_asked() {
+fn the_plan_chooses_the_cheaper_request() {
     let left = |left| RateBudget { limit: 100, left };
     let fresh = left(100);
     let unknown = List::default();
@@ -228,7 +228,7 @@ fn what_is_cheaper_is_asked() {
 
 proptest! {
     #[test]
-    fn the_last_fifth_is_for_people(
+    fn the_last_fifth_is_reserved_for_people(
         due in any::<u64>(), pages in any::<Option<u32>>(), limit in any::<u32>(), left in any::<u32>(), turn in any::<u64>(),
     ) {
         let budget = RateBudget { limit, left };

@@ -43,9 +43,9 @@ async fn watching_twice_is_one_watch_with_the_newer_response_url() {
         );
         assert!(!store.complete(&stale).await.unwrap(), "so it cannot end it either");
         let (job, _) = claim_one::<Watch>(&store, &WorkerId::random(), 35).await;
-        let kept = job.payload;
-        assert_eq!(kept.response_url.expose_secret(), newer.response_url.expose_secret());
-        assert_eq!((kept.arrived_at, job.created_at), (at(20), at(20)));
+        let stored = job.payload;
+        assert_eq!(stored.response_url.expose_secret(), newer.response_url.expose_secret());
+        assert_eq!((stored.arrived_at, job.created_at), (at(20), at(20)));
     })
     .await;
 }
@@ -65,15 +65,15 @@ async fn an_older_command_that_is_resumed_leaves_the_newer_response_url() {
         );
         assert_eq!(add_watch(&store, &older, at(40), MANY).await.unwrap(), Upserted::Older);
         let (job, _) = claim_one::<Watch>(&store, &WorkerId::random(), 40).await;
-        let kept = job.payload;
-        assert_eq!(kept.response_url.expose_secret(), newer.response_url.expose_secret());
-        assert_eq!((kept.arrived_at, job.created_at), (at(20), at(20)));
+        let stored = job.payload;
+        assert_eq!(stored.response_url.expose_secret(), newer.response_url.expose_secret());
+        assert_eq!((stored.arrived_at, job.created_at), (at(20), at(20)));
     })
     .await;
 }
 
 #[tokio::test]
-async fn of_many_who_watch_the_same_at_once_one_adds() {
+async fn concurrent_watches_of_one_session_are_one_watch() {
     on_both_databases(async |database| {
         let replicas = database.replicas(4).await;
         let same = watch(USER, "a");
@@ -89,15 +89,15 @@ async fn of_many_who_watch_the_same_at_once_one_adds() {
 }
 
 #[tokio::test]
-async fn nobody_watches_more_than_the_caps_allow_however_they_hurry() {
+async fn quotas_hold_for_concurrent_watches() {
     on_both_databases(async |database| {
         let replicas = database.replicas(4).await;
-        let caps = Quota { per_owner: 3, total: 5 };
-        let mine: Vec<_> = (0..10).map(|n| watch(USER, &format!("s{n}"))).collect();
-        let adding = mine
+        let quota = Quota { per_owner: 3, total: 5 };
+        let own: Vec<_> = (0..10).map(|n| watch(USER, &format!("s{n}"))).collect();
+        let adding = own
             .iter()
             .enumerate()
-            .map(|(n, mine)| add_watch(&replicas[n % 4], mine, at(15), caps));
+            .map(|(n, own)| add_watch(&replicas[n % 4], own, at(15), quota));
         let added: Vec<_> = join_all(adding).await.into_iter().map(Result::unwrap).collect();
         assert_eq!(
             (
@@ -111,7 +111,7 @@ async fn nobody_watches_more_than_the_caps_allow_however_they_hurry() {
         let adding = others
             .iter()
             .enumerate()
-            .map(|(n, other)| add_watch(&replicas[n % 4], other, at(15), caps));
+            .map(|(n, other)| add_watch(&replicas[n % 4], other, at(15), quota));
         let added: Vec<_> = join_all(adding).await.into_iter().map(Result::unwrap).collect();
         assert_eq!(
             (
@@ -121,11 +121,11 @@ async fn nobody_watches_more_than_the_caps_allow_however_they_hurry() {
             (2, 8)
         );
 
-        let kept = claim::<Watch>(&replicas[0], &WorkerId::random(), 15).await;
-        assert_eq!(kept.len(), 5);
-        let mut again = kept.into_iter().map(|claimed| claimed.job.payload);
+        let stored = claim::<Watch>(&replicas[0], &WorkerId::random(), 15).await;
+        assert_eq!(stored.len(), 5);
+        let mut again = stored.into_iter().map(|claimed| claimed.job.payload);
         let again = again.find(|watch| watch.who.user == USER);
-        let again = add_watch(&replicas[0], &again.unwrap(), at(15), caps).await.unwrap();
+        let again = add_watch(&replicas[0], &again.unwrap(), at(15), quota).await.unwrap();
         assert_eq!(
             again,
             Upserted::Replaced,
@@ -136,29 +136,29 @@ async fn nobody_watches_more_than_the_caps_allow_however_they_hurry() {
 }
 
 #[tokio::test]
-async fn stopping_ends_that_watch_alone_even_while_it_is_worked_on() {
+async fn stopping_ends_only_that_watch_even_while_it_is_leased() {
     on_both_databases(async |database| {
         let store = database.jobs().await;
         for (user, session) in [(USER, "a"), (USER, "b"), ("U2", "a")] {
             add_watch(&store, &watch(user, session), at(15), MANY).await.unwrap();
         }
-        let held = claim::<Watch>(&store, &WorkerId::random(), 15).await;
+        let claimed = claim::<Watch>(&store, &WorkerId::random(), 15).await;
         let key = keys(&who(USER), &SessionId::parse("a").unwrap()).unique;
         assert!(store.delete_by_key(&key).await.unwrap());
         assert!(
             !store.delete_by_key(&key).await.unwrap(),
             "there is no such watch any more"
         );
-        let mut kept = Vec::new();
-        for held in held {
-            let watch = held.job.payload;
-            if store.renew(&held.lease, at(60)).await.unwrap() {
-                kept.push((watch.who.user, watch.session.to_string()));
+        let mut stored = Vec::new();
+        for claimed in claimed {
+            let watch = claimed.job.payload;
+            if store.renew(&claimed.lease, at(60)).await.unwrap() {
+                stored.push((watch.who.user, watch.session.to_string()));
             }
         }
-        kept.sort();
+        stored.sort();
         assert_eq!(
-            kept,
+            stored,
             [(USER.to_owned(), "b".to_owned()), ("U2".to_owned(), "a".to_owned())]
         );
     })
@@ -175,13 +175,13 @@ async fn watches_can_be_claimed_by_their_sessions_and_by_their_age() {
             add_watch(&store, &watch, at(900), MANY).await.unwrap();
         }
         let claimed = async |sessions: &[&str], created_by: Timestamp, now| {
-            let wanted = ClaimFilter {
+            let filter = ClaimFilter {
                 created_by,
                 topics: Some(sessions),
                 ..ClaimFilter::due(at(900), 99)
             };
             let claimed = store
-                .claim(&wanted, &WorkerId::random(), at(now), at(now + 15))
+                .claim(&filter, &WorkerId::random(), at(now), at(now + 15))
                 .await
                 .unwrap();
             let who = |claimed: ClaimedJob<Watch>| {

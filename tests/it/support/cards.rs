@@ -54,8 +54,8 @@ pub fn expect_private_reply(app: &TestApp, card: &PostedMessage, answer: &Posted
     assert_eq!(answer.message["replace_original"], false, "{words}");
     assert!(!answer.in_channel, "{words}");
     assert_eq!(buttons(&answer.message).count(), 0, "{words}");
-    let stands = app.slack.conversation().into_iter().find(|posted| posted.id == card.id);
-    assert_eq!(stands.unwrap().message, card.message, "{words}");
+    let current = app.slack.conversation().into_iter().find(|posted| posted.id == card.id);
+    assert_eq!(current.unwrap().message, card.message, "{words}");
 }
 
 pub const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";

@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use crate::support::ID;
 
 /// Far longer than any test takes.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// How long leases are given.
 pub const LEASE: SignedDuration = SignedDuration::from_secs(15);
 /// A part of every `response_url` in these tests.
@@ -198,7 +198,7 @@ async fn run(address: &str, sql: String) {
 pub async fn on_both_databases(story: impl AsyncFn(&Database)) {
     for database in [Database::sqlite(), Database::postgres().await] {
         let kind = database.url.kind().name();
-        timeout(PATIENCE, story(&database))
+        timeout(TIMEOUT, story(&database))
             .await
             .unwrap_or_else(|_| panic!("the story on {kind} hangs"));
         database.drop().await;
@@ -228,7 +228,7 @@ pub fn late(due: i64) -> Job<LateReply> {
         target: ReplyTarget::Command,
         request_id: "5eed0001".to_owned(),
         idempotency_key: None,
-        outgoing: Outgoing::new(URL.into(), at(due)),
+        outgoing: Outgoing::new(URL.into(), at(due), "C2147483705"),
         rendered: None,
     };
     Job::new(late, at(due), at(due))

@@ -23,7 +23,7 @@ use crate::support::store_health::WORKS;
 use crate::support::{ID, KEY, SECRET, port};
 
 /// How long a program may take over anything: far longer than it does.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The program before it is started.
 pub struct Program {
@@ -132,7 +132,7 @@ impl Running {
             }
             panic!("it ended without {words:?}: {:?}", self.said);
         };
-        let Ok(line) = timeout(PATIENCE, listening).await else {
+        let Ok(line) = timeout(TIMEOUT, listening).await else {
             panic!("no line with {words:?} in time: {:#?}", self.said);
         };
         line
@@ -196,7 +196,7 @@ impl Running {
             let (status, _, ()) = tokio::join!(self.child.wait(), reading, listening);
             (status.unwrap(), complaints)
         };
-        let (status, stderr) = timeout(PATIENCE, ending).await.expect("it ends in time");
+        let (status, stderr) = timeout(TIMEOUT, ending).await.expect("it ends in time");
         Ended {
             code: status.code(),
             stdout: self.said.join("\n"),
@@ -217,7 +217,7 @@ fn service_process() {
     println!();
     let environment = Environment::of_process().unwrap();
     let mut settings = environment.settings().unwrap();
-    settings.timing.enqueue = PATIENCE;
+    settings.timing.enqueue = TIMEOUT;
     let log = environment.log().unwrap();
     let _log = telemetry::start(log.format, &log.filter);
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -17,9 +17,9 @@ pub const WORKS: &str = "the store works";
 /// the metrics show it, and commands are still answered, in the response or later.
 pub async fn expect_broken_store(app: &TestApp, why: &str) {
     app.wait_for_log_lines(why, 1).await;
-    let (status, said) = app.readiness().await;
+    let (status, reason) = app.readiness().await;
     assert_eq!(status, "degraded");
-    assert!(said.contains(why), "{said}");
+    assert!(reason.contains(why), "{reason}");
     assert!(app.command_text("/sandbox help").await.contains("/sandbox"));
     let exchange = start_late_reply(app).await;
     app.kapso.release_stalled_requests();
@@ -28,9 +28,9 @@ pub async fn expect_broken_store(app: &TestApp, why: &str) {
     let failures = app.metrics().await;
     assert!(failures.contains("kapso_slack_store_failures_total"));
     assert!(!failures.contains("kapso_slack_store_failures_total 0"), "{failures}");
-    let told = app.wait_for_log_lines(BROKEN, 1).await;
-    let reasons: HashSet<_> = told.iter().map(|line| line["error"].to_string()).collect();
-    assert_eq!(reasons.len(), told.len(), "the log says each reason once: {told:?}");
+    let lines = app.wait_for_log_lines(BROKEN, 1).await;
+    let reasons: HashSet<_> = lines.iter().map(|line| line["error"].to_string()).collect();
+    assert_eq!(reasons.len(), lines.len(), "the log says each reason once: {lines:?}");
 }
 
 /// Waits until the store works for the `times`th time.

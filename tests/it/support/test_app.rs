@@ -39,7 +39,7 @@ const PLANTED: [&str; 8] = [
     "wa.me",
 ];
 /// Limit for one test, far longer than any takes.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The service between both fakes.
 pub struct TestApp {
@@ -144,10 +144,10 @@ impl TestAppBuilder {
         if waits_for_store {
             app.wait_for_store().await;
         }
-        tokio::time::timeout(PATIENCE, test(&mut app))
+        tokio::time::timeout(TIMEOUT, test(&mut app))
             .await
             .unwrap_or_else(|_| panic!("the test does not end in time; the log: {}", log.text()));
-        tokio::time::timeout(PATIENCE, app.close())
+        tokio::time::timeout(TIMEOUT, app.close())
             .await
             .expect("the app closes in time");
     }

@@ -18,7 +18,7 @@ use crate::support::port;
 pub struct ScriptedResponse {
     bytes: Vec<u8>,
     end: End,
-    unasked: bool,
+    immediate: bool,
 }
 
 /// How a connection ends after that.
@@ -35,7 +35,7 @@ impl ScriptedResponse {
         Self {
             bytes: bytes.into(),
             end: End::Close,
-            unasked: false,
+            immediate: false,
         }
     }
 
@@ -50,7 +50,10 @@ impl ScriptedResponse {
 
     /// The same bytes, but before any request has come.
     pub fn before_any_request(self) -> Self {
-        Self { unasked: true, ..self }
+        Self {
+            immediate: true,
+            ..self
+        }
     }
 
     /// The same bytes, and then a reset.
@@ -74,7 +77,7 @@ impl ScriptedResponse {
 pub struct ScriptedServer {
     pub url: Url,
     state: Arc<Mutex<Scripts>>,
-    asked: watch::Sender<Vec<String>>,
+    requests: watch::Sender<Vec<String>>,
     _serving: AbortOnDropHandle<()>,
 }
 
@@ -90,20 +93,20 @@ impl ScriptedServer {
         let listener = port().await;
         let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let state = Arc::<Mutex<Scripts>>::default();
-        let asked = watch::Sender::new(Vec::new());
+        let requests = watch::Sender::new(Vec::new());
         let serving = {
-            let (state, asked) = (Arc::clone(&state), asked.clone());
+            let (state, requests) = (Arc::clone(&state), requests.clone());
             tokio::spawn(async move {
                 let mut connections = JoinSet::new();
                 while let Ok((stream, _)) = listener.accept().await {
-                    connections.spawn(serve(stream, Arc::clone(&state), asked.clone()));
+                    connections.spawn(serve(stream, Arc::clone(&state), requests.clone()));
                 }
             })
         };
         Self {
             url,
             state,
-            asked,
+            requests,
             _serving: AbortOnDropHandle::new(serving),
         }
     }
@@ -120,13 +123,13 @@ impl ScriptedServer {
 
     /// What it was asked, heads and bodies.
     pub fn requests(&self) -> Vec<String> {
-        self.asked.borrow().clone()
+        self.requests.borrow().clone()
     }
 
     /// Waits until it has been asked `count` times.
-    pub async fn has_been_asked(&self, count: usize) {
-        let mut asked = self.asked.subscribe();
-        asked.wait_for(|requests| requests.len() >= count).await.unwrap();
+    pub async fn wait_for_requests(&self, count: usize) {
+        let mut requests = self.requests.subscribe();
+        requests.wait_for(|requests| requests.len() >= count).await.unwrap();
     }
 
     /// The origin, as `SLACK_RESPONSE_HOSTS` takes it.
@@ -135,29 +138,29 @@ impl ScriptedServer {
     }
 }
 
-async fn serve(stream: TcpStream, state: Arc<Mutex<Scripts>>, asked: watch::Sender<Vec<String>>) {
-    let mut line = RawConnection::over(stream);
+async fn serve(stream: TcpStream, state: Arc<Mutex<Scripts>>, requests: watch::Sender<Vec<String>>) {
+    let mut connection = RawConnection::over(stream);
     let script = {
         let mut state = state.lock().unwrap();
         state.next.pop_front().or_else(|| state.standing.clone())
     };
-    if !script.as_ref().is_some_and(|script| script.unasked) {
-        let Some((head, body)) = line.message().await else {
+    if !script.as_ref().is_some_and(|script| script.immediate) {
+        let Some((head, body)) = connection.message().await else {
             return;
         };
-        asked.send_modify(|requests| requests.push(head + body.as_str()));
+        requests.send_modify(|requests| requests.push(head + body.as_str()));
     }
     let Some(script) = script else {
         return;
     };
     // The other side may have had enough.
-    let _ = line.stream.write_all(&script.bytes).await;
+    let _ = connection.stream.write_all(&script.bytes).await;
     match script.end {
         End::Close => {
-            let _ = line.stream.shutdown().await;
-            line.read_to_end().await;
+            let _ = connection.stream.shutdown().await;
+            connection.read_to_end().await;
         }
-        End::Reset => line.stream.set_zero_linger().unwrap(),
+        End::Reset => connection.stream.set_zero_linger().unwrap(),
         End::Never => std::future::pending().await,
     }
 }
@@ -220,7 +223,7 @@ impl RawConnection {
         let head = String::from_utf8_lossy(&self.read[..head_end]).into_owned();
         let length = head
             .lines()
-            .filter_map(|line| line.split_once(':'))
+            .filter_map(|connection| connection.split_once(':'))
             .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
             .map_or(0, |(_, length)| length.trim().parse().unwrap());
         while self.read.len() < head_end + length {

@@ -1,0 +1,78 @@
+//! Spaces out messages to one channel: Slack takes about one per second, after a short burst.
+//!
+//! Source: <https://docs.slack.dev/apis/web-api/rate-limits>, which gives the rate. The burst is not documented; a post
+//! beyond it gets 429 and is repeated.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// The time that one message takes of a channel's limit.
+const INTERVAL: SignedDuration = SignedDuration::from_secs(1);
+/// How much of the limit may be used in advance: a burst of three messages.
+const ADVANCE: SignedDuration = SignedDuration::from_secs(2);
+/// Channels remembered before those that are idle are forgotten.
+const CHANNELS_MAX: usize = 1_000;
+
+/// When messages may be posted to each channel, for one process.
+#[derive(Debug, Default)]
+pub struct ChannelPace {
+    /// By channel: when the messages reserved so far have used up their time.
+    used_until: Mutex<HashMap<String, Timestamp>>,
+}
+
+impl ChannelPace {
+    /// Reserves a message to a channel, and returns when it may be posted: `now`, or later.
+    pub fn reserve(&self, channel: &str, now: Timestamp) -> Timestamp {
+        let mut channels = self.used_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if channels.len() >= CHANNELS_MAX {
+            channels.retain(|_, used_until| *used_until > now);
+        }
+        let used_until = channels.entry(channel.to_owned()).or_insert(now);
+        *used_until = (*used_until).max(now);
+        let allowed_at = (*used_until - ADVANCE).max(now);
+        *used_until += INTERVAL;
+        allowed_at
+    }
+
+    /// Posts nothing to a channel for so long: Slack said so.
+    pub fn pause(&self, channel: &str, now: Timestamp, pause: Duration) {
+        let Ok(until) = now.checked_add(pause) else {
+            return;
+        };
+        let mut channels = self.used_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let used_until = channels.entry(channel.to_owned()).or_insert(now);
+        *used_until = (*used_until).max(until + ADVANCE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    #[test]
+    fn a_burst_is_posted_at_once_and_the_rest_once_per_second() {
+        let pace = ChannelPace::default();
+        let times: Vec<_> = (0..6).map(|_| pace.reserve("C1", at(0))).collect();
+        assert_eq!(times, [at(0), at(0), at(0), at(1), at(2), at(3)]);
+        assert_eq!(pace.reserve("C2", at(0)), at(0), "each channel by itself");
+        assert_eq!(pace.reserve("C1", at(60)), at(60), "the limit recovers");
+    }
+
+    #[test]
+    fn a_pause_that_slack_asks_for_is_kept_by_all_messages() {
+        let pace = ChannelPace::default();
+        pace.reserve("C1", at(0));
+        pace.pause("C1", at(0), Duration::from_secs(30));
+        assert_eq!(pace.reserve("C1", at(1)), at(30));
+        assert_eq!(pace.reserve("C1", at(1)), at(31));
+        pace.pause("C1", at(1), Duration::MAX);
+        assert_eq!(pace.reserve("C1", at(2)), at(32), "a pause beyond all time is ignored");
+    }
+}
