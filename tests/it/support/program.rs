@@ -160,7 +160,7 @@ impl Running {
     /// Waits for its end and reads nothing more of its standard output: its exit code and standard error.
     pub async fn wait_for_exit_unread(&mut self) -> (Option<i32>, String) {
         let mut stderr = self.child.stderr.take().unwrap();
-        let status = timeout(PATIENCE, self.child.wait()).await.expect("it ends in time");
+        let status = timeout(TIMEOUT, self.child.wait()).await.expect("it ends in time");
         let mut complaints = String::new();
         stderr.read_to_string(&mut complaints).await.unwrap();
         (status.unwrap().code(), complaints)
