@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::commands::Commands;
+use crate::commands::{Commands, Outcome};
 use crate::config::{DatabaseUrl, Settings, ShutdownTiming, Timing};
 use crate::db::{DatabaseError, StoreConnection};
 use crate::dispatch::{Dispatcher, RecentRequests};
@@ -31,6 +31,7 @@ use crate::slack::response_url::ResponseUrlClient;
 use crate::slack::signature::SignatureVerifier;
 use crate::telemetry::Metrics;
 use crate::watches::Watches;
+use crate::watches::policy::Ending;
 use crate::watches::poller::{self, Poller};
 
 /// Most connections to the metrics at the same time, out of the reserved file descriptors.
@@ -78,7 +79,7 @@ impl App {
         let connect = settings.timing.connect;
         let new_connections = unpooled_client(connect).map_err(StartError::Client)?;
         let http = kapso_clients(&settings.timing, new_connections.clone()).map_err(StartError::Client)?;
-        let metrics = Arc::new(Metrics::new());
+        let metrics = Arc::new(metrics());
         metrics.set_kapso_rate_limit_left(kapso::DEFAULT_RATE_LIMIT);
         let metrics_listener = match settings.metrics_addr {
             Some(address) => Some(
@@ -161,7 +162,7 @@ impl App {
         let images = qr::Images::new(
             qr_addresses,
             Arc::clone(&kapso),
-            clock,
+            clock.clone(),
             settings.timing.image,
             (connections / IMAGE_CONNECTIONS_SHARE).clamp(1, IMAGE_CONNECTIONS_MAX),
             connection_tasks.clone(),
@@ -174,6 +175,8 @@ impl App {
                 kapso,
                 images: Arc::new(images),
                 metrics,
+                log_limit: Arc::default(),
+                clock,
             },
             metrics_listener,
             database: settings.database,
@@ -316,6 +319,14 @@ pub fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+/// Metrics at zero, with every outcome and ending.
+fn metrics() -> Metrics {
+    Metrics::new(
+        Outcome::ALL.iter().map(|outcome| outcome.word()),
+        Ending::ALL.map(Ending::name),
+    )
 }
 
 /// An HTTP client that uses a new connection for each request.

@@ -81,7 +81,10 @@ fn serve() -> Result<(), Box<dyn Error>> {
     let environment = Environment::of_process()?;
     let settings = environment.settings()?;
     let log = environment.log()?;
-    telemetry::start(log.format, &log.filter);
+    let _log = telemetry::start(log.format, &log.filter);
+    for problem in environment.warnings() {
+        tracing::warn!(problem, "check the configuration");
+    }
     // One thread: nearly all work is waiting, and a second thread costs more in wake-ups than it saves
     // (docs/measurements.md).
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -107,7 +110,11 @@ fn serve() -> Result<(), Box<dyn Error>> {
 }
 
 fn print_manifest(url: Option<String>) -> Result<(), Box<dyn Error>> {
-    let (command, configured) = Environment::of_process()?.manifest_settings()?;
+    let environment = Environment::of_process()?;
+    for unread in environment.unread() {
+        eprintln!("kapso-slack: warning: {unread}");
+    }
+    let (command, configured) = environment.manifest_settings()?;
     let url = match url {
         Some(url) => config::public_url(&url).map_err(|problem| format!("--url {problem}"))?,
         None => configured.ok_or(
@@ -116,6 +123,11 @@ fn print_manifest(url: Option<String>) -> Result<(), Box<dyn Error>> {
     };
     if url.scheme() != "https" {
         return Err("a manifest needs an https address: Slack reaches no other".into());
+    }
+    if !config::is_public(&url) {
+        return Err(
+            "a manifest needs an address that Slack can reach, not one of this machine or a private network".into(),
+        );
     }
     let manifest = manifest::for_deployment(&url, &command)?;
     // Only the manifest goes to standard output, so that it can be redirected to a file.

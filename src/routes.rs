@@ -6,8 +6,9 @@ use axum::Router;
 use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
-use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 
+use crate::clock::Clock;
 use crate::db::StoreConnection;
 use crate::dispatch::Dispatcher;
 use crate::kapso::Client;
@@ -15,7 +16,7 @@ use crate::qr::{ImageError, Images};
 use crate::slack::command::SlashCommand;
 use crate::slack::interaction::Interaction;
 use crate::slack::request::{Rejection, Signed, SlackVerifier};
-use crate::telemetry::{Metrics, chain};
+use crate::telemetry::{LogLimit, Metrics, chain};
 
 pub const COMMANDS: &str = "/slack/commands";
 pub const INTERACTIONS: &str = "/slack/interactions";
@@ -28,6 +29,9 @@ pub const READYZ: &str = "/readyz";
 /// Metrics, on a separate listener.
 pub const METRICS: &str = "/metrics";
 
+/// Longest part of a path that is not served that the log shows, in characters.
+const PATH_MAX: usize = 100;
+
 /// State shared by the handlers.
 #[derive(Clone)]
 pub(crate) struct AppState {
@@ -37,6 +41,8 @@ pub(crate) struct AppState {
     pub(crate) kapso: Arc<Client>,
     pub(crate) images: Arc<Images>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) log_limit: Arc<LogLimit>,
+    pub(crate) clock: Clock,
 }
 
 impl FromRef<AppState> for Arc<SlackVerifier> {
@@ -52,15 +58,41 @@ pub(crate) fn routes(state: AppState) -> Router {
         .route(READYZ, get(readyz))
         .route(QR, get(qr));
     let router = with_and_without_slash(router, COMMANDS, &post(commands));
-    with_and_without_slash(router, INTERACTIONS, &post(interactions)).with_state(state)
+    with_and_without_slash(router, INTERACTIONS, &post(interactions))
+        .fallback(not_served)
+        .with_state(state)
 }
 
 /// The only route of the listener for metrics.
 pub(crate) fn metrics(metrics: Arc<Metrics>) -> Router {
     const OPEN_METRICS: HeaderValue =
         HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-    let page = async move || ([(header::CONTENT_TYPE, OPEN_METRICS)], metrics.to_text());
+    const PROMETHEUS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    let page = async move |headers: HeaderMap| {
+        if accepts_only_plain_text(&headers) {
+            ([(header::CONTENT_TYPE, PROMETHEUS)], metrics.to_prometheus_text())
+        } else {
+            ([(header::CONTENT_TYPE, OPEN_METRICS)], metrics.to_text())
+        }
+    };
     Router::new().route(METRICS, get(page))
+}
+
+fn accepts_only_plain_text(headers: &HeaderMap) -> bool {
+    let accepted = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let mut ranges = accepted
+        .flat_map(|value| value.split(','))
+        .filter_map(|range| range.split(';').next())
+        .map(|range| range.trim().to_ascii_lowercase());
+    let mut plain = false;
+    let open = ranges.any(|range| {
+        plain |= range == "text/plain" || range == "text/*";
+        range == "application/openmetrics-text" || range == "application/*"
+    });
+    plain && !open
 }
 
 /// Both forms are served: Slack shows `http_client_error` for a 404, and does not follow redirects of a POST.
@@ -129,13 +161,42 @@ fn reject(state: &AppState, rejection: Rejection) -> Response {
     rejection.into_response()
 }
 
+/// Counts the request, and logs it unless there were too many like it: strangers must not fill the log.
 fn record_rejection(state: &AppState, status: StatusCode, reason: &dyn std::error::Error) {
     state.metrics.count_rejected_request(status);
-    tracing::warn!(
-        status = status.as_u16(),
-        reason = reason.to_string(),
-        "request rejected"
-    );
+    let reason = reason.to_string();
+    // The same for every number of seconds in it.
+    let kind: String = reason.chars().filter(|c| !c.is_ascii_digit()).collect();
+    if let Some(suppressed) = admit_line(state, &kind) {
+        tracing::warn!(status = status.as_u16(), reason, suppressed, "request rejected");
+    }
+}
+
+/// A request at a path that is not served: often a prefix that a proxy should have removed.
+async fn not_served(State(state): State<AppState>, uri: Uri) -> StatusCode {
+    const STATUS: StatusCode = StatusCode::NOT_FOUND;
+    state.metrics.count_rejected_request(STATUS);
+    if let Some(suppressed) = admit_line(&state, "path") {
+        let reason = "this path is not served";
+        let path = printable_start(uri.path());
+        tracing::warn!(status = STATUS.as_u16(), reason, path, suppressed, "request rejected");
+    }
+    STATUS
+}
+
+/// Whether a line of this kind may be logged; `Some` with the number of lines like it that were left out before.
+fn admit_line(state: &AppState, kind: &str) -> Option<u64> {
+    let admitted = state.log_limit.admit(kind, state.clock.now());
+    if admitted.is_none() {
+        state.metrics.count_suppressed_log_line();
+    }
+    admitted
+}
+
+/// The start of a path that anybody may have written, with `?` for everything but printable ASCII.
+fn printable_start(path: &str) -> String {
+    let printable = |c: char| if c.is_ascii_graphic() { c } else { '?' };
+    path.chars().take(PATH_MAX).map(printable).collect()
 }
 
 async fn readyz(State(state): State<AppState>) -> Response {

@@ -22,31 +22,50 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
+use crate::clock::Clock;
+use crate::telemetry::LogLimit;
+
 /// Most connections at the same time, if the limit on file descriptors allows it.
 const CONNECTIONS_MAX: u64 = 4_096;
 /// File descriptors reserved for everything other than incoming connections.
 const RESERVED_DESCRIPTORS: u64 = 64;
+/// Fewer connections than this are worth a warning.
+const CONNECTIONS_FEW: u64 = 500;
+/// File descriptors that are in use without any connection: files, the database, listeners.
+const BASE_DESCRIPTORS: u64 = 24;
 /// Largest head of a request, in bytes. Slack's are under 1 KiB.
 const HEAD_MAX: usize = 16 * 1024;
+/// How long an idle connection is not evicted: a request may be under way on it, which would be lost.
+const FRESH: Duration = Duration::from_millis(500);
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// The delay after an error of the system in `accept`, such as no free descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// Raises the soft limit on file descriptors and returns how many connections it allows.
+/// Raises the soft limit on file descriptors and returns how many connections it allows. Logs a warning if these are few.
 #[must_use]
 pub fn connections_allowed() -> usize {
-    let limit = CONNECTIONS_MAX + RESERVED_DESCRIPTORS;
-    let descriptors = rlimit::increase_nofile_limit(limit).unwrap_or(limit);
-    let allowed = descriptors
+    let wanted = CONNECTIONS_MAX + RESERVED_DESCRIPTORS;
+    let descriptors = rlimit::increase_nofile_limit(wanted).unwrap_or(wanted);
+    // With few descriptors, as many are left for connections to Kapso and Slack.
+    let half = descriptors.saturating_sub(BASE_DESCRIPTORS) / 2;
+    let connections = descriptors
         .saturating_sub(RESERVED_DESCRIPTORS)
+        .max(half)
         .clamp(1, CONNECTIONS_MAX);
-    usize::try_from(allowed).unwrap_or(usize::MAX)
+    if connections < CONNECTIONS_FEW {
+        tracing::warn!(
+            descriptors,
+            connections,
+            "the limit on file descriptors (ulimit -n) allows few connections; 1024 are enough"
+        );
+    }
+    usize::try_from(connections).unwrap_or(usize::MAX)
 }
 
 /// The limits on connections, and the two steps of the shutdown.
@@ -71,23 +90,23 @@ pub struct Bounds {
 pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds) {
     let permits = Arc::new(Semaphore::new(bounds.connections));
     let idle = Arc::new(IdleConnections::default());
+    let accept_errors = LogLimit::default();
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    tracing::warn!(%error, "could not accept a connection");
+                    if let Some(suppressed) = accept_errors.admit("accept", Clock::system().now()) {
+                        tracing::warn!(%error, suppressed, "could not accept a connection");
+                    }
                     tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
                     continue;
                 }
             },
             () = bounds.closed.cancelled() => return,
         };
-        if permits.available_permits() == 0 {
-            idle.evict_oldest();
-        }
         let permit = tokio::select! {
-            permit = Arc::clone(&permits).acquire_owned() => permit,
+            permit = acquire(&permits, &idle) => permit,
             () = bounds.closed.cancelled() => return,
         };
         idle.clear_full();
@@ -98,6 +117,23 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds) {
             drop(permit);
         });
     }
+}
+
+/// Waits for room for a connection. At capacity, makes room by closing the one that has been idle longest.
+async fn acquire(
+    permits: &Arc<Semaphore>,
+    idle: &IdleConnections,
+) -> Result<OwnedSemaphorePermit, tokio::sync::AcquireError> {
+    let mut permit = pin!(Arc::clone(permits).acquire_owned());
+    if permits.available_permits() == 0 {
+        while let Some(fresh_until) = idle.evict_oldest() {
+            tokio::select! {
+                permit = permit.as_mut() => return permit,
+                () = sleep_until(fresh_until) => {}
+            }
+        }
+    }
+    permit.await
 }
 
 async fn serve_connection(stream: TcpStream, router: Router, bounds: Bounds, slot: Arc<ConnectionSlot>) {
@@ -293,9 +329,9 @@ struct IdleConnections {
 #[derive(Default)]
 struct IdleState {
     next_number: u64,
-    /// Cancels a connection, by its number: the lowest has been idle longest.
-    connections: BTreeMap<u64, CancellationToken>,
-    /// At capacity, and nothing can be evicted: the next connection that becomes idle must close.
+    /// Since when a connection is idle, and what closes it, by its number: the lowest has been idle longest.
+    connections: BTreeMap<u64, (Instant, CancellationToken)>,
+    /// At capacity, and nothing can be evicted now: the next connection that becomes idle must close.
     full: bool,
 }
 
@@ -311,12 +347,21 @@ struct ConnectionSlot {
 }
 
 impl IdleConnections {
-    fn evict_oldest(&self) {
+    /// Closes the connection that has been idle longest, unless that is [fresh](FRESH): then returns until when.
+    fn evict_oldest(&self) -> Option<Instant> {
         let mut state = lock(&self.state);
-        match state.connections.pop_first() {
-            Some((_, evicted)) => evicted.cancel(),
-            None => state.full = true,
+        let Some(oldest) = state.connections.first_entry() else {
+            state.full = true;
+            return None;
+        };
+        let fresh_until = oldest.get().0 + FRESH;
+        if fresh_until > Instant::now() {
+            state.full = true;
+            return Some(fresh_until);
         }
+        let (_, evicted) = oldest.remove();
+        evicted.cancel();
+        None
     }
 
     fn clear_full(&self) {
@@ -352,7 +397,7 @@ impl ConnectionSlot {
         let mut state = lock(&self.idle.state);
         let number = state.next_number;
         state.next_number += 1;
-        state.connections.insert(number, self.evicted.clone());
+        state.connections.insert(number, (Instant::now(), self.evicted.clone()));
         *lock(&self.number) = Some(number);
         state.full
     }

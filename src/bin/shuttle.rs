@@ -6,7 +6,7 @@ use std::pin::Pin;
 use kapso_slack::app::App;
 use kapso_slack::clock::Clock;
 use kapso_slack::config::Environment;
-use kapso_slack::telemetry;
+use kapso_slack::telemetry::{self, RunningLog};
 use shuttle_runtime::{CustomError, Error, SecretStore};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -21,16 +21,20 @@ async fn main(#[shuttle_runtime::Secrets] secrets: SecretStore) -> Result<Shuttl
         .overlaid_with(secrets);
     let settings = environment.settings().map_err(CustomError::new)?;
     let log = environment.log().map_err(CustomError::new)?;
-    telemetry::start(log.format, &log.filter);
+    let running_log = telemetry::start(log.format, &log.filter);
+    for problem in environment.warnings() {
+        tracing::warn!(target: "kapso_slack", problem, "check the configuration");
+    }
     let app = App::build(settings, Clock::system()).await;
     // Shuttle shows only the outermost message.
     Ok(ShuttleService(
         app.map_err(|error| CustomError::msg(telemetry::chain(&error)))?,
+        running_log,
     ))
 }
 
 /// The service, at the address that Shuttle assigns: `HOST` and `PORT` are ignored.
-struct ShuttleService(App);
+struct ShuttleService(App, RunningLog);
 
 #[shuttle_runtime::async_trait]
 impl shuttle_runtime::Service for ShuttleService {
@@ -43,6 +47,7 @@ impl shuttle_runtime::Service for ShuttleService {
         let mut serving = Serving {
             stop,
             future: Some(future),
+            _log: self.1,
         };
         serving.finish().await;
         Ok(())
@@ -54,6 +59,8 @@ impl shuttle_runtime::Service for ShuttleService {
 struct Serving {
     stop: CancellationToken,
     future: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Dropped last, which writes the last lines.
+    _log: RunningLog,
 }
 
 impl Serving {

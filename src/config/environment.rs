@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
+use tracing_subscriber::filter::Targets;
 use url::{Host, Url};
 
+use super::dot_env::DotEnv;
 use super::variables::{
     ALLOWED_CHANNELS, ALLOWED_TEAMS, ALLOWED_USERS, CREATE_USERS, DATABASE_URL, HOST, KAPSO_API_KEY, KAPSO_BASE_URL,
     LOG_FORMAT, METRICS_ADDR, PORT, PUBLIC_URL, REPLY_BUDGET_MS, RUST_LOG, SLACK_COMMAND, SLACK_RESPONSE_HOSTS,
@@ -19,56 +22,99 @@ use super::{
     AccessLists, AllowList, Creators, DatabaseUrl, InvalidDatabaseUrl, Log, Problems, ResponseHost, Settings, Timing,
     is_slack_id,
 };
-use crate::telemetry::LogFormat;
+use crate::telemetry::{LogFormat, is_ours};
+
+const DOT_ENV: &str = ".env";
+/// How many unreadable lines of a file are named by their number.
+const LINES_NAMED: usize = 10;
 
 /// Environment variables by name.
-pub struct Environment(HashMap<String, String>);
+#[derive(Default)]
+pub struct Environment {
+    variables: HashMap<String, String>,
+    /// What of `.env` could not be read, for the log and, if anything is wrong, for the problems.
+    unread: Vec<String>,
+    /// Variables that `.env` was to set, in lines that cannot be read: name, problem.
+    unread_variables: Vec<(&'static str, String)>,
+}
 
 impl Environment {
     /// The process's environment over a `.env` file in the working directory, if there is one.
     ///
     /// # Errors
-    /// Names what cannot be read.
+    /// Names the variables that are not UTF-8.
     pub fn of_process() -> Result<Self, Problems> {
         let mut problems = Problems::default();
-        let mut variables = HashMap::new();
-        match dotenvy::from_path_iter(".env") {
-            Ok(lines) => {
-                for line in lines {
-                    match line {
-                        Ok((name, value)) => drop(variables.insert(name, value)),
-                        // The error quotes the line, which may contain a secret.
-                        Err(_) => problems.add(".env", "has a line that cannot be read"),
-                    }
-                }
-            }
-            Err(error) if error.not_found() => {}
-            Err(_) => problems.add(".env", "cannot be read"),
-        }
+        let mut environment = Self::of_file(Path::new(DOT_ENV));
         for (name, value) in std::env::vars_os() {
             let Ok(name) = name.into_string() else {
                 continue;
             };
+            environment.forget_unread(&name);
             match value.into_string() {
-                Ok(value) => drop(variables.insert(name, value)),
-                Err(_) if VARIABLES.iter().any(|variable| variable.name == name) => {
-                    problems.add(&name, "is not UTF-8");
-                }
+                Ok(value) => drop(environment.variables.insert(name, value)),
+                Err(_) if is_read(&name).is_some() => problems.add(&name, "is not UTF-8"),
                 Err(_) => {}
             }
         }
-        problems.none_or(Self(variables))
+        problems.none_or(environment)
+    }
+
+    fn of_file(path: &Path) -> Self {
+        let file = DotEnv::read(path);
+        let mut unread: Vec<String> = file.unreadable.into_iter().collect();
+        let mut unread_variables = Vec::new();
+        let mut numbers = Vec::new();
+        for line in file.bad_lines {
+            numbers.push(line.number.to_string());
+            if let Some(variable) = is_read(&line.first_word) {
+                unread_variables.push((variable.name, format!("line {} of .env cannot be read", line.number)));
+            }
+        }
+        match numbers.as_slice() {
+            [] => {}
+            [number] => unread.push(format!("line {number} cannot be read and was skipped")),
+            numbers => {
+                let (shown, more) = numbers.split_at(numbers.len().min(LINES_NAMED));
+                let more = match more.len() {
+                    0 => String::new(),
+                    count => format!(" and {count} more"),
+                };
+                unread.push(format!(
+                    "lines {}{more} cannot be read and were skipped",
+                    shown.join(", ")
+                ));
+            }
+        }
+        Self {
+            variables: file.variables.into_iter().collect(),
+            unread,
+            unread_variables,
+        }
+    }
+
+    /// A line of `.env` for this variable does not matter: the variable is set elsewhere.
+    fn forget_unread(&mut self, name: &str) {
+        if let Some(variable) = is_read(name) {
+            self.unread_variables.retain(|(unread, _)| *unread != variable.name);
+        }
     }
 
     /// An environment of exactly these variables.
     pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self(variables.into_iter().collect())
+        Self {
+            variables: variables.into_iter().collect(),
+            ..Self::default()
+        }
     }
 
     /// This environment, with these variables added or replaced.
     #[must_use]
     pub fn overlaid_with(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        self.0.extend(variables);
+        for (name, value) in variables {
+            self.forget_unread(&name);
+            self.variables.insert(name, value);
+        }
         self
     }
 
@@ -106,7 +152,56 @@ impl Environment {
             timing: Timing::standard(reply_budget),
         };
         let _ = self.read_log(&mut problems);
+        for (name, problem) in &self.unread_variables {
+            problems.add(name, problem);
+        }
+        if !problems.is_empty() {
+            // Perhaps what is missing stands there.
+            self.unread.iter().for_each(|unread| problems.add(DOT_ENV, unread));
+        }
         problems.none_or(settings)
+    }
+
+    /// What of `.env` could not be read.
+    pub fn unread(&self) -> impl Iterator<Item = String> {
+        self.unread.iter().map(|unread| format!("{DOT_ENV}: {unread}"))
+    }
+
+    /// What may not be meant, for the operator; each warning names its variable. Holds no secret.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Problems::default();
+        self.unread.iter().for_each(|unread| warnings.add(DOT_ENV, unread));
+        let mut ignored = Problems::default();
+        if let Some(secrets) = self.optional_secret(&mut ignored, &SLACK_SIGNING_SECRET)
+            && !entries(secrets.expose_secret()).all(is_32_hex_digits)
+        {
+            warnings.add(
+                SLACK_SIGNING_SECRET.name,
+                "is not 32 hexadecimal digits, as Slack's signing secrets are",
+            );
+        }
+        if let Some(key) = self.optional_secret(&mut ignored, &KAPSO_API_KEY)
+            && is_32_hex_digits(key.expose_secret())
+        {
+            warnings.add(
+                KAPSO_API_KEY.name,
+                "is 32 hexadecimal digits, as Slack's signing secrets are; is it Kapso's key?",
+            );
+        }
+        if let Some(url) = self.optional_secret(&mut ignored, &DATABASE_URL)
+            && let Ok(url) = url.expose_secret().parse::<DatabaseUrl>()
+            && !url.ignored_parameters().is_empty()
+        {
+            warnings.add(
+                DATABASE_URL.name,
+                format_args!(
+                    "its parameters {} have no effect in this app",
+                    url.ignored_parameters().join(", ")
+                ),
+            );
+        }
+        warnings.0
     }
 
     /// How to log.
@@ -145,9 +240,9 @@ impl Environment {
         problems.none_or((command, public_url))
     }
 
-    /// A variable without the white space around it. A blank variable counts as unset.
+    /// A variable without the white space and quotes around it. A blank variable counts as unset.
     fn get(&self, name: &str) -> Option<&str> {
-        let value = self.0.get(name)?.trim();
+        let value = trimmed(self.variables.get(name)?);
         (!value.is_empty()).then_some(value)
     }
 
@@ -186,7 +281,7 @@ impl Environment {
             }
             (Some(value), None) => value.to_owned(),
             (None, Some(file)) => match fs::read_to_string(file) {
-                Ok(content) => content.trim().to_owned(),
+                Ok(content) => trimmed(&content).to_owned(),
                 Err(error) => {
                     problems.add(&file_name, format_args!("the file cannot be read ({})", error.kind()));
                     return None;
@@ -214,6 +309,10 @@ impl Environment {
             Some("still holds a placeholder; Slack shows the secret under Basic Information")
         } else if parts.iter().any(|part| !is_graphic(part)) {
             Some("holds characters that no signing secret has")
+        } else if parts.iter().any(|part| has_quotation_mark(part)) {
+            Some("begins or ends with a quotation mark")
+        } else if parts.iter().any(|part| is_slack_token(part)) {
+            Some("holds a Slack token; the signing secret is a different value, under Basic Information")
         } else {
             None
         };
@@ -235,6 +334,17 @@ impl Environment {
         }
         if !is_graphic(value) {
             problems.add(KAPSO_API_KEY.name, "holds characters that no API key has");
+            return None;
+        }
+        if has_quotation_mark(value) {
+            problems.add(KAPSO_API_KEY.name, "begins or ends with a quotation mark");
+            return None;
+        }
+        if is_slack_token(value) {
+            problems.add(
+                KAPSO_API_KEY.name,
+                "is a Slack token; Kapso shows the project's keys in its settings",
+            );
             return None;
         }
         let mut key = HeaderValue::from_str(value).ok()?;
@@ -407,7 +517,10 @@ impl Environment {
                 LogFormat::Json
             }
         };
-        let filter = self.parsed(problems, &RUST_LOG, "is not a filter such as info or kapso_slack=debug");
+        let filter = log_filter(self.get_or_default(&RUST_LOG)).unwrap_or_else(|problem| {
+            problems.add(RUST_LOG.name, problem);
+            default(&RUST_LOG)
+        });
         Log { format, filter }
     }
 }
@@ -430,6 +543,22 @@ pub fn public_url(text: &str) -> Result<Url, &'static str> {
     }
 }
 
+/// Whether Slack may be able to reach the address: its host is neither this machine nor in a private network.
+#[must_use]
+pub fn is_public(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => !(ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified()),
+        Some(Host::Ipv6(ip)) => {
+            !(ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_unspecified())
+        }
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name != "localhost" && !name.ends_with(".localhost")
+        }
+        None => false,
+    }
+}
+
 fn is_plain(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https")
         && url.username().is_empty()
@@ -447,8 +576,79 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// A value without what editors, shells and `docker --env-file` leave around it: white space, a byte order mark, and one
+/// pair of quotes.
+fn trimmed(value: &str) -> &str {
+    let trim = |value| str::trim_matches(value, |c: char| c.is_whitespace() || c == '\u{feff}');
+    let value = trim(value);
+    let unquoted = ['"', '\'']
+        .iter()
+        .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
+    unquoted.map_or(value, trim)
+}
+
+/// The variable with this name, if it is one that is read; also for the `_FILE` variant of one.
+fn is_read(name: &str) -> Option<&'static Variable> {
+    let name = name.strip_suffix("_FILE").unwrap_or(name);
+    VARIABLES.iter().find(|variable| variable.name == name)
+}
+
+/// A filter such as `info` or `kapso_slack=debug,hyper=error`. Stricter than [`Targets`], which takes a word that is no
+/// level for a target, and so logs nothing but that.
+fn log_filter(text: &str) -> Result<Targets, String> {
+    let mut directives = Vec::new();
+    for directive in entries(text) {
+        let (target, level) = match directive.split_once('=') {
+            Some((target, level)) => (Some(target), Some(level)),
+            None if is_level(directive) => (None, Some(directive)),
+            None => (Some(directive), None),
+        };
+        // Without a level, a target can only be one of ours: other words are misspelt levels.
+        let is_target = target.is_none_or(|target| is_module_path(target) && (level.is_some() || is_ours(target)));
+        if !is_target || !level.is_none_or(is_level) {
+            return Err(format!(
+                "`{directive}` is not a level (off, error, warn, info, debug, trace) or such as kapso_slack=debug"
+            ));
+        }
+        directives.push(directive);
+    }
+    if directives.is_empty() {
+        return Err("names no level; unset it for info".to_owned());
+    }
+    directives
+        .join(",")
+        .parse()
+        .map_err(|_| "is not a filter such as info or kapso_slack=debug".to_owned())
+}
+
+fn is_level(word: &str) -> bool {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word))
+}
+
+fn is_module_path(target: &str) -> bool {
+    target
+        .split("::")
+        .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
+}
+
 fn is_graphic(value: &str) -> bool {
     value.bytes().all(|b| b.is_ascii_graphic())
+}
+
+fn has_quotation_mark(secret: &str) -> bool {
+    const MARKS: [char; 3] = ['"', '\'', '`'];
+    secret.starts_with(MARKS) || secret.ends_with(MARKS)
+}
+
+/// Whether this is a token of Slack's: `xoxb-…`, `xoxp-…`, `xoxe.…`, `xapp-…` and the like.
+fn is_slack_token(secret: &str) -> bool {
+    let secret = secret.to_ascii_lowercase();
+    secret.starts_with("xox") || secret.starts_with("xapp-")
+}
+
+fn is_32_hex_digits(secret: &str) -> bool {
+    secret.len() == 32 && secret.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn entries(list: &str) -> impl Iterator<Item = &str> {

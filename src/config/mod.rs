@@ -2,6 +2,7 @@
 
 mod access_lists;
 mod database_url;
+mod dot_env;
 mod environment;
 mod response_host;
 mod slack_id;
@@ -21,7 +22,7 @@ use crate::telemetry::LogFormat;
 
 pub use access_lists::{AccessLists, AllowList, Creators};
 pub use database_url::{DatabaseKind, DatabaseUrl, InvalidDatabaseUrl};
-pub use environment::{Environment, public_url};
+pub use environment::{Environment, is_public, public_url};
 pub use response_host::{InvalidResponseHost, ResponseHost};
 pub use slack_id::is_slack_id;
 pub use timing::{KapsoTiming, ResponseUrlTiming, ShutdownTiming, Timing};
@@ -78,7 +79,11 @@ impl std::error::Error for Problems {}
 impl Problems {
     /// `value`, if there are no problems.
     fn none_or<T>(self, value: T) -> Result<T, Self> {
-        if self.0.is_empty() { Ok(value) } else { Err(self) }
+        if self.is_empty() { Ok(value) } else { Err(self) }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     fn add(&mut self, variable: &str, problem: impl fmt::Display) {

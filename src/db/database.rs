@@ -1,9 +1,9 @@
 //! An open database: connections, SQLite's pragmas, migrations, and the check that it can be written to.
 
 use std::borrow::Cow;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -52,6 +52,8 @@ const LIMITS: &str = "SET statement_timeout = '5s'; SET idle_in_transaction_sess
 const POSTGRES_CONNECTIONS: u32 = 5;
 /// How long a query waits for a connection. Callers have shorter deadlines of their own.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The rights of a file's group and of everyone.
+const OTHERS_RIGHTS: u32 = 0o077;
 /// Bytes of the row that the write check inserts: more than one SQLite page, so that it needs free space.
 const CHECK_PAYLOAD_BYTES: usize = 8 * 1024;
 
@@ -339,8 +341,37 @@ fn create(path: &Path) -> io::Result<PathBuf> {
     // Only a new one: opening and closing a file that this process already has open would end the lock on it.
     let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     match created {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(path),
+        Ok(_) => Ok(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            restrict(&path);
+            Ok(path)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes the rights to an existing file, and to SQLite's log beside it, from everyone but its owner: it holds
+/// response URLs.
+fn restrict(path: &Path) {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    for path in [path, Path::new(&log)] {
+        let Ok(found) = fs::metadata(path) else {
+            continue;
+        };
+        if found.is_file() && found.mode() & OTHERS_RIGHTS != 0 {
+            let owners = Permissions::from_mode(found.mode() & 0o777 & !OTHERS_RIGHTS);
+            match fs::set_permissions(path, owners) {
+                Ok(()) => tracing::warn!("the database file was open to other users; now only its owner may open it"),
+                Err(error) => {
+                    let error = error.to_string();
+                    tracing::warn!(
+                        error,
+                        "the database file is open to other users: it should have the mode 600"
+                    );
+                }
+            }
+        }
     }
 }
 

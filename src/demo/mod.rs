@@ -81,7 +81,7 @@ pub fn run(options: Options) -> Result<(), Box<dyn Error>> {
 async fn run_until_shutdown(port: u16, open: bool) -> Result<(), Box<dyn Error>> {
     let stop = shutdown_signal()?;
     let warnings = tracing_subscriber::filter::Targets::new().with_default(tracing::Level::WARN);
-    telemetry::start(LogFormat::Text, &warnings);
+    let _log = telemetry::start(LogFormat::Text, &warnings);
     let mut demo = start(port, Clock::system(), |_| {}).await?;
     if open {
         open_in_browser(demo.url());

@@ -1,6 +1,8 @@
 //! Counters, gauges and histograms, in the `OpenMetrics` format.
 
-use std::sync::atomic::AtomicU64;
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
@@ -9,6 +11,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+use super::dropped_log_lines;
 
 /// How a reply reached the person who sent the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +28,9 @@ pub enum Delivery {
 }
 
 impl Delivery {
+    /// Every way.
+    pub const ALL: [Self; 4] = [Self::InTime, Self::Late, Self::HandedOver, Self::Lost];
+
     /// The value of the label in log and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -35,6 +42,25 @@ impl Delivery {
         }
     }
 }
+
+/// The statuses of rejected requests.
+const REJECTED: [u16; 8] = [400, 401, 403, 404, 408, 410, 413, 415];
+/// What Kapso documents, and what servers in front of it answer. Others may come.
+const KAPSO_STATUSES: [Option<u16>; 13] = [
+    None,
+    Some(200),
+    Some(201),
+    Some(400),
+    Some(401),
+    Some(403),
+    Some(404),
+    Some(422),
+    Some(429),
+    Some(500),
+    Some(502),
+    Some(503),
+    Some(504),
+];
 
 /// The metrics of one app.
 pub struct Metrics {
@@ -49,6 +75,8 @@ pub struct Metrics {
     store_failures: Counter,
     notices: Family<ByNews, Counter>,
     watches: Gauge<u64, AtomicU64>,
+    log_lines_dropped: Counter,
+    log_lines_suppressed: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -86,8 +114,35 @@ impl EncodeLabelValue for Status {
 }
 
 impl Metrics {
+    /// Metrics at zero. Every series is there from the start, so that an alert sees the first event: with these
+    /// outcomes, and these endings of watches.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(outcomes: impl IntoIterator<Item = &'static str>, news: impl IntoIterator<Item = &'static str>) -> Self {
+        let metrics = Self::without_series();
+        for outcome in outcomes {
+            drop(metrics.commands.get_or_create(&ByOutcome { outcome }));
+        }
+        let answers = Delivery::ALL.map(Delivery::name);
+        for answer in answers {
+            drop(metrics.answers.get_or_create(&ByAnswer { answer }));
+        }
+        for news in news {
+            for answer in answers {
+                drop(metrics.notices.get_or_create(&ByNews { news, answer }));
+            }
+        }
+        for status in REJECTED {
+            let status = Status(Some(status));
+            drop(metrics.refused.get_or_create(&ByStatus { status }));
+        }
+        for status in KAPSO_STATUSES {
+            let status = Status(status);
+            drop(metrics.kapso_requests.get_or_create(&ByStatus { status }));
+        }
+        metrics
+    }
+
+    fn without_series() -> Self {
         let seconds = || Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0]);
         let mut metrics = Self {
             registry: Registry::with_prefix("kapso_slack"),
@@ -101,6 +156,8 @@ impl Metrics {
             store_failures: Counter::default(),
             notices: Family::default(),
             watches: Gauge::default(),
+            log_lines_dropped: Counter::default(),
+            log_lines_suppressed: Counter::default(),
         };
         let registry = &mut metrics.registry;
         registry.register(
@@ -117,7 +174,7 @@ impl Metrics {
         );
         registry.register(
             "refused_requests",
-            "Rejected requests: not signed by Slack, or not usable",
+            "Rejected requests: not signed by Slack, not usable, or at a path that is not served",
             metrics.refused.clone(),
         );
         registry.register(
@@ -150,6 +207,16 @@ impl Metrics {
             "kapso_rate_limit_left",
             "Requests left in Kapso's rate limit after the last request",
             metrics.kapso_left.clone(),
+        );
+        registry.register(
+            "log_lines_dropped",
+            "Log lines that were not written, because nobody read them",
+            metrics.log_lines_dropped.clone(),
+        );
+        registry.register(
+            "log_lines_suppressed",
+            "Log lines that were not written, because too many of their kind came within a minute",
+            metrics.log_lines_suppressed.clone(),
         );
         metrics
     }
@@ -205,18 +272,49 @@ impl Metrics {
         self.kapso_left.set(u64::from(requests));
     }
 
+    /// Counts a log line that was left out by a [`LogLimit`](super::LogLimit).
+    pub fn count_suppressed_log_line(&self) {
+        self.log_lines_suppressed.inc();
+    }
+
     /// The metrics in the `OpenMetrics` text format.
     #[must_use]
     pub fn to_text(&self) -> String {
+        // Counted for the whole process.
+        let dropped = dropped_log_lines();
+        self.log_lines_dropped.inner().store(dropped, Ordering::Relaxed);
         let mut page = String::new();
         // Writing to a string cannot fail.
         let _ = text::encode(&mut page, &self.registry);
         page
     }
-}
 
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
+    /// The metrics in Prometheus' text format, version 0.0.4. It differs where we use it: a counter is described under
+    /// its full name, and there are no units and no end mark.
+    #[must_use]
+    pub fn to_prometheus_text(&self) -> String {
+        let open_metrics = self.to_text();
+        let counters: HashSet<&str> = open_metrics
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+            .collect();
+        let mut page = String::with_capacity(open_metrics.len());
+        for line in open_metrics.lines() {
+            if line == "# EOF" || line.starts_with("# UNIT ") {
+                continue;
+            }
+            let mut words = line.splitn(4, ' ');
+            match (words.next(), words.next(), words.next(), words.next()) {
+                (Some("#"), Some(keyword), Some(name), Some(rest)) if counters.contains(name) => {
+                    // Writing to a string cannot fail.
+                    let _ = writeln!(page, "# {keyword} {name}_total {rest}");
+                }
+                _ => {
+                    page.push_str(line);
+                    page.push('\n');
+                }
+            }
+        }
+        page
     }
 }

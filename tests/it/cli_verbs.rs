@@ -121,6 +121,9 @@ async fn manifest_reads_its_defaults_from_the_environment() {
     );
 }
 
+const NOT_PUBLIC: &str =
+    "kapso-slack: a manifest needs an address that Slack can reach, not one of this machine or a private network\n";
+
 #[tokio::test]
 async fn manifest_requires_an_https_address() {
     for (arguments, says) in [
@@ -140,6 +143,13 @@ async fn manifest_requires_an_https_address() {
             &["manifest", "--url", "http://127.0.0.1:8080"],
             "kapso-slack: a manifest needs an https address: Slack reaches no other\n",
         ),
+        (&["manifest", "--url", "https://localhost"], NOT_PUBLIC),
+        (&["manifest", "--url", "https://sandbox.localhost.:8443"], NOT_PUBLIC),
+        (&["manifest", "--url", "https://127.0.0.1"], NOT_PUBLIC),
+        (&["manifest", "--url", "https://[::1]"], NOT_PUBLIC),
+        (&["manifest", "--url", "https://192.168.1.5"], NOT_PUBLIC),
+        (&["manifest", "--url", "https://[fd00::1]"], NOT_PUBLIC),
+        (&["manifest", "--url", "https://0.0.0.0"], NOT_PUBLIC),
     ] {
         let ended = program(arguments).wait_for_exit().await;
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{arguments:?}");

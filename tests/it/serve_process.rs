@@ -137,7 +137,9 @@ async fn an_unreadable_dot_env_is_reported_and_not_quoted() {
         .await;
     assert_eq!(ended.code, Some(1));
     assert!(
-        ended.stderr.contains("\n  .env: has a line that cannot be read\n"),
+        ended
+            .stderr
+            .contains("\n  .env: line 1 cannot be read and was skipped\n"),
         "{}",
         ended.stderr
     );

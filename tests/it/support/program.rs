@@ -34,7 +34,8 @@ pub struct Program {
 /// The program while it runs.
 pub struct Running {
     child: Child,
-    stdout: Lines<BufReader<ChildStdout>>,
+    /// `None` once it was closed.
+    stdout: Option<Lines<BufReader<ChildStdout>>>,
     said: Vec<String>,
     _folder: Folder,
 }
@@ -87,13 +88,25 @@ impl Program {
         self
     }
 
+    /// With a file of these bytes in its folder.
+    pub fn binary_file(self, name: &str, content: &[u8]) -> Self {
+        fs::write(self.folder.0.join(name), content).unwrap();
+        self
+    }
+
+    /// With an empty folder in its folder.
+    pub fn folder(self, name: &str) -> Self {
+        fs::create_dir(self.folder.0.join(name)).unwrap();
+        self
+    }
+
     /// Starts it.
     pub fn start(mut self) -> Running {
         let mut child = self.command.spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
         Running {
             child,
-            stdout,
+            stdout: Some(stdout),
             said: Vec::new(),
             _folder: self.folder,
         }
@@ -109,7 +122,8 @@ impl Running {
     /// Waits for a line of its output that contains `words`.
     pub async fn wait_for_line(&mut self, words: &str) -> String {
         let listening = async {
-            while let Some(line) = self.stdout.next_line().await.unwrap() {
+            let stdout = self.stdout.as_mut().expect("it is not closed");
+            while let Some(line) = stdout.next_line().await.unwrap() {
                 self.said.push(line);
                 let line = self.said.last().unwrap();
                 if line.contains(words) {
@@ -128,6 +142,28 @@ impl Running {
     pub async fn wait_until_listening(&mut self) -> Url {
         let line: Value = serde_json::from_str(&self.wait_for_line("\"listening\"").await).unwrap();
         format!("http://{}", line["address"].as_str().unwrap()).parse().unwrap()
+    }
+
+    /// Waits until it listens, and returns its address and that of its metrics.
+    pub async fn wait_for_addresses(&mut self) -> (Url, Url) {
+        let line: Value = serde_json::from_str(&self.wait_for_line("\"listening\"").await).unwrap();
+        let url = |field: &str| format!("http://{}", line[field].as_str().unwrap()).parse().unwrap();
+        let metrics: Url = url("metrics");
+        (url("address"), metrics.join("/metrics").unwrap())
+    }
+
+    /// Closes the pipe that its standard output goes to.
+    pub fn close_stdout(&mut self) {
+        self.stdout = None;
+    }
+
+    /// Waits for its end and reads nothing more of its standard output: its exit code and standard error.
+    pub async fn wait_for_exit_unread(&mut self) -> (Option<i32>, String) {
+        let mut stderr = self.child.stderr.take().unwrap();
+        let status = timeout(TIMEOUT, self.child.wait()).await.expect("it ends in time");
+        let mut complaints = String::new();
+        stderr.read_to_string(&mut complaints).await.unwrap();
+        (status.unwrap().code(), complaints)
     }
 
     /// Waits until it listens and its database is open, and returns its address.
@@ -152,7 +188,8 @@ impl Running {
             let mut complaints = String::new();
             let reading = async { stderr.read_to_string(&mut complaints).await.unwrap() };
             let listening = async {
-                while let Some(line) = self.stdout.next_line().await.unwrap() {
+                let stdout = self.stdout.as_mut().expect("it is not closed");
+                while let Some(line) = stdout.next_line().await.unwrap() {
                     self.said.push(line);
                 }
             };
@@ -182,7 +219,7 @@ fn service_process() {
     let mut settings = environment.settings().unwrap();
     settings.timing.enqueue = TIMEOUT;
     let log = environment.log().unwrap();
-    telemetry::start(log.format, &log.filter);
+    let _log = telemetry::start(log.format, &log.filter);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -211,8 +248,13 @@ pub struct Fakes {
 impl Fakes {
     /// Starts both fakes; FakeKapso has the documented session.
     pub async fn start() -> Self {
+        Self::start_with_key(KEY).await
+    }
+
+    /// The same, with a Kapso that accepts this key alone.
+    pub async fn start_with_key(key: &str) -> Self {
         let clock = Clock::system();
-        let kapso = FakeKapso::start(port().await, KEY, clock.clone()).unwrap();
+        let kapso = FakeKapso::start(port().await, key, clock.clone()).unwrap();
         kapso.add_session(ID);
         let http = client_builder().build().unwrap();
         Self {

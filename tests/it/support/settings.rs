@@ -25,3 +25,9 @@ pub fn problem(variables: &[(&str, &str)]) -> String {
     assert_eq!(lines.next(), None, "{variables:?}: {problems}");
     problem
 }
+
+/// What an environment of exactly these variables warns of.
+pub fn warnings(variables: &[(&str, &str)]) -> Vec<String> {
+    let all = variables.iter();
+    Environment::of(all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))).warnings()
+}
