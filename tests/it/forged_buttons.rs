@@ -95,7 +95,7 @@ async fn nobody_stands_on_a_card_as_the_one_who_shared_it_because_of_a_value() {
         for value in [
             format!("v1:{ID}:U0BOSS"),
             genuine.replace("U2147483697", "U0BOSS"),
-            genuine.replacen("|", ":U0BOSS|", 1),
+            genuine.replacen('|', ":U0BOSS|", 1),
         ] {
             let answer = app.press_with_value(&for_all, "refresh", &value).await;
             assert!(!answer.message.to_string().contains("U0BOSS"), "{value}: {answer:?}");

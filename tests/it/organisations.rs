@@ -11,6 +11,9 @@ const WORKSPACE: &str = "T0001ABCD";
 const ORGANISATION: &str = "E0001";
 const REFUSED: &str = "You cannot use this here.";
 
+/// A change of the payload of a press.
+type Change = fn(&mut Value);
+
 /// Somebody of the organisation, in an app that is installed for all of it.
 fn member(user: &str) -> Person {
     Person {
@@ -137,7 +140,7 @@ async fn a_member_of_two_workspaces_presses_their_own_card() {
 /// Slack's older payloads have the organisation in `team` only.
 #[tokio::test]
 async fn the_organisation_is_read_wherever_slack_writes_it() {
-    let shapes: [(&str, fn(&mut Value)); 4] = [
+    let shapes: [(&str, Change); 4] = [
         ("in the team", |payload| {
             payload.as_object_mut().unwrap().remove("enterprise");
             payload["team"] = json!({"id": WORKSPACE, "enterprise_id": ORGANISATION});

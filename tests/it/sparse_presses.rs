@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use crate::support::TestApp;
 use crate::support::cards::{SHOW, with_fresh_lookups};
 
+/// A change of the payload of a press.
+type Change = fn(&mut Value);
+
 fn remove(payload: &mut Value, at: &[&str]) {
     let (last, parents) = at.split_last().unwrap();
     let parent = parents.iter().fold(payload, |value, key| &mut value[*key]);
@@ -45,7 +48,7 @@ async fn a_press_in_which_an_id_is_null_or_missing_is_answered() {
         ];
         for path in paths {
             refreshes(app, &format!("{path:?} null"), |payload| {
-                set(payload, path, Value::Null)
+                set(payload, path, Value::Null);
             })
             .await;
             refreshes(app, &format!("{path:?} missing"), |payload| remove(payload, path)).await;
@@ -61,9 +64,9 @@ async fn a_press_in_which_an_id_is_null_or_missing_is_answered() {
 #[tokio::test]
 async fn a_card_that_others_may_see_is_answered_with_a_masked_number() {
     with_fresh_lookups(async |app| {
-        let ways: [(&str, fn(&mut Value)); 4] = [
+        let ways: [(&str, Change); 4] = [
             ("null", |payload| {
-                set(payload, &["container", "is_ephemeral"], Value::Null)
+                set(payload, &["container", "is_ephemeral"], Value::Null);
             }),
             ("missing", |payload| remove(payload, &["container", "is_ephemeral"])),
             ("no container", |payload| remove(payload, &["container"])),
