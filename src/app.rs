@@ -139,7 +139,7 @@ impl App {
                 clock.clone(),
                 settings.timing.response_url.clone(),
             ),
-            channel_pace: ChannelPace::default(),
+            channel_pace: ChannelPace::new(settings.timing.channel_interval),
             recent_requests: RecentRequests::default(),
             clock: clock.clone(),
             budget: settings.reply_budget,

@@ -26,6 +26,8 @@ pub struct Timing {
     pub max_poll_interval: Duration,
     /// Longest time between two claims of jobs that are due.
     pub max_claim_interval: Duration,
+    /// The time between two messages to one channel, after a burst of three.
+    pub channel_interval: SignedDuration,
     /// How far this machine's clock may be from the database server's before it claims no more jobs; `None` to trust
     /// the clock, which tests move.
     pub max_clock_skew: Option<SignedDuration>,
@@ -106,6 +108,7 @@ impl Timing {
             },
             max_poll_interval: Duration::from_secs(1),
             max_claim_interval: Duration::from_secs(2),
+            channel_interval: SignedDuration::from_secs(1),
             max_clock_skew: Some(SignedDuration::from_secs(30)),
             enqueue: Duration::from_millis(300),
             shutdown: ShutdownTiming {

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -63,6 +64,9 @@ pub struct Database {
     pool: AnyPool,
     /// The file that was opened, to notice if it is replaced.
     file: Option<File>,
+    /// Keeps a database in memory: it is lost when its last connection is closed, and the pool closes a connection
+    /// whose query was cancelled.
+    _anchor: Option<Arc<Mutex<AnyConnection>>>,
     backend: Backend,
 }
 
@@ -98,7 +102,17 @@ impl Database {
     /// # Errors
     /// None in practice: it needs no file and no server.
     pub async fn in_memory() -> Result<Self, DatabaseError> {
-        Self::sqlite("sqlite::memory:").await
+        // By its name, a second connection finds the same database.
+        let address = format!(
+            "sqlite:file:kapso-slack-{:032x}?mode=memory&cache=shared",
+            fastrand::u128(..)
+        );
+        install_default_drivers();
+        let anchor = options(&address)?.connect().await?;
+        Ok(Self {
+            _anchor: Some(Arc::new(Mutex::new(anchor))),
+            ..Self::sqlite(&address).await?
+        })
     }
 
     async fn sqlite_file(path: PathBuf) -> Result<Self, DatabaseError> {
@@ -149,6 +163,7 @@ impl Database {
         Ok(Self {
             pool,
             file: None,
+            _anchor: None,
             backend: Backend::Sqlite,
         })
     }
@@ -172,6 +187,7 @@ impl Database {
         Ok(Self {
             pool,
             file: None,
+            _anchor: None,
             backend: Backend::Postgres,
         })
     }

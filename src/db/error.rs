@@ -48,6 +48,12 @@ pub enum DatabaseError {
     /// This machine's clock is ahead of the database's by so many seconds, or behind it if negative.
     #[error("this machine's clock is {0} s away from the database's, so this process claims no jobs; set it by NTP")]
     ClockSkew(i64),
+    /// A pooler in transaction mode gives each transaction another connection, on which prepared statements are missing.
+    #[error(
+        "a connection pooler does not keep prepared statements; add statement-cache-capacity=0 to DATABASE_URL, or let \
+         the pooler pool sessions"
+    )]
+    PreparedStatements,
     /// Anything else.
     #[error("the database failed: {0}")]
     Other(String),
@@ -113,6 +119,8 @@ fn from_sqlstate(sqlstate: &str, message: &str) -> DatabaseError {
     match sqlstate {
         "25006" => DatabaseError::ReadOnly,
         "53100" | "53200" => DatabaseError::Full,
+        // Such a statement exists already, or does not exist.
+        "42P05" | "26000" => DatabaseError::PreparedStatements,
         _ if sqlstate.starts_with("XX") => DatabaseError::Corrupt,
         _ if sqlstate.starts_with("08") || sqlstate.starts_with("53") || sqlstate.starts_with("57") => {
             DatabaseError::Unreachable(message.to_owned())

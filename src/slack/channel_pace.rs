@@ -9,21 +9,35 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The time that one message takes of a channel's limit.
-const INTERVAL: SignedDuration = SignedDuration::from_secs(1);
-/// How much of the limit may be used in advance: a burst of three messages.
-const ADVANCE: SignedDuration = SignedDuration::from_secs(2);
+/// How many messages may be posted at once.
+const BURST: i32 = 3;
 /// Channels remembered before those that are idle are forgotten.
 const CHANNELS_MAX: usize = 1_000;
 
 /// When messages may be posted to each channel, for one process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ChannelPace {
+    /// The time that one message takes of a channel's limit.
+    interval: SignedDuration,
     /// By channel: when the messages reserved so far have used up their time.
     used_until: Mutex<HashMap<String, Timestamp>>,
 }
 
 impl ChannelPace {
+    /// A pace of one message per `interval` and channel; zero for no limit.
+    #[must_use]
+    pub fn new(interval: SignedDuration) -> Self {
+        Self {
+            interval,
+            used_until: Mutex::default(),
+        }
+    }
+
+    /// How much of the limit may be used in advance.
+    fn advance(&self) -> SignedDuration {
+        self.interval * (BURST - 1)
+    }
+
     /// Reserves a message to a channel, and returns when it may be posted: `now`, or later.
     pub fn reserve(&self, channel: &str, now: Timestamp) -> Timestamp {
         let mut channels = self.used_until.lock().unwrap_or_else(PoisonError::into_inner);
@@ -32,8 +46,8 @@ impl ChannelPace {
         }
         let used_until = channels.entry(channel.to_owned()).or_insert(now);
         *used_until = (*used_until).max(now);
-        let allowed_at = (*used_until - ADVANCE).max(now);
-        *used_until += INTERVAL;
+        let allowed_at = (*used_until - self.advance()).max(now);
+        *used_until += self.interval;
         allowed_at
     }
 
@@ -44,7 +58,7 @@ impl ChannelPace {
         };
         let mut channels = self.used_until.lock().unwrap_or_else(PoisonError::into_inner);
         let used_until = channels.entry(channel.to_owned()).or_insert(now);
-        *used_until = (*used_until).max(until + ADVANCE);
+        *used_until = (*used_until).max(until + self.advance());
     }
 }
 
@@ -58,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_burst_is_posted_at_once_and_the_rest_once_per_second() {
-        let pace = ChannelPace::default();
+        let pace = ChannelPace::new(SignedDuration::from_secs(1));
         let times: Vec<_> = (0..6).map(|_| pace.reserve("C1", at(0))).collect();
         assert_eq!(times, [at(0), at(0), at(0), at(1), at(2), at(3)]);
         assert_eq!(pace.reserve("C2", at(0)), at(0), "each channel by itself");
@@ -67,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_pause_that_slack_asks_for_is_kept_by_all_messages() {
-        let pace = ChannelPace::default();
+        let pace = ChannelPace::new(SignedDuration::from_secs(1));
         pace.reserve("C1", at(0));
         pace.pause("C1", at(0), Duration::from_secs(30));
         assert_eq!(pace.reserve("C1", at(1)), at(30));

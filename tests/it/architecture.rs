@@ -369,8 +369,10 @@ fn only_config_reads_the_environment() {
 fn tasks_are_spawned_only_where_the_shutdown_waits_for_them() {
     let may_spawn = |file: &File| {
         // The log's threads are not tasks: the end of the process waits for them, for a bounded time.
-        matches!(file.name.as_str(), "app.rs" | "server.rs" | "qr/image.rs" | "telemetry/log_writer.rs")
-            || file.name.starts_with("dispatch/")
+        matches!(
+            file.name.as_str(),
+            "app.rs" | "server.rs" | "qr/image.rs" | "telemetry/log_writer.rs"
+        ) || file.name.starts_with("dispatch/")
             || file.name.starts_with("demo/")
     };
     forbid(&["spawn"], |file| !may_spawn(file), "the shutdown waits for every task");

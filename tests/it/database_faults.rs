@@ -115,6 +115,16 @@ async fn a_deleted_or_replaced_file_accepts_no_jobs() {
 }
 
 #[tokio::test]
+async fn a_cancelled_query_does_not_lose_a_database_in_memory() {
+    let store = JobRows::new(Database::in_memory().await.unwrap());
+    store.insert(&late(0), None).await.unwrap();
+    for polls in (0..30).chain([1, 2, 3]) {
+        give_up(polls, store.stats::<LateReply>(at(0))).await;
+        assert_eq!(store.stats::<LateReply>(at(0)).await.unwrap().count, 1);
+    }
+}
+
+#[tokio::test]
 async fn a_cancelled_operation_does_not_block_the_next_one() {
     on_both_databases(async |database| {
         let store = database.jobs().await;

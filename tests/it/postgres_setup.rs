@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use jiff::SignedDuration;
+use kapso_slack::config::DatabaseUrl;
 use kapso_slack::db::{self, DatabaseError};
 use kapso_slack::dispatch::LateReply;
 use kapso_slack::queue::JobRows;
+use sqlx::raw_sql;
 use tokio::time::timeout;
 
 use crate::support::databases::{Database, at, late, postgres_url};
+use crate::support::{ID, test_app};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -77,4 +81,65 @@ async fn concurrent_processes_migrate_one_server() {
             .await,
         1
     );
+}
+
+/// As when a pooler in transaction mode gives the next transaction another connection.
+#[tokio::test]
+async fn missing_prepared_statements_are_explained() {
+    let database = Database::postgres().await;
+    let store = database.jobs().await;
+    let pool = store.database().pool();
+    for _ in 0..2 {
+        store.insert(&late(0), None).await.unwrap();
+    }
+    let mut errors = Vec::new();
+    for _ in 0..20 {
+        raw_sql("DEALLOCATE ALL").execute(pool).await.unwrap();
+        errors.extend(store.insert(&late(0), None).await.err());
+    }
+    assert!(!errors.is_empty());
+    for error in errors {
+        assert_eq!(error, DatabaseError::PreparedStatements);
+        assert!(error.to_string().contains("statement-cache-capacity=0"), "{error}");
+    }
+    store.database().close().await;
+    database.drop().await;
+}
+
+/// The number that docs/operating.md names.
+#[tokio::test]
+async fn a_role_with_six_connections_is_enough() {
+    let database = Database::postgres().await;
+    let role = format!("role_{:016x}", fastrand::u64(..));
+    database
+        .run(format!(
+            "CREATE ROLE {role} LOGIN PASSWORD 'x' CONNECTION LIMIT 6;
+             DO $$ BEGIN EXECUTE format('GRANT ALL ON SCHEMA %I TO {role}', current_schema()); END $$;"
+        ))
+        .await;
+    let (_, server) = database.address.rsplit_once('@').unwrap();
+    let url: DatabaseUrl = format!("postgres://{role}:x@{server}").parse().unwrap();
+    test_app()
+        .set(move |settings| settings.database = url)
+        .run(async |app| {
+            app.wait_for_store().await;
+            for times in 1..3 {
+                app.command_text(&format!("/sandbox watch {ID}")).await;
+                database
+                    .run(format!(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"
+                    ))
+                    .await;
+                let healthy = app.wait_for_store();
+                healthy.await;
+                app.advance_clock(SignedDuration::from_secs(times * 25));
+            }
+            assert_eq!(app.readiness().await.0, "ready");
+            app.shut_down().await;
+        })
+        .await;
+    database
+        .run(format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"))
+        .await;
+    database.drop().await;
 }

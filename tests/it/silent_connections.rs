@@ -93,7 +93,8 @@ async fn late_replies_are_posted_over_new_connections() {
         .run(async |app| {
             for count in 1..=3 {
                 app.kapso.fail_next_request(Fault::Stall);
-                let request = app.command_request(ID, Some(slack.url.as_str()));
+                let response_url = slack.url.join(&count.to_string()).unwrap();
+                let request = app.command_request(ID, Some(response_url.as_str()));
                 assert_eq!(app.send_raw(&request).await.body, "");
                 app.kapso.release_stalled_requests();
                 slack.wait_for_requests(count).await;

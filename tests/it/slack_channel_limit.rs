@@ -14,7 +14,10 @@ const SECOND: SignedDuration = SignedDuration::from_secs(1);
 const BURST: usize = 3;
 
 fn with_frequent_claims() -> TestAppBuilder {
-    test_app().set(|settings| settings.timing.max_claim_interval = Duration::from_millis(2))
+    test_app().set(|settings| {
+        settings.timing.channel_interval = SECOND;
+        settings.timing.max_claim_interval = Duration::from_millis(2);
+    })
 }
 
 /// Lets the clock run, a second at a time, until Slack has been posted to so many times.

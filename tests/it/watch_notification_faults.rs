@@ -17,6 +17,7 @@ const CONCURRENT_NOTIFICATIONS: usize = 32;
 async fn a_rate_limited_notification_does_not_delay_others() {
     test_app()
         .run(async |app| {
+            app.expect_complaint("stopped before all replies were delivered");
             app.wait_for_store().await;
             for number in 0..=CONCURRENT_NOTIFICATIONS {
                 app.person = Person {

@@ -182,6 +182,8 @@ impl TestAppBuilder {
         // The poller must notice when a test advances the clock.
         settings.timing.max_poll_interval = Duration::from_millis(2);
         settings.timing.max_clock_skew = None;
+        // With a stopped clock, the fourth message to a channel would wait for ever.
+        settings.timing.channel_interval = SignedDuration::ZERO;
         for change in self.settings {
             change(&mut settings);
         }

@@ -112,7 +112,12 @@ impl ScriptedServer {
             tokio::spawn(async move {
                 let mut connections = JoinSet::new();
                 while let Ok((stream, _)) = listener.accept().await {
-                    connections.spawn(serve(stream, Arc::clone(&state), requests.clone(), Arc::clone(&ignored)));
+                    connections.spawn(serve(
+                        stream,
+                        Arc::clone(&state),
+                        requests.clone(),
+                        Arc::clone(&ignored),
+                    ));
                 }
             })
         };
