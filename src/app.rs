@@ -1,5 +1,6 @@
 //! Composition root: builds the parts from the settings, serves them, and shuts down gracefully.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,7 +59,7 @@ pub enum StartError {
     /// `METRICS_ADDR` cannot be listened on.
     #[error("METRICS_ADDR: cannot listen on {address}")]
     Metrics {
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         #[source]
         source: std::io::Error,
     },
@@ -82,20 +83,8 @@ impl App {
         let metrics = Arc::new(metrics());
         metrics.set_kapso_rate_limit_left(kapso::DEFAULT_RATE_LIMIT);
         let metrics_listener = match settings.metrics_addr {
-            Some(address) => Some(
-                TcpListener::bind(address)
-                    .await
-                    .map_err(|source| StartError::Metrics { address, source })?,
-            ),
+            Some(address) => Some(listen_for_metrics(address).await?),
             None => None,
-        };
-        let observer = {
-            let metrics = Arc::clone(&metrics);
-            Box::new(move |request: Observation| {
-                let status = request.status.map(|status| status.as_u16());
-                metrics.count_kapso_request(status, request.took);
-                metrics.set_kapso_rate_limit_left(request.rate_limit_left);
-            })
         };
         let kapso = Arc::new(kapso::Client::new(
             http,
@@ -103,7 +92,7 @@ impl App {
             settings.kapso_api_key,
             clock.clone(),
             settings.timing.kapso.clone(),
-            observer,
+            Box::new(observer(&metrics)),
         ));
         let connection = Arc::new(StoreConnection::new({
             let metrics = Arc::clone(&metrics);
@@ -188,7 +177,7 @@ impl App {
 
     /// The address of the listener for `/metrics`, if there is one.
     #[must_use]
-    pub fn metrics_addr(&self) -> Option<std::net::SocketAddr> {
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
         self.metrics_listener.as_ref()?.local_addr().ok()
     }
 
@@ -319,6 +308,21 @@ pub fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+async fn listen_for_metrics(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|source| StartError::Metrics { address, source })
+}
+
+/// Counts requests to Kapso.
+fn observer(metrics: &Arc<Metrics>) -> impl Fn(Observation) + Send + Sync + use<> {
+    let metrics = Arc::clone(metrics);
+    move |request| {
+        let status = request.status.map(|status| status.as_u16());
+        metrics.count_kapso_request(status, request.took);
+        metrics.set_kapso_rate_limit_left(request.rate_limit_left);
+    }
 }
 
 /// Metrics at zero, with every outcome and ending.

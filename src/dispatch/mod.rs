@@ -302,7 +302,7 @@ impl Dispatcher {
                 .claim(now, memory_only, |job, slot| {
                     let dispatcher = Arc::clone(self);
                     self.tasks.spawn(async move {
-                        dispatcher.resume(job).await;
+                        Box::pin(dispatcher.resume(job)).await;
                         drop(slot);
                     });
                 })

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 /// How long a request can come again: its timestamp may be five minutes ahead when it comes first, and five minutes old
 /// when it comes last.
-const WINDOW: Duration = Duration::from_secs(600);
+const WINDOW: Duration = Duration::from_mins(10);
 
 type Key = [u8; 32];
 
