@@ -91,6 +91,6 @@ fn subject(notification: &Notification<'_>) -> Mrkdwn {
             let phone = session.phone.as_deref().map(session::masked);
             session::subject(phone.as_deref(), session.agent.as_deref())
         }
-        None => Mrkdwn::new("The sandbox session you watch"),
+        None => Mrkdwn::new("The sandbox session you are watching"),
     }
 }

@@ -125,9 +125,7 @@ fn text(problem: &Problem, context: &RenderContext<'_>) -> Mrkdwn {
         Problem::StaleButton => {
             Mrkdwn::new("This button is too old, or from another version of the app. Type the command again.")
         }
-        Problem::Stopping => {
-            Mrkdwn::new("The app is just being restarted. Nothing was done; try again in a few seconds.")
-        }
+        Problem::Stopping => Mrkdwn::new("The app is restarting. Nothing was done; try again in a few seconds."),
         Problem::Broken => Mrkdwn::new(
             "Something went wrong in this app. Try again; if it happens again, please tell whoever runs this app.",
         ),
@@ -154,7 +152,7 @@ fn not_allowed(allowed: &AccessLists) -> Mrkdwn {
     let users = allowed
         .users
         .as_deref()
-        .map(|users| fill("It is open to {people}.", [("people", people(users))]));
+        .map(|users| fill("These people may use it: {people}.", [("people", people(users))]));
     let channels = allowed
         .channels
         .as_deref()
@@ -163,7 +161,7 @@ fn not_allowed(allowed: &AccessLists) -> Mrkdwn {
     let teams = allowed
         .teams
         .is_some()
-        .then(|| Mrkdwn::new("It is meant for certain workspaces only."));
+        .then(|| Mrkdwn::new("It works only in certain workspaces."));
     let sentences = [Mrkdwn::new("You cannot use this here.")]
         .into_iter()
         .chain(users)
@@ -180,7 +178,7 @@ pub(crate) fn who_may_create(allowed: &AccessLists) -> Mrkdwn {
             Mrkdwn::new("Creating from Slack is turned off; create it in Kapso. Whoever runs this app can change that.")
         }
         Creators::Only(users) => fill(
-            "Ask one of those who can: {people}. Whoever runs this app can change that.",
+            "These people can create one: {people}. Whoever runs this app can change that.",
             [("people", people(users))],
         ),
         // Not shown: everyone may create.

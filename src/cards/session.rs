@@ -111,7 +111,7 @@ fn next_step(status: &Status) -> &'static str {
             "Another project has claimed this phone, and messages go to its newer session. \
              Create a new session to claim it back."
         }
-        Status::Other(_) => "This app does not know this status yet; Kapso's dashboard says what it means.",
+        Status::Other(_) => "This app doesn't recognise this status. Look the session up in Kapso's dashboard.",
     }
 }
 
@@ -197,12 +197,12 @@ fn warnings(session: &Session, now: Timestamp) -> Vec<Mrkdwn> {
         ),
         (Some(Err(NotWhatsApp)), None) => Some(
             "⚠️ Kapso's activation link does not lead to WhatsApp, so it is not shown, and there is no code. \
-             Create a new session for fresh ones.",
+             Create a new session to get both.",
         ),
         (None, Some(_)) => Some(
             "Kapso didn't provide an activation link. Send the code from the tester's phone to the sandbox number.",
         ),
-        (None, None) => Some("Kapso didn't provide an activation link or a code. Create a new session for fresh ones."),
+        (None, None) => Some("Kapso didn't provide an activation link or a code. Create a new session to get both."),
     };
     time.into_iter().chain(link.map(Mrkdwn::new)).collect()
 }

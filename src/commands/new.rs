@@ -318,14 +318,14 @@ fn render_question(new: &New, earlier: &Creation, context: &RenderContext<'_>) -
     };
     let confirm = button(
         Action::CreateAnother,
-        "Yes, another one",
+        "Create another",
         &ConfirmationValue(new.clone()),
         context,
     );
     let show = created.map(|id| {
         button(
             Action::ShowInNewMessage,
-            "Show that one",
+            "Show existing session",
             &SessionValue(id.clone()),
             context,
         )

@@ -115,12 +115,12 @@ pub(super) fn render(session: &Session, watched: Watched, context: &RenderContex
 fn render_too_many(why: TooMany, context: &RenderContext<'_>) -> View {
     let text = match why {
         TooMany::PerUser(limit) => fill(
-            "You are watching {limit} sessions already, the limit per person. Press Stop watching on one of them, or \
-             wait until one ends.",
+            "You are already watching {limit} sessions, which is the limit per person. Press Stop watching on \
+             one of them, or wait until one ends.",
             [("limit", number(limit.into()))],
         ),
         TooMany::InAll => {
-            Mrkdwn::new("Too many sessions are being watched right now. Try again in some minutes, or use Refresh.")
+            Mrkdwn::new("Too many sessions are being watched right now. Try again in a few minutes, or use Refresh.")
         }
     };
     problem::with_request_id(text, context)

@@ -41,11 +41,9 @@ impl DotEnv {
             Ok(_) => return Self::parse(&bytes),
             Err(error) => match error.kind() {
                 ErrorKind::NotFound => return Self::default(),
-                ErrorKind::IsADirectory => {
-                    "is a folder, not a file, and was not read; Docker makes a folder of a file \
-                                            that it cannot find"
-                        .to_owned()
-                }
+                ErrorKind::IsADirectory => "is a folder, not a file, and was not read; Docker creates a folder if the \
+                     file to mount does not exist"
+                    .to_owned(),
                 kind => format!("could not be read ({kind})"),
             },
         };

@@ -186,7 +186,7 @@ impl Environment {
         {
             warnings.add(
                 KAPSO_API_KEY.name,
-                "is 32 hexadecimal digits, as Slack's signing secrets are; is it Kapso's key?",
+                "looks like a Slack signing secret (32 hexadecimal digits); check that it is Kapso's key",
             );
         }
         if let Some(url) = self.optional_secret(&mut ignored, &DATABASE_URL)
@@ -265,7 +265,7 @@ impl Environment {
         if self.get(name).is_none() && self.get(&file_name).is_none() {
             problems.add(
                 name,
-                format_args!("is missing (or name a file that holds it in {file_name})"),
+                format_args!("is missing (set it, or set {file_name} to the path of a file that contains it)"),
             );
         }
         self.optional_secret(problems, variable)
@@ -379,7 +379,7 @@ impl Environment {
         } else if url.scheme() == "http" && !is_loopback(&url) {
             problems.add(
                 KAPSO_BASE_URL.name,
-                "must be https: over http the key could be read on the way (loopback excepted)",
+                "must be https, because over http the key could be read in transit; http is allowed only on loopback",
             );
         }
         url
@@ -443,7 +443,7 @@ impl Environment {
             }
         }
         if entries(hosts).next().is_none() {
-            problems.add(name, "names no host; unset it for Slack's own");
+            problems.add(name, "lists no hosts; unset it to use Slack's own");
         }
         allowed
     }
@@ -453,7 +453,7 @@ impl Environment {
             problems,
             variable,
             first_letters,
-            "names nobody; unset it to allow everyone",
+            "lists no IDs; unset it to allow everyone",
         )
     }
 
@@ -465,7 +465,7 @@ impl Environment {
             problems,
             &CREATE_USERS,
             &['U', 'W'],
-            "names nobody; unset it for nobody, or say *",
+            "lists no IDs; unset it to allow nobody, or set it to *",
         );
         Creators::Only(people.unwrap_or_default())
     }
@@ -607,13 +607,13 @@ fn log_filter(text: &str) -> Result<Targets, String> {
         let is_target = target.is_none_or(|target| is_module_path(target) && (level.is_some() || is_ours(target)));
         if !is_target || !level.is_none_or(is_level) {
             return Err(format!(
-                "`{directive}` is not a level (off, error, warn, info, debug, trace) or such as kapso_slack=debug"
+                "`{directive}` is neither a level (off, error, warn, info, debug, trace) nor a filter such as kapso_slack=debug"
             ));
         }
         directives.push(directive);
     }
     if directives.is_empty() {
-        return Err("names no level; unset it for info".to_owned());
+        return Err("contains no level; unset it to use info".to_owned());
     }
     directives
         .join(",")

@@ -52,7 +52,7 @@ variables! {
     CREATE_USERS = "nobody",
         "people (U…, W…) who may create sessions, of those who may use it; `*` for all of them";
     DATABASE_URL = "sqlite:kapso-slack.db",
-        "secret: database for pending replies and watches; `sqlite:<path>` for one process, `postgres://…` for several (off this machine with `sslmode=verify-full` unless it says otherwise)";
+        "secret: database for pending replies and watches; `sqlite:<path>` for one process, `postgres://…` for several (for a server on another machine, `sslmode=verify-full` is used unless the address sets `sslmode`)";
     METRICS_ADDR = "closed", "address and port of a separate listener for `/metrics`, such as 127.0.0.1:9090";
     LOG_FORMAT = "text on a terminal, else json", "`text` or `json`";
     RUST_LOG = "info",

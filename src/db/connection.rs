@@ -107,7 +107,7 @@ impl StoreConnection {
     ) -> Result<T, DatabaseError> {
         let result = timeout(deadline, query).await.unwrap_or(Err(DatabaseError::Slow));
         if let Err(error) = &result {
-            // If there is failure already, this failure is probably a consequence of it.
+            // If a failure is already recorded, this one probably follows from it and is not reported.
             self.record_failure(error, |known| known.is_none());
         }
         result

@@ -46,9 +46,9 @@ const PRAGMAS: &str = "
     PRAGMA max_page_count = 16384;
     PRAGMA temp_store = MEMORY;
 ";
-/// For every connection to PostgreSQL: a statement that takes longer never takes effect, so that a caller that gave up
-/// waiting for a write knows that it arrived in time or will not arrive.
-const LIMITS: &str = "SET statement_timeout = '5s'; SET idle_in_transaction_session_timeout = '5s';";
+/// For every connection to PostgreSQL. The server gives up on a statement before the caller does, so that a write that
+/// failed does not take effect later, unless the network delivers the statement late.
+const LIMITS: &str = "SET statement_timeout = '1500ms'; SET idle_in_transaction_session_timeout = '5s';";
 /// Connections of one process to PostgreSQL: queries are short.
 const POSTGRES_CONNECTIONS: u32 = 5;
 /// How long a query waits for a connection. Callers have shorter deadlines of their own.
@@ -143,8 +143,8 @@ impl Database {
             .max_lifetime(None)
             .idle_timeout(None)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            // For a connection that replaces a broken one. The pool would retry a failure until it times out, so it
-            // must not see any: the first use shows what is wrong.
+            // For a connection that replaces a broken one. An error here would make the pool retry until it times
+            // out. So errors are ignored, and the first query reports the problem.
             .after_connect(|connection, _| {
                 Box::pin(async move { raw_sql(PRAGMAS).execute(connection).await.map(drop).or(Ok(())) })
             })

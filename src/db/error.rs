@@ -46,12 +46,14 @@ pub enum DatabaseError {
     #[error("the database refused: {0}")]
     Refused(String),
     /// This machine's clock is ahead of the database's by so many seconds, or behind it if negative.
-    #[error("this machine's clock is {0} s away from the database's, so this process claims no jobs; set it by NTP")]
+    #[error(
+        "this machine's clock differs from the database's by {0} s, so this process claims no jobs; synchronise it with NTP"
+    )]
     ClockSkew(i64),
     /// A pooler in transaction mode gives each transaction another connection, on which prepared statements are missing.
     #[error(
-        "a connection pooler does not keep prepared statements; add statement-cache-capacity=0 to DATABASE_URL, or let \
-         the pooler pool sessions"
+        "a connection pooler does not keep prepared statements; add statement-cache-capacity=0 to DATABASE_URL, or use \
+         the pooler's session mode"
     )]
     PreparedStatements,
     /// Anything else.
@@ -74,9 +76,9 @@ impl From<sqlx::Error> for DatabaseError {
             sqlx::Error::Io(error) => Self::Unreachable(error.to_string()),
             sqlx::Error::Tls(error) => Self::Unreachable(format!("TLS: {error}")),
             sqlx::Error::Protocol(_) => Self::Unreachable("the connection broke".to_owned()),
-            sqlx::Error::PoolTimedOut => Self::Unreachable("no connection in time".to_owned()),
+            sqlx::Error::PoolTimedOut => Self::Unreachable("timed out waiting for a connection".to_owned()),
             sqlx::Error::PoolClosed => Self::NotOpen,
-            sqlx::Error::WorkerCrashed => Self::Unreachable("its thread ended".to_owned()),
+            sqlx::Error::WorkerCrashed => Self::Unreachable("the driver's thread stopped".to_owned()),
             // May quote the address.
             sqlx::Error::Configuration(_) => Self::Refused("its address has a parameter that is not known".to_owned()),
             sqlx::Error::ColumnDecode { index, .. } => Self::Other(format!("column {index} cannot be read")),

@@ -42,6 +42,7 @@ pub struct Outgoing {
 pub struct StoredMessage {
     json: String,
     /// The message without its images, if it has any: Slack fetches images when it accepts a message, and refuses the
+    /// whole message if it cannot fetch one.
     without_images: Option<String>,
 }
 

@@ -45,6 +45,7 @@ use crate::telemetry::{Delivery, Metrics, chain};
 pub use self::delivery::{Outgoing, StoredMessage};
 pub use self::late_reply::{LateReply, Trigger};
 pub use self::notification::PendingNotification;
+use self::replays::Occurrence;
 pub use self::replays::RecentRequests;
 
 /// Late replies run at the same time: enough for all that a busy process leaves when it dies, so that the last one is
@@ -147,16 +148,23 @@ impl Dispatcher {
             ..request_context(form.who, form.response_url, sent_at, ReplyTarget::Command)
         };
         let mut invocation = Invocation::new(request, Trigger::Typed(form.text), received, &command);
-        invocation.is_replay = self.is_replay(&invocation);
+        match self.occurrence(&invocation) {
+            Occurrence::First => {}
+            Occurrence::Replay => invocation.is_replay = true,
+            Occurrence::ReplayTooOften => {
+                invocation.log_replay();
+                return None;
+            }
+        }
         let (acknowledge, acknowledged) = oneshot::channel();
         self.tasks
             .spawn(Arc::clone(self).reply(invocation, command, acknowledge));
         acknowledged.await.unwrap_or(None)
     }
 
-    fn is_replay(&self, invocation: &Invocation) -> bool {
+    fn occurrence(&self, invocation: &Invocation) -> Occurrence {
         let response_url = &invocation.request.response_url;
-        !self.recent_requests.insert(response_url, invocation.received)
+        self.recent_requests.insert(response_url, invocation.received)
     }
 
     /// Runs a command within its budget, and then for as long as it takes.
@@ -224,9 +232,8 @@ impl Dispatcher {
             action: button.action_id,
             value: button.value,
         };
-        let mut invocation = Invocation::new(request, trigger, received, &command);
-        invocation.is_replay = self.is_replay(&invocation);
-        if invocation.is_replay {
+        let invocation = Invocation::new(request, trigger, received, &command);
+        if self.occurrence(&invocation) != Occurrence::First {
             return invocation.log_replay();
         }
         let (acknowledge, acknowledged) = oneshot::channel::<()>();

@@ -4,7 +4,6 @@
 //! job, another process) gets the outcome of the first, and makes no request. A second command for the same subject (one
 //! person and one phone) within a minute needs a confirmation.
 
-use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -46,10 +45,10 @@ pub enum BeginOutcome {
 /// Whether a command may create something for a subject for which something was just created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirmation<'a> {
-    /// Not if that was after this time.
+    /// Not if the earlier creation began at or after this time.
     NeededSince(Timestamp),
-    /// Yes: the person confirmed the command with this key. Keys are deleted in the order of their age, the question's
-    /// before the confirmation's, so that a confirmation is valid once.
+    /// Yes: the person confirmed the command with this key, which must still be stored. It is older than the
+    /// confirmation's own key and is deleted first, so that a confirmation is valid once.
     Of(&'a str),
 }
 
@@ -195,6 +194,23 @@ impl KeyRows {
         affected_one(finish.execute(self.database.pool()).await)
     }
 
+    /// Stores that nothing was created for a key that was inserted at `began_at` and has no outcome. False if there is no
+    /// such key.
+    ///
+    /// # Errors
+    /// The outcome stays unknown.
+    pub async fn cancel(&self, key: &str, began_at: Timestamp) -> Result<bool, DatabaseError> {
+        let cancel = query(
+            "UPDATE kapso_slack_idempotency_keys SET outcome = $3
+             WHERE key_hash = $1 AND created_at = $2 AND outcome IS NULL",
+        );
+        let cancel = cancel
+            .bind(key.to_owned())
+            .bind(began_at.as_millisecond())
+            .bind(CreationOutcome::NotCreated.to_text());
+        affected_one(cancel.execute(self.database.pool()).await)
+    }
+
     /// Deletes keys from before then, and returns how many there were.
     ///
     /// # Errors
@@ -279,15 +295,18 @@ impl IdempotencyKeys {
         }
     }
 
-    /// Stores that nothing was created for keys whose insertion failed, should it have taken effect all the same.
+    /// Stores that nothing was created for keys whose insertion failed and took effect all the same. Stops at the first
+    /// error, so that nobody waits for more than one query.
     async fn settle_late_writes(&self, rows: &KeyRows) {
-        let late_writes = mem::take(&mut *self.late_writes());
-        for (key, since) in late_writes {
-            let finish = rows.finish(&key, &CreationOutcome::NotCreated);
-            let was_stored = self.connection.run(QUERY_TIMEOUT, finish).await;
-            let is_over = self.clock.now().duration_since(since).abs() >= LATE_WRITE;
-            if !was_stored.unwrap_or(false) && !is_over {
-                self.late_writes().push((key, since));
+        let late_writes = self.late_writes().clone();
+        for late_write in late_writes {
+            let (key, began_at) = &late_write;
+            let Ok(was_stored) = self.connection.run(QUERY_TIMEOUT, rows.cancel(key, *began_at)).await else {
+                return;
+            };
+            let is_over = self.clock.now().duration_since(*began_at).abs() >= LATE_WRITE;
+            if was_stored || is_over {
+                self.late_writes().retain(|other| *other != late_write);
             }
         }
     }

@@ -36,8 +36,8 @@ impl WorkerId {
     }
 }
 
-/// The right to run a job, given by one claim and lost to the next. Of two leases of one worker on one job, which it
-/// can have after the first ran out, only the second is valid.
+/// The right to run a job, given by one claim and lost to the next. If a worker's lease runs out and it claims the same
+/// job again, only the new lease is valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     pub(super) job: JobId,
@@ -60,7 +60,7 @@ pub trait Payload: Serialize + DeserializeOwned + Send + Sync {
     /// The version of the stored shape. Raise it with every change that an earlier version would misread: earlier
     /// versions then leave the job alone.
     const VERSION: i64;
-    /// No job of this kind waits longer. One that is due later was stored before the clock was set back, and is due.
+    /// No job of this kind waits longer. One that is due later is from before the clock was set back, and counts as due.
     const LONGEST_WAIT: SignedDuration;
 }
 

@@ -295,8 +295,8 @@ impl JobRows {
         affected_one(release.execute(self.database.pool()).await)
     }
 
-    /// Releases a lease, and stores a new payload of any kind and a new due time. False, without a change, if the lease was
-    /// lost.
+    /// Releases a lease, and stores a new payload of any kind and a new due time. A job of a new kind has no unique key any
+    /// more. False, without a change, if the lease was lost.
     ///
     /// # Errors
     /// The lease expires, and the job is not changed.
@@ -308,7 +308,7 @@ impl JobRows {
     ) -> Result<bool, DatabaseError> {
         let reschedule = for_holder(
             "UPDATE kapso_slack_jobs SET leased_by = '', leased_until = 0, due_at = $4, payload = $5, version = $6,
-                 kind = $7
+                 unique_key = CASE WHEN kind = $7 THEN unique_key END, kind = $7
              WHERE id = $1 AND leased_by = $2 AND attempts = $3",
             lease,
         );

@@ -24,6 +24,8 @@ pub const RENEWAL: Duration = Duration::from_secs(5);
 const LATE_WRITE: SignedDuration = SignedDuration::from_secs(10);
 /// How often the clock is compared with the database server's.
 const SKEW_INTERVAL: Duration = Duration::from_secs(10);
+/// A clock that has moved by so much more or less than the time that passed was set: it is compared again.
+const CLOCK_STEP: SignedDuration = SignedDuration::from_secs(1);
 /// How long jobs are stored: a `response_url` works for 30 minutes.
 const RETENTION: SignedDuration = SignedDuration::from_mins(30);
 
@@ -49,7 +51,8 @@ pub struct JobStore {
     max_clock_skew: Option<SignedDuration>,
     /// The database server's clock minus ours, in milliseconds.
     skew_ms: AtomicI64,
-    skew_measured_at: Mutex<Option<Instant>>,
+    /// When that was measured, and what our clock said.
+    skew_measured_at: Mutex<Option<(Instant, Timestamp)>>,
     running: Running,
     /// Jobs that are done, or now in memory, but may still be stored in the database.
     undeleted: Mutex<Vec<Undeleted>>,
@@ -57,7 +60,8 @@ pub struct JobStore {
     due_times: Mutex<BTreeSet<Timestamp>>,
     rescheduled: Notify,
     finished: Notify,
-    /// One claim at a time: a job that is no longer in `undeleted` and not yet deleted must not be claimed.
+    /// One claim at a time. While `delete_remaining` works through the list, its jobs are not in `undeleted` but may
+    /// still be stored, and must not be claimed.
     claiming: tokio::sync::Mutex<()>,
 }
 
@@ -74,7 +78,7 @@ struct Undeleted {
 /// Where a job is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Location {
-    /// In the database, as of this generation (see [`Opened::generation`]).
+    /// In the database file with this generation number (see [`Opened::generation`]).
     Database(u64),
     Memory,
 }
@@ -320,7 +324,8 @@ impl JobStore {
             self.undeleted().push(Undeleted {
                 lease,
                 generation,
-                late_write_since: None,
+                // The update that failed may have ended the lease.
+                late_write_since: Some(self.clock.now()),
             });
         }
         self.memory.insert(&job, None).await.is_ok()
@@ -461,7 +466,7 @@ impl JobStore {
         };
         let upserted = self.query(rows.upsert(&job, keys, quota)).await;
         if upserted.is_err() {
-            // The caller says that nothing was stored: a write that still takes effect is undone.
+            // The caller says that nothing was stored: an insertion that still takes effect is undone.
             self.undo_late_write(&job.id, location);
         }
         upserted
@@ -492,6 +497,9 @@ impl JobStore {
         let Ok((rows, location)) = self.database_rows() else {
             return from_memory;
         };
+        if !self.compare_clocks(rows.database()).await {
+            return from_memory;
+        }
         let before = self.convert(before, location);
         let from_database = self.query(rows.delete_created_before(before)).await;
         from_memory + from_database.unwrap_or(0)
@@ -581,9 +589,14 @@ impl JobStore {
         let Some(max_skew) = self.max_clock_skew.filter(|_| database.is_shared()) else {
             return true;
         };
-        let is_recent = lock(&self.skew_measured_at).is_some_and(|at| at.elapsed() < SKEW_INTERVAL);
-        if !is_recent {
-            let before = self.clock.now();
+        let before = self.clock.now();
+        let is_valid = lock(&self.skew_measured_at).is_some_and(|(at, time)| {
+            let elapsed = at.elapsed();
+            let by_clock = before.duration_since(time);
+            let step = by_clock - SignedDuration::try_from(elapsed).unwrap_or(SignedDuration::MAX);
+            elapsed < SKEW_INTERVAL && step.abs() < CLOCK_STEP
+        });
+        if !is_valid {
             let Ok(Some(server_time)) = self.query(database.server_time()).await else {
                 return false;
             };
@@ -591,7 +604,7 @@ impl JobStore {
             let skew = server_time.duration_since(before + took / 2);
             let skew_ms = i64::try_from(skew.as_millis()).unwrap_or(i64::MAX);
             self.skew_ms.store(skew_ms, Ordering::Relaxed);
-            *lock(&self.skew_measured_at) = Some(Instant::now());
+            *lock(&self.skew_measured_at) = Some((Instant::now(), self.clock.now()));
             let is_too_far = skew.abs() > max_skew;
             self.connection.set_clock_skew(is_too_far.then_some(-skew.as_secs()));
         }

@@ -83,8 +83,8 @@ impl Origin {
     }
 
     /// Completes what Slack leaves out of a press in an app that is installed for a whole organisation: the workspace.
-    /// Who pressed is then judged like the person who typed the command, if they are that person or belong to the
-    /// workspace in which it was typed. Only members of a workspace that has the app can type a command, so this never
+    /// If the presser typed the command, or belongs to the workspace in which it was typed, they count as a member of that
+    /// workspace. Only members of a workspace that has the app can type a command, so this never
     /// is a guest of another company.
     pub fn complete(&self, who: &mut Who) {
         let same_place = (who.team.is_empty() || who.team == self.team)

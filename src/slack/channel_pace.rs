@@ -11,6 +11,11 @@ use jiff::{SignedDuration, Timestamp};
 
 /// How many messages may be posted at once.
 const BURST: i32 = 3;
+/// The longest time for which messages to a channel are put off: no `response_url` works longer.
+const MAX_WAIT: SignedDuration = SignedDuration::from_mins(30);
+/// The longest pause that is followed for messages other than the one that was rejected, so that one faulty response does
+/// not block a channel.
+const MAX_PAUSE: SignedDuration = SignedDuration::from_mins(10);
 /// Channels remembered before those that are idle are forgotten.
 const CHANNELS_MAX: usize = 1_000;
 
@@ -45,6 +50,10 @@ impl ChannelPace {
             channels.retain(|_, used_until| *used_until > now);
         }
         let used_until = channels.entry(channel.to_owned()).or_insert(now);
+        if *used_until > now + MAX_WAIT {
+            // From before the clock was set back.
+            *used_until = now;
+        }
         *used_until = (*used_until).max(now);
         let allowed_at = (*used_until - self.advance()).max(now);
         *used_until += self.interval;
@@ -53,9 +62,7 @@ impl ChannelPace {
 
     /// Posts nothing to a channel for so long: Slack said so.
     pub fn pause(&self, channel: &str, now: Timestamp, pause: Duration) {
-        let Ok(until) = now.checked_add(pause) else {
-            return;
-        };
+        let until = now + SignedDuration::try_from(pause).map_or(MAX_PAUSE, |pause| pause.min(MAX_PAUSE));
         let mut channels = self.used_until.lock().unwrap_or_else(PoisonError::into_inner);
         let used_until = channels.entry(channel.to_owned()).or_insert(now);
         *used_until = (*used_until).max(until + self.advance());

@@ -52,7 +52,7 @@ async fn a_second_session_for_the_same_phone_needs_a_confirmation() {
         page.wait_for_message("Waiting for activation").await;
         page.send_command("/sandbox new +12025550123").await;
         page.wait_for_message("Do you want another one?").await;
-        page.press("Yes, another one").await;
+        page.press("Create another").await;
         page.wait_for_message("Waiting for activation").await;
         assert_eq!(messages(page).await, 2, "the card replaces the question");
         assert_eq!(page.demo().kapso.create_requests().len(), 2);

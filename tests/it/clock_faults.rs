@@ -160,3 +160,23 @@ async fn a_watch_goes_on_when_the_clock_is_set_back_an_hour() {
         })
         .await;
 }
+
+/// As when a virtual machine gets a wrong time from its host.
+#[tokio::test]
+async fn a_replica_whose_clock_jumps_ahead_by_an_hour_leaves_the_jobs_of_others_alone() {
+    let database = Database::postgres().await;
+    with_database(&database)
+        .run(async |app| {
+            app.kapso.set_fault(Some(Fault::Stall));
+            let clock = Clock::system();
+            let replica = app.start_replica_with_clock(clock.clone()).await;
+            let exchanges = start_late_replies(app, &replica, false).await;
+            clock.advance(SignedDuration::from_hours(1));
+            app.wait_for_log_lines("the clocks disagree", 1).await;
+            app.kapso.set_fault(None);
+            app.kapso.release_stalled_requests();
+            expect_one_reply_each(app, &exchanges).await;
+        })
+        .await;
+    database.drop().await;
+}

@@ -67,7 +67,7 @@ async fn commands_during_the_shutdown_are_not_started() {
             app.begin_shutdown();
             for command in [SHOW, "/sandbox help", "/sandbox list", "/sandbox", "/sandbox shwo"] {
                 let text = app.command_text(command).await;
-                let words = "The app is just being restarted. Nothing was done; try again in a few seconds.\nRequest ";
+                let words = "The app is restarting. Nothing was done; try again in a few seconds.\nRequest ";
                 assert!(text.starts_with(words), "{command}: {text}");
             }
             assert_eq!(app.command_log_lines().last().unwrap()["outcome"], "stopping");

@@ -66,7 +66,7 @@ async fn people_without_access_read_who_has_it() {
         .run(async |app| {
             let text = app.command_text("/sandbox help").await;
             assert!(
-                text.starts_with("You cannot use this here. It is open to @U0OTHER."),
+                text.starts_with("You cannot use this here. These people may use it: @U0OTHER."),
                 "{text}"
             );
             assert!(!text.contains("/sandbox"), "{text}");

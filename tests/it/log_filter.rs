@@ -22,13 +22,13 @@ fn an_unknown_word_is_refused_by_name() {
         assert_eq!(
             problem(&[("RUST_LOG", filter)]),
             format!(
-                "RUST_LOG: `{word}` is not a level (off, error, warn, info, debug, trace) or such as kapso_slack=debug"
+                "RUST_LOG: `{word}` is neither a level (off, error, warn, info, debug, trace) nor a filter such as kapso_slack=debug"
             )
         );
     }
     assert_eq!(
         problem(&[("RUST_LOG", ",")]),
-        "RUST_LOG: names no level; unset it for info"
+        "RUST_LOG: contains no level; unset it to use info"
     );
 }
 

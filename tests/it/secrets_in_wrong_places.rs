@@ -91,7 +91,8 @@ fn a_slack_token_is_refused() {
 #[test]
 fn what_does_not_look_like_the_secret_is_warned_of() {
     let shape = "SLACK_SIGNING_SECRET: is not 32 hexadecimal digits, as Slack's signing secrets are";
-    let hex_key = "KAPSO_API_KEY: is 32 hexadecimal digits, as Slack's signing secrets are; is it Kapso's key?";
+    let hex_key =
+        "KAPSO_API_KEY: looks like a Slack signing secret (32 hexadecimal digits); check that it is Kapso's key";
     for (secret, key, says) in [
         (HEX, KEY, &[][..]),
         (SECRET, KEY, &[shape]),

@@ -191,7 +191,7 @@ async fn on_a_signal_it_delivers_pending_replies_and_exits() {
     service.send_signal("TERM").await;
     service.wait_for_line("\"shutting down\"").await;
     let text = fakes.command_text(&app, SHOW).await;
-    assert!(text.starts_with("The app is just being restarted."), "{text}");
+    assert!(text.starts_with("The app is restarting."), "{text}");
     fakes.kapso.release_stalled_requests();
     for exchange in pending {
         let card = fakes.slack.wait_for_reply(exchange).await;

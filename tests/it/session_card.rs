@@ -112,7 +112,7 @@ async fn an_unknown_status_is_shown_as_received() {
         assert_snapshot!(plain::text(&card), @"
             WHATSAPP SANDBOX SESSION
             ⚪ Status: paused_by_operator
-            This app does not know this status yet; Kapso's dashboard says what it means.
+            This app doesn't recognise this status. Look the session up in Kapso's dashboard.
             Agent: Customer Support Agent
             Phone: +12345678901
             Code: ABC123
@@ -137,7 +137,7 @@ async fn a_session_with_only_id_and_status_has_a_card() {
         🟡 Waiting for activation
         Agent: none assigned
         Phone: not given
-        Kapso didn't provide an activation link or a code. Create a new session for fresh ones.
+        Kapso didn't provide an activation link or a code. Create a new session to get both.
         [ Refresh ]  [ Tell me when it is active ]
         Session 123e4567-e89b-12d3-a456-426614174000
         ");

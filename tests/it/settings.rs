@@ -30,7 +30,7 @@ type Row = (&'static str, &'static str, &'static [&'static str]);
 const BAD_VALUES: &[Row] = &[
     (
         "SLACK_SIGNING_SECRET",
-        "is missing (or name a file that holds it in SLACK_SIGNING_SECRET_FILE)",
+        "is missing (set it, or set SLACK_SIGNING_SECRET_FILE to the path of a file that contains it)",
         &["", " \n"],
     ),
     (
@@ -50,7 +50,7 @@ const BAD_VALUES: &[Row] = &[
     ),
     (
         "KAPSO_API_KEY",
-        "is missing (or name a file that holds it in KAPSO_API_KEY_FILE)",
+        "is missing (set it, or set KAPSO_API_KEY_FILE to the path of a file that contains it)",
         &["", "\t"],
     ),
     (
@@ -77,7 +77,7 @@ const BAD_VALUES: &[Row] = &[
     ),
     (
         "KAPSO_BASE_URL",
-        "must be https: over http the key could be read on the way (loopback excepted)",
+        "must be https, because over http the key could be read in transit; http is allowed only on loopback",
         &[
             "http://app.kapso.ai/api/v1",
             "http://10.0.0.1",
@@ -132,12 +132,12 @@ const BAD_VALUES: &[Row] = &[
     ),
     (
         "SLACK_RESPONSE_HOSTS",
-        "names no host; unset it for Slack's own",
+        "lists no hosts; unset it to use Slack's own",
         &[",", ", ,"],
     ),
     (
         "ALLOWED_TEAMS",
-        "names nobody; unset it to allow everyone",
+        "lists no IDs; unset it to allow everyone",
         &[",", " , "],
     ),
     (

@@ -320,7 +320,7 @@ async fn one_person_can_watch_at_most_twenty_sessions() {
             if n < 20 {
                 assert!(text.contains("I'll post here"), "{n}: {text}");
             } else {
-                assert!(text.starts_with("You are watching 20 sessions already"), "{text}");
+                assert!(text.starts_with("You are already watching 20 sessions"), "{text}");
             }
         }
     })

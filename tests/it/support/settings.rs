@@ -20,7 +20,7 @@ pub fn settings(variables: &[(&str, &str)]) -> Result<Settings, String> {
 pub fn problem(variables: &[(&str, &str)]) -> String {
     let problems = settings(variables).expect_err(&format!("{variables:?} is taken"));
     let mut lines = problems.lines();
-    assert_eq!(lines.next(), Some("the configuration is not usable:"));
+    assert_eq!(lines.next(), Some("the configuration is invalid:"));
     let problem = lines.next().unwrap().trim_start().to_owned();
     assert_eq!(lines.next(), None, "{variables:?}: {problems}");
     problem
