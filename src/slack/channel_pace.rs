@@ -94,6 +94,13 @@ mod tests {
         assert_eq!(pace.reserve("C1", at(1)), at(30));
         assert_eq!(pace.reserve("C1", at(1)), at(31));
         pace.pause("C1", at(1), Duration::MAX);
-        assert_eq!(pace.reserve("C1", at(2)), at(32), "a pause beyond all time is ignored");
+        assert_eq!(pace.reserve("C1", at(2)), at(601), "ten minutes at most");
+    }
+
+    #[test]
+    fn times_from_before_the_clock_was_set_back_are_forgotten() {
+        let pace = ChannelPace::new(SignedDuration::from_secs(1));
+        pace.reserve("C1", at(3_600));
+        assert_eq!(pace.reserve("C1", at(0)), at(0));
     }
 }
