@@ -25,6 +25,8 @@ use super::{
 use crate::telemetry::{LogFormat, is_ours};
 
 const DOT_ENV: &str = ".env";
+/// Slack waits 3 s including the network, and storing a late reply takes up to 300 ms after the budget.
+const LONGEST_BUDGET: Duration = Duration::from_millis(2_400);
 /// How many unreadable lines of a file are named by their number.
 const LINES_NAMED: usize = 10;
 
@@ -429,7 +431,7 @@ impl Environment {
                 "is not a number of milliseconds from 100 to 2800; Slack waits for 3000",
             );
         }
-        Duration::from_millis(ms.unwrap_or_else(|| default(&REPLY_BUDGET_MS)))
+        Duration::from_millis(ms.unwrap_or_else(|| default(&REPLY_BUDGET_MS))).min(LONGEST_BUDGET)
     }
 
     fn response_hosts(&self, problems: &mut Problems) -> Vec<ResponseHost> {

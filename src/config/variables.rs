@@ -43,7 +43,7 @@ variables! {
         "the https address at which Slack reaches the service: without it there are no QR codes; the default of `manifest --url`";
     SLACK_COMMAND = "/sandbox", "the command's name in help and in the manifest";
     REPLY_BUDGET_MS = "2000",
-        "how many milliseconds a command may take before its reply comes as a separate message; 100 to 2800";
+        "how many milliseconds a command may take before its reply comes as a separate message; 100 to 2800, and more than 2400 has the effect of 2400";
     SLACK_RESPONSE_HOSTS = "hooks.slack.com,hooks.slack-gov.com",
         "hosts that late replies may be posted to; an entry such as http://127.0.0.1:4000 allows exactly that origin, for tests";
     ALLOWED_TEAMS = "everyone", "workspaces (T…) or organisations (E…) that may use the app, separated by commas";

@@ -53,8 +53,6 @@ pub use self::replays::RecentRequests;
 const LATE_REPLIES_AT_ONCE: usize = 256;
 /// Notifications posted at the same time.
 const NOTIFICATIONS_AT_ONCE: usize = 32;
-/// The upper limit of the budget: Slack waits 3 s including the network, and storing the late reply takes up to 300 ms.
-const LONGEST_BUDGET: Duration = Duration::from_millis(2_400);
 /// The pause between two deletions of expired rows.
 const CLEANUP_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
 
@@ -175,8 +173,7 @@ impl Dispatcher {
         acknowledge: oneshot::Sender<Option<Message>>,
     ) {
         let mut work = pin!(self.execute(command, &invocation, !self.stopping.is_cancelled()));
-        let budget = self.budget.min(LONGEST_BUDGET);
-        let in_time = timeout_at(invocation.received + budget, &mut work).await;
+        let in_time = timeout_at(invocation.received + self.budget, &mut work).await;
         let response = match in_time {
             Ok(response) => response,
             Err(_) if invocation.is_replay => return invocation.log_replay(),

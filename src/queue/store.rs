@@ -601,6 +601,10 @@ impl JobStore {
                 return false;
             };
             let took = self.clock.now().duration_since(before);
+            if took.abs() > CLOCK_STEP {
+                // Too inexact, as after a pause of this process.
+                return false;
+            }
             let skew = server_time.duration_since(before + took / 2);
             let skew_ms = i64::try_from(skew.as_millis()).unwrap_or(i64::MAX);
             self.skew_ms.store(skew_ms, Ordering::Relaxed);

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use jiff::SignedDuration;
 use kapso_slack::app::client_builder;
 use kapso_slack::clock::Clock;
 use kapso_slack::config::Settings;
@@ -58,6 +59,11 @@ impl Page {
     /// Opens the playground. The clock is stopped at ten in the morning in London.
     async fn open(change: impl FnOnce(&mut Settings)) -> Self {
         let clock = Clock::stopped("2026-11-23T10:00:00Z".parse().unwrap());
+        let change = |settings: &mut Settings| {
+            // With a stopped clock, the fourth message to a channel would wait for ever.
+            settings.timing.channel_interval = SignedDuration::ZERO;
+            change(settings);
+        };
         let playing = demo::start(0, clock, change).await.unwrap();
         let chromedriver = Chromedriver::start();
         let profile = chromedriver.profile.path().display().to_string();

@@ -286,7 +286,11 @@ fn a_blank_variable_is_unset_and_values_are_trimmed() {
     assert_eq!(settings.access_lists.creators, Creators::Everyone);
     assert_eq!(settings.response_hosts.len(), 3);
     assert_eq!(settings.metrics_addr.unwrap().to_string(), "[::1]:9090");
-    assert_eq!(settings.reply_budget, Duration::from_millis(2_800));
+    assert_eq!(
+        settings.reply_budget,
+        Duration::from_millis(2_400),
+        "the longest that leaves time to store the reply"
+    );
     assert_eq!(settings.command, "/wa-sandbox_2");
 }
 
