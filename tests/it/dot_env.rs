@@ -71,7 +71,9 @@ async fn a_folder_named_dot_env_is_warned_of() {
     let fakes = Fakes::start().await;
     assert_eq!(
         warnings(&fakes, |program| program.folder(".env")).await,
-        [".env: is a folder, not a file, and was not read; Docker creates a folder if the file to mount does not exist"]
+        [
+            ".env: is a folder, not a file, and was not read; Docker creates a folder if the file to mount does not exist"
+        ]
     );
 }
 

@@ -15,8 +15,9 @@ const WATCHERS: usize = 10;
 /// Watches of one person: the limit.
 const EACH: usize = 20;
 const ALL: usize = WATCHERS * EACH;
-/// Upper bound for the time after a kill until jobs are resumed: a lease of 15 s, and a margin.
-const RESUMED: Duration = Duration::from_secs(20);
+/// Upper bound for the time after a kill until all are notified: a lease of 15 s, a poll interval of 25 s for a watch whose
+/// lease ends just after its session was polled, and a margin.
+const RESUMED: Duration = Duration::from_secs(45);
 
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "the figures are for the documents")]
