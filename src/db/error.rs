@@ -52,8 +52,8 @@ pub enum DatabaseError {
     ClockSkew(i64),
     /// A pooler in transaction mode gives each transaction another connection, on which prepared statements are missing.
     #[error(
-        "a connection pooler does not keep prepared statements; add statement-cache-capacity=0 to DATABASE_URL, or use \
-         the pooler's session mode"
+        "a connection pooler in transaction mode does not keep prepared statements; use its session mode, or connect to \
+         PostgreSQL directly"
     )]
     PreparedStatements,
     /// Anything else.

@@ -100,7 +100,7 @@ async fn missing_prepared_statements_are_explained() {
     assert!(!errors.is_empty());
     for error in errors {
         assert_eq!(error, DatabaseError::PreparedStatements);
-        assert!(error.to_string().contains("statement-cache-capacity=0"), "{error}");
+        assert!(error.to_string().contains("session mode"), "{error}");
     }
     store.database().close().await;
     database.drop().await;
