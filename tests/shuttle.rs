@@ -42,6 +42,7 @@ impl Api {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let bounds = Bounds {
             head_deadline: TIMEOUT,
+            keep_alive: TIMEOUT,
             connections: 10,
             draining: CancellationToken::new(),
             closed: CancellationToken::new(),
