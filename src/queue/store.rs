@@ -331,16 +331,8 @@ impl JobStore {
         self.memory.insert(&job, None).await.is_ok()
     }
 
-    /// Claims jobs that are not leased at `now`, from memory and from the database. Jobs whose payload cannot be parsed are
+    /// Claims jobs that are not leased at `now`, from the database. Jobs whose payload cannot be parsed are
     /// deleted; their number is returned with the jobs.
-    pub async fn claim<P: Payload>(&self, filter: &ClaimFilter<'_>, now: Timestamp) -> (Vec<LeasedJob<P>>, u64) {
-        let mut jobs = self.claim_from_fallback(filter, now).await;
-        let (from_database, unreadable) = self.claim_from_database(filter, now).await;
-        jobs.extend(from_database);
-        (jobs, unreadable)
-    }
-
-    /// Claims jobs from the database only, like [`JobStore::claim`].
     pub async fn claim_from_database<P: Payload>(
         &self,
         filter: &ClaimFilter<'_>,
@@ -375,16 +367,13 @@ impl JobStore {
 
     /// Claims jobs that are stored in memory only.
     pub async fn claim_from_memory<P: Payload>(&self, filter: &ClaimFilter<'_>, now: Timestamp) -> Vec<LeasedJob<P>> {
-        if self.temporary_database().is_some() {
-            self.claim(filter, now).await.0
-        } else {
-            self.claim_from_fallback(filter, now).await
-        }
-    }
-
-    async fn claim_from_fallback<P: Payload>(&self, filter: &ClaimFilter<'_>, now: Timestamp) -> Vec<LeasedJob<P>> {
         let claiming = self.memory.claim(filter, &self.worker, now, now + LEASE);
-        self.take(claiming.await.unwrap_or_default(), Location::Memory)
+        let jobs = self.take(claiming.await.unwrap_or_default(), Location::Memory);
+        // Not both at once: together they could be more than the filter's limit.
+        if jobs.is_empty() && self.temporary_database().is_some() {
+            return self.claim_from_database(filter, now).await.0;
+        }
+        jobs
     }
 
     /// The claimed jobs that this process does not run already. For a job that it does run, because its lease had expired, the
