@@ -111,7 +111,7 @@ impl Definition for List {
 
 /// Samples of pages: the only one, one of several, past the end, and of empty projects.
 #[cfg(feature = "demo")]
-fn samples(now: Timestamp) -> [(&'static str, Listing); 7] {
+fn samples(now: Timestamp) -> [(&'static str, Listing); 9] {
     let all: Vec<_> = sessions(now)
         .into_iter()
         .map(|(_, session)| Arc::new(session))
@@ -132,22 +132,24 @@ fn samples(now: Timestamp) -> [(&'static str, Listing); 7] {
     };
     let unusual = Listing {
         page: Page {
-            sessions: all.iter().rev().take(3).cloned().collect(),
-            count: 3,
+            sessions: all.iter().rev().take(4).cloned().collect(),
+            count: 4,
             total_pages: Some(1),
-            total_count: Some(3),
+            total_count: Some(4),
         },
         ..read_only.clone()
     };
     [
         ("The only page", listing(1, 4, Some(1), Some(4))),
+        ("The only session", listing(1, 1, Some(1), Some(1))),
         ("One of three pages", listing(2, 10, Some(3), Some(23))),
         (
             "Where Kapso does not say how many there are",
             listing(1, 10, None, None),
         ),
-        ("With names that do not fit", unusual),
+        ("With unusual sessions", unusual),
         ("Past the end", listing(999, 0, Some(3), Some(23))),
+        ("Past the only page", listing(2, 0, Some(1), Some(4))),
         ("No sessions yet", listing(1, 0, Some(0), Some(0))),
         ("No sessions yet, and none to be created", read_only),
     ]
