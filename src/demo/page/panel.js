@@ -59,7 +59,7 @@ function sessions(list, post, type) {
       }
       rows.get(session.id).update(session);
     }
-    if (rows.size === 0) list.textContent = "No sessions left. Restart the demo to restore them.";
+    if (rows.size === 0) list.textContent = "No sessions left. Reset restores them.";
   };
 }
 
