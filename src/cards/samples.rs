@@ -131,7 +131,7 @@ pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
         .chain([
             activated("Activated after an hour", ago(1)),
             activated("Activated after three days", ago(72)),
-            activated("Activated, and nobody knows after how long", None),
+            activated("Activated, and Kapso did not say when it was created", None),
         ]);
     let session = usual_session(context.now);
     let message = |(title, ending, created_at)| {

@@ -115,8 +115,8 @@ async fn print_examples(demo: &RunningDemo) {
         std::env::args().next().unwrap_or_else(|| "kapso-slack".to_owned()),
         DemoServer::COMMAND,
     ));
-    let card = demo.server().show_first_card().await;
-    print_example("a pending session", &demo_server::first_command(), &card);
+    let card = demo.server().show_first_card();
+    print_example("a pending session", &demo_server::first_command(), card).await;
     // In a demo of their own, so that the playground has only the first card.
     let Ok(mut tour) = start(0, Clock::system(), |_| {}).await else {
         return;
@@ -134,17 +134,15 @@ async fn print_examples(demo: &RunningDemo) {
         if let Some(fault) = fault {
             tour.server().kapso.fail_next_request(fault);
         }
-        print_example(title, &command, &tour.server().run_command(&command).await);
+        print_example(title, &command, tour.server().run_command(&command)).await;
     }
     tour.stop_service().await;
     print_line("Try more in the playground, and press the buttons there.");
 }
 
-fn print_example(title: &str, command: &str, reply: &str) {
-    print_line(&format!(
-        "— {title}\n> {command}\n    {}\n",
-        reply.replace('\n', "\n    ")
-    ));
+async fn print_example(title: &str, command: &str, reply: impl Future<Output = String>) {
+    print_line(&format!("— {title}\n> {command}"));
+    print_line(&format!("    {}\n", reply.await.replace('\n', "\n    ")));
 }
 
 /// Opens the playground in the default browser. The demo keeps running if there is none.

@@ -143,8 +143,14 @@ async fn reset_sets_everything_back_to_the_start() {
         page.wait_for_text("#exchange", "refresh").await;
         page.send_command("/sandbox new +12025550123").await;
         page.wait_for_message("Phone: +12025550123").await;
+        for id in page.demo().kapso.sessions().keys() {
+            page.demo().kapso.delete(id);
+        }
+        page.wait_for_text("#sessions", "No sessions left").await;
         page.click("#reset", "Reset").await;
         page.wait_until("document.querySelectorAll('.message').length === 1")
+            .await;
+        page.wait_until("!document.getElementById('sessions').innerText.includes('No sessions')")
             .await;
         page.send_command("/sandbox new +12025550123").await;
         let created = page.wait_for_message("+12025550123").await;

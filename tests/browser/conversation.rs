@@ -144,7 +144,7 @@ async fn on_a_phone_a_tap_in_the_panel_leads_to_the_answer() {
         page.click("#toggle", "Behind the scenes").await;
         page.click("button", &format!("Activate {ID}")).await;
         page.click("#clock button", "15 minutes later").await;
-        page.click("#toggle", "New message in the channel").await;
+        page.click("#toggle", "To the new message").await;
         page.wait_for_message("is active now").await;
         page.wait_until(AT_END).await;
         assert!(is_visible(page, ".message:last-child [data-action=refresh]").await);

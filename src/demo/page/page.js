@@ -168,7 +168,7 @@ function showPanel(open) {
 
 function nameToggle() {
   const open = document.body.classList.contains("behind");
-  const back = byId("cue").hidden ? "Back to the channel" : "New message in the channel";
+  const back = byId("cue").hidden ? "Back to the channel" : "To the new message";
   toggle.textContent = open ? back : "Behind the scenes";
 }
 
