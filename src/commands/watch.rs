@@ -59,7 +59,7 @@ impl Definition for StartWatching {
             Ok(session) => session,
             Err(error) => return commands.session_problem(&self.0, error, request),
         };
-        if !policy::may_change(&session.status) {
+        if !policy::may_change(session.status_at(commands.clock.now())) {
             // The card shows its final status.
             return shown(&session, None, &commands.render_context(request));
         }

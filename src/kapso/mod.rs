@@ -16,4 +16,4 @@ pub use error::{Error, Unavailable};
 pub use http_clients::HttpClients;
 pub use page::Page;
 pub use rate_limit::{DEFAULT_RATE_LIMIT, RateBudget};
-pub use session::{ActivationLink, AgentId, NotWhatsApp, Session, SessionId, Status};
+pub use session::{ActivationLink, AgentId, Expiry, NotWhatsApp, Session, SessionId, Status};
