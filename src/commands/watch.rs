@@ -76,7 +76,10 @@ impl Definition for StartWatching {
         };
         let added = commands.watches.add(&watch).await;
         let context = commands.render_context(request);
-        let too_many = |why| Response::new(Outcome::TooManyWatches, render_too_many(why, &context), &context);
+        let too_many = |why| {
+            let view = render_too_many(why, &context);
+            Response::new(Outcome::TooManyWatches, view, &context).showing(&session.id)
+        };
         match added {
             Ok(Upserted::Inserted | Upserted::Replaced | Upserted::Older) => {
                 let until = request.arrived_at + WATCH_DURATION;
@@ -85,7 +88,7 @@ impl Definition for StartWatching {
             }
             Ok(Upserted::OwnerQuotaReached) => too_many(TooMany::PerUser(QUOTA.per_owner)),
             Ok(Upserted::TotalQuotaReached) => too_many(TooMany::InAll),
-            Err(_) => commands.problem(&Problem::NoStore, request),
+            Err(_) => commands.problem(&Problem::NoStore, request).showing(&session.id),
         }
     }
 
