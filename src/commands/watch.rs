@@ -7,12 +7,12 @@ use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response
 use crate::cards::samples::{SampleGroup, usual_session};
 use crate::cards::sentence::{fill, number};
 use crate::cards::session::{self, Watched};
-use crate::cards::{Problem, RenderContext, Replaces, View, problem};
+use crate::cards::{Problem, RenderContext, Replaces, ReplyTarget, View, problem};
 use crate::kapso::{Age, Session, SessionId};
 use crate::queue::Upserted;
 use crate::slack::text::Mrkdwn;
 use crate::watches::policy::{self, WATCH_DURATION};
-use crate::watches::{self, QUOTA, Watch};
+use crate::watches::{self, PressedCard, QUOTA, Watch};
 
 const WORD: &CommandWord = &CommandWord {
     name: "watch",
@@ -73,6 +73,11 @@ impl Definition for StartWatching {
             arrived_at: request.arrived_at,
             posts_left: watches::RESERVED_POSTS,
             not_found: 0,
+            card: match request.target {
+                ReplyTarget::OwnCard => Some(PressedCard::Own),
+                ReplyTarget::SharedCard => Some(PressedCard::Shared),
+                ReplyTarget::Command | ReplyTarget::NewMessage => None,
+            },
         };
         let added = commands.watches.add(&watch).await;
         let context = commands.render_context(request);
