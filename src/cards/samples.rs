@@ -122,19 +122,30 @@ pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
         Ending::Changed(Change::Gone) => [("Gone", changed(Change::Gone))],
         Ending::TimeUp => [("The time is up", Ending::TimeUp)],
     });
+    let usual = usual_session(context.now);
     let ago = |hours| Some(context.now - SignedDuration::from_hours(hours));
     let recently = Some(context.now - SignedDuration::from_mins(3));
-    let activated = |title: &str, created_at| (title.to_owned(), changed(Change::Activated), created_at);
-    let endings = endings
+    let activated = |title: &str, created_at| (title.to_owned(), changed(Change::Activated), usual.clone(), created_at);
+    let was_active = |session| Session {
+        status: Status::Expired,
+        activated_at: Some(context.now - SignedDuration::from_mins(2)),
+        ..session
+    };
+    let all = endings
         .into_iter()
-        .map(|(title, ending)| (title, ending, recently))
+        .map(|(title, ending)| (title, ending, usual.clone(), recently))
         .chain([
             activated("Activated after an hour", ago(1)),
             activated("Activated after three days", ago(72)),
             activated("Activated, and Kapso did not say when it was created", None),
+            (
+                "Expired after it was active".to_owned(),
+                changed(Change::Expired),
+                usual.clone().map(was_active),
+                recently,
+            ),
         ]);
-    let session = usual_session(context.now);
-    let message = |(title, ending, created_at)| {
+    let message = |(title, ending, session, created_at): (String, Ending, Option<Session>, _)| {
         let session = session.as_ref()?;
         let notification = Notification {
             ending,
@@ -144,7 +155,7 @@ pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
         };
         Some((title, notification::render(&notification, context)))
     };
-    let unseen = session.as_ref().map(|session| {
+    let unseen = usual.as_ref().map(|session| {
         let notification = Notification {
             ending: Ending::TimeUp,
             id: &session.id,
@@ -156,7 +167,7 @@ pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
     });
     SampleGroup {
         title: "Notifications of a watch",
-        samples: endings.filter_map(message).chain(unseen).collect(),
+        samples: all.filter_map(message).chain(unseen).collect(),
     }
 }
 
@@ -197,6 +208,16 @@ pub(crate) fn sessions(now: Timestamp) -> Vec<(String, Session)> {
     sessions.extend([
         changed("Pending for longer than a code is valid", &|session| {
             session.created_at = Some(now - SignedDuration::from_mins(20));
+        }),
+        changed("Past its expiry, and still pending in Kapso", &|session| {
+            session.expires_at = Some(now - SignedDuration::from_mins(5));
+        }),
+        changed("Past its expiry, and still active in Kapso", &|session| {
+            session.status = Status::Active;
+            session.expires_at = Some(now - SignedDuration::from_mins(5));
+        }),
+        changed("Without an end in sight", &|session| {
+            session.expires_at = Some(Timestamp::MAX);
         }),
         changed("With a link that is not WhatsApp's", &|session| {
             session.activation_link = Some(Err(NotWhatsApp));

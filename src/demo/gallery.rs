@@ -50,7 +50,7 @@ pub(super) fn groups(now: Timestamp, addresses: &Addresses) -> Vec<Group> {
 /// The picture in the sample of a QR code: that of the sample session, whatever has become of it in the demo.
 pub(super) fn picture(now: Timestamp) -> Option<Vec<u8>> {
     let session = usual_session(now)?;
-    qr::encode(qr::activation_link(&session)?.url().as_str())
+    qr::encode(qr::activation_link(&session, now)?.url().as_str())
 }
 
 fn group(group: SampleGroup) -> Group {
