@@ -59,7 +59,7 @@ pub(super) fn is_part(word: &str) -> bool {
 }
 
 /// The digits, and whether there is a `+` in front of them.
-fn digits(written: &str) -> Option<(bool, String)> {
+pub(super) fn digits(written: &str) -> Option<(bool, String)> {
     if written.len() > WRITTEN_MAX {
         return None;
     }
@@ -76,12 +76,14 @@ fn digits(written: &str) -> Option<(bool, String)> {
     (!digits.is_empty()).then_some((plus, digits))
 }
 
-/// Links to phone numbers are written `tel:+1…`.
 fn without_scheme(written: &str) -> &str {
-    match written.split_at_checked(4) {
-        Some((scheme, number)) if scheme.eq_ignore_ascii_case("tel:") => number,
-        _ => written,
-    }
+    after_scheme(written).unwrap_or(written)
+}
+
+/// The number in a link to it, which is written `tel:+1…`.
+pub(super) fn after_scheme(written: &str) -> Option<&str> {
+    let (scheme, number) = written.split_at_checked(4)?;
+    scheme.eq_ignore_ascii_case("tel:").then_some(number)
 }
 
 fn is_grouping(c: char) -> bool {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use super::DemoServer;
 use crate::cards::Action;
 use crate::commands;
 
@@ -97,9 +98,11 @@ impl Exchange {
         let starts_watch = match &self.act {
             UserAction::Typed(command) => {
                 let text = command.split_once(' ').map_or("", |(_, text)| text);
-                commands::parse(text).posts_reserved() > 0
+                commands::parse(text, DemoServer::COMMAND).posts_reserved() > 0
             }
-            UserAction::Pressed(action) => action == Action::StartWatching.id(),
+            UserAction::Pressed(action) => [Action::StartWatching, Action::RunCommand]
+                .iter()
+                .any(|starts| starts.id() == action),
         };
         1 + u32::from(starts_watch || self.is_share())
     }

@@ -73,7 +73,9 @@ impl Dispatcher {
         let context = RenderContext {
             // A separate message.
             target: ReplyTarget::Command,
-            ..self.commands.notification_context(&watch.request_id, &watch.origin)
+            ..self
+                .commands
+                .notification_context(&watch.who, &watch.request_id, &watch.origin)
         };
         let message = cards::notification::render(
             &cards::Notification {

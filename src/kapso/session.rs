@@ -109,6 +109,7 @@ pub struct Session {
     pub activation_link: Option<Result<ActivationLink, NotWhatsApp>>,
     /// The agent's name.
     pub agent: Option<String>,
+    pub agent_id: Option<AgentId>,
     pub created_at: Option<Timestamp>,
     /// When the tester's code arrived.
     pub activated_at: Option<Timestamp>,
@@ -138,6 +139,17 @@ pub enum Status {
     Superseded,
     /// A status that this version does not know.
     Other(String),
+}
+
+impl Status {
+    /// Whether nothing changes any more.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        match self {
+            Self::Expired | Self::Superseded => true,
+            Self::Pending | Self::Active | Self::Other(_) => false,
+        }
+    }
 }
 
 impl From<String> for Status {
@@ -223,13 +235,16 @@ impl Session {
         let status = lenient::<String>(Some(data.status))
             .filter(|status| !status.trim().is_empty())
             .ok_or("its status is not a string")?;
+        let agent = lenient::<Agent<'_>>(data.agent);
+        let agent_id = agent.as_ref().and_then(|agent| lenient::<String>(agent.id));
         Ok(Self {
             id,
             status: status.into(),
             phone: non_blank(data.phone_number),
             activation_code: non_blank(data.activation_code),
             activation_link: non_blank(data.activation_link).map(|link| ActivationLink::parse(&link)),
-            agent: lenient::<Agent<'_>>(data.agent).and_then(|agent| non_blank(agent.name)),
+            agent: agent.and_then(|agent| non_blank(agent.name)),
+            agent_id: agent_id.and_then(|id| AgentId::parse(&id)),
             created_at: timestamp(data.created_at),
             activated_at: timestamp(data.activated_at),
             expires_at: timestamp(data.expires_at),
@@ -276,6 +291,8 @@ impl Wire<'_> {
 
 #[derive(Deserialize)]
 struct Agent<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
     #[serde(borrow)]
     name: Option<&'a RawValue>,
 }
