@@ -4,16 +4,12 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use super::session_id::session_id;
-use super::show::shown;
-use super::{
-    Command, CommandWord, Commands, Definition, Outcome, PageValue, ParseError, Phone, RequestContext, Response, new,
-    phone,
-};
+use super::{CommandWord, Commands, Definition, Outcome, Phone, RequestContext, Response, new};
 use crate::cards::buttons::{Action, TypedValue, button};
 #[cfg(feature = "demo")]
 use crate::cards::samples::SampleGroup;
 use crate::cards::sentence::{fill, join, monospace, number};
+use crate::cards::session::{self, Watched};
 use crate::cards::{Problem, RenderContext, Replaces, View, problem};
 use crate::config::AccessLists;
 use crate::kapso::{self, Session};
@@ -73,7 +69,10 @@ impl Definition for Find {
         let search = search(&self.0, commands).await;
         let context = commands.render_context(request);
         let (searched, stopped_by) = match search {
-            Search::Found(session) => return shown(&session, None, &context),
+            Search::Found(session) => {
+                let view = View::new(session::card(&session, Watched::No, &context), Replaces::OwnCard);
+                return Response::new(Outcome::Shown, view, &context).showing(&session.id);
+            }
             Search::NotFound(searched, stopped_by) => (searched, stopped_by),
             Search::Failed(error) => {
                 let problem = Problem::from(&error);
@@ -112,36 +111,6 @@ impl Definition for Find {
             samples.into_iter().map(view),
             context,
         )]
-    }
-}
-
-/// Text that is nothing but a phone number: a search for it, or a correction if the number is unclear or may be an id.
-pub(super) fn phone_alone(words: &[&str]) -> Option<Result<Command, ParseError>> {
-    if !words.iter().all(|word| phone::is_part(word)) {
-        return None;
-    }
-    let as_id = match words {
-        [word] => session_id(word),
-        _ => None,
-    };
-    if as_id.as_ref().is_some_and(kapso::SessionId::is_uuid) {
-        return None;
-    }
-    let written = words.join(" ");
-    match (Phone::parse(&written), as_id) {
-        (Some(phone), None) => Some(Ok(Find(phone).into())),
-        (phone, as_id) => {
-            let instead = phone.or_else(|| Phone::guess(&written))?.as_str().to_owned();
-            Some(Err(ParseError::DidYouMean { instead, as_id }))
-        }
-    }
-}
-
-/// A correction to the phone number that the text is.
-pub(super) fn corrected(words: &[&str]) -> Option<ParseError> {
-    match phone_alone(words)? {
-        Ok(command) => command.typed().map(ParseError::instead),
-        Err(correction) => Some(correction),
     }
 }
 
@@ -218,15 +187,16 @@ fn render(
         ),
     };
     let text = join(" ", [result, next]);
-    let create = may_not_create
-        .is_none()
-        .then(|| button(Action::RunCommand, "Create a session", &TypedValue(new), context));
+    let run = |text, command| button(Action::RunCommand, text, &TypedValue(command), context);
+    let create = may_not_create.is_none().then(|| run("Create a session", new));
     let list = match searched {
         Searched::All => None,
-        Searched::Newest { .. } => Some(button(Action::NextPage, "Show the list", &PageValue(1), context)),
+        Searched::Newest { .. } => Some(run("Show the list", "list".to_owned())),
     };
+    // An action id may occur only once in a row.
+    let rows = [create, list].into_iter().flatten();
     let blocks = [Block::section(Text::mrkdwn(text.clone()))]
         .into_iter()
-        .chain(Block::actions(create.into_iter().chain(list).collect()));
+        .chain(rows.filter_map(|button| Block::actions(vec![button])));
     View::new(Message::ephemeral(text, blocks.collect()), Replaces::Nothing)
 }

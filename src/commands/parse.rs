@@ -2,7 +2,7 @@
 
 use super::session_id::{corrected, looks_like_id, session_id};
 use super::typed_text::{plain, words};
-use super::{Command, CommandWord, Help, ParseError, Show, Unknown, find, new, phone, show, unwatch};
+use super::{Command, CommandWord, Find, Help, ParseError, Show, Unknown, new, phone, show, unwatch};
 
 /// First words of people who want a session that does not exist yet.
 const CREATING: &[&str] = &["add", "create", "make", "new", "register", "start"];
@@ -24,10 +24,11 @@ pub fn parse(text: &str, command_name: &str) -> Command {
         [] => Ok(Help.into()),
         [first, rest @ ..] => match named(first) {
             Some(word) => (word.parse)(rest),
-            None => find::phone_alone(words).unwrap_or_else(|| match rest {
-                [] => lone(first, repeats_name),
-                _ => several(first, rest, words),
-            }),
+            None => match (phone::alone(words), rest) {
+                (Some(phone), _) => phone.map(|phone| Find(phone).into()),
+                (None, []) => lone(first, repeats_name),
+                (None, _) => several(first, rest, words),
+            },
         },
     };
     command.unwrap_or_else(|error| Unknown(error).into())
@@ -125,9 +126,9 @@ fn sentence(words: &[&str]) -> Result<Command, ParseError> {
 fn about_phone(words: &[&str], at: usize) -> ParseError {
     let is_creating = |word: &&str| CREATING.iter().any(|creating| creating.eq_ignore_ascii_case(word));
     let parts = words[at..].iter().take_while(|word| phone::is_part(word)).count();
-    let (phone, after) = words[at..].split_at(parts);
+    let (number, after) = words[at..].split_at(parts);
     if !words[..at].iter().any(is_creating) && !after.iter().any(|word| looks_like_id(word)) {
-        return find::corrected(phone).unwrap_or(ParseError::Usage(show::WORD));
+        return phone::corrected(number).unwrap_or(ParseError::Usage(show::WORD));
     }
     match new::parse(&words[at..]) {
         Ok(new) => ParseError::instead(new.typed().unwrap_or_default()),

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use super::ParseError;
+use crate::kapso::SessionId;
+
 /// The longest text that is parsed, in bytes: the longest number has 15 digits.
 const WRITTEN_MAX: usize = 60;
 
@@ -49,6 +52,36 @@ impl fmt::Debug for Phone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Phone").finish_non_exhaustive()
     }
+}
+
+/// The phone number that the text is and nothing else; a correction if it is unclear, or may be an id.
+pub(super) fn alone(words: &[&str]) -> Option<Result<Phone, ParseError>> {
+    if !words.iter().all(|word| is_part(word)) {
+        return None;
+    }
+    let as_id = match words {
+        [word] => SessionId::parse(word),
+        _ => None,
+    };
+    if as_id.as_ref().is_some_and(SessionId::is_uuid) {
+        return None;
+    }
+    let written = words.join(" ");
+    match (Phone::parse(&written), as_id) {
+        (Some(phone), None) => Some(Ok(phone)),
+        (phone, as_id) => {
+            let instead = phone.or_else(|| Phone::guess(&written))?.0;
+            Some(Err(ParseError::DidYouMean { instead, as_id }))
+        }
+    }
+}
+
+/// A correction to the phone number that the text is.
+pub(super) fn corrected(words: &[&str]) -> Option<ParseError> {
+    Some(match alone(words)? {
+        Ok(phone) => ParseError::instead(phone.as_str()),
+        Err(correction) => correction,
+    })
 }
 
 /// Whether a word can be a part of a phone number: digits and what people group them with.

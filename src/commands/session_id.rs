@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{CommandWord, ParseError, find};
+use super::{CommandWord, ParseError, phone};
 use crate::kapso::SessionId;
 
 /// The domain of Kapso's addresses. A pasted address that ends in an id stands for the id.
@@ -25,7 +25,7 @@ pub(super) fn corrected(words: &[&str], word: &'static CommandWord) -> ParseErro
         .find(SessionId::is_uuid)
         .or_else(buried)
         .map(instead)
-        .or_else(|| find::corrected(words))
+        .or_else(|| phone::corrected(words))
         .or_else(|| ids().rfind(|id| looks_like_id(id.as_str())).map(instead))
         .unwrap_or(ParseError::Usage(word))
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::session_id::one_session_id;
-use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, Usage, find};
+use super::{CommandWord, Commands, Definition, Find, Outcome, RequestContext, Response, Usage, phone};
 #[cfg(feature = "demo")]
 use crate::cards::samples::{SampleGroup, sessions};
 use crate::cards::sentence::fill;
@@ -35,8 +35,8 @@ pub(super) const WORD: &CommandWord = &CommandWord {
     ],
     button: "Show the session",
     examples: &[SAMPLE_ID],
-    parse: |rest| match (one_session_id(rest, WORD), find::phone_alone(rest)) {
-        (Err(_), Some(found)) => found,
+    parse: |rest| match (one_session_id(rest, WORD), phone::alone(rest)) {
+        (Err(_), Some(phone)) => phone.map(|phone| Find(phone).into()),
         (id, _) => id.map(|id| Show(id).into()),
     },
     usage_error: |context| no_session_id(context.typed(SAMPLE_ID), context),

@@ -16,16 +16,27 @@ pub(super) fn plain(text: &str) -> String {
 pub(super) fn words(plain: &str) -> Vec<&str> {
     let all = plain.split_whitespace();
     let mut words: Vec<&str> = all.filter(|word| !word.chars().all(is_formatting)).collect();
-    // Several words in italics.
-    let (mut first, mut end) = (0, words.len());
-    while end - first > 1 && starts_italics(words[first]) && ends_italics(words[end - 1]) {
-        words[first] = words[first].trim_start_matches(is_decoration);
-        words[end - 1] = words[end - 1].trim_end_matches(is_decoration);
-        first += usize::from(words[first].is_empty());
-        end -= usize::from(words[end - 1].is_empty());
+    strip_italics(&mut words);
+    let words = words.into_iter().map(without_formatting);
+    words.filter(|word| !word.is_empty()).collect()
+}
+
+/// Takes the underscores off around several words: `_show id_`.
+fn strip_italics(words: &mut [&str]) {
+    let mut opened = Vec::new();
+    for at in 0..words.len() {
+        let word = words[at];
+        let is_bare = word.chars().all(is_decoration);
+        let (starts, ends) = (starts_italics(word), ends_italics(word));
+        if starts && !ends || is_bare && opened.is_empty() {
+            opened.push(at);
+        } else if (ends && !starts || is_bare)
+            && let Some(first) = opened.pop()
+        {
+            words[first] = words[first].trim_start_matches(is_decoration);
+            words[at] = word.trim_end_matches(is_decoration);
+        }
     }
-    let words = words[first..end].iter().map(|word| without_formatting(word));
-    words.collect()
 }
 
 fn starts_italics(word: &str) -> bool {

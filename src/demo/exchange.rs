@@ -7,7 +7,6 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::DemoServer;
 use crate::cards::Action;
 use crate::commands;
 
@@ -97,8 +96,8 @@ impl Exchange {
     pub(super) fn max_messages(&self) -> u32 {
         let starts_watch = match &self.act {
             UserAction::Typed(command) => {
-                let text = command.split_once(' ').map_or("", |(_, text)| text);
-                commands::parse(text, DemoServer::COMMAND).posts_reserved() > 0
+                let (name, text) = command.split_once(' ').unwrap_or((command, ""));
+                commands::parse(text, name).posts_reserved() > 0
             }
             UserAction::Pressed(action) => [Action::StartWatching, Action::RunCommand]
                 .iter()

@@ -235,7 +235,9 @@ impl Session {
         let status = lenient::<String>(Some(data.status))
             .filter(|status| !status.trim().is_empty())
             .ok_or("its status is not a string")?;
-        let agent = lenient::<Agent<'_>>(data.agent);
+        // Serde would read an array as the fields in their order.
+        let agent = data.agent.filter(|agent| agent.get().starts_with('{'));
+        let agent = lenient::<Agent<'_>>(agent);
         let agent_id = agent.as_ref().and_then(|agent| lenient::<String>(agent.id));
         Ok(Self {
             id,

@@ -247,7 +247,10 @@ async fn a_button_below_each_correction_does_what_was_meant() {
             assert_eq!(labels(&correction).first().map(String::as_str), Some(*label), "{typed}");
             let answer = app.press(&correction, "run").await;
             let text = plain::text(&answer.message);
-            assert!(text.contains(&leads_to.replace("ID", ID)), "{typed}: {text}");
+            assert!(
+                text.contains(&leads_to.replace("Session ID", &format!("Session {ID}"))),
+                "{typed}: {text}"
+            );
             assert_eq!(answer.message["response_type"], "ephemeral", "{typed}");
         }
         assert_eq!(create_requests(app), 1);

@@ -81,8 +81,6 @@ const DECORATIONS: &[(&str, &str)] = &[
     (" ", "\n"),
     ("<https://app.kapso.ai/sandbox_sessions/", ">"),
     ("&quot;", "&quot;"),
-    ("&gt; ", ""),
-    ("• ", ""),
 ];
 
 /// Characters that cannot be seen.
@@ -173,6 +171,7 @@ proptest! {
         layers in prop::collection::vec(select(DECORATIONS), 0..4),
         invisible in prop::collection::vec(select(INVISIBLE), 36),
         is_upper: bool,
+        quote in select(&["", "&gt; ", "• "][..]),
     ) {
         let written = if is_upper { id.to_uppercase() } else { id.clone() };
         let hidden: String = written.chars().zip(invisible).flat_map(|(c, hidden)| [c.to_string(), hidden.to_owned()]).collect();
@@ -187,6 +186,7 @@ proptest! {
             has_link |= is_link;
             decorated = format!("{before}{decorated}{after}");
         }
+        let decorated = format!("{quote}{decorated}");
         let id = SessionId::parse(&id).unwrap();
         prop_assert_eq!(parse(&decorated), Command::from(Show(id.clone())), "{}", decorated);
         prop_assert_eq!(parse(&format!("/sandbox {decorated}")), Command::from(Show(id.clone())), "{}", decorated);
