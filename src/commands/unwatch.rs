@@ -17,7 +17,7 @@ pub(super) const WORD: &CommandWord = &CommandWord {
     takes_session_id: true,
     usages: &[Usage {
         typed: "unwatch <session id>",
-        does: "stops that",
+        does: "stops watching a session",
     }],
     button: "Stop watching",
     examples: &[],
