@@ -141,7 +141,9 @@ impl Definition for New {
         let confirms = self.confirmation.as_ref().map(ConfirmationToken::as_str);
         match commands.idempotency.begin(&key, &subject, confirms).await {
             Ok(BeginOutcome::First) => self.create(&key, commands, request).await,
-            Ok(BeginOutcome::NeedsConfirmation(earlier)) => self.question(key, earlier, None, commands, request),
+            Ok(BeginOutcome::NeedsConfirmation(earlier)) => {
+                self.question(key, earlier.as_ref(), None, commands, request)
+            }
             Ok(BeginOutcome::Repeated(Creation { outcome, .. })) => match outcome {
                 Some(CreationOutcome::Created(id)) => created_before(&id, commands, request).await,
                 Some(CreationOutcome::NotCreated | CreationOutcome::ConfirmationNeeded) => {
@@ -231,7 +233,9 @@ impl New {
             return commands.problem(&Problem::NoStore, request);
         };
         match commands.idempotency.ask(&key, &self.subject(request)).await {
-            Ok(BeginOutcome::NeedsConfirmation(earlier)) => self.question(key, earlier, agent, commands, request),
+            Ok(BeginOutcome::NeedsConfirmation(earlier)) => {
+                self.question(key, earlier.as_ref(), agent, commands, request)
+            }
             // The key belongs to something else.
             Ok(BeginOutcome::First | BeginOutcome::Repeated(_) | BeginOutcome::UnknownConfirmation) => {
                 commands.problem(&Problem::StaleButton, request)
@@ -243,7 +247,7 @@ impl New {
     fn question(
         self,
         key: String,
-        earlier: Option<Creation>,
+        earlier: Option<&Creation>,
         agent: Option<&str>,
         commands: &Commands,
         request: &RequestContext,
@@ -253,7 +257,7 @@ impl New {
             ..self
         };
         let context = commands.render_context(request);
-        let view = render_question(&new, earlier.as_ref(), agent, &context);
+        let view = render_question(&new, earlier, agent, &context);
         Response::new(Outcome::AskedAgain, view, &context)
     }
 

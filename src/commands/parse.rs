@@ -106,8 +106,8 @@ fn sentence(words: &[&str]) -> Result<Command, ParseError> {
     if let Some(at) = words.iter().position(|word| word.starts_with('+')) {
         return Err(about_phone(words, at));
     }
-    let verbs = words.iter().enumerate();
-    let Some((at, verb)) = verbs.filter_map(|(at, word)| Some((at, named(word)?))).next() else {
+    let mut verbs = words.iter().enumerate();
+    let Some((at, verb)) = verbs.find_map(|(at, word)| Some((at, named(word)?))) else {
         return Err(corrected(words, show::WORD));
     };
     // An id says more than a word.

@@ -98,9 +98,15 @@ fn decode_entities(text: &str) -> String {
         let known = ENTITIES
             .iter()
             .find_map(|(known, c)| Some((name.strip_prefix(known)?, *c)));
-        (rest, _) = match known {
-            Some((after, c)) => (after, decoded.push(c)),
-            None => (name, decoded.push('&')),
+        rest = match known {
+            Some((after, c)) => {
+                decoded.push(c);
+                after
+            }
+            None => {
+                decoded.push('&');
+                name
+            }
         };
     }
     decoded + rest
