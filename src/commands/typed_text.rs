@@ -98,15 +98,12 @@ fn decode_entities(text: &str) -> String {
         let known = ENTITIES
             .iter()
             .find_map(|(known, c)| Some((name.strip_prefix(known)?, *c)));
-        rest = match known {
-            Some((after, c)) => {
-                decoded.push(c);
-                after
-            }
-            None => {
-                decoded.push('&');
-                name
-            }
+        rest = if let Some((after, c)) = known {
+            decoded.push(c);
+            after
+        } else {
+            decoded.push('&');
+            name
         };
     }
     decoded + rest
