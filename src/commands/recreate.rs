@@ -38,7 +38,7 @@ impl Definition for Recreate {
             Ok(session) => session,
             Err(error) => return commands.session_problem(&self.0, error, request),
         };
-        if !session.status.has_ended() {
+        if !session.status_at(commands.clock.now()).has_ended() {
             let watched_until = watched_until(commands, &session, request).await;
             return shown(&session, watched_until, &commands.render_context(request));
         }
