@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
+use url::Url;
 
 use crate::app::{self, App};
 use crate::clock::Clock;
 use crate::config::{self, Environment};
+use crate::manifest::Transport;
 use crate::telemetry::chain;
 use crate::{manifest, routes, telemetry};
 
@@ -50,6 +52,9 @@ enum Verb {
         /// The https address at which Slack reaches the service (default: `PUBLIC_URL`)
         #[arg(long)]
         url: Option<String>,
+        /// For an app that uses Socket Mode, which needs no address
+        #[arg(long, conflicts_with = "url")]
+        socket: bool,
     },
     /// Check a set-up (comes in a later version)
     Doctor,
@@ -64,7 +69,7 @@ pub fn run() -> ExitCode {
         Verb::Serve => serve(),
         #[cfg(feature = "demo")]
         Verb::Demo { port, open, typed } => crate::demo::run(crate::demo::Options { port, open, typed }),
-        Verb::Manifest { url } => print_manifest(url),
+        Verb::Manifest { url, socket } => print_manifest(url, socket),
         Verb::Doctor => Err("`doctor` comes in a later version; until then, docs/ says what to check".into()),
         Verb::Healthcheck => healthcheck(),
     };
@@ -109,16 +114,40 @@ fn serve() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn print_manifest(url: Option<String>) -> Result<(), Box<dyn Error>> {
+fn print_manifest(url: Option<String>, socket: bool) -> Result<(), Box<dyn Error>> {
     let environment = Environment::of_process()?;
     for unread in environment.unread() {
         eprintln!("kapso-slack: warning: {unread}");
     }
     let (command, configured) = environment.manifest_settings()?;
+    let url = match (socket, url) {
+        (true, _) => None,
+        (false, url) => Some(manifest_address(url, configured)?),
+    };
+    let transport = url.as_ref().map_or(Transport::SocketMode, Transport::Http);
+    let manifest = manifest::for_deployment(transport, &command)?;
+    // Only the manifest goes to standard output, so that it can be redirected to a file.
+    println!("{manifest:#}");
+    eprintln!(
+        "\nCreate the app from it with one click:\n{}",
+        manifest::one_click_link(&manifest)
+    );
+    if socket {
+        eprintln!(
+            "\nThen, in the app's settings: install the app, and under Basic Information, App-Level Tokens, generate a \
+             token with the scope connections:write. It is the value of SLACK_APP_TOKEN."
+        );
+    }
+    Ok(())
+}
+
+/// The public address for a manifest: the one of the command line, or else the configured one.
+fn manifest_address(url: Option<String>, configured: Option<Url>) -> Result<Url, Box<dyn Error>> {
     let url = match url {
         Some(url) => config::public_url(&url).map_err(|problem| format!("--url {problem}"))?,
         None => configured.ok_or(
-            "the address at which Slack reaches the service is missing: add --url https://… (or set PUBLIC_URL)",
+            "the address at which Slack reaches the service is missing: add --url https://… (or set PUBLIC_URL), or \
+             --socket for Socket Mode, which needs none",
         )?,
     };
     if url.scheme() != "https" {
@@ -129,14 +158,7 @@ fn print_manifest(url: Option<String>) -> Result<(), Box<dyn Error>> {
             "a manifest needs an address that Slack can reach, not one of this machine or a private network".into(),
         );
     }
-    let manifest = manifest::for_deployment(&url, &command)?;
-    // Only the manifest goes to standard output, so that it can be redirected to a file.
-    println!("{manifest:#}");
-    eprintln!(
-        "\nCreate the app from it with one click:\n{}",
-        manifest::one_click_link(&manifest)
-    );
-    Ok(())
+    Ok(url)
 }
 
 fn healthcheck() -> Result<(), Box<dyn Error>> {

@@ -22,7 +22,7 @@ pub mod demo;
 pub mod dispatch;
 pub mod idempotency;
 pub mod kapso;
-mod manifest;
+pub mod manifest;
 pub mod qr;
 pub mod queue;
 pub mod routes;

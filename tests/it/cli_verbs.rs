@@ -121,6 +121,39 @@ async fn manifest_reads_its_defaults_from_the_environment() {
     );
 }
 
+#[tokio::test]
+async fn manifest_for_socket_mode_needs_no_address() {
+    let arguments = ["manifest", "--socket"];
+    let program = program(&arguments)
+        .with("PUBLIC_URL", "https://sandbox.acme.example")
+        .with("SLACK_COMMAND", "/wa-sandbox");
+    let (printed, linked) = manifests(program).await;
+    assert_eq!(printed, linked);
+    assert_eq!(printed["settings"]["socket_mode_enabled"], true);
+    assert_eq!(printed["features"]["slash_commands"][0]["command"], "/wa-sandbox");
+    assert!(!printed.to_string().contains("https://"), "{printed}");
+}
+
+#[tokio::test]
+async fn both_manifests_have_a_bot_user_and_ask_for_one_scope() {
+    for arguments in [&["manifest", "--socket"][..], &["manifest", "--url", "https://sandbox.acme.example"]] {
+        let (printed, _) = manifests(program(arguments)).await;
+        assert_eq!(printed["features"]["bot_user"]["display_name"], "whatsapp-sandbox");
+        assert_eq!(
+            printed["oauth_config"]["scopes"],
+            serde_json::json!({"bot": ["commands"]})
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_is_for_one_way_in() {
+    let arguments = ["manifest", "--socket", "--url", "https://sandbox.acme.example"];
+    let ended = program(&arguments).wait_for_exit().await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+    assert!(ended.stderr.contains("--socket"), "{}", ended.stderr);
+}
+
 const NOT_PUBLIC: &str =
     "kapso-slack: a manifest needs an address that Slack can reach, not one of this machine or a private network\n";
 
@@ -129,7 +162,7 @@ async fn manifest_requires_an_https_address() {
     for (arguments, says) in [
         (
             &["manifest"][..],
-            "kapso-slack: the address at which Slack reaches the service is missing: add --url https://… (or set PUBLIC_URL)\n",
+            "kapso-slack: the address at which Slack reaches the service is missing: add --url https://… (or set PUBLIC_URL), or --socket for Socket Mode, which needs none\n",
         ),
         (
             &["manifest", "--url", "zebra"],
