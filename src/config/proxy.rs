@@ -101,6 +101,10 @@ impl FromStr for Exception {
         if let Ok(address) = text.parse() {
             return Ok(Self::Network(address, u8::MAX, None));
         }
+        if let Some((address, bits)) = text.split_once('/') {
+            let (address, bits) = (address.parse().map_err(|_| ())?, bits.parse().map_err(|_| ())?);
+            return Ok(Self::Network(address, bits, None));
+        }
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) => (host, Some(port.parse().map_err(|_| ())?)),
             None => (text, None),
@@ -111,10 +115,6 @@ impl FromStr for Exception {
             .unwrap_or(host);
         if let Ok(address) = host.parse() {
             return Ok(Self::Network(address, u8::MAX, port));
-        }
-        if let Some((address, bits)) = text.split_once('/') {
-            let (address, bits) = (address.parse().map_err(|_| ())?, bits.parse().map_err(|_| ())?);
-            return Ok(Self::Network(address, bits, None));
         }
         let host = host.strip_prefix('*').unwrap_or(host);
         let host = host.strip_prefix('.').unwrap_or(host);
