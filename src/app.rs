@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::commands::{Commands, Outcome};
-use crate::config::{DatabaseUrl, Settings, ShutdownTiming, Timing};
+use crate::config::{DatabaseUrl, Proxy, Settings, ShutdownTiming, Timing};
 use crate::db::{DatabaseError, StoreConnection};
 use crate::dispatch::{Dispatcher, RecentRequests};
 use crate::idempotency::IdempotencyKeys;
@@ -78,8 +78,9 @@ impl App {
     /// See [`StartError`].
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let connect = settings.timing.connect;
-        let new_connections = unpooled_client(connect).map_err(StartError::Client)?;
-        let http = kapso_clients(&settings.timing, new_connections.clone()).map_err(StartError::Client)?;
+        let proxy = &settings.proxy;
+        let new_connections = unpooled_client(proxy, connect).map_err(StartError::Client)?;
+        let http = kapso_clients(proxy, &settings.timing, new_connections.clone()).map_err(StartError::Client)?;
         let metrics = Arc::new(metrics());
         metrics.set_kapso_rate_limit_left(kapso::DEFAULT_RATE_LIMIT);
         let metrics_listener = match settings.metrics_addr {
@@ -334,22 +335,28 @@ fn metrics() -> Metrics {
 }
 
 /// An HTTP client that uses a new connection for each request.
-fn unpooled_client(connect: Duration) -> Result<Client, reqwest::Error> {
-    client_builder()
+fn unpooled_client(proxy: &Proxy, connect: Duration) -> Result<Client, reqwest::Error> {
+    proxied_client_builder(proxy)
         .connect_timeout(connect)
         .pool_max_idle_per_host(0)
         .build()
 }
 
 /// The HTTP clients for Kapso.
-fn kapso_clients(timing: &Timing, unpooled: Client) -> Result<kapso::HttpClients, reqwest::Error> {
-    let pooled = client_builder()
+fn kapso_clients(proxy: &Proxy, timing: &Timing, unpooled: Client) -> Result<kapso::HttpClients, reqwest::Error> {
+    let pooled = proxied_client_builder(proxy)
         .connect_timeout(timing.connect)
         .read_timeout(timing.kapso.silence)
         .pool_idle_timeout(timing.kapso.pool_idle)
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
         .build()?;
     Ok(kapso::HttpClients::new(pooled, unpooled, timing.kapso.pool_idle))
+}
+
+/// [`client_builder`], with the operator's proxy.
+pub fn proxied_client_builder(proxy: &Proxy) -> ClientBuilder {
+    let proxy = proxy.clone();
+    client_builder().proxy(reqwest::Proxy::custom(move |url| proxy.for_url(url).cloned()))
 }
 
 /// Base configuration of every HTTP client: no redirects, which would send a key or a message to another host, and no

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program prints")]
 
 use std::error::Error;
+use std::future;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::ExitCode;
@@ -15,9 +16,10 @@ use url::Url;
 use crate::app::{self, App};
 use crate::clock::Clock;
 use crate::config::{self, Environment};
+use crate::doctor::Limits;
 use crate::manifest::Transport;
 use crate::telemetry::chain;
-use crate::{manifest, routes, telemetry};
+use crate::{doctor, manifest, routes, telemetry};
 
 /// Deadline of `healthcheck` for connecting, writing and reading, each.
 const HEALTHCHECK_DEADLINE: Duration = Duration::from_secs(2);
@@ -56,8 +58,12 @@ enum Verb {
         #[arg(long, conflicts_with = "url")]
         socket: bool,
     },
-    /// Check a set-up (comes in a later version)
-    Doctor,
+    /// Check the set-up from end to end, and say how to mend what is wrong; exit code 1 if anything is
+    Doctor {
+        /// Print the report as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Ask the service on this machine whether it is alive; exit code 0 or 1
     Healthcheck,
 }
@@ -70,16 +76,15 @@ pub fn run() -> ExitCode {
         #[cfg(feature = "demo")]
         Verb::Demo { port, open, typed } => crate::demo::run(crate::demo::Options { port, open, typed }),
         Verb::Manifest { url, socket } => print_manifest(url, socket),
-        Verb::Doctor => Err("`doctor` comes in a later version; until then, docs/ says what to check".into()),
+        Verb::Doctor { json } => return examine(json),
         Verb::Healthcheck => healthcheck(),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("kapso-slack: {}", chain(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    result.map_or_else(|error| fail(&*error), |()| ExitCode::SUCCESS)
+}
+
+fn fail(error: &dyn Error) -> ExitCode {
+    eprintln!("kapso-slack: {}", chain(error));
+    ExitCode::FAILURE
 }
 
 fn serve() -> Result<(), Box<dyn Error>> {
@@ -96,7 +101,8 @@ fn serve() -> Result<(), Box<dyn Error>> {
     runtime.block_on(async {
         let shutdown = app::shutdown_signal()?;
         let listen = settings.listen;
-        let app = App::build(settings, Clock::system()).await?;
+        let (checked, clock) = (settings.clone(), Clock::system());
+        let app = App::build(settings, clock.clone()).await?;
         let listener = TcpListener::bind(listen)
             .await
             .map_err(|error| format!("HOST, PORT: cannot listen on {listen}: {error}"))?;
@@ -106,12 +112,44 @@ fn serve() -> Result<(), Box<dyn Error>> {
             version = env!("CARGO_PKG_VERSION"),
             "listening"
         );
-        app.serve(listener, shutdown).await;
+        let checks = async {
+            doctor::warn_at_start(&checked, &clock).await;
+            future::pending().await
+        };
+        // The checks delay neither the first request nor the shutdown.
+        tokio::select! {
+            () = app.serve(listener, shutdown) => {}
+            () = checks => {}
+        }
         Ok::<_, Box<dyn Error>>(())
     })?;
     // A DNS lookup that is still running must not delay the exit.
     runtime.shutdown_background();
     Ok(())
+}
+
+/// Prints the report of `doctor`.
+fn examine(json: bool) -> ExitCode {
+    let report = || {
+        let environment = Environment::of_process()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (clock, limits) = (Clock::system(), Limits::default());
+        let report = runtime.block_on(doctor::examine(&environment, &clock, &limits))?;
+        // A DNS lookup that is still running must not delay the exit.
+        runtime.shutdown_background();
+        Ok::<_, Box<dyn Error>>(report)
+    };
+    match report() {
+        Ok(report) => {
+            if json {
+                println!("{:#}", report.to_json());
+            } else {
+                print!("{}", report.to_text());
+            }
+            ExitCode::from(u8::from(!report.is_healthy()))
+        }
+        Err(error) => fail(&*error),
+    }
 }
 
 fn print_manifest(url: Option<String>, socket: bool) -> Result<(), Box<dyn Error>> {

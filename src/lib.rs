@@ -20,6 +20,7 @@ pub mod db;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod dispatch;
+pub mod doctor;
 pub mod idempotency;
 pub mod kapso;
 pub mod manifest;

@@ -1,6 +1,7 @@
 //! What several commands render: the session card, buttons, times, problems and notifications. Pure functions.
 
 pub mod buttons;
+mod largest;
 pub mod notification;
 pub mod problem;
 #[cfg(feature = "demo")]
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::buttons::{Action, SessionValue};
+pub use self::largest::largest_card;
 pub use self::notification::Notification;
 pub use self::problem::Problem;
 use self::sentence::monospace;

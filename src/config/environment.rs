@@ -16,8 +16,8 @@ use super::dot_env::DotEnv;
 use super::variables::{
     ALLOWED_CHANNELS, ALLOWED_TEAMS, ALLOWED_USERS, CREATE_USERS, DATABASE_URL, HOST, HTTPS_PROXY, KAPSO_API_KEY,
     KAPSO_BASE_URL, LOG_FORMAT, METRICS_ADDR, NO_PROXY, PORT, PUBLIC_URL, REPLY_BUDGET_MS, RUST_LOG, SLACK_API_URL,
-    SLACK_APP_TOKEN, SLACK_COMMAND, SLACK_RESPONSE_HOSTS, SLACK_SIGNING_SECRET, SLACK_SOCKET_HOSTS, VARIABLES,
-    Variable,
+    SLACK_APP_TOKEN, SLACK_BOT_TOKEN, SLACK_COMMAND, SLACK_RESPONSE_HOSTS, SLACK_SIGNING_SECRET, SLACK_SOCKET_HOSTS,
+    VARIABLES, Variable,
 };
 use super::{
     AccessLists, AllowList, Creators, DatabaseUrl, InvalidDatabaseUrl, Log, Problems, Proxy, Settings, Timing,
@@ -28,6 +28,8 @@ use crate::telemetry::{LogFormat, is_ours};
 const DOT_ENV: &str = ".env";
 /// What app-level tokens begin with.
 const APP_TOKEN_PREFIX: &str = "xapp-";
+/// What bot tokens begin with, those that are rotated, too.
+const BOT_TOKEN_PREFIXES: [&str; 2] = ["xoxb-", "xoxe.xoxb-"];
 /// Slack waits 3 s including the network, and storing a late reply takes up to 300 ms after the budget.
 const LONGEST_BUDGET: Duration = Duration::from_millis(2_400);
 /// How many unreadable lines of a file are named by their number.
@@ -140,6 +142,7 @@ impl Environment {
         let settings = Settings {
             signing_secrets,
             app_token,
+            bot_token: self.bot_token(&mut problems),
             slack_api_url: self.slack_api_url(&mut problems),
             socket_hosts: self.hosts(&mut problems, &SLACK_SOCKET_HOSTS),
             proxy: self.proxy(&mut problems),
@@ -321,6 +324,24 @@ impl Environment {
             return Some(token);
         };
         problems.add(SLACK_APP_TOKEN.name, problem);
+        None
+    }
+
+    fn bot_token(&self, problems: &mut Problems) -> Option<SecretString> {
+        let token = self.optional_secret(problems, &SLACK_BOT_TOKEN)?;
+        let value = token.expose_secret();
+        let problem = if is_placeholder(value) || BOT_TOKEN_PREFIXES.contains(&value) {
+            "still holds a placeholder; Slack shows the token under OAuth & Permissions"
+        } else if !BOT_TOKEN_PREFIXES.iter().any(|prefix| value.starts_with(prefix)) {
+            "is not a bot token, which begins with xoxb-; Slack shows it under OAuth & Permissions"
+        } else if !is_graphic(value) {
+            "holds characters that no token has"
+        } else if has_quotation_mark(value) {
+            "begins or ends with a quotation mark"
+        } else {
+            return Some(token);
+        };
+        problems.add(SLACK_BOT_TOKEN.name, problem);
         None
     }
 

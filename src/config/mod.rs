@@ -39,6 +39,8 @@ pub struct Settings {
     pub signing_secrets: Vec<SecretString>,
     /// Opens the socket; `None` if requests come over HTTP alone.
     pub app_token: Option<SecretString>,
+    /// The app's bot token, where it is set.
+    pub bot_token: Option<SecretString>,
     /// Slack's Web API, with a slash at the end.
     pub slack_api_url: Url,
     /// Hosts that the socket may lead to.
@@ -96,6 +98,11 @@ impl Problems {
 
     fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Each of them, beginning with the name of its variable.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
     }
 
     fn add(&mut self, variable: &str, problem: impl fmt::Display) {

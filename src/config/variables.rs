@@ -37,6 +37,8 @@ variables! {
         "secret: the app's signing secret, or two separated by a comma while rotating; opens the way in over HTTP";
     SLACK_APP_TOKEN = "none",
         "secret: an app-level token (`xapp-…`) with the scope `connections:write`; opens the way in through Socket Mode, which needs no public address";
+    SLACK_BOT_TOKEN = "none",
+        "secret: the app's bot token (`xoxb-…`); only `doctor` uses it, to check it";
     KAPSO_API_KEY = "required", "secret: the key of the Kapso project";
     KAPSO_BASE_URL = "https://app.kapso.ai/api/v1", "the address of Kapso's API";
     HOST = "0.0.0.0", "the address to listen on";

@@ -7,6 +7,7 @@ mod client;
 mod error;
 mod http_clients;
 mod page;
+mod probe;
 mod rate_limit;
 mod session;
 
@@ -15,5 +16,6 @@ pub use client::{Age, Client};
 pub use error::{Error, Unavailable};
 pub use http_clients::HttpClients;
 pub use page::Page;
+pub use probe::{Probe, ProbeError, probe};
 pub use rate_limit::{DEFAULT_RATE_LIMIT, RateBudget};
 pub use session::{ActivationLink, AgentId, NotWhatsApp, Session, SessionId, Status};

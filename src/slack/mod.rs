@@ -13,6 +13,7 @@ pub mod request;
 pub mod response_url;
 pub mod signature;
 pub mod text;
+pub mod web_api;
 
 use serde::{Deserialize, Serialize};
 

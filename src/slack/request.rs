@@ -17,6 +17,13 @@ use crate::clock::Clock;
 /// Largest body accepted, in bytes. Slack's own are far smaller.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
+/// The body of a signed request by which `doctor` learns whether signatures reach the service. A proxy that decodes and
+/// encodes it again changes it: `+` and `%20`, the case of `%c3`, and the empty value rarely survive. It has none of the
+/// fields of Slack's forms, and does nothing.
+pub const PROBE_BODY: &str = "kapso_slack_probe=a+b%20%c3%a9&empty=";
+/// The same, but unchanged by decoding and encoding.
+pub const PLAIN_PROBE_BODY: &str = "kapso_slack_probe=1";
+
 /// What [`Signed`] needs to verify a request.
 pub struct SlackVerifier {
     pub signatures: SignatureVerifier,
@@ -50,6 +57,9 @@ pub enum Rejection {
     /// Slack's check of our TLS certificate. Answered with 200; never treated as a command.
     #[error("ssl_check")]
     SslCheck,
+    /// A request of `doctor` with [`PROBE_BODY`] or [`PLAIN_PROBE_BODY`] and a valid signature. Answered with 204; never treated as a command.
+    #[error("doctor's probe")]
+    Probe,
     #[error(transparent)]
     Signature(#[from] SignatureError),
     /// Over [`MAX_BODY_BYTES`].
@@ -70,6 +80,7 @@ impl Rejection {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::SslCheck => StatusCode::OK,
+            Self::Probe => StatusCode::NO_CONTENT,
             Self::Signature(_) => StatusCode::UNAUTHORIZED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -107,6 +118,12 @@ where
         }
         let now = verifier.clock.now();
         let signed_at = verifier.signatures.verify(&head.headers, &body, now)?;
+        if [PROBE_BODY, PLAIN_PROBE_BODY]
+            .iter()
+            .any(|probe| body == probe.as_bytes())
+        {
+            return Err(Rejection::Probe);
+        }
         T::parse(&body).map(|form| Self {
             form,
             received,
