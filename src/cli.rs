@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program prints")]
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::future;
 use std::io::{Read, Write};
@@ -114,12 +115,12 @@ fn serve() -> Result<(), Box<dyn Error>> {
         );
         let checks = async {
             doctor::warn_at_start(&checked, &clock).await;
-            future::pending().await
+            future::pending::<Infallible>().await
         };
         // The checks delay neither the first request nor the shutdown.
         tokio::select! {
             () = app.serve(listener, shutdown) => {}
-            () = checks => {}
+            never = checks => match never {},
         }
         Ok::<_, Box<dyn Error>>(())
     })?;

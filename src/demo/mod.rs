@@ -18,6 +18,7 @@ mod sandbox;
 mod sandbox_server;
 mod security_headers;
 mod slack;
+mod socket;
 
 use std::error::Error;
 use std::io::Write as _;
@@ -39,6 +40,7 @@ pub use self::kapso::FakeKapso;
 pub use self::running_demo::{RunningDemo, start};
 pub use self::sandbox::KapsoRequest;
 pub use self::slack::{DirectResponse, FakeSlack};
+pub use self::socket::{FakeSocket, OpenFault, SocketFault};
 use crate::app::client_builder;
 use crate::app::shutdown_signal;
 use crate::clock::Clock;

@@ -7,19 +7,22 @@ use serde_json::Value;
 use url::Url;
 
 use super::findings::{
-    BODY_CHANGED, BOT_TOKEN_REFUSED, CARD_REFUSED, CLOCK_WRONG, Finding, KAPSO_ERROR, KAPSO_KEY_REFUSED, KAPSO_LIMITED,
-    KAPSO_MOVED, KAPSO_UNEXPECTED, PUBLIC_NO_SERVICE, PUBLIC_NOT_THIS_SERVICE, SIGNATURE_HEADERS_LOST,
-    SIGNATURE_REJECTED, SLACK_UNEXPECTED,
+    APP_TOKEN_REFUSED, APP_TOKEN_SCOPE, BODY_CHANGED, BOT_TOKEN_REFUSED, CARD_REFUSED, CLOCK_WRONG, Finding,
+    KAPSO_ERROR, KAPSO_KEY_REFUSED, KAPSO_LIMITED, KAPSO_MOVED, KAPSO_UNEXPECTED, PUBLIC_NO_SERVICE,
+    PUBLIC_NOT_THIS_SERVICE, SIGNATURE_HEADERS_LOST, SIGNATURE_REJECTED, SLACK_UNEXPECTED, SOCKET_FAILED,
+    SOCKET_MODE_OFF,
 };
 use super::network::{Place, parse_date, text};
 use super::{Check, Examination, Outcome, database};
 use crate::cards::{RenderContext, ReplyTarget, largest_card};
+use crate::config::ResponseHost;
 use crate::kapso::{ProbeError, probe};
 use crate::qr::Addresses;
 use crate::routes::{COMMANDS, HEALTHZ};
 use crate::slack::button_value::{Origin, ValueSigner};
 use crate::slack::request::{PLAIN_PROBE_BODY, PROBE_BODY};
 use crate::slack::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
+use crate::slack::socket_mode;
 use crate::slack::web_api::{CallError, call};
 
 const KAPSO: &str = "Kapso";
@@ -33,8 +36,8 @@ const HEALTHY: &str = "ok\n";
 pub(super) async fn all(examination: &Examination<'_>) -> Vec<Check> {
     let services = join(kapso(examination), slack(examination));
     let own = join(database::check(examination), public_address(examination));
-    let api = join(bot_token(examination), cards(examination));
-    let (((kapso, kapso_time), (slack, slack_time)), (database, public_address), (bot_token, cards)) =
+    let api = join3(socket(examination), bot_token(examination), cards(examination));
+    let (((kapso, kapso_time), (slack, slack_time)), (database, public_address), (socket, bot_token, cards)) =
         join3(services, own, api).await;
     let clock = clock(examination, kapso_time, slack_time);
     let check = |name, outcome| Check { name, outcome };
@@ -44,6 +47,7 @@ pub(super) async fn all(examination: &Examination<'_>) -> Vec<Check> {
         check("slack", slack),
         check("database", database),
         check("public_address", public_address),
+        check("socket", socket),
         check("bot_token", bot_token),
         check("cards", cards),
     ]
@@ -103,7 +107,7 @@ fn kapso_finding(examination: &Examination<'_>, error: &ProbeError, place: Place
 /// The host that late replies are posted to.
 async fn slack(examination: &Examination<'_>) -> (Outcome, Option<Timestamp>) {
     let hosts = examination.settings.response_hosts.first();
-    let Some(url) = hosts.and_then(|host| host.url()) else {
+    let Some(url) = hosts.and_then(ResponseHost::url) else {
         return (Outcome::skipped("no host for late replies is configured"), None);
     };
     let reached = examination.network.reach(Place { role: SLACK, url: &url }).await;
@@ -134,6 +138,47 @@ fn clock(examination: &Examination<'_>, kapso: Option<Timestamp>, slack: Option<
     CLOCK_WRONG
         .with(format!("it is {seconds} s {direction} {name}'s"))
         .into()
+}
+
+/// The socket, up to Slack's hello.
+async fn socket(examination: &Examination<'_>) -> Outcome {
+    let settings = examination.settings;
+    let Some(token) = &settings.app_token else {
+        return Outcome::skipped("SLACK_APP_TOKEN is not set: Slack's requests come over HTTP");
+    };
+    let place = Place {
+        role: SLACK_API,
+        url: &settings.slack_api_url,
+    };
+    let network = &examination.network;
+    if let Err(finding) = network.resolve(place).await {
+        return finding.into();
+    }
+    let target = socket_mode::Target {
+        http: &network.http,
+        api: place.url,
+        token,
+        hosts: &settings.socket_hosts,
+        proxy: &settings.proxy,
+    };
+    let error = match socket_mode::probe(target, network.deadline).await {
+        Ok(Some(connections)) => {
+            return Outcome::passed(format!(
+                "Slack says hello; the app had {} other connections",
+                connections.saturating_sub(1)
+            ));
+        }
+        Ok(None) => return Outcome::passed("Slack says hello"),
+        Err(socket_mode::ProbeError::Transport(error)) => return network.explain(&error, place).into(),
+        Err(error) => error,
+    };
+    let kind = match error {
+        socket_mode::ProbeError::TokenRefused(_) => APP_TOKEN_REFUSED,
+        socket_mode::ProbeError::ScopeMissing(_) => APP_TOKEN_SCOPE,
+        socket_mode::ProbeError::TurnedOff => SOCKET_MODE_OFF,
+        socket_mode::ProbeError::Transport(_) | socket_mode::ProbeError::Failed(_) => SOCKET_FAILED,
+    };
+    kind.with(error.to_string()).into()
 }
 
 /// The bot token, where it is set.

@@ -188,6 +188,23 @@ kinds! {
         "It was started with another secret, or its clock is off by more than five minutes. If it runs on another machine, the proxy may also drop the signature or change the body.",
         "Restart the service with the secret that stands under Basic Information of your Slack app, and run doctor on the same machine.";
 
+    APP_TOKEN_REFUSED = "app_token_refused", Problem,
+        "Slack refuses the app-level token",
+        "Without the socket, no command reaches the service.",
+        "Generate a new token under Basic Information, App-Level Tokens, of your Slack app, set SLACK_APP_TOKEN, and restart.";
+    APP_TOKEN_SCOPE = "app_token_scope", Problem,
+        "The app-level token may not open the socket",
+        "Without the socket, no command reaches the service.",
+        "Generate a token with the scope connections:write under Basic Information, App-Level Tokens, and set SLACK_APP_TOKEN.";
+    SOCKET_MODE_OFF = "socket_mode_off", Problem,
+        "Socket Mode is turned off in the app's settings",
+        "Slack sends nothing through the socket.",
+        "Turn it on under Socket Mode in the settings of your Slack app, or create the app from the manifest for Socket Mode.";
+    SOCKET_FAILED = "socket_failed", Problem,
+        "The socket to Slack cannot be opened",
+        "While it is closed, no command reaches the service.",
+        "Check that firewalls and proxies allow WebSockets (wss) to slack.com and the hosts below it; then try again.";
+
     BOT_TOKEN_REFUSED = "bot_token_refused", Problem,
         "Slack refuses the bot token",
         "What needs the token does not work.",

@@ -1,4 +1,4 @@
-//! Axum extractor for signed Slack requests: a handler that takes [`Signed`] is never called without a valid signature.
+//! Axum extractor for signed Slack requests: a handler that takes [`Verified`] is never called without a valid signature.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +7,11 @@ use axum::extract::{FromRef, FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use jiff::Timestamp;
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
 
 use super::signature::{SignatureError, SignatureVerifier};
+use super::verified::{Verified, Way};
 use crate::clock::Clock;
 
 /// Largest body accepted, in bytes. Slack's own are far smaller.
@@ -24,7 +24,7 @@ pub const PROBE_BODY: &str = "kapso_slack_probe=a+b%20%c3%a9&empty=";
 /// The same, but unchanged by decoding and encoding.
 pub const PLAIN_PROBE_BODY: &str = "kapso_slack_probe=1";
 
-/// What [`Signed`] needs to verify a request.
+/// What the extractor needs to verify a request.
 pub struct SlackVerifier {
     pub signatures: SignatureVerifier,
     /// The clock that timestamps are compared with.
@@ -40,15 +40,6 @@ pub trait Form: Sized {
     /// # Errors
     /// [`Rejection::Malformed`] if it is not this form.
     fn parse(body: &[u8]) -> Result<Self, Rejection>;
-}
-
-/// A request with a valid signature by Slack, at most five minutes old.
-pub struct Signed<T> {
-    pub form: T,
-    /// When its head had arrived: the start of Slack's three seconds.
-    pub received: Instant,
-    /// When Slack sent it, by its timestamp, but not later than now. Its `response_url` expires 30 minutes after this.
-    pub sent_at: Timestamp,
 }
 
 /// Why a request was rejected. The response has an empty body, since its sender is not a user of this app.
@@ -96,7 +87,7 @@ impl IntoResponse for Rejection {
     }
 }
 
-impl<S, T> FromRequest<S> for Signed<T>
+impl<S, T> FromRequest<S> for Verified<T>
 where
     S: Send + Sync,
     T: Form,
@@ -128,6 +119,7 @@ where
             form,
             received,
             sent_at: signed_at.min(now),
+            way: Way::Http,
         })
     }
 }

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use kapso_slack::clock::Clock;
 use kapso_slack::config::Environment;
 use kapso_slack::db;
-use kapso_slack::demo::Fault;
+use kapso_slack::demo::{Fault, OpenFault};
 use kapso_slack::doctor::{KINDS, Limits, Report, Severity, examine};
 
 use crate::support::connect_proxy::ConnectProxy;
@@ -19,7 +19,7 @@ use crate::support::reverse_proxy::ReverseProxy;
 use crate::support::slack_api::SlackApi;
 use crate::support::tls_server::{EXPIRED, TlsServer, VALID};
 use crate::support::wire::{ClosedPort, ScriptedResponse, ScriptedServer};
-use crate::support::{KEY, TestApp, test_app};
+use crate::support::{APP_TOKEN, KEY, TestApp, test_app};
 
 /// A signing secret in Slack's form.
 const SIGNING_SECRET: &str = "8f742231b10e8888abcd99aaabbb85a5";
@@ -68,7 +68,7 @@ impl Setup<'_> {
     async fn findings(&self) -> Vec<&'static str> {
         let report = self.examine().await;
         let (text, json) = (report.to_text(), report.to_json().to_string());
-        for secret in [SIGNING_SECRET, KEY, BOT_TOKEN, PASSWORD, FOREIGN] {
+        for secret in [SIGNING_SECRET, KEY, APP_TOKEN, BOT_TOKEN, PASSWORD, FOREIGN] {
             assert!(!text.contains(secret) && !json.contains(secret), "{secret}: {text}");
         }
         for finding in report.findings() {
@@ -279,6 +279,11 @@ planted! {
         setup.set("SLACK_SIGNING_SECRET", "0123456789abcdef0123456789abcdef");
     };
 
+    app_token_refused: async |setup: &mut Setup<'_>| over_socket(setup, OpenFault::Error("invalid_auth"));
+    app_token_scope: async |setup: &mut Setup<'_>| over_socket(setup, OpenFault::Error("missing_scope"));
+    socket_mode_off: async |setup: &mut Setup<'_>| over_socket(setup, OpenFault::DisconnectAtOnce("link_disabled"));
+    socket_failed: async |setup: &mut Setup<'_>| over_socket(setup, OpenFault::DropAtOnce);
+
     bot_token_refused: async |setup: &mut Setup<'_>| {
         setup.slack_api.answer_auth_test(StatusCode::OK, r#"{"ok":false,"error":"token_revoked"}"#);
     };
@@ -289,6 +294,22 @@ planted! {
     slack_unexpected: async |setup: &mut Setup<'_>| {
         setup.slack_api.answer_auth_test(StatusCode::OK, "<h1>zebra</h1>");
     };
+}
+
+/// Sets the app-level token. The first attempt to open a connection fails.
+fn over_socket(setup: &mut Setup<'_>, fault: OpenFault) {
+    use_socket(setup);
+    setup.app.slack.socket().fail_next_open(fault);
+}
+
+/// Sets the app-level token, and Slack's API to the one that knows it.
+fn use_socket(setup: &mut Setup<'_>) {
+    let slack = &setup.app.slack;
+    slack.turn_on_socket_mode(APP_TOKEN);
+    setup.set("SLACK_APP_TOKEN", APP_TOKEN);
+    setup.set("SLACK_API_URL", slack.api_url());
+    setup.set("SLACK_SOCKET_HOSTS", slack.socket().origin());
+    setup.variables.remove("SLACK_BOT_TOKEN");
 }
 
 /// Kapso's response to the next request.
@@ -434,6 +455,54 @@ async fn a_full_database_file_is_reported() {
             .await;
         setup.set("DATABASE_URL", database.address.clone());
         assert_eq!(setup.findings().await, ["database_full"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_socket_is_opened_up_to_slacks_hello_and_closed() {
+    with_setup(async |setup| {
+        use_socket(setup);
+        setup.variables.remove("SLACK_SIGNING_SECRET");
+        assert_eq!(setup.findings().await, Vec::<&str>::new());
+        let socket = setup.app.slack.socket();
+        socket.wait_for_connections(0).await;
+        assert_eq!(socket.opened(), 1);
+        let text = setup.examine().await.to_text();
+        assert!(text.contains("ok       socket: Slack says hello"), "{text}");
+        socket.wait_for_connections(0).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_fault_of_the_socket_is_found() {
+    with_setup(async |setup| {
+        setup.limits.deadline = Duration::from_secs(3);
+        for (fault, code) in [
+            (OpenFault::Error("not_authed"), "app_token_refused"),
+            (OpenFault::Error("account_inactive"), "app_token_refused"),
+            (OpenFault::Error("token_revoked"), "app_token_refused"),
+            (OpenFault::Error("not_allowed_token_type"), "app_token_scope"),
+            (OpenFault::Error("zebra zebra"), "socket_failed"),
+            (OpenFault::Error("internal_error"), "socket_failed"),
+            (OpenFault::RateLimited(30), "socket_failed"),
+            (OpenFault::Status(StatusCode::BAD_GATEWAY), "socket_failed"),
+            (OpenFault::Body("<h1>zebra</h1>".to_owned()), "socket_failed"),
+            (
+                OpenFault::Body(r#"{"ok":true,"url":"wss://zebra.example/"}"#.to_owned()),
+                "socket_failed",
+            ),
+            (OpenFault::RefuseHandshake(403), "socket_failed"),
+            (OpenFault::NoHello, "socket_failed"),
+            (OpenFault::DisconnectAtOnce("too_many_websockets"), "socket_failed"),
+        ] {
+            let name = format!("{fault:?}");
+            over_socket(setup, fault);
+            assert_eq!(setup.findings().await, [code], "{name}");
+        }
+        setup.set("SLACK_APP_TOKEN", "xapp-another-token");
+        assert_eq!(setup.findings().await, ["app_token_refused"]);
     })
     .await;
 }

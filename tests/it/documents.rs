@@ -14,7 +14,7 @@ use kapso_slack::dispatch::{LateReply, PendingNotification};
 use kapso_slack::doctor::{KINDS, Kind, Severity};
 use kapso_slack::manifest::{self, Transport};
 use kapso_slack::routes::{COMMANDS, HEALTHZ, INTERACTIONS, METRICS, QR, READYZ};
-use kapso_slack::telemetry::Metrics;
+use kapso_slack::telemetry::{Labels, Metrics};
 use kapso_slack::watches::Watch;
 use kapso_slack::watches::policy::Ending;
 use serde::Serialize;
@@ -167,7 +167,13 @@ fn first_column(document: &str, name: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_documented_metrics_are_those_that_exist() {
-    let page = Metrics::new(["shown"], ["activated"]).to_text();
+    let page = Metrics::new(&Labels {
+        outcomes: vec!["shown"],
+        news: vec!["activated"],
+        reconnect_reasons: vec!["warning"],
+        envelope_types: vec!["interactive"],
+    })
+    .to_text();
     let there = page
         .lines()
         .filter_map(|line| Some(line.strip_prefix("# TYPE ")?.split_once(' ')?.0.to_owned()))

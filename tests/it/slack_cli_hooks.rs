@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::support::program::shell_command;
+use kapso_slack::slack::socket_mode::CONNECTIONS;
+
+use crate::support::program::{Fakes, shell_command};
+use crate::support::{APP_TOKEN, KEY};
 
 const HOOKS: &str = include_str!("../../.slack/hooks.json");
 
@@ -22,4 +25,27 @@ async fn the_manifest_is_printed_for_the_slack_cli() {
     let manifest: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(manifest["settings"]["socket_mode_enabled"], true);
     assert!(manifest["features"]["bot_user"].is_object(), "{manifest}");
+}
+
+/// The CLI starts the command with two tokens in its environment.
+#[tokio::test]
+async fn the_service_starts_for_the_slack_cli() {
+    let fakes = Fakes::start().await;
+    fakes.slack.turn_on_socket_mode(APP_TOKEN);
+    let service = shell_command(&hook("start"))
+        .with("SLACK_APP_TOKEN", APP_TOKEN)
+        .with("SLACK_BOT_TOKEN", "xoxb-planted-bot-token")
+        .with("KAPSO_API_KEY", KEY)
+        .with("KAPSO_BASE_URL", fakes.kapso.base_url().as_str())
+        .with("SLACK_API_URL", &fakes.slack.api_url())
+        .with("SLACK_SOCKET_HOSTS", fakes.slack.socket().origin())
+        .with("SLACK_RESPONSE_HOSTS", &fakes.slack.origin())
+        .with("HOST", "127.0.0.1")
+        .with("PORT", "0");
+    let mut service = service.start();
+    let app = service.wait_until_serving().await;
+    fakes.slack.socket().wait_for_connections(CONNECTIONS).await;
+    assert!(fakes.command_text(&app, "/sandbox help").await.contains("/sandbox"));
+    service.send_signal("TERM").await;
+    assert_eq!(service.wait_for_exit().await.code, Some(0));
 }

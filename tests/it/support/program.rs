@@ -61,9 +61,10 @@ fn program_with_prefix(before: &[&str], arguments: &[&str]) -> Program {
     run(&[before, &[env!("CARGO_BIN_EXE_kapso-slack")], arguments].concat())
 }
 
-/// A shell command that calls `cargo run --quiet --`, with the program in place of what cargo would build.
+/// A shell command that calls `cargo run --quiet --`, with the program in place of what cargo would build. Signals reach
+/// the program itself.
 pub fn shell_command(command: &str) -> Program {
-    let program = run(&["/bin/sh", "-c", command]);
+    let program = run(&["/bin/sh", "-c", &format!("exec {command}")]);
     let cargo = program.folder.0.join("cargo");
     let script = format!(
         "#!/bin/sh\n[ \"$1 $2 $3\" = 'run --quiet --' ] || exit 64\nshift 3\nexec '{}' \"$@\"\n",
