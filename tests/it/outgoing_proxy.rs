@@ -1,11 +1,14 @@
 //! Connections to Kapso and Slack go through the proxy in `HTTPS_PROXY`, unless `NO_PROXY` lists their host.
 
+use std::time::Duration;
+
 use http::{StatusCode, header};
 use jiff::Timestamp;
 use kapso_slack::app::client_builder;
 use kapso_slack::demo::Fault;
 use kapso_slack::slack::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
 use serde_json::Value;
+use tokio::time::timeout;
 use url::Url;
 
 use crate::support::connect_proxy::ConnectProxy;
@@ -14,6 +17,8 @@ use crate::support::tls_server::{AUTHORITY, TlsServer, VALID};
 use crate::support::wire::{ClosedPort, ScriptedResponse, ScriptedServer};
 use crate::support::{ID, KEY, SECRET};
 
+/// Far longer than a request takes.
+const TIMEOUT: Duration = Duration::from_secs(30);
 const KAPSO: &str = "https://kapso.example/api/v1";
 /// The user and password of the proxy, as in its address, in clear text, and as they are sent.
 const CREDENTIALS: [&str; 3] = ["planted%40password", "planted@password", "bWU6cGxhbnRlZEBwYXNzd29yZA=="];
@@ -71,7 +76,9 @@ async fn requests_to_kapso_and_posts_to_slack_go_through_the_proxy() {
         let before = (fakes.kapso.requests().len(), posts(&hooks).len());
         let response_url = format!("https://hooks.slack.example/commands/T0001ABCD/{variable}");
         assert_eq!(send_command(&app, &response_url).await, StatusCode::OK);
-        fakes.kapso.wait_for_requests(before.0 + 1).await;
+        timeout(TIMEOUT, fakes.kapso.wait_for_requests(before.0 + 1))
+            .await
+            .expect("the request reaches Kapso");
         fakes.kapso.release_stalled_requests();
         service.wait_for_line("\"answer\":\"late\"").await;
         let posts = posts(&hooks);
