@@ -15,6 +15,7 @@ pub mod qr_scanner;
 pub mod raw_request;
 pub mod second_process;
 pub mod settings;
+pub mod sockets;
 pub mod sources;
 pub mod spelling;
 pub mod store_health;
