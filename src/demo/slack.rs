@@ -116,7 +116,7 @@ impl FakeSlack {
         let (exchange, response_url) = self.start_exchange(UserAction::Typed(command.to_owned()), person, None);
         let form = forms::command(person, name, text, &response_url);
         if self.socket.is_on() {
-            return self.deliver_command(exchange, name, &form).await;
+            return self.deliver_command(exchange, name, &form, true).await;
         }
         let response = self.post_form(app, COMMANDS, exchange, form).await;
         let show_failure = |reason: &str| self.channel.show_failure(exchange, format!("{name} failed {reason}"));
@@ -138,6 +138,14 @@ impl FakeSlack {
             message,
             took: response.took,
         }
+    }
+
+    /// Sends `command` through the socket in an envelope whose acknowledgement may contain no message.
+    pub async fn send_command_accepting_no_message(&self, person: &Person, command: &str) -> DirectResponse {
+        let (name, text) = command.split_once(' ').unwrap_or((command, ""));
+        let (exchange, response_url) = self.start_exchange(UserAction::Typed(command.to_owned()), person, None);
+        let form = forms::command(person, name, text, &response_url);
+        self.deliver_command(exchange, name, &form, false).await
     }
 
     /// Presses the first button with this action id on a message.
@@ -374,10 +382,10 @@ impl FakeSlack {
     }
 
     /// Sends a command through the socket.
-    async fn deliver_command(&self, exchange: u64, name: &str, form: &str) -> DirectResponse {
+    async fn deliver_command(&self, exchange: u64, name: &str, form: &str, accepts_message: bool) -> DirectResponse {
         let fields = form_urlencoded::parse(form.as_bytes()).map(|(name, value)| (name.into_owned(), value.into()));
         let payload = Value::Object(fields.collect());
-        let (answer, took) = self.deliver(exchange, "slash_commands", payload, true).await;
+        let (answer, took) = self.deliver(exchange, "slash_commands", payload, accepts_message).await;
         let mut message = None;
         match &answer {
             Some(payloads) => {
@@ -397,6 +405,18 @@ impl FakeSlack {
             message,
             took,
         }
+    }
+
+    /// Delivers a command that went through the socket again, under another envelope id. Returns the messages in the
+    /// acknowledgement; `None` if there was none in time.
+    pub async fn redeliver_command(&self, exchange: u64) -> Option<Vec<Value>> {
+        let request = self.exchange(exchange)?.request?;
+        let payloads = self.socket.deliver(request.path, &request.fields, true).await?;
+        for payload in &payloads {
+            self.channel
+                .accept(exchange, DeliveryPath::Response, None, payload.clone());
+        }
+        Some(payloads)
     }
 
     /// Sends a press through the socket. The status is `None` if it was not acknowledged.

@@ -99,6 +99,9 @@ struct State {
     handshake_faults: HashMap<String, OpenFault>,
     /// Whether each envelope is delivered twice at once.
     duplicates: bool,
+    /// Whether Slack waits for acknowledgements for as long as they take.
+    is_patient: bool,
+    pings: u64,
     opened: u64,
     open_requests: u64,
     open_requested_at: Vec<Instant>,
@@ -176,6 +179,11 @@ impl FakeSocket {
         self.state().duplicates = twice;
     }
 
+    /// Waits for acknowledgements for as long as they take, not only 3 s.
+    pub fn wait_patiently(&self) {
+        self.state().is_patient = true;
+    }
+
     /// The connections on which Slack has said hello.
     #[must_use]
     pub fn connections(&self) -> Vec<u64> {
@@ -200,6 +208,12 @@ impl FakeSocket {
     #[must_use]
     pub fn oversized_frames(&self) -> u64 {
         self.state().oversized
+    }
+
+    /// Pings that Slack has received.
+    #[must_use]
+    pub fn pings(&self) -> u64 {
+        self.state().pings
     }
 
     /// Acknowledgements that Slack has received.
@@ -259,7 +273,7 @@ impl FakeSocket {
 
     /// Delivers an envelope until it is acknowledged. Returns the messages in the acknowledgements of all deliveries, at
     /// most one if the app makes no mistake; `None` if a connection did not acknowledge it in time.
-    pub(super) async fn deliver(&self, kind: &str, payload: &Value, accepts_payload: bool) -> Option<Vec<Value>> {
+    pub async fn deliver(&self, kind: &str, payload: &Value, accepts_payload: bool) -> Option<Vec<Value>> {
         let copies = if self.state().duplicates { 2 } else { 1 };
         let answers = join_all((0..copies).map(|_| self.deliver_once(kind, payload, accepts_payload))).await;
         let answers: Option<Vec<Value>> = answers.into_iter().collect();
@@ -278,11 +292,14 @@ impl FakeSocket {
                     .await;
                 self.send_envelope(connection, kind, payload, accepts_payload).await
             };
+            let result = if self.state().is_patient {
+                delivering.await
+            } else {
+                timeout(ACKNOWLEDGEMENT_TIMEOUT, delivering).await.ok()?
+            };
             // An error: the connection has ended, and the envelope is delivered again, under another id.
-            match timeout(ACKNOWLEDGEMENT_TIMEOUT, delivering).await {
-                Ok(Ok(payload)) => return Some(payload),
-                Ok(Err(_)) => {}
-                Err(_) => return None,
+            if let Ok(payload) = result {
+                return Some(payload);
             }
         }
     }
@@ -505,6 +522,10 @@ async fn serve(
                     Some(Err(error)) => return Err(error),
                     None => return Ok(()),
                 };
+                if frame.is_ping() {
+                    socket.state().pings += 1;
+                    socket.notify();
+                }
                 if let Some(text) = frame.as_text() {
                     socket.acknowledge(text);
                     if ends_after_one {

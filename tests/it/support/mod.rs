@@ -18,6 +18,7 @@ pub mod reverse_proxy;
 pub mod second_process;
 pub mod settings;
 pub mod slack_api;
+pub mod sockets;
 pub mod sources;
 pub mod spelling;
 pub mod store_health;

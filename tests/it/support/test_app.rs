@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use kapso_slack::app::{App, client_builder};
 use kapso_slack::clock::Clock;
 use kapso_slack::config::{Environment, Settings};
-use kapso_slack::demo::{DirectResponse, FakeKapso, FakeSlack, Fault, Person, PostedMessage, plain};
+use kapso_slack::demo::{DirectResponse, FakeKapso, FakeSlack, Fault, OpenFault, Person, PostedMessage, plain};
 use kapso_slack::slack::socket_mode::CONNECTIONS;
 use kapso_slack::telemetry::{self, LogFormat};
 use reqwest::{Client, StatusCode};
@@ -78,6 +78,8 @@ pub struct TestAppBuilder {
     waits_for_store: bool,
     over_socket: bool,
     waits_for_socket: bool,
+    patient_slack: bool,
+    failing_opens: Vec<OpenFault>,
 }
 
 type Change = Box<dyn FnOnce(&mut Settings) + Send>;
@@ -95,6 +97,8 @@ pub fn test_app() -> TestAppBuilder {
         waits_for_store: false,
         over_socket: std::env::var(WAY_IN).is_ok_and(|way| way == "socket"),
         waits_for_socket: true,
+        patient_slack: false,
+        failing_opens: Vec::new(),
     }
 }
 
@@ -146,6 +150,22 @@ impl TestAppBuilder {
     pub fn over_socket(self) -> Self {
         Self {
             over_socket: true,
+            ..self
+        }
+    }
+
+    /// Slack waits for acknowledgements on the socket for as long as they take.
+    pub fn with_patient_slack(self) -> Self {
+        Self {
+            patient_slack: true,
+            ..self
+        }
+    }
+
+    /// The first requests to open a connection of the socket fail in these ways.
+    pub fn failing_opens(self, faults: impl IntoIterator<Item = OpenFault>) -> Self {
+        Self {
+            failing_opens: faults.into_iter().collect(),
             ..self
         }
     }
@@ -204,6 +224,12 @@ impl TestAppBuilder {
         ];
         if self.over_socket {
             slack.turn_on_socket_mode(APP_TOKEN);
+            if self.patient_slack {
+                slack.socket().wait_patiently();
+            }
+            for fault in self.failing_opens {
+                slack.socket().fail_next_open(fault);
+            }
             variables.push(("SLACK_APP_TOKEN".to_owned(), APP_TOKEN.to_owned()));
             variables.push(("SLACK_API_URL".to_owned(), slack.api_url()));
             variables.push(("SLACK_SOCKET_HOSTS".to_owned(), slack.socket().origin().to_owned()));
