@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::RenderContext;
 use super::session::{Watched, card};
-use crate::kapso::{ActivationLink, Session, SessionId, Status};
+use crate::kapso::{ActivationLink, AgentId, Session, SessionId, Status};
 use crate::qr::LINK_MAX;
 use crate::slack::message::Message;
 
@@ -24,6 +24,7 @@ pub fn largest_card(context: &RenderContext<'_>) -> Option<Message> {
         activation_code: Some("&".repeat(LONG)),
         activation_link: Some(ActivationLink::parse(&link)),
         agent: Some("<&>".repeat(LONG)),
+        agent_id: AgentId::parse(&"x".repeat(64)),
         created_at: Some(context.now - SignedDuration::from_hours(1)),
         activated_at: None,
         expires_at: Some(context.now + SignedDuration::from_hours(24)),

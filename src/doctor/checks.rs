@@ -243,6 +243,7 @@ fn largest_card_blocks(examination: &Examination<'_>) -> Option<String> {
         origin: &Origin::default(),
         signer: &ValueSigner::new(&settings.signing_secrets),
         qr_addresses: Some(&Addresses::new(public_url, &settings.signing_secrets)),
+        may_create: true,
     };
     let message: Value = serde_json::from_slice(&largest_card(&context)?.to_json()).ok()?;
     Some(message["blocks"].to_string())

@@ -10,6 +10,7 @@ mod page;
 mod probe;
 mod rate_limit;
 mod session;
+mod waiting;
 
 pub use api::Observation;
 pub use client::{Age, Client};
@@ -18,4 +19,5 @@ pub use http_clients::HttpClients;
 pub use page::Page;
 pub use probe::{Probe, ProbeError, probe};
 pub use rate_limit::{DEFAULT_RATE_LIMIT, RateBudget};
-pub use session::{ActivationLink, AgentId, NotWhatsApp, Session, SessionId, Status};
+pub use session::{ActivationLink, AgentId, Expiry, NotWhatsApp, Session, SessionId, Status};
+pub use waiting::measure;
