@@ -151,7 +151,9 @@ impl FakeSocket {
         self.state().token = Some(token.to_owned());
     }
 
-    pub(super) fn is_on(&self) -> bool {
+    /// Whether the app uses Socket Mode.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
         self.state().token.is_some()
     }
 
