@@ -71,7 +71,7 @@ pub fn run() -> ExitCode {
             socket,
             open,
             typed,
-        } => crate::demo::run(crate::demo::Options {
+        } => crate::demo::run(&crate::demo::Options {
             port,
             socket,
             open,

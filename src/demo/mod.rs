@@ -69,7 +69,7 @@ pub struct Options {
 ///
 /// # Errors
 /// If the port is taken, the service cannot start, or no demo is running on the port.
-pub fn run(options: Options) -> Result<(), Box<dyn Error>> {
+pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match &options.typed {
@@ -77,7 +77,7 @@ pub fn run(options: Options) -> Result<(), Box<dyn Error>> {
                 print_line(&send_to_running_demo(options.port, command).await?);
                 Ok(())
             }
-            None => run_until_shutdown(&options).await,
+            None => run_until_shutdown(options).await,
         }
     })
 }
