@@ -83,6 +83,7 @@ impl App {
     /// # Errors
     /// See [`StartError`].
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        let socket_settings = settings.clone();
         let connect = settings.timing.connect;
         let proxy = &settings.proxy;
         let new_connections = unpooled_client(proxy, connect).map_err(StartError::Client)?;
@@ -156,23 +157,7 @@ impl App {
             metrics: Arc::clone(&metrics),
         };
         let dispatcher = Arc::new(dispatcher);
-        let socket = match settings.app_token {
-            Some(token) => Some(Arc::new(
-                SocketMode::new(socket_mode::Environment {
-                    http: new_connections,
-                    api: settings.slack_api_url,
-                    token,
-                    hosts: settings.socket_hosts,
-                    proxy: settings.proxy,
-                    clock: clock.clone(),
-                    timing: settings.timing.socket.clone(),
-                    handle: socket_handler(&dispatcher),
-                    observe: socket_observer(&metrics),
-                })
-                .ok_or(StartError::Token)?,
-            )),
-            None => None,
-        };
+        let socket = socket(socket_settings, new_connections, &dispatcher)?.map(Arc::new);
         let verifier = SlackVerifier {
             signatures: SignatureVerifier::new(&settings.signing_secrets),
             clock: clock.clone(),
@@ -366,6 +351,25 @@ fn observer(metrics: &Arc<Metrics>) -> impl Fn(Observation) + Send + Sync + use<
         metrics.count_kapso_request(status, request.took);
         metrics.set_kapso_rate_limit_left(request.rate_limit_left);
     }
+}
+
+/// The socket to Slack, if there is a token for it. `http` must follow no redirects.
+fn socket(settings: Settings, http: Client, dispatcher: &Arc<Dispatcher>) -> Result<Option<SocketMode>, StartError> {
+    let Some(token) = settings.app_token else {
+        return Ok(None);
+    };
+    let socket = SocketMode::new(socket_mode::Environment {
+        http,
+        api: settings.slack_api_url,
+        token,
+        hosts: settings.socket_hosts,
+        proxy: settings.proxy,
+        clock: dispatcher.clock.clone(),
+        timing: settings.timing.socket,
+        handle: socket_handler(dispatcher),
+        observe: socket_observer(&dispatcher.metrics),
+    });
+    socket.map(Some).ok_or(StartError::Token)
 }
 
 /// Passes requests from the socket to the dispatcher.

@@ -43,6 +43,9 @@ enum Verb {
         /// The port on 127.0.0.1
         #[arg(long, default_value_t = crate::demo::PORT)]
         port: u16,
+        /// Send commands and button presses through Socket Mode instead of HTTP
+        #[arg(long, conflicts_with = "typed")]
+        socket: bool,
         /// Open the playground in a browser
         #[arg(long, conflicts_with = "typed")]
         open: bool,
@@ -75,7 +78,17 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().verb.unwrap_or(Verb::Serve) {
         Verb::Serve => serve(),
         #[cfg(feature = "demo")]
-        Verb::Demo { port, open, typed } => crate::demo::run(crate::demo::Options { port, open, typed }),
+        Verb::Demo {
+            port,
+            socket,
+            open,
+            typed,
+        } => crate::demo::run(&crate::demo::Options {
+            port,
+            socket,
+            open,
+            typed,
+        }),
         Verb::Manifest { url, socket } => print_manifest(url, socket),
         Verb::Doctor { json } => return examine(json),
         Verb::Healthcheck => healthcheck(),

@@ -349,6 +349,11 @@ impl FakeSlack {
         self.channel.state().conversation.values().cloned().collect()
     }
 
+    /// Forgets all messages, but not how many each command or press got.
+    pub fn forget_conversation(&self) {
+        self.channel.state().conversation.clear();
+    }
+
     /// Slack's error messages about failed commands.
     #[must_use]
     pub fn failures(&self) -> Vec<FailureNotice> {

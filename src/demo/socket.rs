@@ -1,4 +1,4 @@
-//! Slack's side of Socket Mode, over real WebSockets: connections, envelopes, and the faults of a network.
+//! Slack's side of Socket Mode, over real `WebSocket`s: connections, envelopes, and the faults of a network.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io;
@@ -151,7 +151,9 @@ impl FakeSocket {
         self.state().token = Some(token.to_owned());
     }
 
-    pub(super) fn is_on(&self) -> bool {
+    /// Whether the app uses Socket Mode.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
         self.state().token.is_some()
     }
 
@@ -482,30 +484,14 @@ async fn serve(
     }
     let limits = Limits::default().max_payload_len(Some(FRAME_MAX));
     let (_, mut frames) = ServerBuilder::new().limits(limits).accept(stream).await?;
-    let hello = |connections: u64| {
-        json!({
-            "type": "hello", "num_connections": connections, "connection_info": {"app_id": "A0123456789"},
-            "debug_info": {"host": "applink-1", "build_number": 1, "approximate_connection_time": 18_060},
-        })
+    let Some(greeting) = greeting(fault.as_ref(), connections) else {
+        return Ok(());
     };
-    let disconnect =
-        |reason: &str| json!({"type": "disconnect", "reason": reason, "debug_info": {"host": "applink-1"}});
-    let greeting = match fault {
-        Some(OpenFault::NoHello) => None,
-        Some(OpenFault::DropAtOnce) => return Ok(()),
-        Some(OpenFault::DisconnectAtOnce(reason)) => Some(disconnect(reason)),
-        Some(OpenFault::Connections(connections)) => Some(hello(connections)),
-        _ if usize::try_from(connections).is_ok_and(|connections| connections > CONNECTIONS_MAX) => {
-            Some(disconnect("too_many_websockets"))
-        }
-        _ => Some(hello(connections)),
-    };
-    if let Some(greeting) = greeting {
-        let is_hello = greeting["type"] == "hello";
+    if !greeting.is_null() {
         frames.send(Message::text(greeting.to_string())).await?;
-        if is_hello {
-            socket.say_hello(number);
-        }
+    }
+    if greeting["type"] == "hello" {
+        socket.say_hello(number);
     }
     let mut pings = interval_at(Instant::now() + PING, PING);
     let (mut is_deaf, mut ends_after_one) = (false, false);
@@ -534,7 +520,7 @@ async fn serve(
                 }
             }
             Some(task) = tasks.recv() => match task {
-                Task::Send(text) => frames.send(Message::text(text)).await?,
+                Task::Send(text) | Task::Fault(SocketFault::Text(text)) => frames.send(Message::text(text)).await?,
                 Task::Fault(SocketFault::Disconnect(reason)) => {
                     frames.send(Message::text(disconnect(reason).to_string())).await?;
                 }
@@ -547,13 +533,36 @@ async fn serve(
                 Task::Fault(SocketFault::HalfOpen) => return half_open(frames).await,
                 Task::Fault(SocketFault::Deaf) => is_deaf = true,
                 Task::Fault(SocketFault::DropAfterAcknowledgement) => ends_after_one = true,
-                Task::Fault(SocketFault::Text(text)) => frames.send(Message::text(text)).await?,
                 Task::Fault(SocketFault::Binary(bytes)) => frames.send(Message::binary(vec![0; bytes])).await?,
                 Task::Fault(SocketFault::Garbage(bytes)) => frames.get_mut().write_all(&bytes).await?,
             },
             _ = pings.tick() => frames.send(Message::ping("Ping from applink-1")).await?,
         }
     }
+}
+
+/// The first frame of a connection, null for none; `None` if the connection ends at once.
+fn greeting(fault: Option<&OpenFault>, connections: u64) -> Option<Value> {
+    let hello = |connections: u64| {
+        json!({
+            "type": "hello", "num_connections": connections, "connection_info": {"app_id": "A0123456789"},
+            "debug_info": {"host": "applink-1", "build_number": 1, "approximate_connection_time": 18_060},
+        })
+    };
+    match fault {
+        Some(OpenFault::NoHello) => Some(Value::Null),
+        Some(OpenFault::DropAtOnce) => None,
+        Some(OpenFault::DisconnectAtOnce(reason)) => Some(disconnect(reason)),
+        Some(OpenFault::Connections(connections)) => Some(hello(*connections)),
+        _ if usize::try_from(connections).is_ok_and(|connections| connections > CONNECTIONS_MAX) => {
+            Some(disconnect("too_many_websockets"))
+        }
+        _ => Some(hello(connections)),
+    }
+}
+
+fn disconnect(reason: &str) -> Value {
+    json!({"type": "disconnect", "reason": reason, "debug_info": {"host": "applink-1"}})
 }
 
 /// Closing then sends a reset.

@@ -386,3 +386,16 @@ async fn typing_without_a_running_demo_is_a_clear_error() {
         format!("kapso-slack: no demo is running on port {port}; start one with `kapso-slack demo`\n")
     );
 }
+
+#[tokio::test]
+async fn the_demo_runs_over_the_socket() {
+    let mut demo_process = demo(&["demo", "--socket", "--port", "0"]).start();
+    demo_process
+        .wait_for_line("Commands and button presses come through Socket Mode.")
+        .await;
+    demo_process.wait_for_line("    🟡 Waiting for activation").await;
+    demo_process.wait_for_line("    🟢 Active").await;
+    demo_process.send_signal("INT").await;
+    let ended = demo_process.wait_for_exit().await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+}

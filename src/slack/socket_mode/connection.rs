@@ -1,4 +1,4 @@
-//! One connection: reads envelopes, has them handled, and is the only writer of its socket.
+//! One connection: has_room envelopes, has them handled, and is the only writer of its socket.
 
 use std::time::Duration;
 
@@ -73,10 +73,10 @@ impl Connection<'_> {
             if draining_since.is_some() && handling.is_empty() && unconfirmed.waiting.is_empty() {
                 break Reason::Replaced;
             }
-            let reads = handling.len() < ENVELOPES_MAX;
+            let has_room = handling.len() < ENVELOPES_MAX;
             let drain_deadline = |span: Duration| draining_since.map_or_else(Instant::now, |since| since + span);
             tokio::select! {
-                frame = self.socket.next(), if reads => {
+                frame = self.socket.next(), if has_room => {
                     last_frame = Instant::now();
                     let frame = match frame {
                         Some(Ok(frame)) => frame,
@@ -108,7 +108,7 @@ impl Connection<'_> {
                     }
                 }
                 Some(handled) = handling.next() => {
-                    if !reads {
+                    if !has_room {
                         last_frame = Instant::now();
                     }
                     if !self.acknowledge(handled, &mut unconfirmed).await {
@@ -120,7 +120,7 @@ impl Connection<'_> {
                         break Reason::Broken;
                     }
                 }
-                () = sleep_until(last_frame + timing.silence), if reads => break Reason::Silent,
+                () = sleep_until(last_frame + timing.silence), if has_room => break Reason::Silent,
                 () = self.drain.cancelled(), if draining_since.is_none() => {
                     draining_since = Some(Instant::now());
                     // Its replacement is counted.
@@ -232,7 +232,7 @@ impl Connection<'_> {
         if let Some(on_received) = handled.acknowledgement.mark_written()
             && has_message
         {
-            // Slack reads frames in their order: its pong says that it has read the acknowledgement.
+            // Slack has_room frames in their order: its pong says that it has read the acknowledgement.
             let ping = unconfirmed.next_ping();
             unconfirmed.waiting.push((unconfirmed.pings, on_received));
             return self.write(Some(ping)).await;

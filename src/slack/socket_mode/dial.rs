@@ -124,7 +124,9 @@ pub(super) async fn open_tunnel<S: AsyncRead + AsyncWrite + Unpin>(
     let port = url.port_or_known_default().ok_or(DialError::Address)?;
     let mut request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n");
     if let Some(credentials) = credentials(proxy) {
-        request.push_str(&format!("Proxy-Authorization: Basic {credentials}\r\n"));
+        request.push_str("Proxy-Authorization: Basic ");
+        request.push_str(&credentials);
+        request.push_str("\r\n");
     }
     request.push_str("\r\n");
     stream.write_all(request.as_bytes()).await.map_err(DialError::Proxy)?;

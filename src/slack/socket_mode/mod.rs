@@ -1,4 +1,5 @@
-//! Socket Mode: commands and button presses through WebSockets that we open to Slack, so that no public address is needed.
+//! Socket Mode: commands and button presses through `WebSocket`s that we open to Slack, so that no public address is
+//! needed.
 //! Source: <https://docs.slack.dev/apis/events-api/using-socket-mode>.
 //!
 //! Two connections are open, and Slack delivers each envelope through one of them. A connection that Slack wants to end
