@@ -480,6 +480,7 @@ mod tests {
                 activation_code: Some("ABC123".to_owned()),
                 activation_link: Some(ActivationLink::parse("https://wa.me/1?text=ABC123")),
                 agent: None,
+                agent_id: None,
                 created_at: None,
                 activated_at: was_activated.then_some(now),
                 expires_at: expires_in.map(|seconds| Timestamp::from_second(1_800_000_000 + seconds).unwrap()),
@@ -491,6 +492,7 @@ mod tests {
                 target,
                 origin: &Origin::default(),
                 signer: &ValueSigner::new(&[]),
+                may_create: true,
                 qr_addresses: None,
             };
             let listing = Listing {
