@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::session_id::one_session_id;
-use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, Usage};
+use super::{CommandWord, Commands, Definition, Find, Outcome, RequestContext, Response, Usage, phone};
 #[cfg(feature = "demo")]
-use crate::cards::samples::{SampleGroup, sessions};
+use crate::cards::samples::{SampleGroup, sessions, sessions_by_expiry};
 use crate::cards::sentence::fill;
 use crate::cards::session::{self, Watched};
 use crate::cards::{RenderContext, Replaces, ReplyTarget, View};
@@ -25,12 +25,20 @@ pub(super) const WORD: &CommandWord = &CommandWord {
             does: "shows a session: status, expiry, and the link that activates it",
         },
         Usage {
+            typed: "<+phone>",
+            does: "shows the newest session of a tester's phone",
+        },
+        Usage {
             typed: "show <session id>",
             does: "the same, if the ID is also a command word",
         },
     ],
+    button: "Show the session",
     examples: &[SAMPLE_ID],
-    parse: |rest| one_session_id(rest, WORD).map(|id| Show(id).into()),
+    parse: |rest| match (one_session_id(rest, WORD), phone::alone(rest)) {
+        (Err(_), Some(phone)) => phone.map(|phone| Find(phone).into()),
+        (id, _) => id.map(|id| Show(id).into()),
+    },
     usage_error: |context| no_session_id(context.typed(SAMPLE_ID), context),
 };
 
@@ -62,11 +70,11 @@ impl Definition for Show {
     #[cfg(feature = "demo")]
     fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup> {
         let view = |(title, session)| (title, render(&session, None, context));
-        vec![SampleGroup::new(
-            "A session",
-            sessions(context.now).into_iter().map(view),
-            context,
-        )]
+        let by_expiry = sessions_by_expiry(context.now).into_iter().map(view);
+        vec![
+            SampleGroup::new("A session", sessions(context.now).into_iter().map(view), context),
+            SampleGroup::new("A session before and after its expiry", by_expiry, context),
+        ]
     }
 }
 
@@ -91,7 +99,7 @@ pub(super) async fn watched_until(
     session: &Session,
     request: &RequestContext,
 ) -> Option<Timestamp> {
-    if policy::may_change(&session.status) {
+    if policy::may_change(session.status_at(commands.clock.now())) {
         commands.watches.watched_until(&request.who, &session.id).await
     } else {
         None

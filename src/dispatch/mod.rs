@@ -44,6 +44,7 @@ use crate::slack::verified::{SocketDelivery, Verified, Way};
 use crate::telemetry::{Delivery, Metrics, chain};
 
 pub use self::delivery::{Outgoing, StoredMessage};
+pub use self::follow_up::FollowUpJob;
 pub use self::late_reply::{LateReply, Trigger};
 pub use self::notification::PendingNotification;
 pub use self::replays::RecentRequests;
@@ -143,7 +144,7 @@ impl Dispatcher {
             sent_at,
             way,
         } = verified;
-        let command = commands::parse(&form.text);
+        let command = commands::parse(&form.text, &self.commands.command_name);
         let trigger_id = form.trigger_id.clone();
         let request = RequestContext {
             idempotency_key: command.creates().then(|| idempotency_key(&form)).flatten(),
@@ -276,6 +277,8 @@ impl Dispatcher {
         let target = commands::reply_target(&button.action_id, press.shared);
         let request = RequestContext {
             origin: if press.shared { origin.on_shared_card() } else { origin },
+            // Each press has an address of its own, and keeps it when the request comes again.
+            idempotency_key: Some(fingerprint(&["press", press.response_url.expose_secret()])),
             ..request_context(who, press.response_url, sent_at, target)
         };
         let trigger = Trigger::Pressed {
@@ -375,7 +378,7 @@ impl Dispatcher {
                 })
                 .await,
             follow_ups
-                .claim(now, true, |job, slot| {
+                .claim(now, memory_only, |job, slot| {
                     let dispatcher = Arc::clone(self);
                     self.tasks.spawn(async move {
                         dispatcher.deliver_follow_up(job).await;
@@ -427,7 +430,7 @@ impl Dispatcher {
             let follow_ups = if self.give_up.is_cancelled() {
                 0
             } else {
-                self.queue.count_in_memory::<follow_up::FollowUpJob>().await
+                self.queue.count_in_memory::<FollowUpJob>().await
             };
             if self.pending().await + follow_ups == 0 {
                 return;
