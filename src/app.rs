@@ -84,8 +84,7 @@ impl App {
     /// See [`StartError`].
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let socket_settings = settings.clone();
-        let connect = settings.timing.connect;
-        let new_connections = unpooled_client(connect).map_err(StartError::Client)?;
+        let new_connections = unpooled_client(settings.timing.connect).map_err(StartError::Client)?;
         let http = kapso_clients(&settings.timing, new_connections.clone()).map_err(StartError::Client)?;
         let metrics = Arc::new(metrics());
         metrics.set_kapso_rate_limit_left(kapso::DEFAULT_RATE_LIMIT);
@@ -113,13 +112,7 @@ impl App {
         );
         let queue = Arc::new(queue.await.map_err(StartError::Memory)?);
         let idempotency = IdempotencyKeys::new(Arc::clone(&connection), clock.clone());
-        // The first one signs.
-        let secrets: Vec<SecretString> = settings
-            .signing_secrets
-            .iter()
-            .chain(&settings.app_token)
-            .cloned()
-            .collect();
+        let secrets = signing_keys(&socket_settings);
         let qr_addresses = settings
             .public_url
             .map(|public_url| Arc::new(qr::Addresses::new(public_url, &secrets)));
@@ -350,6 +343,12 @@ fn observer(metrics: &Arc<Metrics>) -> impl Fn(Observation) + Send + Sync + use<
         metrics.count_kapso_request(status, request.took);
         metrics.set_kapso_rate_limit_left(request.rate_limit_left);
     }
+}
+
+/// What button values and addresses of images are signed with: the first one signs, all of them verify.
+fn signing_keys(settings: &Settings) -> Vec<SecretString> {
+    let secrets = settings.signing_secrets.iter().chain(&settings.app_token);
+    secrets.cloned().collect()
 }
 
 /// The socket to Slack, if there is a token for it. `http` must follow no redirects.

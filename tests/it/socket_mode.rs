@@ -1,4 +1,4 @@
-//! Socket Mode: commands and presses come through WebSockets that the service opens to Slack.
+//! Socket Mode: commands and presses come through `WebSocket`s that the service opens to Slack.
 
 use std::time::Duration;
 

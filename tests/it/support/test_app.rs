@@ -70,6 +70,7 @@ pub struct TestApp {
 }
 
 /// Configures a [`TestApp`].
+#[expect(clippy::struct_excessive_bools, reason = "independent options")]
 pub struct TestAppBuilder {
     variables: Vec<(String, String)>,
     settings: Vec<Change>,
