@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 
 use crate::app::{self, App};
@@ -101,12 +102,24 @@ fn serve() -> Result<(), Box<dyn Error>> {
             version = env!("CARGO_PKG_VERSION"),
             "listening"
         );
+        notify_service_manager(NotifyState::Ready);
+        let shutdown = async {
+            shutdown.await;
+            notify_service_manager(NotifyState::Stopping);
+        };
         app.serve(listener, shutdown).await;
         Ok::<_, Box<dyn Error>>(())
     })?;
     // A DNS lookup that is still running must not delay the exit.
     runtime.shutdown_background();
     Ok(())
+}
+
+/// Tells systemd, or whoever started the process with `NOTIFY_SOCKET`; does nothing if that is not set.
+fn notify_service_manager(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "the service manager was not told");
+    }
 }
 
 fn print_manifest(url: Option<String>) -> Result<(), Box<dyn Error>> {
