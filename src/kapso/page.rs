@@ -39,7 +39,7 @@ impl Page {
     ///
     /// # Errors
     /// Says what is wrong with it, without quoting it.
-    pub(super) fn parse(body: &[u8]) -> Result<Self, String> {
+    pub fn parse(body: &[u8]) -> Result<Self, String> {
         let list: List<'_> = serde_json::from_slice(body).map_err(|error| describe(&error))?;
         let sessions = list.data.iter().take(SESSIONS_MAX);
         let sessions = sessions.filter_map(|item| Session::parse_item(item).ok());

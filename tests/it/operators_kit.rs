@@ -46,7 +46,9 @@ fn selectors(query: &str) -> Vec<Selector> {
     let mut found = Vec::new();
     for (at, _) in query.match_indices("kapso_slack_") {
         let rest = &query[at..];
-        let length = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let length = rest
+            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .unwrap_or(rest.len());
         let (name, rest) = rest.split_at(length);
         let matchers = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
         let labels = matchers.map_or_else(Vec::new, |(matchers, _)| {
@@ -85,13 +87,18 @@ async fn every_query_of_the_dashboard_and_the_alerts_names_series_that_exist() {
         let mut used = BTreeSet::new();
         for query in queries.iter().chain([&rules]) {
             for (name, labels) in selectors(query) {
-                assert!(series.iter().any(|(there, _)| *there == name), "no metric {name}: {query}");
+                assert!(
+                    series.iter().any(|(there, _)| *there == name),
+                    "no metric {name}: {query}"
+                );
                 // Prometheus adds this label.
                 for (label, values) in labels.iter().filter(|(label, _)| label != "instance") {
                     for value in values {
                         let wanted = format!("{label}=\"{value}\"");
                         assert!(
-                            series.iter().any(|(there, labels)| *there == name && labels.split(',').any(|l| l == wanted)),
+                            series
+                                .iter()
+                                .any(|(there, labels)| *there == name && labels.split(',').any(|l| l == wanted)),
                             "no series {name}{{{wanted}}}"
                         );
                     }
@@ -155,7 +162,13 @@ fn the_units_and_manifests_set_variables_that_exist() {
         .flat_map(|line| line.split(' '))
         .map(|pair| pair.split_once('=').unwrap().0.to_owned());
     let manifests = read("deploy/kubernetes/kapso-slack.yaml");
-    let env = manifests.split_once("env:\n").unwrap().1.split_once("ports:").unwrap().0;
+    let env = manifests
+        .split_once("env:\n")
+        .unwrap()
+        .1
+        .split_once("ports:")
+        .unwrap()
+        .0;
     let manifests = env
         .lines()
         .filter_map(|line| Some(line.trim().strip_prefix("- name: ")?.to_owned()));

@@ -12,7 +12,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 fn next_message(socket: &UnixDatagram) -> String {
     let mut message = [0; 256];
     let length = socket.recv(&mut message).unwrap();
-    String::from_utf8(message[..length].to_vec()).unwrap().trim_end().to_owned()
+    String::from_utf8(message[..length].to_vec())
+        .unwrap()
+        .trim_end()
+        .to_owned()
 }
 
 #[tokio::test]
