@@ -119,8 +119,21 @@ pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
         Ending::Changed(Change::Gone) => [("Gone", changed(Change::Gone))],
         Ending::TimeUp => [("The time is up", Ending::TimeUp)],
     });
-    let session = usual_session(context.now);
-    let message = |(title, ending)| {
+    let was_active = |session| Session {
+        status: Status::Expired,
+        activated_at: Some(context.now - SignedDuration::from_mins(2)),
+        ..session
+    };
+    let usual = endings
+        .into_iter()
+        .map(|(title, ending)| (title, ending, usual_session(context.now)));
+    let expired = usual_session(context.now).map(was_active);
+    let all = usual.chain([(
+        "Expired after it was active".to_owned(),
+        changed(Change::Expired),
+        expired,
+    )]);
+    let message = |(title, ending, session): (String, Ending, Option<Session>)| {
         let session = session.as_ref()?;
         let notification = Notification {
             ending,
@@ -132,7 +145,7 @@ pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
     };
     SampleGroup {
         title: "Notifications of a watch",
-        samples: endings.into_iter().filter_map(message).collect(),
+        samples: all.filter_map(message).collect(),
     }
 }
 
@@ -173,6 +186,16 @@ pub(crate) fn sessions(now: Timestamp) -> Vec<(String, Session)> {
     sessions.extend([
         changed("Pending for longer than a code is valid", &|session| {
             session.created_at = Some(now - SignedDuration::from_mins(20));
+        }),
+        changed("Past its expiry, and still pending in Kapso", &|session| {
+            session.expires_at = Some(now - SignedDuration::from_mins(5));
+        }),
+        changed("Past its expiry, and still active in Kapso", &|session| {
+            session.status = Status::Active;
+            session.expires_at = Some(now - SignedDuration::from_mins(5));
+        }),
+        changed("Without an end in sight", &|session| {
+            session.expires_at = Some(Timestamp::MAX);
         }),
         changed("With a link that is not WhatsApp's", &|session| {
             session.activation_link = Some(Err(NotWhatsApp));

@@ -91,7 +91,7 @@ pub(super) async fn watched_until(
     session: &Session,
     request: &RequestContext,
 ) -> Option<Timestamp> {
-    if policy::may_change(&session.status) {
+    if policy::may_change(session.status_at(commands.clock.now())) {
         commands.watches.watched_until(&request.who, &session.id).await
     } else {
         None

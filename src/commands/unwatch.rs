@@ -33,7 +33,7 @@ impl Definition for StopWatching {
         let (outcome, ended) = match commands.watches.remove(&request.who, &self.0).await {
             Ok(true) => (Outcome::Unwatched, Watched::NoLonger),
             Ok(false) => (Outcome::NotWatched, Watched::NotAtAll),
-            Err(_) => return commands.problem(&Problem::NoStore, request),
+            Err(_) => return commands.problem(&Problem::NoStore, request).showing(&self.0),
         };
         let session = commands.kapso.session(&self.0, Age::Recent).await;
         let context = commands.render_context(request);
@@ -42,7 +42,9 @@ impl Definition for StopWatching {
                 let view = watch::render(&session, ended, &context);
                 Response::new(outcome, view, &context).showing(&session.id)
             }
-            Err(error) => Response::new(outcome, render_without_session(&self.0, ended), &context).caused_by(error),
+            Err(error) => Response::new(outcome, render_without_session(&self.0, ended), &context)
+                .showing(&self.0)
+                .caused_by(error),
         }
     }
 

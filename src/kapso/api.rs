@@ -15,6 +15,7 @@ use url::Url;
 
 use super::http_clients::HttpClients;
 use super::rate_limit::{RateBudget, RateLimit};
+use super::waiting::Waiting;
 use super::{Error, Unavailable};
 use crate::clock::Clock;
 use crate::config::KapsoTiming;
@@ -175,6 +176,7 @@ impl Api {
         read: impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, Error> {
         let started = Instant::now();
+        let waiting = Waiting::start();
         let sent = request
             .header(KEY_HEADER, self.key.clone())
             .timeout(self.timing.attempt)
@@ -190,7 +192,7 @@ impl Api {
         {
             self.http.suspend_pool();
         }
-        drop(permit);
+        drop((waiting, permit));
         (self.observer)(Observation {
             status,
             took: started.elapsed(),
