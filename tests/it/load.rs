@@ -10,7 +10,7 @@ use kapso_slack::demo::{FakeKapso, Fault};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at};
 
-use crate::support::load_generator::{LoadGenerator, ProcessFigures, ResponseUrls, Sent};
+use crate::support::load_generator::{LoadGenerator, ProcessFigures, ResponseUrls, Sent, too_late};
 use crate::support::program::{Running, program_under_load};
 use crate::support::wire::RawConnection;
 use crate::support::{KEY, SECRET, port};
@@ -68,10 +68,11 @@ fn times(sent: &[Sent]) -> String {
     times.sort_unstable();
     let at = |percent: usize| times[(times.len() - 1) * percent / 100];
     format!(
-        "response after {} ms (median), {} ms (99 %), {} ms (slowest)",
+        "response after {} ms (median), {} ms (99 %), {} ms (slowest), {} after more than 3 s",
         at(50),
         at(99),
-        at(100)
+        at(100),
+        too_late(sent)
     )
 }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at};
 
 use crate::support::databases::Database;
-use crate::support::load_generator::{LoadGenerator, ProcessFigures, ResponseUrls, Sent};
+use crate::support::load_generator::{LoadGenerator, ProcessFigures, ResponseUrls, Sent, too_late};
 use crate::support::program::program_under_load;
 use crate::support::proxy::Proxy;
 use crate::support::{KEY, SECRET, port};
@@ -118,7 +118,7 @@ async fn no_reply_is_lost_and_nothing_grows() {
     while load.command("session-0").await.card.is_none() {}
     let descriptors = process.descriptors();
 
-    let (mut commands, mut late, mut twice, mut slowest) = (0_u64, 0_usize, 0, Duration::ZERO);
+    let (mut commands, mut late, mut twice, mut too_late_ones, mut slowest) = (0, 0, 0, 0, Duration::ZERO);
     let mut memory = Vec::new();
     for cycle in 0..cycles {
         for n in 0..WATCHES {
@@ -144,7 +144,8 @@ async fn no_reply_is_lost_and_nothing_grows() {
             .map(|sent| sent.number)
             .collect();
         twice += load.wait_for_posts(&waiting, DEADLINE).await;
-        commands += sent.len() as u64;
+        commands += sent.len();
+        too_late_ones += too_late(&sent);
         late += waiting.len();
         slowest = sent.iter().map(|sent| sent.took).max().unwrap().max(slowest);
         memory.push(process.memory());
@@ -165,7 +166,7 @@ async fn no_reply_is_lost_and_nothing_grows() {
     let last = memory[memory.len() - 1];
     println!(
         "soak: {} s, {commands} commands and presses, {late} replies and notifications by a later message, none lost, \
-         {twice} posted twice, slowest response {} ms, memory {settled} kB then {last} kB, descriptors {descriptors} then {}",
+         {twice} posted twice, slowest response {} ms, {too_late_ones} after more than 3 s, memory {settled} kB then {last} kB, descriptors {descriptors} then {}",
         cycles * CYCLE,
         slowest.as_millis(),
         process.descriptors(),
