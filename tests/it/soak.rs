@@ -34,11 +34,13 @@ async fn faults(second: u64, kapso: &FakeKapso, load: &LoadGenerator, proxy: &mu
             kapso.release_stalled_requests();
             // Every reply comes late, and Slack refuses some.
             kapso.set_fault(Some(Fault::Delay(Duration::from_millis(2_500))));
-            load.refuse_posts(20, StatusCode::INTERNAL_SERVER_ERROR);
+            // Few: a reply is given up after three of these.
+            load.refuse_posts(10, StatusCode::INTERNAL_SERVER_ERROR);
             load.refuse_posts(20, StatusCode::TOO_MANY_REQUESTS);
         }
         24 => {
             kapso.set_fault(None);
+            load.accept_posts();
             proxy.cut().await;
         }
         30 => {
@@ -67,7 +69,8 @@ async fn send(load: &LoadGenerator, cycle: u64, n: u64) -> Vec<Sent> {
     // One watch a second, as long as everything works.
     if n % PER_SECOND == 0 && n / PER_SECOND < WATCHES {
         let sent = load.command(&format!("watch {}", watched(cycle, n / PER_SECOND))).await;
-        assert!(sent.card.is_some(), "a watch is confirmed at once");
+        let confirmation = sent.card.as_ref().expect("a watch is confirmed at once").to_string();
+        assert!(confirmation.contains("unwatch"), "{confirmation}");
         // What is waited for is the notification.
         return vec![Sent { card: None, ..sent }];
     }
@@ -111,11 +114,13 @@ async fn no_reply_is_lost_and_nothing_grows() {
         .with("METRICS_ADDR", "127.0.0.1:0")
         .start();
     let (app, metrics) = service.wait_for_addresses().await;
+    let readiness = app.join("/readyz").unwrap();
     let load = std::sync::Arc::new(response_urls.load(app));
     let process = ProcessFigures::of(service.id());
     service.drain_output();
     // Kapso's first answer says what its limit is.
     while load.command("session-0").await.card.is_none() {}
+    while !load.page(readiness.clone()).await.contains("\"ready\"") {}
     let descriptors = process.descriptors();
 
     let (mut commands, mut late, mut twice, mut too_late_ones, mut slowest) = (0, 0, 0, 0, Duration::ZERO);

@@ -235,6 +235,11 @@ impl LoadGenerator {
         counts.faults.extend(std::iter::repeat_n(status, count));
     }
 
+    /// Refuses no more posts.
+    pub fn accept_posts(&self) {
+        self.received.counts.lock().unwrap().faults.clear();
+    }
+
     /// How many posts the channels' limits have refused.
     pub fn refused(&self) -> u64 {
         self.received.counts.lock().unwrap().refused
