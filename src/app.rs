@@ -181,6 +181,12 @@ impl App {
         self.metrics_listener.as_ref()?.local_addr().ok()
     }
 
+    /// The client for Kapso, for the demo.
+    #[cfg(feature = "demo")]
+    pub(crate) fn kapso(&self) -> Arc<kapso::Client> {
+        Arc::clone(&self.state.kapso)
+    }
+
     /// Serves on `listener` until `shutdown` completes; then reports not ready, delivers all pending replies, and returns.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         let dispatcher = Arc::clone(&self.state.dispatcher);

@@ -122,7 +122,7 @@ impl Definition for List {
 
 /// Samples of pages: the only one, one of several, past the end, and of empty projects.
 #[cfg(feature = "demo")]
-fn samples(now: Timestamp) -> [(&'static str, Listing); 8] {
+fn samples(now: Timestamp) -> [(&'static str, Listing); 11] {
     let with_own_id = |(number, (_, session)): (u32, (String, Session))| {
         let id = format!("{:08x}{}", 0x123e_4567_u32.wrapping_mul(number), &SAMPLE_ID[8..]);
         let id = SessionId::parse(&id).unwrap_or_else(|| session.id.clone());
@@ -146,33 +146,38 @@ fn samples(now: Timestamp) -> [(&'static str, Listing); 8] {
     };
     let unusual = Listing {
         page: Page {
-            sessions: all.iter().rev().take(3).cloned().collect(),
-            count: 3,
+            sessions: all.iter().rev().take(4).cloned().collect(),
+            count: 4,
             unreadable: 0,
             total_pages: Some(1),
-            total_count: Some(3),
+            total_count: Some(4),
         },
         ..read_only.clone()
     };
-    let partly_read = listing(1, 4, Some(1), Some(7));
-    let partly_read = Listing {
-        page: Page {
-            count: 7,
-            unreadable: 3,
-            ..partly_read.page
-        },
-        ..partly_read
+    let partly_read = |unreadable: usize| {
+        let listing = listing(1, 4, Some(1), Some(4 + unreadable as u64));
+        Listing {
+            page: Page {
+                count: 4 + unreadable,
+                unreadable,
+                ..listing.page
+            },
+            ..listing
+        }
     };
     [
         ("The only page", listing(1, 4, Some(1), Some(4))),
+        ("The only session", listing(1, 1, Some(1), Some(1))),
         ("One of three pages", listing(2, 10, Some(3), Some(23))),
         (
             "Where Kapso does not say how many there are",
             listing(1, 10, None, None),
         ),
-        ("With names that do not fit", unusual),
-        ("With sessions that cannot be read", partly_read),
+        ("With unusual sessions", unusual),
+        ("With a session that cannot be read", partly_read(1)),
+        ("With sessions that cannot be read", partly_read(3)),
         ("Past the end", listing(999, 0, Some(3), Some(23))),
+        ("Past the only page", listing(2, 0, Some(1), Some(4))),
         ("No sessions yet", listing(1, 0, Some(0), Some(0))),
         ("No sessions yet, and none to be created", read_only),
     ]

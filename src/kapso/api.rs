@@ -86,6 +86,12 @@ impl Api {
         self.limit().budget(self.clock.now())
     }
 
+    /// Ends the wait after a 429.
+    #[cfg(feature = "demo")]
+    pub(super) fn unblock(&self) {
+        self.limit().unblock();
+    }
+
     /// Requests `address` for a person, with retries over new connections, and parses the response with `read`.
     pub(super) async fn get<T>(&self, address: Url, read: impl Fn(&[u8]) -> Result<T, String>) -> Result<T, Error> {
         let delays = ExponentialBuilder::default()

@@ -218,6 +218,14 @@ impl Client {
         self.api.budget()
     }
 
+    /// Forgets all results and the wait after a 429, as if Kapso had been replaced. For the demo, where it can be.
+    #[cfg(feature = "demo")]
+    pub fn forget(&self) {
+        self.cache.invalidate_all();
+        self.images.invalidate_all();
+        self.api.unblock();
+    }
+
     async fn request(&self, id: &SessionId) -> Cached {
         let number = self.next_number();
         let request = self.api.get(self.address(id), |body| Session::parse(body, id));
