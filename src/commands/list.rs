@@ -34,6 +34,7 @@ const WORD: &CommandWord = &CommandWord {
         typed: "list [page]",
         does: "lists the sessions, ten per page",
     }],
+    button: "Show the list",
     examples: &[],
     parse,
     usage_error: |context| {

@@ -3,18 +3,21 @@
 //! To add one, write its file with a `Definition`, and name it twice below: as a module and in the table.
 
 mod access;
+mod find;
 mod help;
 mod list;
 mod new;
 mod parse;
 mod phone;
 mod qr_code;
+mod recreate;
 mod refresh;
 mod response;
 mod session_id;
 mod share;
 mod show;
 mod stale_button;
+mod typed_text;
 mod unknown;
 mod unwatch;
 mod watch;
@@ -32,6 +35,7 @@ pub use phone::Phone;
 pub use response::{FollowUp, Outcome, Response};
 pub use word::{CommandWord, ParseError, Usage};
 
+use crate::cards::buttons::TypedValue;
 #[cfg(feature = "demo")]
 use crate::cards::samples::SampleGroup;
 use crate::cards::{Action, Problem, RenderContext, ReplyTarget, SessionValue, problem};
@@ -164,12 +168,16 @@ macro_rules! commands {
 commands! {
     /// Show a session.
     Show(show),
+    /// Show the newest session of a phone.
+    Find(find),
     /// Show the session of a card as it is now.
     Refresh(refresh),
     /// Show a page of the list of sessions.
     List(list),
     /// Create a session.
     New(new),
+    /// Ask whether to create a new session in place of one that has ended.
+    Recreate(recreate),
     /// Notify a person when a session changes.
     StartWatching(watch),
     /// Stop notifying a person about changes of a session.
@@ -200,6 +208,8 @@ pub fn own_button(buttons: Vec<PressedButton>) -> PressedButton {
 pub fn reply_target(action_id: &str, is_shared: bool) -> ReplyTarget {
     match Action::parse(action_id) {
         Some(Action::ShowInNewMessage) => ReplyTarget::NewMessage,
+        // Its button is never on a card that others see.
+        Some(Action::RunCommand) if is_shared => ReplyTarget::NewMessage,
         Some(
             Action::OpenWhatsApp
             | Action::ShowQrCode
@@ -209,7 +219,9 @@ pub fn reply_target(action_id: &str, is_shared: bool) -> ReplyTarget {
             | Action::ShareInChannel
             | Action::NextPage
             | Action::PreviousPage
-            | Action::CreateAnother,
+            | Action::CreateAnother
+            | Action::CreateNewSession
+            | Action::RunCommand,
         )
         | None => {
             if is_shared {
@@ -286,6 +298,10 @@ impl Commands {
             Action::NextPage | Action::PreviousPage => content
                 .and_then(PageValue::parse)
                 .map(|PageValue(page)| List { page }.into()),
+            Action::RunCommand => content
+                .and_then(TypedValue::parse)
+                .and_then(|TypedValue(text)| parse::offered(&text)),
+            Action::CreateNewSession => about_session(|id| Recreate(id).into()),
             Action::CreateAnother => content
                 .and_then(ConfirmationValue::parse)
                 .map(|ConfirmationValue(new)| new.into()),
@@ -326,6 +342,7 @@ impl Commands {
             command: &self.command_name,
             request_id: &request.request_id,
             target: request.target,
+            may_create: self.may_create(&request.who),
             origin: &request.origin,
             signer: &self.signer,
             qr_addresses: self.qr_addresses.as_deref(),
@@ -334,12 +351,13 @@ impl Commands {
 
     /// The context for rendering a notification now. It replaces no message.
     #[must_use]
-    pub fn notification_context<'a>(&'a self, request_id: &'a str, origin: &'a Origin) -> RenderContext<'a> {
+    pub fn notification_context<'a>(&'a self, who: &Who, request_id: &'a str, origin: &'a Origin) -> RenderContext<'a> {
         RenderContext {
             now: self.clock.now(),
             command: &self.command_name,
             request_id,
             target: ReplyTarget::Command,
+            may_create: self.may_create(who),
             origin,
             signer: &self.signer,
             qr_addresses: self.qr_addresses.as_deref(),
@@ -358,9 +376,10 @@ impl Commands {
 }
 
 impl Command {
-    /// Whether this needs the permission to create sessions. Corrections that explain how to create one need it, too.
+    /// Whether this needs the permission to create sessions. Corrections that explain how to create one need it, too, and
+    /// so does the question whether to create one.
     fn needs_create_permission(&self) -> bool {
         let explains_creating = matches!(self, Self::Unknown(Unknown(error)) if parse::is_about_creating(error));
-        explains_creating || self.creates()
+        explains_creating || self.creates() || matches!(self, Self::Recreate(_))
     }
 }

@@ -212,7 +212,7 @@ impl Dispatcher {
     pub(super) async fn resume(&self, job: LeasedJob<LateReply>) {
         let reply = &job.payload;
         let command = match &reply.trigger {
-            Trigger::Typed(text) => Some(commands::parse(text)),
+            Trigger::Typed(text) => Some(commands::parse(text, &self.commands.command_name)),
             Trigger::Pressed { action, value } => self.commands.press(action, value).map(|(command, _)| command),
         };
         let Some(command) = command else {

@@ -140,7 +140,7 @@ impl Dispatcher {
             received,
             sent_at,
         } = signed;
-        let command = commands::parse(&form.text);
+        let command = commands::parse(&form.text, &self.commands.command_name);
         let request = RequestContext {
             idempotency_key: command.creates().then(|| idempotency_key(&form)).flatten(),
             origin: Origin::typed(&form.who),
@@ -224,6 +224,8 @@ impl Dispatcher {
         let target = commands::reply_target(&button.action_id, press.shared);
         let request = RequestContext {
             origin: if press.shared { origin.on_shared_card() } else { origin },
+            // Each press has an address of its own, and keeps it when the request comes again.
+            idempotency_key: Some(fingerprint(&["press", press.response_url.expose_secret()])),
             ..request_context(who, press.response_url, sent_at, target)
         };
         let trigger = Trigger::Pressed {

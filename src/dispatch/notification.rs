@@ -121,7 +121,9 @@ impl Dispatcher {
             self.log_notification(&notification, Err(DeliveryError::UsedUp));
             return self.queue.complete(job).await;
         };
-        let context = self.commands.notification_context(&watch.request_id, &watch.origin);
+        let context = self
+            .commands
+            .notification_context(&watch.who, &watch.request_id, &watch.origin);
         let message = cards::notification::render(
             &cards::Notification {
                 ending,
