@@ -293,7 +293,7 @@ const EXTENSIONS: [&str; 8] = [".rs", ".md", ".sql", ".toml", ".json", ".snap", 
 /// it is one that the reader has to fill in.
 fn paths(text: &str) -> BTreeSet<&str> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || "_-./<>{}:".contains(c)))
-        .map(|word| word.trim_matches([':', '.']).trim_start_matches("./"))
+        .map(|word| word.trim_start_matches("./").trim_matches([':', '.']))
         .filter(|word| !word.contains(['<', '>', '{', ':']) && !word.starts_with('/'))
         .filter(|word| {
             FOLDERS.iter().any(|folder| word.starts_with(folder))
