@@ -48,6 +48,7 @@ fuzz_target!(|input: &str| {
             origin: &Origin::default(),
             signer: &ValueSigner::new(&["secret".into()]),
             qr_addresses: None,
+            may_create: true,
         };
         let message = serde_json::to_value(card(&session, Watched::No, &context)).expect("JSON");
         inert_text::expect_inert(&message, "a card");

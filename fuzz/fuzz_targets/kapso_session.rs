@@ -28,6 +28,7 @@ fuzz_target!(|body: &[u8]| {
             origin: &Origin::default(),
             signer: &ValueSigner::new(&["secret".into()]),
             qr_addresses: None,
+            may_create: true,
         };
         let message = serde_json::to_string(&card(&session, Watched::No, &context)).expect("JSON");
         assert!(message.len() < 12_000, "{} bytes", message.len());
