@@ -5,7 +5,7 @@ use kapso_slack::commands::{Command, parse};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    let command = parse(text);
+    let command = parse(text, "/sandbox");
     if let Some(id) = command.session_id() {
         let id = id.as_str();
         assert!((1..=64).contains(&id.len()), "{id}");
@@ -16,7 +16,7 @@ fuzz_target!(|text: &str| {
     }
     // What a command is shown as is understood as the same command.
     if let Some(typed) = command.typed() {
-        let again = parse(&typed);
+        let again = parse(&typed, "/sandbox");
         assert!(!matches!(again, Command::Unknown(_)), "{typed}");
         assert_eq!(again.typed(), Some(typed));
     }

@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {
     if let Ok(form) = SlashCommand::parse(body) {
-        let _ = parse(&form.text);
+        let _ = parse(&form.text, "/sandbox");
         // A response URL and a trigger id are secrets.
         let shown = format!("{form:?}");
         assert!(shown.contains("response_url: SecretBox<str>([REDACTED])"), "{shown}");
