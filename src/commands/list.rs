@@ -480,6 +480,7 @@ mod tests {
                 activation_code: Some("ABC123".to_owned()),
                 activation_link: Some(ActivationLink::parse("https://wa.me/1?text=ABC123")),
                 agent: None,
+                agent_id: None,
                 created_at: None,
                 activated_at: was_activated.then_some(now),
                 expires_at: expires_in.map(|seconds| Timestamp::from_second(1_800_000_000 + seconds).unwrap()),
@@ -492,6 +493,7 @@ mod tests {
                 origin: &Origin::default(),
                 signer: &ValueSigner::new(&[]),
                 qr_addresses: None,
+                may_create: true,
             };
             let listing = Listing {
                 number: 1,

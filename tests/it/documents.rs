@@ -308,7 +308,11 @@ fn paths(text: &str) -> BTreeSet<&str> {
 #[test]
 fn the_files_that_documents_for_contributors_name_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for (document, at_least) in [("docs/architecture.md", 50), ("CONTRIBUTING.md", 15), ("docs/guarantees.md", 8)] {
+    for (document, at_least) in [
+        ("docs/architecture.md", 50),
+        ("CONTRIBUTING.md", 15),
+        ("docs/guarantees.md", 8),
+    ] {
         let text = read(document);
         let named = paths(&text);
         assert!(named.len() >= at_least, "{document} names only {named:?}");

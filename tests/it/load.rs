@@ -145,7 +145,7 @@ async fn the_service_under_load() {
     let mut memory = 0;
     for n in 0..hanging * 200 {
         ticks.tick().await;
-        if n % 200 == 0 {
+        if n.is_multiple_of(200) {
             memory = memory.max(service.process.memory());
         }
         let load = Arc::clone(load);

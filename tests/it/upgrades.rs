@@ -9,7 +9,7 @@ use crate::support::databases::{Database, on_both_databases};
 use crate::support::load_generator::ResponseUrls;
 use crate::support::program::{Fakes, Program};
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// The statements that make the database of version 0.1.0, with late messages to this origin.
 fn old_database(database: &Database, origin: &str) -> String {
