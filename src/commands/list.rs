@@ -492,6 +492,7 @@ mod tests {
                 target,
                 origin: &Origin::default(),
                 signer: &ValueSigner::new(&[]),
+                may_create: true,
                 qr_addresses: None,
                 may_create: true,
             };

@@ -52,6 +52,12 @@ impl SignatureVerifier {
         }
     }
 
+    /// Whether any signature can be valid.
+    #[must_use]
+    pub fn has_secrets(&self) -> bool {
+        !self.keyed.is_empty()
+    }
+
     /// Verifies that `body` was signed by Slack with one of the secrets, within [`MAX_SKEW_SECONDS`] of `now`. Returns
     /// when it was signed, by Slack's clock.
     ///
