@@ -494,7 +494,6 @@ mod tests {
                 signer: &ValueSigner::new(&[]),
                 may_create: true,
                 qr_addresses: None,
-                may_create: true,
             };
             let listing = Listing {
                 number: 1,
