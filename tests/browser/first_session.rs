@@ -30,10 +30,7 @@ async fn a_session_is_created_listed_and_shown() {
         assert!(list.contains("Expires tomorrow at 10:00 AM"), "{list}");
         assert!(!list.contains("Previous page"), "{list}");
         let newest = page.evaluate(&format!("{FIRST}.ariaLabel")).await;
-        assert!(
-            newest.as_str().unwrap().starts_with("Show session "),
-            "{newest}"
-        );
+        assert!(newest.as_str().unwrap().starts_with("Show session "), "{newest}");
 
         page.press("Next page").await;
         let list = page.wait_for_message("Page 2 of 2").await;
