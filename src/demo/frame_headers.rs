@@ -144,11 +144,11 @@ mod tests {
         match (u8::try_from(length), u16::try_from(length)) {
             (Ok(short @ 0..126), _) => frame.push(0x80 | short),
             (_, Ok(length)) => {
-                frame.push(0x80 | 126);
+                frame.push(0x80 | 0x7e);
                 frame.extend(length.to_be_bytes());
             }
             _ => {
-                frame.push(0x80 | 127);
+                frame.push(0x80 | 0x7f);
                 frame.extend((length as u64).to_be_bytes());
             }
         }
