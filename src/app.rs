@@ -20,7 +20,7 @@ use crate::config::{DatabaseUrl, Settings, ShutdownTiming, Timing};
 use crate::db::{DatabaseError, StoreConnection};
 use crate::dispatch::{Dispatcher, RecentRequests};
 use crate::idempotency::IdempotencyKeys;
-use crate::kapso::{self, Observation};
+use crate::kapso::{self, AgentId, Observation};
 use crate::qr;
 use crate::queue::JobStore;
 use crate::routes::{self, AppState};
@@ -112,6 +112,7 @@ impl App {
         let dispatcher = Dispatcher {
             commands: Commands {
                 kapso: Arc::clone(&kapso),
+                default_agent: settings.default_agent.as_deref().and_then(AgentId::parse),
                 access: Arc::new(settings.access_lists),
                 watches: Watches::new(Arc::clone(&queue), clock.clone()),
                 idempotency: idempotency.clone(),
@@ -322,6 +323,9 @@ fn observer(metrics: &Arc<Metrics>) -> impl Fn(Observation) + Send + Sync + use<
         let status = request.status.map(|status| status.as_u16());
         metrics.count_kapso_request(status, request.took);
         metrics.set_kapso_rate_limit_left(request.rate_limit_left);
+        if request.is_moved {
+            metrics.count_kapso_moved();
+        }
     }
 }
 

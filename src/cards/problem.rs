@@ -33,6 +33,8 @@ pub enum Problem {
     KapsoError,
     /// Kapso answered with something that this app does not know.
     Unintelligible,
+    /// Kapso's API is not at its address.
+    Moved,
     /// This person or this channel is not on the operator's list.
     NotAllowed(Arc<AccessLists>),
     /// This person is not on the operator's list of those who create sessions.
@@ -61,6 +63,7 @@ impl From<&Error> for Problem {
             },
             Error::Unavailable(Unavailable::Status(_)) => Self::KapsoError,
             Error::Unavailable(Unavailable::Transport(_) | Unavailable::TimedOut(_)) => Self::NoAnswer,
+            Error::Moved(_) => Self::Moved,
             Error::NotFound | Error::UnexpectedResponse(_) | Error::Unprocessable => Self::Unintelligible,
         }
     }
@@ -105,6 +108,10 @@ fn text(problem: &Problem, context: &RenderContext<'_>) -> Mrkdwn {
         Problem::NoAnswer => Mrkdwn::new("Kapso did not answer. Nothing was changed; try again in a moment."),
         Problem::KapsoError => Mrkdwn::new("Kapso had an error. Nothing was changed; try again in a moment."),
         Problem::Unintelligible => Mrkdwn::new("Kapso sent an unexpected response. Please tell whoever runs this app."),
+        Problem::Moved => Mrkdwn::new(
+            "Kapso's sandbox API is not where this app expects it: Kapso may have moved this API. Please tell whoever \
+             runs this app.",
+        ),
         Problem::NotAllowed(allowed) => not_allowed(allowed),
         Problem::MayNotCreate(allowed) => join(
             " ",

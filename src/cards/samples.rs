@@ -89,6 +89,7 @@ pub(crate) fn problems(context: &RenderContext<'_>) -> SampleGroup {
         Problem::NoAnswer => [("Kapso does not answer", Problem::NoAnswer)],
         Problem::KapsoError => [("Kapso has an error", Problem::KapsoError)],
         Problem::Unintelligible => [("Kapso sends an unexpected response", Problem::Unintelligible)],
+        Problem::Moved => [("Kapso has moved its API", Problem::Moved)],
         Problem::NotAllowed(_) => [
             ("Open to some people", on_lists(None, None, Some("U2147483697 W012A3CDE"))),
             ("Open in some channels", on_lists(None, Some("C2147483705"), None)),

@@ -39,7 +39,7 @@ use crate::cards::{Action, Problem, RenderContext, ReplyTarget, SessionValue, pr
 use crate::clock::Clock;
 use crate::config::AccessLists;
 use crate::idempotency::IdempotencyKeys;
-use crate::kapso::{self, SessionId};
+use crate::kapso::{self, AgentId, SessionId};
 use crate::qr::Addresses;
 use crate::slack::Who;
 use crate::slack::button_value::{Origin, ValueSigner};
@@ -245,6 +245,8 @@ pub struct RequestContext {
 pub struct Commands {
     /// The client for Kapso.
     pub kapso: Arc<kapso::Client>,
+    /// The agent of sessions that are created without naming one.
+    pub default_agent: Option<AgentId>,
     /// Who may use the app, and who may create sessions.
     pub access: Arc<AccessLists>,
     /// The stored watches.

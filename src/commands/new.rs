@@ -169,13 +169,19 @@ impl Definition for New {
             })
         };
         let created = usual_session(context.now).map(|session| ("Created", render(&session, context)));
+        let agent = AgentId::parse("agent-123abc");
         let rejected = [
-            ("Kapso rejects the number", new(None)),
-            ("Kapso rejects number or agent", new(Some("agent-123abc"))),
+            ("Kapso rejects the number, or needs an agent", new(None), None),
+            (
+                "Kapso rejects the number or the default agent",
+                new(None),
+                agent.as_ref(),
+            ),
+            ("Kapso rejects number or agent", new(Some("agent-123abc")), None),
         ];
         let rejected = rejected
             .into_iter()
-            .filter_map(|(title, new)| Some((title, render_not_accepted(&new?, context))));
+            .filter_map(|(title, new, default)| Some((title, render_not_accepted(&new?, default, context))));
         let nothing = ("The same request again", render_nothing_created(context));
         let question = |(title, outcome)| {
             let began_at = context.now - jiff::SignedDuration::from_secs(20);
@@ -203,7 +209,8 @@ impl Definition for New {
 
 impl New {
     async fn create(self, key: &str, commands: &Commands, request: &RequestContext) -> Response {
-        let agent = self.agent.as_ref().map(AgentId::as_str);
+        let default_agent = commands.default_agent.as_ref();
+        let agent = self.agent.as_ref().or(default_agent).map(AgentId::as_str);
         let result = commands.kapso.create(self.phone.as_str(), agent).await;
         let recorded = match &result {
             Ok(session) => CreationOutcome::Created(session.id.clone()),
@@ -219,7 +226,7 @@ impl New {
             }
             Err(error) if error.is_ambiguous() => (commands.problem(&Problem::Unsure, request), error),
             Err(error @ Error::Unprocessable) => {
-                let view = render_not_accepted(&self, &context);
+                let view = render_not_accepted(&self, default_agent, &context);
                 (Response::new(Outcome::NotAccepted, view, &context), error)
             }
             Err(error) => (commands.problem(&Problem::from(&error), request), error),
@@ -272,20 +279,35 @@ fn render(session: &Session, context: &RenderContext<'_>) -> View {
     View::new(session::card(session, Watched::No, context), Replaces::OwnCard)
 }
 
-fn render_not_accepted(new: &New, context: &RenderContext<'_>) -> View {
+fn render_not_accepted(new: &New, default_agent: Option<&AgentId>, context: &RenderContext<'_>) -> View {
     let phone = ("phone", monospace(new.phone.as_str()));
-    let text = match &new.agent {
-        Some(agent) => fill(
+    let text = match (&new.agent, default_agent) {
+        (Some(agent), _) => fill(
             "Kapso rejected this number: {phone}, with the agent {agent}. Check the number, and whether the agent is one \
              of this app's Kapso project.",
             [phone, ("agent", monospace(agent.as_str()))],
         ),
-        None => fill(
-            "Kapso rejected this number: {phone}. Check it: it must be on WhatsApp.",
-            [phone],
+        (None, Some(agent)) => fill(
+            "Kapso rejected this number: {phone}, with this app's default agent {agent}. Check the number: it must be on \
+             WhatsApp. To name another agent, type {command}",
+            [
+                phone,
+                ("agent", monospace(agent.as_str())),
+                ("command", with_agent(new, context)),
+            ],
+        ),
+        (None, None) => fill(
+            "Kapso rejected this number: {phone}. Check it: it must be on WhatsApp. Kapso may also need to know the agent: \
+             type {command}",
+            [phone, ("command", with_agent(new, context))],
         ),
     };
     problem::with_request_id(text, context)
+}
+
+/// The command that creates the same session with an agent.
+fn with_agent(new: &New, context: &RenderContext<'_>) -> Mrkdwn {
+    context.typed(&format!("{} {} <agent id>", WORD.name, new.phone.as_str()))
 }
 
 fn render_nothing_created(context: &RenderContext<'_>) -> View {

@@ -122,6 +122,8 @@ word_enum! {
         NoAnswer = "no_answer",
         /// Kapso sent an unexpected response.
         Unintelligible = "unintelligible",
+        /// Kapso's API is not at its address.
+        Moved = "moved",
         /// This person or channel is not on the operator's list.
         NotAllowed = "not_allowed",
         /// This person is not on the list of those who may create sessions.
@@ -170,6 +172,7 @@ impl From<&Problem> for Outcome {
             Problem::Limited { .. } => Self::Limited,
             Problem::NoAnswer | Problem::KapsoError => Self::NoAnswer,
             Problem::Unintelligible => Self::Unintelligible,
+            Problem::Moved => Self::Moved,
             Problem::NotAllowed(_) => Self::NotAllowed,
             Problem::MayNotCreate(_) => Self::MayNotCreate,
             Problem::NoStore => Self::NoStore,

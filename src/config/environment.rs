@@ -14,9 +14,9 @@ use url::{Host, Url};
 
 use super::dot_env::DotEnv;
 use super::variables::{
-    ALLOWED_CHANNELS, ALLOWED_TEAMS, ALLOWED_USERS, CREATE_USERS, DATABASE_URL, HOST, KAPSO_API_KEY, KAPSO_BASE_URL,
-    LOG_FORMAT, METRICS_ADDR, PORT, PUBLIC_URL, REPLY_BUDGET_MS, RUST_LOG, SLACK_COMMAND, SLACK_RESPONSE_HOSTS,
-    SLACK_SIGNING_SECRET, VARIABLES, Variable,
+    ALLOWED_CHANNELS, ALLOWED_TEAMS, ALLOWED_USERS, CREATE_USERS, DATABASE_URL, DEFAULT_AGENT, HOST, KAPSO_API_KEY,
+    KAPSO_BASE_URL, LOG_FORMAT, METRICS_ADDR, PORT, PUBLIC_URL, REPLY_BUDGET_MS, RUST_LOG, SLACK_COMMAND,
+    SLACK_RESPONSE_HOSTS, SLACK_SIGNING_SECRET, VARIABLES, Variable,
 };
 use super::{
     AccessLists, AllowList, Creators, DatabaseUrl, InvalidDatabaseUrl, Log, Problems, ResponseHost, Settings, Timing,
@@ -27,6 +27,7 @@ use crate::telemetry::{LogFormat, is_ours};
 const DOT_ENV: &str = ".env";
 /// Slack waits 3 s including the network, and storing a late reply takes up to 300 ms after the budget.
 const LONGEST_BUDGET: Duration = Duration::from_millis(2_400);
+const NOT_AN_AGENT_ID: &str = "is not the ID of an agent, such as agent-123abc";
 /// How many unreadable lines of a file are named by their number.
 const LINES_NAMED: usize = 10;
 
@@ -148,6 +149,7 @@ impl Environment {
                 users: self.allow_list(&mut problems, &ALLOWED_USERS, &['U', 'W']),
                 creators: self.creators(&mut problems),
             },
+            default_agent: self.default_agent(&mut problems),
             database: self.database(&mut problems),
             metrics_addr: self.metrics_addr(&mut problems),
             connections: None,
@@ -472,6 +474,14 @@ impl Environment {
         Creators::Only(people.unwrap_or_default())
     }
 
+    fn default_agent(&self, problems: &mut Problems) -> Option<String> {
+        let id = self.get(DEFAULT_AGENT.name)?;
+        if !is_agent_id(id) {
+            problems.add(DEFAULT_AGENT.name, NOT_AN_AGENT_ID);
+        }
+        Some(id.to_owned())
+    }
+
     fn ids(
         &self,
         problems: &mut Problems,
@@ -621,6 +631,14 @@ fn log_filter(text: &str) -> Result<Targets, String> {
         .join(",")
         .parse()
         .map_err(|_| "is not a filter such as info or kapso_slack=debug".to_owned())
+}
+
+/// Whether this is one safe path segment, as Kapso's ids are.
+fn is_agent_id(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 fn is_level(word: &str) -> bool {

@@ -47,6 +47,8 @@ pub struct Settings {
     /// Hosts that late replies may be posted to.
     pub response_hosts: Vec<ResponseHost>,
     pub access_lists: AccessLists,
+    /// The ID of the agent of sessions that are created without naming one: `[A-Za-z0-9_-]{1,64}`.
+    pub default_agent: Option<String>,
     /// Database for pending replies and watches.
     pub database: DatabaseUrl,
     /// Address of the listener for `/metrics`; `None` for no such listener.

@@ -51,6 +51,8 @@ variables! {
     ALLOWED_USERS = "everyone", "people (U…, W…) who may use it";
     CREATE_USERS = "nobody",
         "people (U…, W…) who may create sessions, of those who may use it; `*` for all of them";
+    DEFAULT_AGENT = "none",
+        "the ID of the agent of sessions that are created without naming one; Kapso's own document says that it requires one";
     DATABASE_URL = "sqlite:kapso-slack.db",
         "secret: database for pending replies and watches; `sqlite:<path>` for one process, `postgres://…` for several (for a server on another machine, `sslmode=verify-full` is used unless the address sets `sslmode`)";
     METRICS_ADDR = "closed", "address and port of a separate listener for `/metrics`, such as 127.0.0.1:9090";

@@ -56,16 +56,34 @@ impl FakeKapso {
 
     /// Adds or replaces a session.
     pub fn put_session(&self, id: &str, session: Value) {
-        self.state().sessions.insert(id.to_owned(), session);
+        let mut state = self.state();
+        state.check(&session);
+        state.sessions.insert(id.to_owned(), session);
+        drop(state);
         self.sandbox.notify();
     }
 
     /// Sets one field of a session; does nothing if it does not exist.
     pub fn set_field(&self, id: &str, field: &str, value: Value) {
-        if let Some(session) = self.state().sessions.get_mut(id) {
+        let mut state = self.state();
+        if let Some(session) = state.sessions.get_mut(id) {
             session[field] = value;
+            let session = session.clone();
+            state.check(&session);
         }
+        drop(state);
         self.sandbox.notify();
+    }
+
+    /// Allows values that Kapso's `OpenAPI` document does not: other statuses than `pending_activation` and `active`, and
+    /// fields that are missing, null or of another type. Without this, they are recorded as unexpected.
+    pub fn allow_undocumented(&self) {
+        self.state().allows_undocumented = true;
+    }
+
+    /// Creates sessions without an agent, too. Kapso's `OpenAPI` document requires one.
+    pub fn accept_missing_agent(&self) {
+        self.state().accepts_missing_agent = true;
     }
 
     /// As if the tester had sent the activation code.
@@ -75,12 +93,16 @@ impl FakeKapso {
         self.set_field(id, "activated_at", now.into());
     }
 
+    /// A status that is not in Kapso's document, so this [allows](Self::allow_undocumented) such values.
     pub fn expire(&self, id: &str) {
+        self.allow_undocumented();
         self.set_field(id, "status", "expired".into());
     }
 
-    /// As if another project had claimed the phone number.
+    /// As if another project had claimed the phone number. A status that is not in Kapso's document, so this
+    /// [allows](Self::allow_undocumented) such values.
     pub fn supersede(&self, id: &str) {
+        self.allow_undocumented();
         self.set_field(id, "status", "superseded".into());
     }
 

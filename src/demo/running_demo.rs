@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
+use super::sandbox::SAMPLE_AGENT;
 use super::{DemoServer, FakeKapso, FakeSlack, playground};
 use crate::app::{App, client_builder};
 use crate::clock::Clock;
@@ -102,6 +103,7 @@ fn settings(kapso: &FakeKapso, slack: &FakeSlack, app_url: &Url) -> Result<Setti
             ("PUBLIC_URL", app_url.as_str()),
             ("SLACK_COMMAND", DemoServer::COMMAND),
             ("CREATE_USERS", "*"),
+            ("DEFAULT_AGENT", SAMPLE_AGENT),
             ("DATABASE_URL", "sqlite::memory:"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
@@ -126,6 +128,7 @@ fn add_sample_sessions(kapso: &FakeKapso, now: Timestamp) {
         );
         kapso.set_field(id, "agent", agent);
     };
+    kapso.allow_undocumented();
     kapso.add_session(PENDING);
     add(
         "pending-for-an-hour",

@@ -47,6 +47,55 @@ pub(super) struct State {
     /// Bodies of `POST` requests.
     pub(super) posted: Vec<Value>,
     pub(super) unexpected: Vec<String>,
+    /// Whether sessions are created without an agent, against Kapso's document.
+    pub(super) accepts_missing_agent: bool,
+    /// Whether sessions may have values that Kapso's document does not allow.
+    pub(super) allows_undocumented: bool,
+}
+
+impl State {
+    /// Records a session that Kapso's document does not allow, unless that is allowed.
+    pub(super) fn check(&mut self, session: &Value) {
+        if !self.allows_undocumented
+            && let Some(field) = undocumented_field(session)
+        {
+            let value = &session[field];
+            self.unexpected.push(format!(
+                "a session with an undocumented {field}, {value}: allow it first"
+            ));
+        }
+    }
+}
+
+/// The statuses in Kapso's `OpenAPI` document.
+const STATUSES: [&str; 2] = ["pending_activation", "active"];
+/// The fields that may be null in it.
+const NULLABLE: [&str; 2] = ["activated_at", "expires_at"];
+const TEXTS: [&str; 7] = [
+    "id",
+    "phone_number",
+    "activation_code",
+    "activation_message",
+    "activation_link",
+    "created_at",
+    "updated_at",
+];
+
+/// The first field that is not as in Kapso's document.
+fn undocumented_field(session: &Value) -> Option<&'static str> {
+    if !session["status"]
+        .as_str()
+        .is_some_and(|status| STATUSES.contains(&status))
+    {
+        return Some("status");
+    }
+    if !session["agent"].is_object() {
+        return Some("agent");
+    }
+    let nullable = NULLABLE
+        .into_iter()
+        .find(|field| !session[field].is_string() && !session[field].is_null());
+    nullable.or_else(|| TEXTS.into_iter().find(|field| !session[field].is_string()))
 }
 
 /// A request to `FakeKapso`, with its result.
@@ -66,6 +115,9 @@ pub struct KapsoRequest {
 
 pub(super) type Body = BoxBody<Bytes, io::Error>;
 
+/// The id of the agent in the sample session. Every project has this agent.
+pub(super) const SAMPLE_AGENT: &str = "agent-123abc";
+
 /// The sample session of Kapso's documentation, created at `now`.
 pub(super) fn sample(id: &str, now: Timestamp) -> Value {
     let agent_created_at = now - SignedDuration::from_hours(24 * 30);
@@ -81,7 +133,7 @@ pub(super) fn sample(id: &str, now: Timestamp) -> Value {
         "created_at": now.to_string(),
         "updated_at": now.to_string(),
         "agent": {
-            "id": "agent-123abc",
+            "id": SAMPLE_AGENT,
             "name": "Customer Support Agent",
             "description": "Handles initial customer support queries",
             "project_id": "project-456def",
@@ -105,6 +157,8 @@ impl Sandbox {
                 requests: Vec::new(),
                 posted: Vec::new(),
                 unexpected: Vec::new(),
+                accepts_missing_agent: false,
+                allows_undocumented: false,
             }),
             changed: watch::Sender::new(0),
             released: watch::Sender::new(0),

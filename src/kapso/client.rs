@@ -222,11 +222,7 @@ impl Client {
     }
 
     async fn cache_page(&self, page: Result<Page, Error>, number: u64) -> Result<Page, Error> {
-        let page = page.map_err(|error| match error {
-            // The list always exists, even if it is empty.
-            Error::NotFound => Error::UnexpectedResponse("a 404 for the list of sessions".to_owned()),
-            error => error,
-        })?;
+        let page = page?;
         for session in &page.sessions {
             self.store(Arc::clone(session), number).await;
         }

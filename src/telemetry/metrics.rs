@@ -46,7 +46,7 @@ impl Delivery {
 /// The statuses of rejected requests.
 const REJECTED: [u16; 8] = [400, 401, 403, 404, 408, 410, 413, 415];
 /// What Kapso documents, and what servers in front of it answer. Others may come.
-const KAPSO_STATUSES: [Option<u16>; 13] = [
+const KAPSO_STATUSES: [Option<u16>; 14] = [
     None,
     Some(200),
     Some(201),
@@ -54,6 +54,7 @@ const KAPSO_STATUSES: [Option<u16>; 13] = [
     Some(401),
     Some(403),
     Some(404),
+    Some(410),
     Some(422),
     Some(429),
     Some(500),
@@ -72,6 +73,7 @@ pub struct Metrics {
     kapso_requests: Family<ByStatus, Counter>,
     kapso_time: Histogram,
     kapso_left: Gauge<u64, AtomicU64>,
+    kapso_moved: Counter,
     store_failures: Counter,
     notices: Family<ByNews, Counter>,
     watches: Gauge<u64, AtomicU64>,
@@ -153,6 +155,7 @@ impl Metrics {
             kapso_requests: Family::default(),
             kapso_time: seconds(),
             kapso_left: Gauge::default(),
+            kapso_moved: Counter::default(),
             store_failures: Counter::default(),
             notices: Family::default(),
             watches: Gauge::default(),
@@ -207,6 +210,11 @@ impl Metrics {
             "kapso_rate_limit_left",
             "Requests left in Kapso's rate limit after the last request",
             metrics.kapso_left.clone(),
+        );
+        registry.register(
+            "kapso_moved",
+            "Responses of Kapso that say that its API is not at this address",
+            metrics.kapso_moved.clone(),
         );
         registry.register(
             "log_lines_dropped",
@@ -265,6 +273,11 @@ impl Metrics {
         let status = Status(status);
         self.kapso_requests.get_or_create(&ByStatus { status }).inc();
         self.kapso_time.observe(took.as_secs_f64());
+    }
+
+    /// Counts a response that says that Kapso's API is not at its address.
+    pub fn count_kapso_moved(&self) {
+        self.kapso_moved.inc();
     }
 
     /// Sets how many requests Kapso's rate limit allows now.

@@ -236,6 +236,7 @@ async fn the_image_is_a_png_with_the_right_headers() {
 async fn a_session_that_cannot_be_activated_has_no_image() {
     reachable_app()
         .run(async |app| {
+            app.kapso.allow_undocumented();
             let long = format!("https://wa.me/{}", "1".repeat(487));
             for (field, value) in [
                 ("status", "active".into()),

@@ -103,11 +103,12 @@ impl TestAppBuilder {
         self
     }
 
-    /// Allows everybody to create sessions, and waits for the database, which creating needs.
+    /// Allows everybody to create sessions, with the agent that Kapso's document requires, and waits for the database,
+    /// which creating needs.
     pub fn with_creation(self) -> Self {
         Self {
             waits_for_store: true,
-            ..self.with("CREATE_USERS", "*")
+            ..self.with("CREATE_USERS", "*").with("DEFAULT_AGENT", "agent-123abc")
         }
     }
 
