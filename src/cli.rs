@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program prints")]
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,8 +11,9 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
+use tokio::signal::unix::Signal;
 
-use crate::app::{self, App};
+use crate::app::{self, App, Reloader};
 use crate::clock::Clock;
 use crate::config::{self, Environment};
 use crate::telemetry::chain;
@@ -90,6 +92,7 @@ fn serve() -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let shutdown = app::shutdown_signal()?;
+        let reload_signals = app::reload_signals()?;
         let listen = settings.listen;
         let app = App::build(settings, Clock::system()).await?;
         let listener = TcpListener::bind(listen)
@@ -101,12 +104,36 @@ fn serve() -> Result<(), Box<dyn Error>> {
             version = env!("CARGO_PKG_VERSION"),
             "listening"
         );
-        app.serve(listener, shutdown).await;
+        let reloader = app.reloader();
+        tokio::select! {
+            () = app.serve(listener, shutdown) => {}
+            never = reload_on(reload_signals, &reloader) => match never {},
+        }
         Ok::<_, Box<dyn Error>>(())
     })?;
     // A DNS lookup that is still running must not delay the exit.
     runtime.shutdown_background();
     Ok(())
+}
+
+/// Reads the environment's files again at each SIGHUP. If something is wrong, everything stays as it is.
+async fn reload_on(mut signals: Signal, reloader: &Reloader) -> Infallible {
+    loop {
+        if signals.recv().await.is_none() {
+            return std::future::pending().await;
+        }
+        match Environment::of_process().and_then(|environment| environment.settings()) {
+            Ok(settings) => {
+                let projects = settings.projects.len();
+                reloader.replace(settings);
+                tracing::info!(projects, "the configuration was read again");
+            }
+            Err(problems) => tracing::error!(
+                problem = %problems,
+                "the configuration was not read again; the earlier one stays in force"
+            ),
+        }
+    }
 }
 
 fn print_manifest(url: Option<String>) -> Result<(), Box<dyn Error>> {

@@ -23,6 +23,7 @@ pub mod dispatch;
 pub mod idempotency;
 pub mod kapso;
 mod manifest;
+pub mod projects;
 pub mod qr;
 pub mod queue;
 pub mod routes;

@@ -30,6 +30,8 @@ word_enum! {
         PreviousPage = "page_back",
         /// Confirms that another session for the same phone is wanted.
         CreateAnother = "again",
+        /// Runs a command in the project of the button.
+        ChooseProject = "project",
     }
 }
 
@@ -48,9 +50,12 @@ impl Action {
             Self::ShowFullCard => Some((REFRESH, "shows the session as it is now")),
             Self::StartWatching => Some((WATCH, "same as `watch`")),
             Self::ShareInChannel => Some((SHARE, "shows the card to everybody there, with the phone number masked")),
-            Self::StopWatching | Self::ShowInNewMessage | Self::NextPage | Self::PreviousPage | Self::CreateAnother => {
-                None
-            }
+            Self::StopWatching
+            | Self::ShowInNewMessage
+            | Self::NextPage
+            | Self::PreviousPage
+            | Self::CreateAnother
+            | Self::ChooseProject => None,
         }
     }
 }

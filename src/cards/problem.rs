@@ -37,8 +37,12 @@ pub enum Problem {
     Moved,
     /// This person or this channel is not on the operator's list.
     NotAllowed(Arc<AccessLists>),
-    /// This person is not on the operator's list of those who create sessions.
-    MayNotCreate(Arc<AccessLists>),
+    /// This person is not among those who may create sessions.
+    MayNotCreate(Creators),
+    /// The project that a button or a job names is not configured, or may not be used in this place.
+    ProjectUnavailable,
+    /// No project may be used in this place.
+    NoProjectHere,
     /// The database does not work.
     NoStore,
     /// Nothing may be posted to the `response_url` of the request.
@@ -113,10 +117,20 @@ fn text(problem: &Problem, context: &RenderContext<'_>) -> Mrkdwn {
              runs this app.",
         ),
         Problem::NotAllowed(allowed) => not_allowed(allowed),
-        Problem::MayNotCreate(allowed) => join(
+        Problem::MayNotCreate(creators) => join(
             " ",
-            [Mrkdwn::new("You cannot create sessions here."), who_may_create(allowed)],
+            [
+                Mrkdwn::new("You cannot create sessions here."),
+                who_may_create(creators),
+            ],
         ),
+        Problem::ProjectUnavailable => Mrkdwn::new(
+            "The Kapso project that this was about can no longer be used here, so nothing was done. Type the command \
+             again.",
+        ),
+        Problem::NoProjectHere => {
+            Mrkdwn::new("No Kapso project can be used here. Whoever runs this app can change that.")
+        }
         Problem::Unsure => fill(
             "Kapso did not confirm it: the session may or may not have been created. Check {list} before you try again.",
             [("list", context.typed("list"))],
@@ -179,8 +193,8 @@ fn not_allowed(allowed: &AccessLists) -> Mrkdwn {
 }
 
 /// Who may create sessions, for people without permission.
-pub(crate) fn who_may_create(allowed: &AccessLists) -> Mrkdwn {
-    match &allowed.creators {
+pub(crate) fn who_may_create(creators: &Creators) -> Mrkdwn {
+    match creators {
         Creators::Only(users) if users.is_empty() => {
             Mrkdwn::new("Creating from Slack is turned off; create it in Kapso. Whoever runs this app can change that.")
         }

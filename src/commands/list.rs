@@ -14,8 +14,9 @@ use crate::cards::samples::{SampleGroup, sessions};
 use crate::cards::sentence::{date, fill, foreign, join, number, paragraph, utc};
 use crate::cards::session::{Badge, badge, masked, statement};
 use crate::cards::{Problem, RenderContext, Replaces, View, problem};
-use crate::config::AccessLists;
+use crate::config::Creators;
 use crate::kapso::{Page, Session, SessionId};
+use crate::projects::ProjectRef;
 use crate::slack::blocks::{Block, Text};
 use crate::slack::message::Message;
 use crate::slack::text::{Mrkdwn, clean};
@@ -57,13 +58,14 @@ struct Listing {
     /// Which page, from 1 on.
     number: u32,
     page: Page,
-    /// The operator's lists, for a reader who may not create sessions.
-    may_not_create: Option<Arc<AccessLists>>,
+    /// Who may create sessions, for a reader who may not.
+    may_not_create: Option<Creators>,
 }
 
 impl Definition for List {
     const NAME: &'static str = WORD.name;
     const WORD: Option<&'static CommandWord> = Some(WORD);
+    type Scope = ProjectRef;
     const CREATES: bool = false;
     const POSTS_RESERVED: u32 = 0;
 
@@ -78,8 +80,8 @@ impl Definition for List {
         })
     }
 
-    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
-        let mut page = match commands.kapso.page(self.page, PER_PAGE).await {
+    async fn run(self, project: ProjectRef, commands: &Commands, request: &RequestContext) -> Response {
+        let mut page = match project.kapso.page(self.page, PER_PAGE).await {
             Ok(page) => page,
             Err(error) => {
                 let problem = Problem::from(&error);
@@ -88,11 +90,11 @@ impl Definition for List {
         };
         // Should Kapso send more, the buttons would exceed the limit on blocks.
         page.sessions.truncate(PER_PAGE as usize);
-        let may_create = commands.may_create(&request.who);
+        let may_create = project.may_create(&request.who);
         let listing = Listing {
             number: self.page,
             page,
-            may_not_create: (!may_create).then(|| Arc::clone(&commands.access)),
+            may_not_create: (!may_create).then(|| project.creators().clone()),
         };
         let context = commands.render_context(request);
         Response::new(Outcome::Listed, render(&listing, &context), &context)
@@ -127,7 +129,7 @@ fn samples(now: Timestamp) -> [(&'static str, Listing); 7] {
         may_not_create: None,
     };
     let read_only = Listing {
-        may_not_create: Some(Arc::default()),
+        may_not_create: Some(Creators::default()),
         ..listing(1, 0, Some(0), Some(0))
     };
     let unusual = Listing {
@@ -248,9 +250,9 @@ fn no_sessions_yet(listing: &Listing, context: &RenderContext<'_>) -> Mrkdwn {
             "There are no sessions yet in this app's Kapso project. Create the first one for a tester's phone: {new}",
             [("new", context.typed(new::EXAMPLE))],
         ),
-        Some(allowed) => fill(
+        Some(creators) => fill(
             "There are no sessions yet in this app's Kapso project. You cannot create one here. {who}",
-            [("who", problem::who_may_create(allowed))],
+            [("who", problem::who_may_create(creators))],
         ),
     }
 }

@@ -3,8 +3,10 @@
 //! To add one, write its file with a `Definition`, and name it twice below: as a module and in the table.
 
 mod access;
+mod choose_project;
 mod help;
 mod list;
+mod named_project;
 mod new;
 mod parse;
 mod phone;
@@ -26,7 +28,9 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
+pub use choose_project::ChoiceValue;
 pub use list::PageValue;
+pub use named_project::Named;
 pub use new::{ConfirmationToken, ConfirmationValue, SAMPLE_PHONE};
 pub use parse::parse;
 pub use phone::Phone;
@@ -37,9 +41,10 @@ pub use word::{CommandWord, ParseError, Usage};
 use crate::cards::samples::SampleGroup;
 use crate::cards::{Action, Problem, RenderContext, ReplyTarget, SessionValue, problem};
 use crate::clock::Clock;
-use crate::config::AccessLists;
+use crate::config::{AccessLists, Alias, Creators};
 use crate::idempotency::IdempotencyKeys;
-use crate::kapso::{self, AgentId, SessionId};
+use crate::kapso::{self, SessionId};
+use crate::projects::{ProjectRef, Projects, Resolution, Unusable};
 use crate::qr::Addresses;
 use crate::slack::Who;
 use crate::slack::button_value::{Origin, ValueSigner};
@@ -52,6 +57,8 @@ pub(crate) trait Definition: Sized {
     const NAME: &'static str;
     /// How it is typed; `None` for commands that only a button invokes.
     const WORD: Option<&'static CommandWord>;
+    /// What it runs in: [`ProjectRef`] if it is about a project, else `()`.
+    type Scope: Scope;
     /// Whether it creates something in Kapso: this needs permission, and after an error, something may have been created.
     const CREATES: bool;
     /// How many posts of the `response_url` are reserved for messages after the reply.
@@ -64,11 +71,45 @@ pub(crate) trait Definition: Sized {
     fn typed(&self) -> Option<String>;
 
     /// Runs the command.
-    fn run(self, commands: &Commands, request: &RequestContext) -> impl Future<Output = Response> + Send;
+    fn run(
+        self,
+        scope: Self::Scope,
+        commands: &Commands,
+        request: &RequestContext,
+    ) -> impl Future<Output = Response> + Send;
 
     /// Samples of every message it renders, for the gallery.
     #[cfg(feature = "demo")]
     fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup>;
+}
+
+/// What a command runs in. Nothing but a project, authorised for the request, gives access to Kapso.
+pub(crate) trait Scope: Sized {
+    /// Whether it is a project.
+    const IS_PROJECT: bool;
+
+    /// The scope of a request.
+    ///
+    /// # Errors
+    /// Its project may not be used.
+    fn of(commands: &Commands, request: &RequestContext) -> Result<Self, Unusable>;
+}
+
+impl Scope for ProjectRef {
+    const IS_PROJECT: bool = true;
+
+    fn of(commands: &Commands, request: &RequestContext) -> Result<Self, Unusable> {
+        let project = request.origin.project.as_ref();
+        commands.projects.authorize(project, &request.who)
+    }
+}
+
+impl Scope for () {
+    const IS_PROJECT: bool = false;
+
+    fn of(_commands: &Commands, _request: &RequestContext) -> Result<Self, Unusable> {
+        Ok(())
+    }
 }
 
 /// Declares the enum [`Command`] and everything that is looked up by command, from one table.
@@ -134,9 +175,19 @@ macro_rules! commands {
                 }
             }
 
+            /// Whether it is about a project.
+            fn is_about_project(&self) -> bool {
+                match self {
+                    $(Self::$variant(_) => <$variant as Definition>::Scope::IS_PROJECT,)+
+                }
+            }
+
             async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
                 match self {
-                    $(Self::$variant(command) => command.run(commands, request).await,)+
+                    $(Self::$variant(command) => match Scope::of(commands, request) {
+                        Ok(scope) => command.run(scope, commands, request).await,
+                        Err(error) => commands.unusable(error, request),
+                    },)+
                 }
             }
         }
@@ -179,6 +230,8 @@ commands! {
     ShowQrCode(qr_code),
     /// Show a session to everybody in the channel.
     Share(share),
+    /// Ask which project a command is about.
+    ChooseProject(choose_project),
     /// Show the help.
     Help(help),
     /// Text that was not understood.
@@ -210,7 +263,8 @@ pub fn reply_target(action_id: &str, is_shared: bool) -> ReplyTarget {
             | Action::ShareInChannel
             | Action::NextPage
             | Action::PreviousPage
-            | Action::CreateAnother,
+            | Action::CreateAnother
+            | Action::ChooseProject,
         )
         | None => {
             if is_shared {
@@ -243,11 +297,9 @@ pub struct RequestContext {
 
 /// Runs commands.
 pub struct Commands {
-    /// The client for Kapso.
-    pub kapso: Arc<kapso::Client>,
-    /// The agent of sessions that are created without naming one.
-    pub default_agent: Option<AgentId>,
-    /// Who may use the app, and who may create sessions.
+    /// The Kapso projects.
+    pub projects: Arc<Projects>,
+    /// Who may use the app.
     pub access: Arc<AccessLists>,
     /// The stored watches.
     pub watches: Watches,
@@ -264,6 +316,35 @@ pub struct Commands {
 }
 
 impl Commands {
+    /// Reads what a person typed: the command, and the alias of its project if it has one.
+    #[must_use]
+    pub fn read(&self, text: &str, who: &Who) -> (Command, Option<Alias>) {
+        if !self.projects.have_names() {
+            return (parse(text), None);
+        }
+        let (rest, named) = named_project::split(text);
+        let command = parse(&rest);
+        match (self.projects.resolve(named.alias(), who), &named) {
+            (Resolution::Project(project), Named::Nothing | Named::Project(_)) => (command, project.alias().cloned()),
+            (Resolution::Unclear(_) | Resolution::NotHere(_), Named::Nothing) if !command.is_about_project() => {
+                (command, None)
+            }
+            _ => {
+                let command = Box::new(command);
+                (ChooseProject { named, command }.into(), None)
+            }
+        }
+    }
+
+    /// Reads it again for a pending reply, whose project was `project` if it had an alias then.
+    #[must_use]
+    pub fn read_again(&self, text: &str, project: Option<&Alias>, who: &Who) -> (Command, Option<Alias>) {
+        match project {
+            Some(alias) => (parse(&named_project::split(text).0), Some(alias.clone())),
+            None => self.read(text, who),
+        }
+    }
+
     /// Reads a press of a button: what is wanted, and where the button comes from. `None` if there is nothing to do.
     #[must_use]
     pub fn press(&self, action_id: &str, value: &str) -> Option<(Command, Origin)> {
@@ -292,6 +373,7 @@ impl Commands {
             Action::CreateAnother => content
                 .and_then(ConfirmationValue::parse)
                 .map(|ConfirmationValue(new)| new.into()),
+            Action::ChooseProject => content.and_then(ChoiceValue::parse).and_then(|value| value.command()),
         };
         let origin = verified.map(|(_, origin)| origin).unwrap_or_default();
         Some((command.unwrap_or(StaleButton.into()), origin))
@@ -302,8 +384,8 @@ impl Commands {
         if !access::admits(&self.access, &request.who) {
             return self.problem(&Problem::NotAllowed(Arc::clone(&self.access)), request);
         }
-        if command.needs_create_permission() && !self.may_create(&request.who) {
-            return self.problem(&Problem::MayNotCreate(Arc::clone(&self.access)), request);
+        if command.needs_create_permission() && !self.may_create(request) {
+            return self.problem(&Problem::MayNotCreate(self.creators(request)), request);
         }
         let posts_reserved = command.posts_reserved();
         let began = Instant::now();
@@ -334,6 +416,7 @@ impl Commands {
             request_id: &request.request_id,
             target: request.target,
             origin: &request.origin,
+            project: self.shown_project(&request.origin, &request.who),
             signer: &self.signer,
             qr_addresses: self.qr_addresses.as_deref(),
         }
@@ -341,21 +424,62 @@ impl Commands {
 
     /// The context for rendering a notification now. It replaces no message.
     #[must_use]
-    pub fn notification_context<'a>(&'a self, request_id: &'a str, origin: &'a Origin) -> RenderContext<'a> {
+    pub fn notification_context<'a>(&'a self, request_id: &'a str, origin: &'a Origin, who: &Who) -> RenderContext<'a> {
         RenderContext {
             now: self.clock.now(),
             command: &self.command_name,
             request_id,
             target: ReplyTarget::Command,
             origin,
+            project: self.shown_project(origin, who),
             signer: &self.signer,
             qr_addresses: self.qr_addresses.as_deref(),
         }
     }
 
-    /// Whether a person with access may create sessions.
-    fn may_create(&self, who: &Who) -> bool {
-        access::may_create(&self.access, who)
+    /// The project to name in messages to a person and in the log: where there are several, and this one may be used there.
+    #[must_use]
+    pub fn shown_project<'o>(&self, origin: &'o Origin, who: &Who) -> Option<&'o Alias> {
+        let alias = origin.project.as_ref()?;
+        let is_usable = self.projects.authorize(Some(alias), who).is_ok();
+        (is_usable && self.projects.are_several()).then_some(alias)
+    }
+
+    /// The projects that a request may be about.
+    fn possible_projects(&self, request: &RequestContext) -> Vec<ProjectRef> {
+        match ProjectRef::of(self, request) {
+            Ok(project) => vec![project],
+            Err(_) => self.projects.allowed(&request.who),
+        }
+    }
+
+    /// Whether a person with access may create sessions in a project that the request may be about.
+    fn may_create(&self, request: &RequestContext) -> bool {
+        let projects = self.possible_projects(request);
+        projects.iter().any(|project| project.may_create(&request.who))
+    }
+
+    /// Who may create sessions in the projects that a request may be about, for somebody who may not.
+    fn creators(&self, request: &RequestContext) -> Creators {
+        let mut people: Vec<String> = Vec::new();
+        for project in self.possible_projects(request) {
+            if let Creators::Only(creators) = project.creators() {
+                let new = creators.iter().filter(|creator| !people.contains(creator));
+                let new: Vec<String> = new.cloned().collect();
+                people.extend(new);
+            }
+        }
+        Creators::Only(people)
+    }
+
+    /// The response to a request whose project may not be used.
+    fn unusable(&self, _: Unusable, request: &RequestContext) -> Response {
+        let problem = match &request.origin.project {
+            Some(_) => Problem::ProjectUnavailable,
+            // A button from a time when there was one project only.
+            None => Problem::StaleButton,
+        };
+        self.problem(&problem, request)
     }
 
     /// The response to a request about one session that Kapso did not answer with that session.
@@ -368,6 +492,15 @@ impl Command {
     /// Whether this needs the permission to create sessions. Corrections that explain how to create one need it, too.
     fn needs_create_permission(&self) -> bool {
         let explains_creating = matches!(self, Self::Unknown(Unknown(error)) if parse::is_about_creating(error));
-        explains_creating || self.creates()
+        explains_creating || self.leads_to_creation()
+    }
+
+    /// Whether it creates something, or asks in which project to create it.
+    #[must_use]
+    pub fn leads_to_creation(&self) -> bool {
+        if let Self::ChooseProject(choose) = self {
+            return choose.command.needs_create_permission();
+        }
+        self.creates()
     }
 }

@@ -18,6 +18,7 @@ use crate::cards::session::{self, Watched};
 use crate::cards::{Problem, RenderContext, Replaces, View, problem};
 use crate::idempotency::{BeginOutcome, Creation, CreationOutcome, fingerprint};
 use crate::kapso::{AgentId, Error, Session, SessionId};
+use crate::projects::ProjectRef;
 use crate::slack::blocks::{Block, Text};
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
@@ -110,6 +111,7 @@ impl fmt::Display for ConfirmationValue {
 impl Definition for New {
     const NAME: &'static str = WORD.name;
     const WORD: Option<&'static CommandWord> = Some(WORD);
+    type Scope = ProjectRef;
     const CREATES: bool = true;
     const POSTS_RESERVED: u32 = 0;
 
@@ -125,7 +127,7 @@ impl Definition for New {
         })
     }
 
-    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
+    async fn run(self, project: ProjectRef, commands: &Commands, request: &RequestContext) -> Response {
         // A confirmation is valid once, however often its button is pressed.
         let key = match &self.confirmation {
             Some(token) => Some(fingerprint(&["yes", token.as_str()])),
@@ -134,10 +136,15 @@ impl Definition for New {
         let Some(key) = key else {
             return commands.problem(&Problem::NoStore, request);
         };
-        let subject = fingerprint(&[request.who.home(), &request.who.user, self.phone.as_str()]);
+        let person = [request.who.home(), &request.who.user, self.phone.as_str()];
+        // What was created in another project must not be known here.
+        let subject = match project.alias() {
+            Some(alias) => fingerprint(&[&person[..], &[alias.as_str()]].concat()),
+            None => fingerprint(&person),
+        };
         let confirms = self.confirmation.as_ref().map(ConfirmationToken::as_str);
         match commands.idempotency.begin(&key, &subject, confirms).await {
-            Ok(BeginOutcome::First) => self.create(&key, commands, request).await,
+            Ok(BeginOutcome::First) => self.create(&key, &project, commands, request).await,
             Ok(BeginOutcome::NeedsConfirmation(earlier)) => {
                 let new = Self {
                     confirmation: Some(ConfirmationToken(key)),
@@ -147,7 +154,7 @@ impl Definition for New {
                 Response::new(Outcome::AskedAgain, render_question(&new, &earlier, &context), &context)
             }
             Ok(BeginOutcome::Repeated(Creation { outcome, .. })) => match outcome {
-                Some(CreationOutcome::Created(id)) => Show(id).run(commands, request).await,
+                Some(CreationOutcome::Created(id)) => Show(id).run(project, commands, request).await,
                 Some(CreationOutcome::NotCreated | CreationOutcome::ConfirmationNeeded) => {
                     let context = commands.render_context(request);
                     Response::new(Outcome::NothingCreated, render_nothing_created(&context), &context)
@@ -208,10 +215,10 @@ impl Definition for New {
 }
 
 impl New {
-    async fn create(self, key: &str, commands: &Commands, request: &RequestContext) -> Response {
-        let default_agent = commands.default_agent.as_ref();
+    async fn create(self, key: &str, project: &ProjectRef, commands: &Commands, request: &RequestContext) -> Response {
+        let default_agent = project.default_agent.as_ref();
         let agent = self.agent.as_ref().or(default_agent).map(AgentId::as_str);
-        let result = commands.kapso.create(self.phone.as_str(), agent).await;
+        let result = project.kapso.create(self.phone.as_str(), agent).await;
         let recorded = match &result {
             Ok(session) => CreationOutcome::Created(session.id.clone()),
             Err(error) if error.is_ambiguous() => CreationOutcome::Unknown,

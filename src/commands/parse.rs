@@ -106,7 +106,7 @@ fn unwrap_links(text: &str) -> String {
     plain
 }
 
-fn is_wrapping(c: char) -> bool {
+pub(super) fn is_wrapping(c: char) -> bool {
     matches!(
         c,
         '`' | '*' | '"' | '\'' | '´' | '‘' | '’' | '‚' | '“' | '”' | '„' | '«' | '»' | '‹' | '›'

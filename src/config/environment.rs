@@ -13,21 +13,24 @@ use tracing_subscriber::filter::Targets;
 use url::{Host, Url};
 
 use super::dot_env::DotEnv;
+use super::file::{self, Surroundings};
+use super::values::{
+    NOT_AN_AGENT_ID, api_key, has_quotation_mark, is_agent_id, is_graphic, is_placeholder, is_slack_token, trimmed,
+};
 use super::variables::{
-    ALLOWED_CHANNELS, ALLOWED_TEAMS, ALLOWED_USERS, CREATE_USERS, DATABASE_URL, DEFAULT_AGENT, HOST, KAPSO_API_KEY,
-    KAPSO_BASE_URL, LOG_FORMAT, METRICS_ADDR, PORT, PUBLIC_URL, REPLY_BUDGET_MS, RUST_LOG, SLACK_COMMAND,
-    SLACK_RESPONSE_HOSTS, SLACK_SIGNING_SECRET, VARIABLES, Variable,
+    ALLOWED_CHANNELS, ALLOWED_TEAMS, ALLOWED_USERS, CONFIG_FILE, CREATE_USERS, DATABASE_URL, DEFAULT_AGENT, HOST,
+    KAPSO_API_KEY, KAPSO_BASE_URL, LOG_FORMAT, METRICS_ADDR, PORT, PUBLIC_URL, REPLY_BUDGET_MS, RUST_LOG,
+    SLACK_COMMAND, SLACK_RESPONSE_HOSTS, SLACK_SIGNING_SECRET, VARIABLES, Variable,
 };
 use super::{
-    AccessLists, AllowList, Creators, DatabaseUrl, InvalidDatabaseUrl, Log, Problems, ResponseHost, Settings, Timing,
-    is_slack_id,
+    AccessLists, AllowList, Creators, DatabaseUrl, InvalidDatabaseUrl, Log, Problems, ProjectSettings, ResponseHost,
+    Settings, Timing, is_slack_id,
 };
 use crate::telemetry::{LogFormat, is_ours};
 
 const DOT_ENV: &str = ".env";
 /// Slack waits 3 s including the network, and storing a late reply takes up to 300 ms after the budget.
 const LONGEST_BUDGET: Duration = Duration::from_millis(2_400);
-const NOT_AN_AGENT_ID: &str = "is not the ID of an agent, such as agent-123abc";
 /// How many unreadable lines of a file are named by their number.
 const LINES_NAMED: usize = 10;
 
@@ -128,7 +131,7 @@ impl Environment {
     pub fn settings(&self) -> Result<Settings, Problems> {
         let mut problems = Problems::default();
         let signing_secrets = self.signing_secrets(&mut problems);
-        let kapso_api_key = self.api_key(&mut problems);
+        let only_api_key = self.only_api_key(&mut problems);
         let kapso_base_url = self.base_url(&mut problems);
         let listen = self.listen_address(&mut problems);
         let command = self.command_name(&mut problems);
@@ -136,7 +139,6 @@ impl Environment {
         let reply_budget = self.reply_budget(&mut problems);
         let settings = Settings {
             signing_secrets,
-            kapso_api_key: kapso_api_key.unwrap_or_else(|| HeaderValue::from_static("")),
             kapso_base_url,
             listen,
             public_url,
@@ -147,9 +149,8 @@ impl Environment {
                 teams: self.allow_list(&mut problems, &ALLOWED_TEAMS, &['T', 'E']),
                 channels: self.allow_list(&mut problems, &ALLOWED_CHANNELS, &['C', 'G', 'D']),
                 users: self.allow_list(&mut problems, &ALLOWED_USERS, &['U', 'W']),
-                creators: self.creators(&mut problems),
             },
-            default_agent: self.default_agent(&mut problems),
+            projects: self.projects(only_api_key, &mut problems),
             database: self.database(&mut problems),
             metrics_addr: self.metrics_addr(&mut problems),
             connections: None,
@@ -326,34 +327,45 @@ impl Environment {
         parts.into_iter().map(SecretString::from).collect()
     }
 
-    fn api_key(&self, problems: &mut Problems) -> Option<HeaderValue> {
+    /// The key of the only project; `None` if there is none, or if `CONFIG_FILE` has the projects.
+    fn only_api_key(&self, problems: &mut Problems) -> Option<HeaderValue> {
+        if self.get(CONFIG_FILE.name).is_some() {
+            return None;
+        }
         let value = self.secret(problems, &KAPSO_API_KEY)?;
-        let value = value.expose_secret();
-        if is_placeholder(value) {
-            problems.add(
-                KAPSO_API_KEY.name,
-                "still holds a placeholder; Kapso shows the project's keys in its settings",
-            );
-            return None;
+        let key = api_key(value.expose_secret());
+        key.map_err(|problem| problems.add(KAPSO_API_KEY.name, problem)).ok()
+    }
+
+    /// The projects of `CONFIG_FILE`, or else the one that the variables describe.
+    fn projects(&self, only_api_key: Option<HeaderValue>, problems: &mut Problems) -> Vec<ProjectSettings> {
+        let creators = self.creators(problems);
+        let default_agent = self.default_agent(problems);
+        let Some(path) = self.get(CONFIG_FILE.name) else {
+            let only = only_api_key.map(|api_key| ProjectSettings {
+                alias: None,
+                api_key,
+                teams: None,
+                channels: None,
+                default_agent,
+                creators,
+            });
+            return only.into_iter().collect();
+        };
+        let key_file = format!("{}_FILE", KAPSO_API_KEY.name);
+        for name in [KAPSO_API_KEY.name, &key_file, DEFAULT_AGENT.name] {
+            if self.get(name).is_some() {
+                problems.add(
+                    name,
+                    format_args!("is set, but {} says this for each project: unset it", CONFIG_FILE.name),
+                );
+            }
         }
-        if !is_graphic(value) {
-            problems.add(KAPSO_API_KEY.name, "holds characters that no API key has");
-            return None;
-        }
-        if has_quotation_mark(value) {
-            problems.add(KAPSO_API_KEY.name, "begins or ends with a quotation mark");
-            return None;
-        }
-        if is_slack_token(value) {
-            problems.add(
-                KAPSO_API_KEY.name,
-                "is a Slack token; Kapso shows the project's keys in its settings",
-            );
-            return None;
-        }
-        let mut key = HeaderValue::from_str(value).ok()?;
-        key.set_sensitive(true);
-        Some(key)
+        let surroundings = Surroundings {
+            variable: &|name| self.get(name).map(str::to_owned),
+            creators: &creators,
+        };
+        file::read(Path::new(path), &surroundings, problems)
     }
 
     /// Read as a secret, since the address may contain a password.
@@ -588,21 +600,10 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// A value without what editors, shells and `docker --env-file` leave around it: white space, a byte order mark, and one
-/// pair of quotes.
-fn trimmed(value: &str) -> &str {
-    let trim = |value| str::trim_matches(value, |c: char| c.is_whitespace() || c == '\u{feff}');
-    let value = trim(value);
-    let unquoted = ['"', '\'']
-        .iter()
-        .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
-    unquoted.map_or(value, trim)
-}
-
 /// The variable with this name, if it is one that is read; also for the `_FILE` variant of one.
 fn is_read(name: &str) -> Option<&'static Variable> {
-    let name = name.strip_suffix("_FILE").unwrap_or(name);
-    VARIABLES.iter().find(|variable| variable.name == name)
+    let named = |name| VARIABLES.iter().find(|variable| variable.name == name);
+    named(name).or_else(|| named(name.strip_suffix("_FILE")?))
 }
 
 /// A filter such as `info` or `kapso_slack=debug,hyper=error`. Stricter than [`Targets`], which takes a word that is no
@@ -633,14 +634,6 @@ fn log_filter(text: &str) -> Result<Targets, String> {
         .map_err(|_| "is not a filter such as info or kapso_slack=debug".to_owned())
 }
 
-/// Whether this is one safe path segment, as Kapso's ids are.
-fn is_agent_id(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-}
-
 fn is_level(word: &str) -> bool {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word))
@@ -652,64 +645,10 @@ fn is_module_path(target: &str) -> bool {
         .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
 }
 
-fn is_graphic(value: &str) -> bool {
-    value.bytes().all(|b| b.is_ascii_graphic())
-}
-
-fn has_quotation_mark(secret: &str) -> bool {
-    const MARKS: [char; 3] = ['"', '\'', '`'];
-    secret.starts_with(MARKS) || secret.ends_with(MARKS)
-}
-
-/// Whether this is a token of Slack's: `xoxb-…`, `xoxp-…`, `xoxe.…`, `xapp-…` and the like.
-fn is_slack_token(secret: &str) -> bool {
-    let secret = secret.to_ascii_lowercase();
-    secret.starts_with("xox") || secret.starts_with("xapp-")
-}
-
 fn is_32_hex_digits(secret: &str) -> bool {
     secret.len() == 32 && secret.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn entries(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|entry| !entry.is_empty())
-}
-
-/// Whether the value is what examples and templates hold where a secret belongs.
-fn is_placeholder(value: &str) -> bool {
-    const WORDS: [&str; 9] = [
-        "secret",
-        "password",
-        "todo",
-        "none",
-        "null",
-        "undefined",
-        "test",
-        "key",
-        "token",
-    ];
-    const PREFIXES: [&str; 13] = [
-        "changeme",
-        "change-me",
-        "change_me",
-        "your-",
-        "your_",
-        "replace",
-        "insert",
-        "example",
-        "placeholder",
-        "<",
-        "$",
-        "{",
-        "[",
-    ];
-    let value = value.to_ascii_lowercase();
-    let is_one_character_repeated = value.bytes().all(|byte| value.as_bytes()[0] == byte);
-    WORDS.contains(&value.as_str())
-        || PREFIXES.iter().any(|prefix| value.starts_with(prefix))
-        || value.ends_with("-here")
-        || value.ends_with("_here")
-        || value.contains("...")
-        || value.contains('…')
-        || is_one_character_repeated
 }

@@ -4,16 +4,18 @@ mod access_lists;
 mod database_url;
 mod dot_env;
 mod environment;
+mod file;
+mod project;
 mod response_host;
 mod slack_id;
 mod timing;
+mod values;
 mod variables;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::HeaderValue;
 use secrecy::SecretString;
 use tracing_subscriber::filter::Targets;
 use url::Url;
@@ -23,6 +25,8 @@ use crate::telemetry::LogFormat;
 pub use access_lists::{AccessLists, AllowList, Creators};
 pub use database_url::{DatabaseKind, DatabaseUrl, InvalidDatabaseUrl};
 pub use environment::{Environment, is_public, public_url};
+pub use file::PROJECT_KEYS;
+pub use project::{Alias, ProjectSettings};
 pub use response_host::{InvalidResponseHost, ResponseHost};
 pub use slack_id::is_slack_id;
 pub use timing::{KapsoTiming, ResponseUrlTiming, ShutdownTiming, Timing};
@@ -33,8 +37,8 @@ pub use variables::{VARIABLES, Variable};
 pub struct Settings {
     /// One, or two while one replaces the other.
     pub signing_secrets: Vec<SecretString>,
-    /// Marked sensitive.
-    pub kapso_api_key: HeaderValue,
+    /// The Kapso projects: at least one, and if there are several, each has an alias.
+    pub projects: Vec<ProjectSettings>,
     /// Without query or fragment.
     pub kapso_base_url: Url,
     pub listen: SocketAddr,
@@ -47,8 +51,6 @@ pub struct Settings {
     /// Hosts that late replies may be posted to.
     pub response_hosts: Vec<ResponseHost>,
     pub access_lists: AccessLists,
-    /// The ID of the agent of sessions that are created without naming one: `[A-Za-z0-9_-]{1,64}`.
-    pub default_agent: Option<String>,
     /// Database for pending replies and watches.
     pub database: DatabaseUrl,
     /// Address of the listener for `/metrics`; `None` for no such listener.

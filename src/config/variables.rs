@@ -36,6 +36,8 @@ variables! {
     SLACK_SIGNING_SECRET = "required",
         "secret: the app's signing secret, or two separated by a comma while rotating";
     KAPSO_API_KEY = "required", "secret: the key of the Kapso project";
+    CONFIG_FILE = "none",
+        "a TOML file with several Kapso projects, in place of `KAPSO_API_KEY` and `DEFAULT_AGENT`";
     KAPSO_BASE_URL = "https://app.kapso.ai/api/v1", "the address of Kapso's API";
     HOST = "0.0.0.0", "the address to listen on";
     PORT = "8080", "the port to listen on";

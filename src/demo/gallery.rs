@@ -35,6 +35,7 @@ pub(super) fn groups(now: Timestamp, addresses: &Addresses) -> Vec<Group> {
         request_id: "9f3c07ab",
         target: ReplyTarget::Command,
         origin: &Origin::default(),
+        project: None,
         // Nobody presses the buttons of the gallery.
         signer: &ValueSigner::new(&[]),
         qr_addresses: Some(addresses),

@@ -14,15 +14,17 @@ use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 use super::faults::Fault;
-use super::sandbox::{self, BASE_PATH, KapsoRequest, Sandbox, State};
+use super::sandbox::{self, BASE_PATH, KapsoRequest, Sandbox, Sandboxes, State};
 use super::sandbox_server;
 use crate::clock::Clock;
 
-/// Kapso's sandbox API for one project with one API key.
+/// Kapso's sandbox API for one project with one API key. Several projects can be at one address.
 pub struct FakeKapso {
     base_url: Url,
     sandbox: Arc<Sandbox>,
-    _serving: AbortOnDropHandle<()>,
+    /// Every project at this address.
+    sandboxes: Sandboxes,
+    _serving: Arc<AbortOnDropHandle<()>>,
 }
 
 impl FakeKapso {
@@ -34,12 +36,27 @@ impl FakeKapso {
         let address = listener.local_addr()?;
         let base_url = Url::parse(&format!("http://{address}{BASE_PATH}")).map_err(io::Error::other)?;
         let sandbox = Arc::new(Sandbox::new(key, clock));
-        let serving = tokio::spawn(sandbox_server::serve(listener, Arc::clone(&sandbox)));
+        let sandboxes = Sandboxes::new(Arc::clone(&sandbox));
+        let serving = tokio::spawn(sandbox_server::serve(listener, sandboxes.clone()));
         Ok(Self {
             base_url,
             sandbox,
-            _serving: AbortOnDropHandle::new(serving),
+            sandboxes,
+            _serving: Arc::new(AbortOnDropHandle::new(serving)),
         })
+    }
+
+    /// Adds another project with another key, at the same address and by the same clock.
+    #[must_use]
+    pub fn add_project(&self, key: &str) -> Self {
+        let sandbox = Arc::new(Sandbox::new(key, self.sandbox.clock.clone()));
+        self.sandboxes.add(Arc::clone(&sandbox));
+        Self {
+            base_url: self.base_url.clone(),
+            sandbox,
+            sandboxes: self.sandboxes.clone(),
+            _serving: Arc::clone(&self._serving),
+        }
     }
 
     /// The value for `KAPSO_BASE_URL`.

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::{Response, StatusCode, header};
+use http::{Request, Response, StatusCode, header};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use jiff::{SignedDuration, Timestamp};
@@ -31,6 +31,34 @@ pub(super) struct Sandbox {
     pub(super) changed: watch::Sender<u64>,
     /// Counts the releases of stalled requests.
     released: watch::Sender<u64>,
+}
+
+/// Every project at one address. The first one answers requests with an unknown key.
+#[derive(Clone)]
+pub(super) struct Sandboxes {
+    first: Arc<Sandbox>,
+    others: Arc<Mutex<Vec<Arc<Sandbox>>>>,
+}
+
+impl Sandboxes {
+    pub(super) fn new(first: Arc<Sandbox>) -> Self {
+        Self {
+            first,
+            others: Arc::default(),
+        }
+    }
+
+    pub(super) fn add(&self, sandbox: Arc<Sandbox>) {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).push(sandbox);
+    }
+
+    /// The project of a request.
+    pub(super) fn of<B>(&self, request: &Request<B>) -> Arc<Sandbox> {
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = request.headers().get("x-api-key");
+        let has_key = |sandbox: &&Arc<Sandbox>| key.is_some_and(|key| key == sandbox.key.as_str());
+        Arc::clone(others.iter().find(has_key).unwrap_or(&self.first))
+    }
 }
 
 pub(super) struct State {

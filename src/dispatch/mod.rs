@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 use crate::cards::{Problem, ReplyTarget};
 use crate::clock::Clock;
 use crate::commands::{self, Command, Commands, Outcome, RequestContext, Response};
+use crate::config::Alias;
 use crate::idempotency::{IdempotencyKeys, fingerprint};
 use crate::kapso::SessionId;
 use crate::queue::JobStore;
@@ -139,10 +140,10 @@ impl Dispatcher {
             received,
             sent_at,
         } = signed;
-        let command = commands::parse(&form.text);
+        let (command, project) = self.commands.read(&form.text, &form.who);
         let request = RequestContext {
-            idempotency_key: command.creates().then(|| idempotency_key(&form)).flatten(),
-            origin: Origin::typed(&form.who),
+            idempotency_key: command.leads_to_creation().then(|| idempotency_key(&form)).flatten(),
+            origin: Origin::typed(&form.who).in_project(project.as_ref()),
             ..request_context(form.who, form.response_url, sent_at, ReplyTarget::Command)
         };
         let mut invocation = Invocation::new(request, Trigger::Typed(form.text), received, &command);
@@ -222,6 +223,8 @@ impl Dispatcher {
         origin.complete(&mut who);
         let target = commands::reply_target(&button.action_id, press.shared);
         let request = RequestContext {
+            // Each question for a project has a value of its own, so that its button creates one session.
+            idempotency_key: command.creates().then(|| fingerprint(&["press", &button.value])),
             origin: if press.shared { origin.on_shared_card() } else { origin },
             ..request_context(who, press.response_url, sent_at, target)
         };
@@ -403,6 +406,10 @@ impl Dispatcher {
             channel = request.who.channel,
             user = request.who.user,
             verb = invocation.name,
+            project = self
+                .commands
+                .shown_project(&request.origin, &request.who)
+                .map(Alias::as_str),
             session_id = session_id.map(SessionId::as_str),
             outcome = entry.outcome.word(),
             answer = delivery.name(),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Dispatcher;
 use super::delivery::{Attempt, Deliverable, Outgoing};
 use crate::cards::{self, RenderContext, ReplyTarget};
+use crate::config::Alias;
 use crate::kapso::{Session, SessionId};
 use crate::queue::{LeasedJob, Payload};
 use crate::slack::Who;
@@ -23,6 +24,9 @@ pub struct PendingNotification {
     who: Who,
     /// The watched session.
     session: SessionId,
+    /// Its project, for the log: only if there are several, and if the project may be used there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    project: Option<Alias>,
     /// Finds the command that started the watch in the log.
     request_id: String,
     /// What ended the watch.
@@ -33,7 +37,8 @@ pub struct PendingNotification {
 
 impl Payload for PendingNotification {
     const KIND: &'static str = "notification";
-    const VERSION: i64 = 1;
+    /// 2: the project, and the ending without one.
+    const VERSION: i64 = 2;
     /// The lifetime of a `response_url`.
     const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(30);
 }
@@ -58,9 +63,18 @@ impl Dispatcher {
         session: Option<Arc<Session>>,
     ) {
         let watch = &job.payload;
+        let authorized = self
+            .commands
+            .projects
+            .authorize(watch.origin.project.as_ref(), &watch.who);
+        let (ending, session) = match authorized {
+            Ok(_) => (ending, session),
+            Err(_) => (ending.and(Some(Ending::ProjectUnavailable)), None),
+        };
         let notification = PendingNotification {
             who: watch.who.clone(),
             session: watch.session.clone(),
+            project: self.commands.shown_project(&watch.origin, &watch.who).cloned(),
             request_id: watch.request_id.clone(),
             ending: ending.unwrap_or(Ending::TimeUp),
             outgoing: Outgoing::new(watch.response_url.clone(), watch.arrived_at, &watch.who.channel)
@@ -73,7 +87,9 @@ impl Dispatcher {
         let context = RenderContext {
             // A separate message.
             target: ReplyTarget::Command,
-            ..self.commands.notification_context(&watch.request_id, &watch.origin)
+            ..self
+                .commands
+                .notification_context(&watch.request_id, &watch.origin, &watch.who)
         };
         let message = cards::notification::render(
             &cards::Notification {
@@ -122,7 +138,8 @@ impl Dispatcher {
             team = notification.who.team,
             channel = notification.who.channel,
             user = notification.who.user,
-            session_id = notification.session.as_str(),
+            project = notification.project.as_ref().map(Alias::as_str),
+            session_id = (notification.ending != Ending::ProjectUnavailable).then(|| notification.session.as_str()),
             news = notification.ending.name(),
             answer = delivery.name(),
             lost = result.err().map(|error| error.to_string()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -43,7 +43,7 @@ pub(super) type Observer = Box<dyn Fn(Observation) + Send + Sync>;
 
 /// Kapso's API with one key.
 pub(super) struct Api {
-    http: HttpClients,
+    http: Arc<HttpClients>,
     /// `…/sandbox_sessions`.
     sessions: Url,
     key: HeaderValue,
@@ -55,7 +55,7 @@ pub(super) struct Api {
 
 impl Api {
     pub(super) fn new(
-        http: HttpClients,
+        http: Arc<HttpClients>,
         base: &Url,
         mut key: HeaderValue,
         clock: Clock,

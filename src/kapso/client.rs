@@ -53,7 +53,7 @@ impl Client {
     /// A client for the API at `base`. `http` must follow no redirects: they would send the key to another host.
     #[must_use]
     pub fn new(
-        http: HttpClients,
+        http: Arc<HttpClients>,
         base: &Url,
         key: HeaderValue,
         clock: Clock,

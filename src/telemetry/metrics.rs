@@ -72,11 +72,11 @@ pub struct Metrics {
     refused: Family<ByStatus, Counter>,
     kapso_requests: Family<ByStatus, Counter>,
     kapso_time: Histogram,
-    kapso_left: Gauge<u64, AtomicU64>,
+    kapso_left: Family<OfProject, Gauge<u64, AtomicU64>>,
     kapso_moved: Counter,
     store_failures: Counter,
     notices: Family<ByNews, Counter>,
-    watches: Gauge<u64, AtomicU64>,
+    watches: Family<OfProject, Gauge<u64, AtomicU64>>,
     log_lines_dropped: Counter,
     log_lines_suppressed: Counter,
 }
@@ -95,6 +95,13 @@ struct ByAnswer {
 struct ByNews {
     news: &'static str,
     answer: &'static str,
+}
+
+/// The label `project`, if the project has an alias.
+type OfProject = Vec<(&'static str, String)>;
+
+fn of_project(alias: Option<&str>) -> OfProject {
+    alias.map(|alias| ("project", alias.to_owned())).into_iter().collect()
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -154,11 +161,11 @@ impl Metrics {
             refused: Family::default(),
             kapso_requests: Family::default(),
             kapso_time: seconds(),
-            kapso_left: Gauge::default(),
+            kapso_left: Family::default(),
             kapso_moved: Counter::default(),
             store_failures: Counter::default(),
             notices: Family::default(),
-            watches: Gauge::default(),
+            watches: Family::default(),
             log_lines_dropped: Counter::default(),
             log_lines_suppressed: Counter::default(),
         };
@@ -258,9 +265,9 @@ impl Metrics {
         self.notices.get_or_create(&ByNews { news, answer }).inc();
     }
 
-    /// Sets the number of watches in the database.
-    pub fn set_watches(&self, count: u64) {
-        self.watches.set(count);
+    /// Sets the number of watches in the database, of the projects that share the key of this one.
+    pub fn set_watches(&self, project: Option<&str>, count: u64) {
+        self.watches.get_or_create(&of_project(project)).set(count);
     }
 
     /// Counts a failed operation on the database.
@@ -280,9 +287,10 @@ impl Metrics {
         self.kapso_moved.inc();
     }
 
-    /// Sets how many requests Kapso's rate limit allows now.
-    pub fn set_kapso_rate_limit_left(&self, requests: u32) {
-        self.kapso_left.set(u64::from(requests));
+    /// Sets how many requests Kapso's rate limit allows now with the key of this project.
+    pub fn set_kapso_rate_limit_left(&self, project: Option<&str>, requests: u32) {
+        let left = self.kapso_left.get_or_create(&of_project(project));
+        left.set(u64::from(requests));
     }
 
     /// Counts a log line that was left out by a [`LogLimit`](super::LogLimit).
@@ -299,7 +307,8 @@ impl Metrics {
         let mut page = String::new();
         // Writing to a string cannot fail.
         let _ = text::encode(&mut page, &self.registry);
-        page
+        // A series of a project without an alias has no labels. Label values contain no braces.
+        page.replace("{} ", " ")
     }
 
     /// The metrics in Prometheus' text format, version 0.0.4. It differs where we use it: a counter is described under

@@ -25,6 +25,7 @@ const LAYERS: &[&str] = &[
     "queue",
     "idempotency",
     "qr",
+    "projects",
     "db",
     "slack",
     "kapso",
