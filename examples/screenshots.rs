@@ -13,7 +13,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
-use support::{ID, Page, page};
+use support::{Page, images_are_shown, page};
 
 /// Name, colour scheme, width and height in CSS pixels, and device pixels per CSS pixel.
 const SCREENSHOTS: [(&str, &str, u32, u32, u32); 3] = [
@@ -29,14 +29,14 @@ const BYTES_MAX: usize = 200_000;
 async fn main() {
     let folder = PathBuf::from(std::env::args_os().nth(1).expect("the folder for the images"));
     page(async |page| {
-        page.send_command(&format!("/sandbox {ID}")).await;
-        page.wait_for_message("Waiting for activation").await;
+        page.demo().show_first_card().await;
         for (name, scheme, width, height, scale) in SCREENSHOTS {
             page.set_color_scheme(scheme).await;
             page.set_size(width, height, scale).await;
+            page.navigate("").await;
+            page.wait_for_message("Waiting for activation").await;
             page.evaluate("document.activeElement.blur()").await;
-            page.evaluate("document.querySelector('.scroller').scrollTo(0, 1e6)")
-                .await;
+            images_are_shown(page).await;
             save(page, &folder, name).await;
         }
         page.set_size(1280, 840, 1).await;

@@ -189,6 +189,12 @@ impl App {
         self.metrics_listener.as_ref()?.local_addr().ok()
     }
 
+    /// The projects, for the demo.
+    #[cfg(feature = "demo")]
+    pub(crate) fn projects(&self) -> Arc<Projects> {
+        Arc::clone(&self.state.dispatcher.commands.projects)
+    }
+
     /// Serves on `listener` until `shutdown` completes; then reports not ready, delivers all pending replies, and returns.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         let dispatcher = Arc::clone(&self.state.dispatcher);

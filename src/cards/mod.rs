@@ -1,6 +1,7 @@
 //! What several commands render: the session card, buttons, times, problems and notifications. Pure functions.
 
 pub mod buttons;
+pub(crate) mod expiry;
 pub mod notification;
 pub mod problem;
 #[cfg(feature = "demo")]

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::buttons::{Action, SessionValue, button};
 use super::sentence::fill;
 use super::{RenderContext, session, time};
-use crate::kapso::{Session, SessionId};
+use crate::kapso::{Session, SessionId, Status};
 use crate::slack::blocks::{Block, Text};
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
@@ -49,6 +49,9 @@ fn text(notification: &Notification<'_>, now: Timestamp) -> Mrkdwn {
     let subject = [("subject", subject(notification))];
     match notification.ending {
         Ending::Changed(Change::Activated) => activated(notification, now),
+        Ending::Changed(Change::Expired) if was_active(notification) => {
+            fill("⚫ {subject} has expired. Create a new session to continue.", subject)
+        }
         Ending::Changed(Change::Expired) => fill(
             "⚫ {subject} expired before it was activated. Create a new session for a fresh link.",
             subject,
@@ -88,6 +91,13 @@ fn activated(notification: &Notification<'_>, now: Timestamp) -> Mrkdwn {
             [("subject", subject)],
         ),
     }
+}
+
+/// Whether an expired session was active in the meantime, between two polls.
+fn was_active(notification: &Notification<'_>) -> bool {
+    notification
+        .session
+        .is_some_and(|session| session.activated_at.is_some() || session.status == Status::Active)
 }
 
 /// With a masked phone number: the watch may have been started on a shared card.

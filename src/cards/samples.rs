@@ -75,7 +75,9 @@ pub(crate) fn problems(context: &RenderContext<'_>) -> SampleGroup {
     let created_by =
         |people: &[&str]| Problem::MayNotCreate(Creators::Only(people.iter().copied().map(str::to_owned).collect()));
     let problems = sample_values!(Problem {
-        Problem::NotFound(_) => sample_id().map(|id| ("No such session", Problem::NotFound(id))),
+        Problem::NotFound(_) => [("No such session", SAMPLE_ID), ("No such session, and the ID is not a UUID", "agent-7")]
+            .into_iter()
+            .filter_map(|(title, id)| Some((title, Problem::NotFound(SessionId::parse(id)?)))),
         Problem::KeyRefused => [("The key is refused", Problem::KeyRefused)],
         Problem::Limited { .. } => [(
             "The rate limit is used up",
@@ -87,6 +89,7 @@ pub(crate) fn problems(context: &RenderContext<'_>) -> SampleGroup {
         Problem::Moved => [("Kapso has moved its API", Problem::Moved)],
         Problem::NotAllowed(_) => [
             ("Open to some people", on_lists(None, None, Some("U2147483697 W012A3CDE"))),
+            ("Open to more people than are named", on_lists(None, None, Some(&["U2147483697"; 11].join(" ")))),
             ("Open in some channels", on_lists(None, Some("C2147483705"), None)),
             ("Open to some workspaces", on_lists(Some("T0001ABCD"), None, None)),
         ],
@@ -118,20 +121,52 @@ pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
         Ending::TimeUp => [("The time is up", Ending::TimeUp)],
         Ending::ProjectUnavailable => [("The project is no longer set up", Ending::ProjectUnavailable)],
     });
-    let session = usual_session(context.now);
-    let message = |(title, ending)| {
+    let usual = usual_session(context.now);
+    let ago = |hours| Some(context.now - SignedDuration::from_hours(hours));
+    let recently = Some(context.now - SignedDuration::from_mins(3));
+    let activated = |title: &str, created_at| (title.to_owned(), changed(Change::Activated), usual.clone(), created_at);
+    let was_active = |session| Session {
+        status: Status::Expired,
+        activated_at: Some(context.now - SignedDuration::from_mins(2)),
+        ..session
+    };
+    let all = endings
+        .into_iter()
+        .map(|(title, ending)| (title, ending, usual.clone(), recently))
+        .chain([
+            activated("Activated after an hour", ago(1)),
+            activated("Activated after three days", ago(72)),
+            activated("Activated, and Kapso did not say when it was created", None),
+            (
+                "Expired after it was active".to_owned(),
+                changed(Change::Expired),
+                usual.clone().map(was_active),
+                recently,
+            ),
+        ]);
+    let message = |(title, ending, session, created_at): (String, Ending, Option<Session>, _)| {
         let session = session.as_ref()?;
         let notification = Notification {
             ending,
             id: &session.id,
             session: Some(session),
-            created_at: Some(context.now - SignedDuration::from_mins(3)),
+            created_at,
         };
         Some((title, notification::render(&notification, context)))
     };
+    let unseen = usual.as_ref().map(|session| {
+        let notification = Notification {
+            ending: Ending::TimeUp,
+            id: &session.id,
+            session: None,
+            created_at: None,
+        };
+        let title = "The time is up, and Kapso never answered".to_owned();
+        (title, notification::render(&notification, context))
+    });
     SampleGroup {
         title: "Notifications of a watch",
-        samples: endings.into_iter().filter_map(message).collect(),
+        samples: all.filter_map(message).chain(unseen).collect(),
     }
 }
 
@@ -173,10 +208,25 @@ pub(crate) fn sessions(now: Timestamp) -> Vec<(String, Session)> {
         changed("Pending for longer than a code is valid", &|session| {
             session.created_at = Some(now - SignedDuration::from_mins(20));
         }),
+        changed("Past its expiry, and still pending in Kapso", &|session| {
+            session.expires_at = Some(now - SignedDuration::from_mins(5));
+        }),
+        changed("Past its expiry, and still active in Kapso", &|session| {
+            session.status = Status::Active;
+            session.expires_at = Some(now - SignedDuration::from_mins(5));
+        }),
+        changed("Without an end in sight", &|session| {
+            session.expires_at = Some(Timestamp::MAX);
+        }),
         changed("With a link that is not WhatsApp's", &|session| {
             session.activation_link = Some(Err(NotWhatsApp));
         }),
+        changed("With a link that is not WhatsApp's, and without a code", &|session| {
+            session.activation_link = Some(Err(NotWhatsApp));
+            session.activation_code = None;
+        }),
         changed("Without a link", &|session| session.activation_link = None),
+        changed("Without a phone number", &|session| session.phone = None),
         changed("With the required fields only", &|session| {
             *session = Session {
                 phone: None,
@@ -196,6 +246,36 @@ pub(crate) fn sessions(now: Timestamp) -> Vec<(String, Session)> {
         }),
     ]);
     sessions
+}
+
+/// Sessions at various times before and after their expiry.
+pub(crate) fn sessions_by_expiry(now: Timestamp) -> Vec<(String, Session)> {
+    let second = SignedDuration::from_secs(1);
+    let hours = SignedDuration::from_hours;
+    let pending = [
+        ("Waiting, and expires in seconds", second * 30),
+        ("Waiting, and expires in an hour", hours(1)),
+        ("Waiting, and expires in three days", hours(72)),
+        ("Waiting, although it is past its expiry", -hours(1)),
+    ];
+    let expired = [
+        ("Expired for five hours", -hours(5)),
+        ("Expired for three days", -hours(72)),
+    ];
+    let session = |status: Status| {
+        move |(title, left): (&str, SignedDuration)| {
+            let session = Session {
+                status: status.clone(),
+                expires_at: Some(now + left),
+                ..usual_session(now)?
+            };
+            Some((title.to_owned(), session))
+        }
+    };
+    let pending = pending.into_iter().filter_map(session(Status::Pending));
+    pending
+        .chain(expired.into_iter().filter_map(session(Status::Expired)))
+        .collect()
 }
 
 /// A typical session.

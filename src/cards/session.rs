@@ -3,10 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::buttons::{Action, SessionValue, button};
-use super::sentence::{date, fill, foreign, join, monospace, person, utc};
+use super::sentence::{date, fill, foreign, join, monospace, person};
 use super::time::from_now;
-use super::{RenderContext, buttons};
-use crate::kapso::{ActivationLink, NotWhatsApp, Session, SessionId, Status};
+use super::{RenderContext, buttons, expiry};
+use crate::kapso::{ActivationLink, Expiry, NotWhatsApp, Session, SessionId, Status};
 use crate::qr;
 use crate::slack::UserId;
 use crate::slack::blocks::{Block, Button, Dialog, Fact, Text};
@@ -63,12 +63,8 @@ pub(crate) fn card_after_sharing(session: &Session, watched: Watched, context: &
 /// The card; `done` is a note about what was just done with the session.
 fn render(done: Option<Mrkdwn>, session: &Session, watched: Watched, context: &RenderContext<'_>) -> Message {
     let phone = visible_phone(session, context);
-    // Useful only until the tester has sent it; a session with an unknown status may still need it.
-    let code = match session.status {
-        Status::Pending | Status::Other(_) => session.activation_code.as_deref(),
-        Status::Active | Status::Expired | Status::Superseded => None,
-    };
-    let link = match (&session.status, &session.activation_link) {
+    let code = useful_code(session, context.now);
+    let link = match (session.status_at(context.now), &session.activation_link) {
         (Status::Pending, Some(Ok(link))) => Some(link),
         _ => None,
     };
@@ -76,18 +72,27 @@ fn render(done: Option<Mrkdwn>, session: &Session, watched: Watched, context: &R
     let notes: Vec<Mrkdwn> = done.into_iter().chain(watch_note(watched, context.now)).collect();
 
     let mut blocks = vec![Block::header("WhatsApp sandbox session")];
-    blocks.extend(status(&session.status, link));
+    blocks.extend(status(session, link, context.now));
     blocks.push(facts(session, phone.as_deref(), code));
-    if let Some(expires_at) = session.expires_at {
-        blocks.push(Block::section(Text::mrkdwn(expiry(expires_at, context.now))));
-    }
-    let paragraphs = warnings(session, context.now).into_iter().chain(notes.iter().cloned());
+    let paragraphs = expiry::on_card(session, context.now)
+        .into_iter()
+        .chain(warnings(session, context.now))
+        .chain(notes.iter().cloned());
     blocks.extend(paragraphs.map(|text| Block::section(Text::mrkdwn(text))));
     blocks.extend(button_row(session, watched, link, shareable, context));
     blocks.extend(footer(&session.id, context.shared_by()));
 
     let text = spoken(session, phone.as_deref(), code, link, context.now);
     Message::ephemeral(join(" ", [text].into_iter().chain(notes)), blocks)
+}
+
+/// The code while it can be of use: until the tester has sent it or the session has expired. A session with an unknown
+/// status may still need it.
+fn useful_code(session: &Session, now: Timestamp) -> Option<&str> {
+    match (session.status_at(now), session.expiry_at(now)) {
+        (Status::Active | Status::Expired | Status::Superseded, _) | (_, Some(Expiry::Past(_))) => None,
+        (Status::Pending | Status::Other(_), Some(Expiry::Future(_)) | None) => session.activation_code.as_deref(),
+    }
 }
 
 pub(crate) fn badge(status: &Status) -> Badge<'_> {
@@ -102,21 +107,29 @@ pub(crate) fn badge(status: &Status) -> Badge<'_> {
 }
 
 /// What the status means and what to do next.
-fn next_step(status: &Status) -> &'static str {
-    match status {
-        Status::Pending => "Open the link on the tester's phone and send the pre-filled message.",
-        Status::Active => "Messages from this phone to the sandbox number reach the agent.",
-        Status::Expired => "Messages from this phone no longer reach the agent. Create a new session to continue.",
-        Status::Superseded => {
+fn next_step(session: &Session, now: Timestamp) -> &'static str {
+    match (session.status_at(now), &session.status) {
+        (Status::Pending, _) => "Open the link on the tester's phone and send the pre-filled message.",
+        (Status::Active, _) => "Messages from this phone to the sandbox number reach the agent.",
+        (Status::Expired, Status::Pending) => {
+            "It expired before it was activated. Create a new session for a fresh link."
+        }
+        // Known by the clock alone.
+        (Status::Expired, Status::Active) => {
+            "Messages from this phone may no longer reach the agent. Create a new session to continue."
+        }
+        (Status::Expired, _) => "Messages from this phone no longer reach the agent. Create a new session to continue.",
+        (Status::Superseded, _) => {
             "Another project has claimed this phone, and messages go to its newer session. \
              Create a new session to claim it back."
         }
-        Status::Other(_) => "This app doesn't recognise this status. Look the session up in Kapso's dashboard.",
+        (Status::Other(_), _) => "This app doesn't recognise this status. Look the session up in Kapso's dashboard.",
     }
 }
 
-fn status(status: &Status, link: Option<&ActivationLink>) -> Vec<Block> {
-    let next = Mrkdwn::new(next_step(status));
+fn status(session: &Session, link: Option<&ActivationLink>, now: Timestamp) -> Vec<Block> {
+    let status = session.status_at(now);
+    let next = Mrkdwn::new(next_step(session, now));
     match badge(status) {
         Badge::Unknown(word) => {
             let fact = Fact {
@@ -160,35 +173,21 @@ fn facts(session: &Session, phone: Option<&str>, code: Option<&str>) -> Block {
     Block::facts(&facts)
 }
 
-fn expiry(expires_at: Timestamp, now: Timestamp) -> Mrkdwn {
-    let values = [("date", date(expires_at)), ("relative", from_now(expires_at, now))];
-    if expires_at < now {
-        fill("Expired {date} ({relative})", values)
-    } else {
-        fill("Expires {date} ({relative})", values)
-    }
-}
-
 /// Problems that may prevent the tester from activating a pending session.
 fn warnings(session: &Session, now: Timestamp) -> Vec<Mrkdwn> {
-    if session.status != Status::Pending {
+    if *session.status_at(now) != Status::Pending {
         return Vec::new();
     }
-    let is_over = session.expires_at.is_some_and(|expires_at| expires_at < now);
     let old = session
         .created_at
         .filter(|created_at| now.duration_since(*created_at) >= CODE_LIFETIME);
-    let time = match (is_over, old) {
-        (true, _) => Some(Mrkdwn::new(
-            "⏳ This session is past its expiry; the code may not work. Create a new session for a fresh code.",
-        )),
-        (false, Some(created_at)) => Some(fill(
+    let time = old.map(|created_at| {
+        fill(
             "⏳ This session was created {relative}. Codes usually expire after 15 minutes, so this one may no longer \
              work. Create a new session for a fresh code.",
             [("relative", from_now(created_at, now))],
-        )),
-        (false, None) => None,
-    };
+        )
+    });
     let link = match (&session.activation_link, &session.activation_code) {
         (Some(Ok(_)), _) => None,
         (Some(Err(NotWhatsApp)), Some(_)) => Some(
@@ -232,17 +231,17 @@ fn button_row(
     let open = link.and_then(|link| Button::primary_link(Action::OpenWhatsApp.id(), buttons::ACTIVATE, link.url()));
     let qr_code = context
         .qr_addresses
-        .and_then(|_| qr::activation_link(session))
+        .and_then(|_| qr::activation_link(session, context.now))
         .map(|_| button(Action::ShowQrCode, buttons::QR_CODE, &value, context));
     let refresh = button(Action::ShowFullCard, buttons::REFRESH, &value, context);
     let watch = match watched {
         Watched::Until(_) => Some(button(Action::StopWatching, "Stop watching", &value, context)),
-        Watched::No | Watched::NoLonger | Watched::NotAtAll if session.status == Status::Pending => {
+        Watched::No | Watched::NoLonger | Watched::NotAtAll if *session.status_at(context.now) == Status::Pending => {
             Some(button(Action::StartWatching, buttons::WATCH, &value, context))
         }
         Watched::No | Watched::NoLonger | Watched::NotAtAll => None,
     };
-    let share = (shareable && !context.masks_phone() && session.can_be_activated())
+    let share = (shareable && !context.masks_phone() && session.can_be_activated(context.now))
         .then(|| button(Action::ShareInChannel, buttons::SHARE, &value, context).with_confirmation(sharing_dialog()));
     let row = open
         .into_iter()
@@ -309,15 +308,8 @@ pub(crate) fn spoken(
     link: Option<&ActivationLink>,
     now: Timestamp,
 ) -> Mrkdwn {
-    let statement = statement(subject(phone, session.agent.as_deref()), &session.status);
-    let expiry = session.expires_at.map(|at| {
-        let values = [("date", utc(at)), ("relative", from_now(at, now))];
-        if at < now {
-            fill("It expired at {date}, {relative}.", values)
-        } else {
-            fill("It expires at {date}, {relative}.", values)
-        }
-    });
+    let statement = statement(subject(phone, session.agent.as_deref()), session.status_at(now));
+    let expiry = expiry::spoken(session, now);
     let link = link.filter(|link| link.url().as_str().len() <= SPOKEN_LINK_MAX);
     let activation = match (link, code) {
         (Some(link), _) => Some(fill(

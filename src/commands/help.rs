@@ -50,9 +50,14 @@ impl Definition for Help {
 
     #[cfg(feature = "demo")]
     fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup> {
+        let without_qr_codes = RenderContext {
+            qr_addresses: None,
+            ..*context
+        };
         let samples = [
             ("Help", render(true, context)),
             ("For somebody who may not create sessions", render(false, context)),
+            ("Where Slack cannot reach the app", render(true, &without_qr_codes)),
         ];
         vec![SampleGroup::new("Help", samples, context)]
     }

@@ -26,7 +26,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
-use tokio::time::Instant;
 
 pub use choose_project::ChoiceValue;
 pub use list::PageValue;
@@ -388,16 +387,12 @@ impl Commands {
             return self.problem(&Problem::MayNotCreate(self.creators(request)), request);
         }
         let posts_reserved = command.posts_reserved();
-        let began = Instant::now();
-        let response = command.run(self, request).await;
+        let (response, kapso) = kapso::measure(command.run(self, request)).await;
         debug_assert!(
             response.follow_up.is_none() || posts_reserved > 0,
             "a command whose response has a follow-up reserves a post for it"
         );
-        Response {
-            kapso: began.elapsed(),
-            ..response
-        }
+        Response { kapso, ..response }
     }
 
     /// The response to a problem.

@@ -43,7 +43,7 @@ impl Definition for ShowQrCode {
             Err(error) => return commands.session_problem(&self.0, error, request),
         };
         let context = commands.render_context(request);
-        match qr::activation_link(&session) {
+        match qr::activation_link(&session, context.now) {
             Some(link) => {
                 let view = render(&session, link, &context);
                 Response::new(Outcome::Qr, view, &context).showing(&session.id)
@@ -57,7 +57,7 @@ impl Definition for ShowQrCode {
         let session = usual_session(context.now);
         let view = session
             .as_ref()
-            .and_then(|session| Some(render(session, qr::activation_link(session)?, context)));
+            .and_then(|session| Some(render(session, qr::activation_link(session, context.now)?, context)));
         let samples = view.map(|view| ("For the tester's phone", view));
         vec![SampleGroup::new("A QR code", samples, context)]
     }

@@ -50,7 +50,7 @@ impl Definition for Share {
         };
         let watched_until = watched_until(commands, &session, request).await;
         let context = commands.render_context(request);
-        if !session.can_be_activated() {
+        if !session.can_be_activated(context.now) {
             return shown(&session, watched_until, &context);
         }
         Response::new(Outcome::Shared, render(&session, &shared_by, &context), &context)

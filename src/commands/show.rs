@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::session_id::one_session_id;
 use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, Usage};
 #[cfg(feature = "demo")]
-use crate::cards::samples::{SampleGroup, sessions};
+use crate::cards::samples::{SampleGroup, sessions, sessions_by_expiry};
 use crate::cards::sentence::fill;
 use crate::cards::session::{self, Watched};
 use crate::cards::{RenderContext, Replaces, ReplyTarget, View};
@@ -64,11 +64,11 @@ impl Definition for Show {
     #[cfg(feature = "demo")]
     fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup> {
         let view = |(title, session)| (title, render(&session, None, context));
-        vec![SampleGroup::new(
-            "A session",
-            sessions(context.now).into_iter().map(view),
-            context,
-        )]
+        let by_expiry = sessions_by_expiry(context.now).into_iter().map(view);
+        vec![
+            SampleGroup::new("A session", sessions(context.now).into_iter().map(view), context),
+            SampleGroup::new("A session before and after its expiry", by_expiry, context),
+        ]
     }
 }
 
@@ -93,7 +93,7 @@ pub(super) async fn watched_until(
     session: &Session,
     request: &RequestContext,
 ) -> Option<Timestamp> {
-    if policy::may_change(&session.status) {
+    if policy::may_change(session.status_at(commands.clock.now())) {
         let project = request.origin.project.as_ref();
         commands.watches.watched_until(&request.who, project, &session.id).await
     } else {

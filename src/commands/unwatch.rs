@@ -35,7 +35,7 @@ impl Definition for StopWatching {
         let (outcome, ended) = match commands.watches.remove(&request.who, project.alias(), &self.0).await {
             Ok(true) => (Outcome::Unwatched, Watched::NoLonger),
             Ok(false) => (Outcome::NotWatched, Watched::NotAtAll),
-            Err(_) => return commands.problem(&Problem::NoStore, request),
+            Err(_) => return commands.problem(&Problem::NoStore, request).showing(&self.0),
         };
         let session = project.kapso.session(&self.0, Age::Recent).await;
         let context = commands.render_context(request);
@@ -44,7 +44,9 @@ impl Definition for StopWatching {
                 let view = watch::render(&session, ended, &context);
                 Response::new(outcome, view, &context).showing(&session.id)
             }
-            Err(error) => Response::new(outcome, render_without_session(&self.0, ended), &context).caused_by(error),
+            Err(error) => Response::new(outcome, render_without_session(&self.0, ended), &context)
+                .showing(&self.0)
+                .caused_by(error),
         }
     }
 

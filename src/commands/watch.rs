@@ -7,13 +7,13 @@ use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response
 use crate::cards::samples::{SampleGroup, usual_session};
 use crate::cards::sentence::{fill, number};
 use crate::cards::session::{self, Watched};
-use crate::cards::{Problem, RenderContext, Replaces, View, problem};
+use crate::cards::{Problem, RenderContext, Replaces, ReplyTarget, View, problem};
 use crate::kapso::{Age, Session, SessionId};
 use crate::projects::ProjectRef;
 use crate::queue::Upserted;
 use crate::slack::text::Mrkdwn;
 use crate::watches::policy::{self, WATCH_DURATION};
-use crate::watches::{self, QUOTA, Watch};
+use crate::watches::{self, PressedCard, QUOTA, Watch};
 
 const WORD: &CommandWord = &CommandWord {
     name: "watch",
@@ -61,7 +61,7 @@ impl Definition for StartWatching {
             Ok(session) => session,
             Err(error) => return commands.session_problem(&self.0, error, request),
         };
-        if !policy::may_change(&session.status) {
+        if !policy::may_change(session.status_at(commands.clock.now())) {
             // The card shows its final status.
             return shown(&session, None, &commands.render_context(request));
         }
@@ -75,10 +75,18 @@ impl Definition for StartWatching {
             arrived_at: request.arrived_at,
             posts_left: watches::RESERVED_POSTS,
             not_found: 0,
+            card: match request.target {
+                ReplyTarget::OwnCard => Some(PressedCard::Own),
+                ReplyTarget::SharedCard => Some(PressedCard::Shared),
+                ReplyTarget::Command | ReplyTarget::NewMessage => None,
+            },
         };
         let added = commands.watches.add(&watch).await;
         let context = commands.render_context(request);
-        let too_many = |why| Response::new(Outcome::TooManyWatches, render_too_many(why, &context), &context);
+        let too_many = |why| {
+            let view = render_too_many(why, &context);
+            Response::new(Outcome::TooManyWatches, view, &context).showing(&session.id)
+        };
         match added {
             Ok(Upserted::Inserted | Upserted::Replaced | Upserted::Older) => {
                 let until = request.arrived_at + WATCH_DURATION;
@@ -87,7 +95,7 @@ impl Definition for StartWatching {
             }
             Ok(Upserted::OwnerQuotaReached) => too_many(TooMany::PerUser(QUOTA.per_owner)),
             Ok(Upserted::TotalQuotaReached) => too_many(TooMany::InAll),
-            Err(_) => commands.problem(&Problem::NoStore, request),
+            Err(_) => commands.problem(&Problem::NoStore, request).showing(&session.id),
         }
     }
 

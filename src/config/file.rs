@@ -102,10 +102,13 @@ fn parse(text: &str, folder: &Path, surroundings: &Surroundings<'_>, problems: &
             }
         }
     }
-    if projects.is_empty() && reader.problems.is_empty() {
-        reader
-            .problems
-            .add(NAME, "names no project, such as [projects.support]");
+    let mut found = reader.problems;
+    if projects.is_empty() && found.is_empty() {
+        problems.add(NAME, "names no project, such as [projects.support]");
+    }
+    found.sort_by_key(|(line, _)| *line);
+    for (line, problem) in found {
+        problems.add(NAME, format_args!("line {line}: {problem}"));
     }
     projects.sort_by(|one, other| one.alias.cmp(&other.alias));
     projects
@@ -115,7 +118,8 @@ struct Reader<'a> {
     text: &'a str,
     folder: &'a Path,
     surroundings: &'a Surroundings<'a>,
-    problems: &'a mut Problems,
+    /// Each with its line.
+    problems: Vec<(usize, String)>,
 }
 
 impl Reader<'_> {
@@ -300,8 +304,7 @@ impl Reader<'_> {
     }
 
     fn add(&mut self, span: Range<usize>, problem: &str) {
-        let line = line_of(self.text, span);
-        self.problems.add(NAME, format_args!("line {line}: {problem}"));
+        self.problems.push((line_of(self.text, span), problem.to_owned()));
     }
 }
 

@@ -100,7 +100,7 @@ pub(super) struct State {
     /// Whether a channel takes only one message per second.
     pub(super) limits_channels: bool,
     /// By channel: when the messages so far will be paid off, at one per second.
-    paid_off_at: HashMap<String, Timestamp>,
+    pub(super) paid_off_at: HashMap<String, Timestamp>,
     /// The exchange of each post to a `response_url`, accepted or not.
     pub(super) posts: Vec<u64>,
     pub(super) rule_violations: Vec<String>,

@@ -13,8 +13,6 @@ use super::sandbox::{self, BASE_PATH, Body, Sandbox, json_response};
 // Kapso's default and maximum page size.
 const PER_PAGE: u32 = 20;
 const PER_PAGE_MAX: u32 = 100;
-/// The WhatsApp number that all sandboxes share.
-const SANDBOX_NUMBER: &str = "12345678901";
 
 /// Answers a request. `used` counts the requests of the last minute, this one included; `limit` is how many are allowed.
 pub(super) async fn handle(sandbox: &Sandbox, request: Request<Incoming>, used: u32, limit: u32) -> Response<Body> {
@@ -142,11 +140,8 @@ fn create(sandbox: &Sandbox, head: &Parts, body: &[u8]) -> Option<Response<Body>
             return Some(error_response(StatusCode::UNPROCESSABLE_ENTITY, "Agent is required"));
         }
     }
-    let code = random_code();
     session["phone_number"] = new_session.phone_number.into();
-    session["activation_link"] = format!("https://wa.me/{SANDBOX_NUMBER}?text={code}").into();
-    session["activation_message"] = format!("Your WhatsApp Sandbox activation code is: {code}").into();
-    session["activation_code"] = code.into();
+    sandbox::set_code(&mut session, &random_code());
     let response = json_response(StatusCode::CREATED, json!({ "data": session }).to_string());
     state.sessions.insert(id, session);
     drop(state);

@@ -92,16 +92,17 @@ impl Exchange {
     }
 
     /// How many messages the app may send in all: the reply, and the notification of a watch or the confirmation of a
-    /// shared card.
+    /// shared card; for a pressed card that is watched, also its update.
     pub(super) fn max_messages(&self) -> u32 {
-        let starts_watch = match &self.act {
+        let reserves_posts = match &self.act {
             UserAction::Typed(command) => {
                 let text = command.split_once(' ').map_or("", |(_, text)| text);
                 commands::parse(text).posts_reserved() > 0
             }
-            UserAction::Pressed(action) => action == Action::StartWatching.id(),
+            UserAction::Pressed(action) if action == Action::StartWatching.id() => return 3,
+            UserAction::Pressed(_) => false,
         };
-        1 + u32::from(starts_watch || self.is_share())
+        1 + u32::from(reserves_posts || self.is_share())
     }
 
     /// How many messages of the same visibility (ephemeral or in the channel) the app may send.

@@ -5,10 +5,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::DemoServer;
-use crate::cards::samples::{SampleGroup, notifications};
+use crate::cards::samples::{SampleGroup, notifications, usual_session};
 use crate::cards::{RenderContext, ReplyTarget};
 use crate::commands;
-use crate::qr::Addresses;
+use crate::qr::{self, Addresses};
 use crate::slack::button_value::{Origin, ValueSigner};
 
 /// Messages that belong together.
@@ -46,6 +46,12 @@ pub(super) fn groups(now: Timestamp, addresses: &Addresses) -> Vec<Group> {
         .chain([notifications(&context)])
         .map(group)
         .collect()
+}
+
+/// The picture in the sample of a QR code: that of the sample session, whatever has become of it in the demo.
+pub(super) fn picture(now: Timestamp) -> Option<Vec<u8>> {
+    let session = usual_session(now)?;
+    qr::encode(qr::activation_link(&session, now)?.url().as_str())
 }
 
 fn group(group: SampleGroup) -> Group {

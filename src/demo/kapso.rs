@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, MutexGuard};
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
@@ -123,6 +125,56 @@ impl FakeKapso {
         self.set_field(id, "status", "superseded".into());
     }
 
+    /// Ends the lifetime of a session that is not over yet, a second ago.
+    pub(super) fn end(&self, id: &str) {
+        self.change_expiry(id, |expires_at, now| {
+            (expires_at > now).then_some(now - SignedDuration::from_secs(1))
+        });
+    }
+
+    /// Gives a session whose lifetime is over another day.
+    pub(super) fn renew(&self, id: &str) {
+        self.change_expiry(id, |expires_at, now| {
+            (expires_at <= now).then_some(now + SignedDuration::from_hours(24))
+        });
+    }
+
+    fn change_expiry(&self, id: &str, change: impl Fn(Timestamp, Timestamp) -> Option<Timestamp>) {
+        let now = self.sandbox.clock.now();
+        if let Some(session) = self.state().sessions.get_mut(id)
+            && let Some(expires_at) = sandbox::expires_at(session)
+            && let Some(expires_at) = change(expires_at, now)
+        {
+            session["expires_at"] = expires_at.to_string().into();
+        }
+    }
+
+    /// As Kapso does when time passes: sessions that are past their expiry get the status `expired`.
+    pub fn expire_overdue(&self) {
+        let now = self.sandbox.clock.now();
+        for session in self.state().sessions.values_mut() {
+            let may_expire = matches!(session["status"].as_str(), Some("pending_activation" | "active"));
+            if may_expire && sandbox::expires_at(session).is_some_and(|expires_at| expires_at <= now) {
+                session["status"] = "expired".into();
+            }
+        }
+        self.sandbox.notify();
+    }
+
+    /// Starts anew with `sessions`: without faults and without earlier requests. Releases stalled requests.
+    pub fn reset(&self, sessions: BTreeMap<String, Value>) {
+        let mut state = self.state();
+        *state = State {
+            sessions,
+            accepts_missing_agent: state.accepts_missing_agent,
+            allows_undocumented: state.allows_undocumented,
+            ..State::default()
+        };
+        drop(state);
+        self.sandbox.release();
+        self.sandbox.notify();
+    }
+
     pub fn delete(&self, id: &str) {
         self.state().sessions.remove(id);
         self.sandbox.notify();
@@ -179,6 +231,14 @@ impl FakeKapso {
         let state = self.state();
         let skipped = state.requests.len().saturating_sub(count);
         state.requests[skipped..].to_vec()
+    }
+
+    /// Whether a request began, or was answered, between `from` and `until`.
+    pub(super) fn was_asked(&self, from: Instant, until: Instant) -> bool {
+        let state = self.state();
+        let mut requests = state.requests.iter();
+        let was_answered = |request: &KapsoRequest| request.ended().is_some_and(|ended| ended >= from);
+        requests.any(|request| request.began <= until && (request.began >= from || was_answered(request)))
     }
 
     /// Changes when a request arrives or is answered, and when a session or a fault changes.

@@ -14,6 +14,7 @@ pub mod plain;
 mod playground;
 pub mod rules;
 mod running_demo;
+mod sample_sessions;
 mod sandbox;
 mod sandbox_server;
 mod security_headers;
@@ -97,7 +98,7 @@ async fn run_until_shutdown(port: u16, open: bool) -> Result<(), Box<dyn Error>>
     Ok(())
 }
 
-/// Prints the playground's address, then runs a few example commands and prints each reply as text.
+/// Prints the playground's address and its first card, then shows how two more commands are answered.
 async fn print_examples(demo: &RunningDemo) {
     let port = match demo.url().port() {
         Some(port) if port != PORT => format!(" --port {port}"),
@@ -114,26 +115,34 @@ async fn print_examples(demo: &RunningDemo) {
         std::env::args().next().unwrap_or_else(|| "kapso-slack".to_owned()),
         DemoServer::COMMAND,
     ));
-    let server = demo.server();
+    let card = demo.server().show_first_card();
+    print_example("a pending session", &demo_server::first_command(), card).await;
+    // In a demo of their own, so that the playground has only the first card.
+    let Ok(mut tour) = start(0, Clock::system(), |_| {}).await else {
+        return;
+    };
     let examples = [
-        ("a pending session", running_demo::PENDING, None),
         ("an unknown session ID", "no-such-session", None),
         (
             "Kapso takes 3 s: the reply comes later, as a separate message",
             "active",
             Some(Fault::Delay(Duration::from_secs(3))),
         ),
-        ("help", "help", None),
     ];
     for (title, arguments, fault) in examples {
         let command = format!("{} {arguments}", DemoServer::COMMAND);
-        print_line(&format!("— {title}\n> {command}"));
         if let Some(fault) = fault {
-            server.kapso.fail_next_request(fault);
+            tour.server().kapso.fail_next_request(fault);
         }
-        let reply = server.run_command(&command).await;
-        print_line(&format!("    {}\n", reply.replace('\n', "\n    ")));
+        print_example(title, &command, tour.server().run_command(&command)).await;
     }
+    tour.stop_service().await;
+    print_line("Try more in the playground, and press the buttons there.");
+}
+
+async fn print_example(title: &str, command: &str, reply: impl Future<Output = String>) {
+    print_line(&format!("— {title}\n> {command}"));
+    print_line(&format!("    {}\n", reply.await.replace('\n', "\n    ")));
 }
 
 /// Opens the playground in the default browser. The demo keeps running if there is none.
@@ -177,7 +186,8 @@ fn print_line(text: &str) {
 async fn serve(listener: TcpListener, routes: Router) {
     let bounds = Bounds {
         head_deadline: Duration::from_secs(10),
-        keep_alive: Duration::from_secs(10),
+        // Counts from the beginning of a response: the stream of events must not end while a page is open.
+        keep_alive: Duration::from_hours(24 * 7),
         connections: 1_000,
         draining: CancellationToken::new(),
         closed: CancellationToken::new(),

@@ -47,13 +47,17 @@ impl Pictures {
             let Some(picture) = self.get(url).await else {
                 return false;
             };
-            let mut copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
-            if copies.len() == MAX_COPIES {
-                copies.pop_first();
-            }
-            copies.insert(address.to_owned(), picture);
+            self.add(address, picture);
         }
         true
+    }
+
+    pub(super) fn add(&self, address: &str, picture: Bytes) {
+        let mut copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        if copies.len() == MAX_COPIES {
+            copies.pop_first();
+        }
+        copies.insert(address.to_owned(), picture);
     }
 
     pub(super) fn copy(&self, address: &str) -> Option<Bytes> {

@@ -1,6 +1,7 @@
 //! HTTP handlers of the playground: a page to type commands, press buttons and inject faults into Kapso.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -17,7 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::exchange::milliseconds;
-use super::{ButtonRef, DemoServer, Person, faults, gallery, security_headers};
+use super::{ButtonRef, DemoServer, Exchange, PostedMessage, faults, gallery, rules, security_headers};
 use crate::commands::CommandWord;
 
 /// Embedded files: path, content type, content.
@@ -57,7 +58,8 @@ pub(super) fn routes(server: Arc<DemoServer>) -> Router {
         .route("/press", post(press_button))
         .route("/kapso/sessions/{id}/{change}", post(change_session))
         .route("/kapso/fault", post(set_fault))
-        .route("/clock", post(advance_clock));
+        .route("/clock", post(advance_clock))
+        .route("/reset", post(reset));
     for (path, content_type, content) in FILES {
         router = router.route(
             path,
@@ -76,6 +78,7 @@ async fn state(State(server): State<Arc<DemoServer>>) -> Response {
 
 fn snapshot(server: &DemoServer) -> Value {
     let exchange = server.slack.last_exchange();
+    let exchange = exchange.filter(|exchange| server.is_current(exchange.number));
     let mut requests = server.kapso.last_requests(REQUESTS_SHOWN);
     requests.retain(|request| {
         exchange
@@ -84,8 +87,16 @@ fn snapshot(server: &DemoServer) -> Value {
     });
     let mut lines: Vec<(u64, Value)> = Vec::new();
     for posted in server.slack.conversation() {
+        if !server.is_current(posted.exchange) {
+            continue;
+        }
         let exchange = server.slack.exchange(posted.exchange);
         let mut line = json!(posted);
+        line["from_memory"] = json!(
+            exchange
+                .as_ref()
+                .is_some_and(|exchange| is_from_memory(server, exchange, &posted))
+        );
         line["act"] = json!(exchange.map(|exchange| exchange.act));
         line["pictures"] = json!(server.slack.fetched_pictures(&posted.message));
         line["unacknowledged"] = json!(server.slack.unacknowledged(posted.id));
@@ -96,6 +107,7 @@ fn snapshot(server: &DemoServer) -> Value {
             .slack
             .failures()
             .into_iter()
+            .filter(|failure| server.is_current(failure.exchange))
             .map(|failure| (failure.id, json!(failure))),
     );
     lines.sort_by_key(|(id, _)| *id);
@@ -109,6 +121,12 @@ fn snapshot(server: &DemoServer) -> Value {
         "requests": requests,
         "exchange": exchange,
     })
+}
+
+/// Whether the message shows a session that the service remembered: Kapso was not asked in the time until it came.
+fn is_from_memory(server: &DemoServer, exchange: &Exchange, posted: &PostedMessage) -> bool {
+    let arrived = exchange.began + Duration::from_millis(posted.after_ms + 1);
+    rules::shows_session(&posted.message) && !server.kapso.was_asked(exchange.began, arrived)
 }
 
 /// Server-sent events: the whole state, now and after every change. A slow page may skip intermediate states, never the
@@ -143,9 +161,11 @@ fn states(server: Arc<DemoServer>) -> impl Stream<Item = Result<Bytes, std::conv
 async fn views(State(server): State<Arc<DemoServer>>) -> Response {
     let now = server.clock.now();
     let mut groups = gallery::groups(now, &server.qr);
+    let picture = gallery::picture(now).map(Bytes::from).unwrap_or_default();
     for view in groups.iter_mut().flat_map(|group| &mut group.views) {
-        // A view whose picture is missing is still shown.
-        let _ = server.slack.fetch_pictures(&view.message).await;
+        for address in rules::pictures(&view.message) {
+            server.slack.add_picture(address, picture.clone());
+        }
         view.pictures = json!(server.slack.fetched_pictures(&view.message));
     }
     json_response(
@@ -197,8 +217,10 @@ async fn send_command(
         }
         _ => return Err(BadRequest(NOT_A_COMMAND.to_owned())),
     }
-    let person = Person::default();
-    let sent = server.slack.send_command(&server.app_url, &person, command).await;
+    let sent = server
+        .slack
+        .send_command(&server.app_url, &server.person(), command)
+        .await;
     Ok(json_response(
         StatusCode::OK,
         &json!({
@@ -223,10 +245,9 @@ async fn press_button(State(server): State<Arc<DemoServer>>, body: Bytes) -> Res
         block: press.block,
         action_id: press.action_id,
     };
-    let person = Person::default();
     let sent = server
         .slack
-        .press_button_at(&server.app_url, &person, press.message, button)
+        .press_button_at(&server.app_url, &server.person(), press.message, button)
         .await
         .ok_or_else(|| BadRequest("this button no longer exists".to_owned()))?;
     Ok(json_response(
@@ -244,8 +265,14 @@ async fn change_session(
         return Err(BadRequest("this session no longer exists".to_owned()));
     }
     match change.as_str() {
-        "activate" => server.kapso.activate(&id),
-        "expire" => server.kapso.expire(&id),
+        "activate" => {
+            server.kapso.renew(&id);
+            server.kapso.activate(&id);
+        }
+        "expire" => {
+            server.kapso.end(&id);
+            server.kapso.expire(&id);
+        }
         "supersede" => server.kapso.supersede(&id),
         "delete" => server.kapso.delete(&id),
         _ => {
@@ -284,6 +311,12 @@ async fn advance_clock(State(server): State<Arc<DemoServer>>, body: Bytes) -> Re
     }
     server.advance_clock(SignedDuration::from_mins(minutes));
     Ok(empty_object())
+}
+
+/// Sets everything back to the start.
+async fn reset(State(server): State<Arc<DemoServer>>) -> Response {
+    server.reset().await;
+    empty_object()
 }
 
 /// Status 400 with `{"error": reason}`.

@@ -32,6 +32,17 @@ pub(super) fn indexed_buttons(message: &Value) -> impl Iterator<Item = (usize, &
     })
 }
 
+/// Whether the message shows a session: below it is the session's id.
+pub(super) fn shows_session(message: &Value) -> bool {
+    let contexts = blocks(message).filter(|block| block["type"] == "context");
+    let mut elements = contexts.flat_map(|block| block["elements"].as_array().into_iter().flatten());
+    elements.any(|element| {
+        element["text"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("Session `"))
+    })
+}
+
 /// The address of every picture of a message.
 pub(super) fn pictures(message: &Value) -> impl Iterator<Item = &str> {
     blocks(message)

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
@@ -145,6 +146,8 @@ pub(super) type Body = BoxBody<Bytes, io::Error>;
 
 /// The id of the agent in the sample session. Every project has this agent.
 pub(super) const SAMPLE_AGENT: &str = "agent-123abc";
+/// The WhatsApp number that all sandboxes share.
+const SANDBOX_NUMBER: &str = "12345678901";
 
 /// The sample session of Kapso's documentation, created at `now`.
 pub(super) fn sample(id: &str, now: Timestamp) -> Value {
@@ -171,23 +174,48 @@ pub(super) fn sample(id: &str, now: Timestamp) -> Value {
     })
 }
 
+/// Gives a session this activation code.
+pub(super) fn set_code(session: &mut Value, code: &str) {
+    session["activation_link"] = format!("https://wa.me/{SANDBOX_NUMBER}?text={code}").into();
+    session["activation_message"] = format!("Your WhatsApp Sandbox activation code is: {code}").into();
+    session["activation_code"] = code.into();
+}
+
+/// When a session expires, if it has a readable time for that.
+pub(super) fn expires_at(session: &Value) -> Option<Timestamp> {
+    session["expires_at"].as_str()?.parse().ok()
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            sessions: BTreeMap::new(),
+            unlisted: BTreeSet::new(),
+            next_faults: VecDeque::new(),
+            standing_fault: None,
+            rate_limit: DEFAULT_RATE_LIMIT,
+            requests: Vec::new(),
+            posted: Vec::new(),
+            unexpected: Vec::new(),
+            accepts_missing_agent: false,
+            allows_undocumented: false,
+        }
+    }
+}
+
+impl KapsoRequest {
+    /// When it was answered; `None` if it was not, or not yet.
+    pub(super) fn ended(&self) -> Option<Instant> {
+        Some(self.began + Duration::from_millis(self.took_ms? + 1))
+    }
+}
+
 impl Sandbox {
     pub(super) fn new(key: &str, clock: Clock) -> Self {
         Self {
             key: key.to_owned(),
             clock,
-            state: Mutex::new(State {
-                sessions: BTreeMap::new(),
-                unlisted: BTreeSet::new(),
-                next_faults: VecDeque::new(),
-                standing_fault: None,
-                rate_limit: DEFAULT_RATE_LIMIT,
-                requests: Vec::new(),
-                posted: Vec::new(),
-                unexpected: Vec::new(),
-                accepts_missing_agent: false,
-                allows_undocumented: false,
-            }),
+            state: Mutex::default(),
             changed: watch::Sender::new(0),
             released: watch::Sender::new(0),
         }

@@ -66,10 +66,13 @@ async fn handle(sandbox: &Sandbox, request: Request<Incoming>) -> io::Result<Res
     };
     sandbox.notify();
     let response = respond(sandbox, fault, request, released, used, limit).await?;
-    if let Some(request) = sandbox.state().requests.get_mut(index) {
+    // After a reset, another request can have this index.
+    let mut state = sandbox.state();
+    if let Some(request) = state.requests.get_mut(index).filter(|request| request.began == began) {
         request.status = Some(response.status().as_u16());
         request.took_ms = Some(milliseconds(began.elapsed()));
     }
+    drop(state);
     sandbox.notify();
     Ok(response)
 }

@@ -197,9 +197,9 @@ impl FakeSlack {
         self.channel.add_shared(message)
     }
 
-    /// Fetches the pictures of a message, as when it is posted. False if one cannot be fetched.
-    pub async fn fetch_pictures(&self, message: &Value) -> bool {
-        self.channel.pictures.fetch(message).await
+    /// Adds the picture at this address, as if it had been fetched.
+    pub(super) fn add_picture(&self, address: &str, png: Bytes) {
+        self.channel.pictures.add(address, png);
     }
 
     /// Addresses of those pictures of a message that have been fetched.
@@ -231,6 +231,11 @@ impl FakeSlack {
     /// `Retry-After: 1`.
     pub fn limit_channels(&self) {
         self.channel.state().limits_channels = true;
+    }
+
+    /// Forgets how many messages channels have got lately, as after the clock was set back.
+    pub(super) fn clear_channel_limits(&self) {
+        self.channel.state().paid_off_at.clear();
     }
 
     /// While `stalled`, posts to `response_url`s are accepted but get no response.

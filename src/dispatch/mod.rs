@@ -44,6 +44,7 @@ use crate::slack::response_url::{DeliveryError, POSTS, ResponseUrlClient};
 use crate::telemetry::{Delivery, Metrics, chain};
 
 pub use self::delivery::{Outgoing, StoredMessage};
+pub use self::follow_up::FollowUpJob;
 pub use self::late_reply::{LateReply, Trigger};
 pub use self::notification::PendingNotification;
 use self::replays::Occurrence;
@@ -324,7 +325,7 @@ impl Dispatcher {
                 })
                 .await,
             follow_ups
-                .claim(now, true, |job, slot| {
+                .claim(now, memory_only, |job, slot| {
                     let dispatcher = Arc::clone(self);
                     self.tasks.spawn(async move {
                         dispatcher.deliver_follow_up(job).await;
@@ -376,7 +377,7 @@ impl Dispatcher {
             let follow_ups = if self.give_up.is_cancelled() {
                 0
             } else {
-                self.queue.count_in_memory::<follow_up::FollowUpJob>().await
+                self.queue.count_in_memory::<FollowUpJob>().await
             };
             if self.pending().await + follow_ups == 0 {
                 return;

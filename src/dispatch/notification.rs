@@ -1,21 +1,29 @@
 //! Notifications: rendered at the end of a watch, stored instead of the watch, and delivered like a late reply.
+//!
+//! After one that was delivered, the card on which the watch was started is updated with what is left of the posts: its
+//! job becomes a follow-up.
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Dispatcher;
-use super::delivery::{Attempt, Deliverable, Outgoing};
-use crate::cards::{self, RenderContext, ReplyTarget};
+use super::delivery::{Attempt, Deliverable, Outgoing, StoredMessage};
+use super::follow_up::FollowUpJob;
+use crate::cards::session::{Watched, card};
+use crate::cards::{self, RenderContext, Replaces, ReplyTarget, View};
 use crate::config::Alias;
 use crate::kapso::{Session, SessionId};
 use crate::queue::{LeasedJob, Payload};
 use crate::slack::Who;
 use crate::slack::response_url::DeliveryError;
 use crate::telemetry::Delivery;
-use crate::watches::Watch;
 use crate::watches::policy::Ending;
+use crate::watches::{PressedCard, Watch};
+
+/// How long after it was rendered a card may replace the one in Slack: later, that one may be newer.
+const UPDATE_WITHIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// A notification that is rendered and not delivered yet.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,6 +41,16 @@ pub struct PendingNotification {
     ending: Ending,
     /// The delivery.
     outgoing: Outgoing,
+    /// The card on which the watch was started, as the session is now.
+    #[serde(default)]
+    card: Option<CardUpdate>,
+}
+
+/// A message that replaces a card.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct CardUpdate {
+    message: StoredMessage,
+    not_after: Timestamp,
 }
 
 impl Payload for PendingNotification {
@@ -50,6 +68,38 @@ impl Deliverable for PendingNotification {
 
     fn request_id(&self) -> &str {
         &self.request_id
+    }
+}
+
+impl CardUpdate {
+    fn render(pressed: PressedCard, session: &Session, context: &RenderContext<'_>) -> Self {
+        let target = match pressed {
+            PressedCard::Own => ReplyTarget::OwnCard,
+            PressedCard::Shared => ReplyTarget::SharedCard,
+        };
+        let context = RenderContext { target, ..*context };
+        let view = View::new(card(session, Watched::No, &context), Replaces::AnyCard);
+        Self {
+            message: (&view.into_message(&context)).into(),
+            not_after: context.now + UPDATE_WITHIN,
+        }
+    }
+
+    /// The follow-up of a notification that was delivered.
+    fn into_follow_up(self, notification: &PendingNotification) -> FollowUpJob {
+        let delivered = &notification.outgoing;
+        let outgoing = Outgoing::new(
+            delivered.response_url.clone(),
+            delivered.received_at,
+            &delivered.channel,
+        )
+        .with_posts_left(delivered.posts_left)
+        .with_message(self.message);
+        FollowUpJob {
+            request_id: notification.request_id.clone(),
+            not_after: Some(self.not_after),
+            outgoing,
+        }
     }
 }
 
@@ -79,18 +129,15 @@ impl Dispatcher {
             ending: ending.unwrap_or(Ending::TimeUp),
             outgoing: Outgoing::new(watch.response_url.clone(), watch.arrived_at, &watch.who.channel)
                 .with_posts_left(watch.posts_left),
+            card: None,
         };
         let Some(ending) = ending else {
             self.log_notification(&notification, Err(DeliveryError::UsedUp));
             return self.queue.complete(job).await;
         };
-        let context = RenderContext {
-            // A separate message.
-            target: ReplyTarget::Command,
-            ..self
-                .commands
-                .notification_context(&watch.request_id, &watch.origin, &watch.who)
-        };
+        let context = self
+            .commands
+            .notification_context(&watch.request_id, &watch.origin, &watch.who);
         let message = cards::notification::render(
             &cards::Notification {
                 ending,
@@ -102,6 +149,10 @@ impl Dispatcher {
         );
         let notification = PendingNotification {
             outgoing: notification.outgoing.with_message((&message).into()),
+            card: watch
+                .card
+                .zip(session.as_deref())
+                .map(|(pressed, session)| CardUpdate::render(pressed, session, &context)),
             ..notification
         };
         let lost = notification.clone();
@@ -113,7 +164,16 @@ impl Dispatcher {
     /// Makes the next attempt to deliver a notification.
     pub(super) async fn deliver_notification(&self, mut job: LeasedJob<PendingNotification>) {
         let result = match self.attempt(&mut job).await {
-            Attempt::Delivered => Ok(Delivery::Late),
+            Attempt::Delivered => {
+                self.log_notification(&job.payload, Ok(Delivery::Late));
+                return match job.payload.card.take() {
+                    Some(update) if job.payload.outgoing.posts_left > 0 => {
+                        let follow_up = update.into_follow_up(&job.payload);
+                        self.store_follow_up(job, follow_up, self.clock.now()).await;
+                    }
+                    Some(_) | None => self.queue.complete(job).await,
+                };
+            }
             Attempt::LeaseLost => return self.log_notification(&job.payload, Ok(Delivery::HandedOver)),
             Attempt::Dead(error) => Err(error),
             Attempt::RetryAt(due_at) => {

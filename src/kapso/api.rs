@@ -15,6 +15,7 @@ use url::Url;
 
 use super::http_clients::HttpClients;
 use super::rate_limit::{RateBudget, RateLimit};
+use super::waiting::Waiting;
 use super::{Error, Unavailable};
 use crate::clock::Clock;
 use crate::config::KapsoTiming;
@@ -85,6 +86,12 @@ impl Api {
 
     pub(super) fn budget(&self) -> RateBudget {
         self.limit().budget(self.clock.now())
+    }
+
+    /// Ends the wait after a 429.
+    #[cfg(feature = "demo")]
+    pub(super) fn unblock(&self) {
+        self.limit().unblock();
     }
 
     /// Requests `address` for a person, with retries over new connections, and parses the response with `read`.
@@ -177,6 +184,7 @@ impl Api {
         read: impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, Error> {
         let started = Instant::now();
+        let waiting = Waiting::start();
         let sent = request
             .header(KEY_HEADER, self.key.clone())
             .timeout(self.timing.attempt)
@@ -192,7 +200,7 @@ impl Api {
         {
             self.http.suspend_pool();
         }
-        drop(permit);
+        drop((waiting, permit));
         (self.observer)(Observation {
             status,
             took: started.elapsed(),

@@ -8,12 +8,13 @@ use http::HeaderValue;
 use jiff::{SignedDuration, Timestamp};
 use moka::future::Cache;
 use serde::Serialize;
+use tokio::time::Instant;
 use url::Url;
 
 use super::api::{Api, Observer};
 use super::page::Page;
 use super::rate_limit::RateBudget;
-use super::{Error, HttpClients, Session, SessionId};
+use super::{Error, HttpClients, Session, SessionId, waiting};
 use crate::clock::Clock;
 use crate::config::KapsoTiming;
 
@@ -46,6 +47,8 @@ struct Cached {
     /// Number of the request that brought it.
     request: u64,
     at: Timestamp,
+    /// How long it took Kapso.
+    took: Duration,
     result: Result<Arc<Session>, Arc<Error>>,
 }
 
@@ -82,6 +85,7 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn session(&self, id: &SessionId, age: Age) -> Result<Arc<Session>, Arc<Error>> {
+        let began = Instant::now();
         let now = self.clock.now();
         let last_request = self.last_request.load(Ordering::Acquire);
         let is_stale = |cached: &Cached| match age {
@@ -95,6 +99,8 @@ impl Client {
             let cached = entry.into_value();
             // A shared request may have started before this call, which is too early for a fresh result.
             if age == Age::Recent || cached.request > last_request {
+                // A call that joined a request waited for a part of it, and one that found a cached result for nothing.
+                waiting::add(cached.took.min(began.elapsed()));
                 return cached.result;
             }
         }
@@ -166,6 +172,7 @@ impl Client {
             Cached {
                 request: number,
                 at: self.clock.now(),
+                took: Duration::ZERO,
                 result,
             }
         };
@@ -211,12 +218,22 @@ impl Client {
         self.api.budget()
     }
 
+    /// Forgets all results and the wait after a 429, as if Kapso had been replaced. For the demo, where it can be.
+    #[cfg(feature = "demo")]
+    pub fn forget(&self) {
+        self.cache.invalidate_all();
+        self.images.invalidate_all();
+        self.api.unblock();
+    }
+
     async fn request(&self, id: &SessionId) -> Cached {
         let number = self.next_number();
-        let result = self.api.get(self.address(id), |body| Session::parse(body, id)).await;
+        let request = self.api.get(self.address(id), |body| Session::parse(body, id));
+        let (result, took) = waiting::measure(request).await;
         Cached {
             request: number,
             at: self.clock.now(),
+            took,
             result: result.map(Arc::new).map_err(Arc::new),
         }
     }
@@ -238,6 +255,7 @@ impl Client {
         let entry = Cached {
             request: number,
             at: self.clock.now(),
+            took: Duration::ZERO,
             result: Ok(Arc::clone(&session)),
         };
         self.cache.insert(session.id.clone(), entry).await;

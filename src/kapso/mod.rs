@@ -9,6 +9,7 @@ mod http_clients;
 mod page;
 mod rate_limit;
 mod session;
+mod waiting;
 
 pub use api::Observation;
 pub use client::{Age, Client};
@@ -16,4 +17,5 @@ pub use error::{Error, Unavailable};
 pub use http_clients::HttpClients;
 pub use page::Page;
 pub use rate_limit::{DEFAULT_RATE_LIMIT, RateBudget};
-pub use session::{ActivationLink, AgentId, NotWhatsApp, Session, SessionId, Status};
+pub use session::{ActivationLink, AgentId, Expiry, NotWhatsApp, Session, SessionId, Status};
+pub use waiting::measure;

@@ -18,6 +18,8 @@ pub struct Page {
     pub sessions: Vec<Arc<Session>>,
     /// How many sessions are on it, including those that cannot be parsed.
     pub count: usize,
+    /// How many sessions on it cannot be parsed.
+    pub unreadable: usize,
     /// How many pages there are, if Kapso says so.
     pub total_pages: Option<u32>,
     /// How many sessions there are, if Kapso says so.
@@ -41,12 +43,16 @@ impl Page {
     /// Says what is wrong with it, without quoting it.
     pub(super) fn parse(body: &[u8]) -> Result<Self, String> {
         let list: List<'_> = serde_json::from_slice(body).map_err(|error| describe(&error))?;
-        let sessions = list.data.iter().take(SESSIONS_MAX);
-        let sessions = sessions.filter_map(|item| Session::parse_item(item).ok());
+        let items = list.data.len().min(SESSIONS_MAX);
+        let read = list.data.iter().take(items);
+        let sessions: Vec<_> = read
+            .filter_map(|item| Session::parse_item(item).ok().map(Arc::new))
+            .collect();
         let meta = lenient::<Meta<'_>>(list.meta);
         Ok(Self {
-            sessions: sessions.map(Arc::new).collect(),
             count: list.data.len(),
+            unreadable: items - sessions.len(),
+            sessions,
             total_pages: meta.as_ref().and_then(|meta| lenient(meta.total_pages)),
             total_count: meta.as_ref().and_then(|meta| lenient(meta.total_count)),
         })

@@ -171,6 +171,12 @@ impl RateLimit {
         wait
     }
 
+    /// Ends the wait after a 429.
+    #[cfg(feature = "demo")]
+    pub(super) fn unblock(&mut self) {
+        self.blocked = None;
+    }
+
     pub(super) fn budget(&mut self, now: Timestamp) -> RateBudget {
         self.drop_expired(now);
         let left = match self.blocked {

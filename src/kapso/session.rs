@@ -4,6 +4,8 @@ use std::borrow::Borrow;
 use std::fmt;
 
 use jiff::Timestamp;
+use jiff::civil::date;
+use jiff::fmt::temporal::Pieces;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use url::Url;
@@ -36,6 +38,12 @@ impl SessionId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The first group of a UUID, or the whole id. Several ids may have the same.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        if self.is_uuid() { &self.0[..8] } else { &self.0 }
     }
 
     /// Whether it is a UUID, like the ids that Kapso creates.
@@ -117,12 +125,40 @@ pub struct Session {
 }
 
 impl Session {
-    /// Whether it is pending and has a code or link to activate it with.
+    /// Its status at `now`, see [`Status::at`].
     #[must_use]
-    pub fn can_be_activated(&self) -> bool {
-        let has_link = matches!(self.activation_link, Some(Ok(_)));
-        self.status == Status::Pending && (has_link || self.activation_code.is_some())
+    pub fn status_at(&self, now: Timestamp) -> &Status {
+        self.status.at(self.expires_at, now)
     }
+
+    /// What its expiry says at `now`, if that agrees with its status: a session that has ended otherwise does not expire
+    /// any more.
+    #[must_use]
+    pub fn expiry_at(&self, now: Timestamp) -> Option<Expiry> {
+        let expires_at = self.expires_at?;
+        let is_past = expires_at < now;
+        match self.status_at(now) {
+            Status::Expired | Status::Other(_) if is_past => Some(Expiry::Past(expires_at)),
+            Status::Expired | Status::Superseded => None,
+            Status::Pending | Status::Active | Status::Other(_) => Some(Expiry::Future(expires_at)),
+        }
+    }
+
+    /// Whether it is pending at `now` and has a code or link to activate it with.
+    #[must_use]
+    pub fn can_be_activated(&self, now: Timestamp) -> bool {
+        let has_link = matches!(self.activation_link, Some(Ok(_)));
+        *self.status_at(now) == Status::Pending && (has_link || self.activation_code.is_some())
+    }
+}
+
+/// The expiry of a session, see [`Session::expiry_at`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// It expires at this time.
+    Future(Timestamp),
+    /// It expired at this time.
+    Past(Timestamp),
 }
 
 /// The status of a session.
@@ -138,6 +174,19 @@ pub enum Status {
     Superseded,
     /// A status that this version does not know.
     Other(String),
+}
+
+impl Status {
+    /// What the status of a session with this expiry amounts to at `now`. Kapso may still call a session pending or
+    /// active after its expiry; then it counts as expired. Everything that shows a session or decides about it uses
+    /// this.
+    #[must_use]
+    pub fn at(&self, expires_at: Option<Timestamp>, now: Timestamp) -> &Self {
+        match self {
+            Self::Pending | Self::Active if expires_at.is_some_and(|at| at < now) => &Self::Expired,
+            Self::Pending | Self::Active | Self::Expired | Self::Superseded | Self::Other(_) => self,
+        }
+    }
 }
 
 impl From<String> for Status {
@@ -294,9 +343,15 @@ pub(super) fn lenient<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Opti
     serde_json::from_str(raw?.get()).ok()
 }
 
-/// RFC 3339, as Kapso writes its timestamps.
+/// RFC 3339, as Kapso writes its timestamps. The last two days of the year 9999, which some systems write for "never",
+/// are later than any [`Timestamp`], and are read as the latest.
 fn timestamp(raw: Option<&RawValue>) -> Option<Timestamp> {
-    non_blank(raw)?.parse().ok()
+    let text = non_blank(raw)?;
+    text.parse().ok().or_else(|| {
+        let pieces = Pieces::parse(&text).ok()?;
+        let is_complete = pieces.time().is_some() && pieces.to_numeric_offset().is_some();
+        (is_complete && pieces.date() >= date(9999, 12, 30)).then_some(Timestamp::MAX)
+    })
 }
 
 fn non_blank(raw: Option<&RawValue>) -> Option<String> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use jiff::Timestamp;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -63,10 +64,10 @@ impl ImageError {
     }
 }
 
-/// The link in the QR code of a session; `None` if there is nothing to activate or the link is too long.
+/// The link in the QR code of a session; `None` if there is nothing to activate at `now` or the link is too long.
 #[must_use]
-pub fn activation_link(session: &Session) -> Option<&ActivationLink> {
-    match (&session.status, &session.activation_link) {
+pub fn activation_link(session: &Session, now: Timestamp) -> Option<&ActivationLink> {
+    match (session.status_at(now), &session.activation_link) {
         (Status::Pending, Some(Ok(link))) if link.url().as_str().len() <= LINK_MAX => Some(link),
         _ => None,
     }
@@ -119,7 +120,7 @@ impl Images {
         let project = self.projects.find(address.project.as_ref());
         let project = project.ok_or(ImageError::NothingToActivate)?;
         let link = match self.look_up(Arc::clone(&project.kapso), address.id).await {
-            Ok(session) => activation_link(&session).cloned(),
+            Ok(session) => activation_link(&session, self.clock.now()).cloned(),
             // The session was deleted, so trying again would not help.
             Err(ImageError::Kapso(error)) if matches!(*error, kapso::Error::NotFound) => None,
             Err(error) => return Err(error),

@@ -179,7 +179,8 @@ impl JobRows {
         let payload = to_json(&job.payload)?;
         let mut transaction = self.database.begin_exclusive(AdvisoryLock::Watches).await?;
         let replaced = query(
-            "UPDATE kapso_slack_jobs SET kind = $6, version = $2, due_at = $3, created_at = $4, payload = $5,
+            // With a new id, so that a worker that runs the job now has no part in it any more.
+            "UPDATE kapso_slack_jobs SET id = $7, kind = $6, version = $2, due_at = $3, created_at = $4, payload = $5,
                  leased_by = '', leased_until = 0
              WHERE unique_key = $1 AND created_at <= $4",
         )
@@ -189,6 +190,7 @@ impl JobRows {
         .bind(job.created_at.as_millisecond())
         .bind(payload.clone())
         .bind(P::KIND)
+        .bind(job.id.0.clone())
         .execute(&mut *transaction)
         .await;
         if affected_one(replaced)? {

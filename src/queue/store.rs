@@ -97,11 +97,23 @@ pub struct LeasedJob<P> {
 struct RunningGuard {
     running: Running,
     id: JobId,
+    has_ended: bool,
+}
+
+impl RunningGuard {
+    /// Removes the job from the list, and returns the number of the claim that is valid.
+    fn end(&mut self) -> Option<i64> {
+        self.has_ended = true;
+        lock(&self.running).remove(&self.id)
+    }
 }
 
 impl Drop for RunningGuard {
     fn drop(&mut self) {
-        lock(&self.running).remove(&self.id);
+        // Once it has ended, the job may run again, with another guard.
+        if !self.has_ended {
+            self.end();
+        }
     }
 }
 
@@ -198,6 +210,7 @@ impl JobStore {
             guard: RunningGuard {
                 running: Arc::clone(&self.running),
                 id: job.id,
+                has_ended: false,
             },
         }
     }
@@ -232,25 +245,24 @@ impl JobStore {
     /// Reschedules a job to `due_at`, with a new payload. If its database is gone, it is stored in memory. False if it could
     /// not be stored.
     pub async fn reschedule<P, Q: Payload>(&self, job: LeasedJob<P>, payload: Q, due_at: Timestamp) -> bool {
-        let lease = self.lease_of(&job);
-        let result = match self.rows_at(job.location) {
+        let LeasedJob {
+            created_at, location, ..
+        } = job;
+        let lease = self.end(job);
+        let result = match self.rows_at(location) {
             Some(rows) => {
-                let due_at = self.convert(due_at, job.location);
+                let due_at = self.convert(due_at, location);
                 self.query(rows.reschedule(&lease, &payload, due_at)).await
             }
             None => Err(DatabaseError::Gone),
         };
-        let is_stored = match (result, job.location) {
+        let is_stored = match (result, location) {
             // If it was not updated, another worker has the job now.
             (Ok(true), _) | (Ok(false), Location::Database(_)) => true,
             // Another worker may have it.
             (Err(_), Location::Database(_)) if self.is_shared() => true,
-            (_, location) => {
-                self.move_to_memory(lease, location, payload, job.created_at, due_at)
-                    .await
-            }
+            (_, location) => self.move_to_memory(lease, location, payload, created_at, due_at).await,
         };
-        drop(job);
         lock(&self.due_times).insert(due_at);
         self.rescheduled.notify_waiters();
         self.finished.notify_waiters();
@@ -281,25 +293,33 @@ impl JobStore {
     /// Releases a job without changing it: it can be claimed at once.
     pub async fn release<P>(&self, job: LeasedJob<P>) {
         if let Some(rows) = self.rows_at(job.location) {
-            let _ = self.query(rows.release(&self.lease_of(&job))).await;
+            let _ = self.query(rows.release(&self.end(job))).await;
         }
     }
 
     /// Deletes a job that is done or dead.
     pub async fn complete<P>(&self, job: LeasedJob<P>) {
-        let lease = self.lease_of(&job);
-        match job.location {
-            Location::Memory => drop(self.memory.complete(&lease).await),
-            Location::Database(generation) => {
-                let undeleted = Undeleted {
-                    lease,
-                    generation,
-                    late_write_since: None,
-                };
-                if !self.delete(&undeleted).await.unwrap_or(false) {
-                    self.undeleted().push(undeleted);
+        match (job.location, self.rows_at(job.location)) {
+            (Location::Database(generation), Some(rows)) => {
+                let mut lease = self.lease_of(&job);
+                let mut result = self.query(rows.complete(&lease)).await;
+                if matches!(result, Ok(false)) {
+                    // The lease may have ended, and this process may have claimed the job again meanwhile.
+                    let _claim = self.claiming.lock().await;
+                    lease = self.lease_of(&job);
+                    result = self.query(rows.complete(&lease)).await;
+                }
+                if result.is_err() {
+                    self.undeleted().push(Undeleted {
+                        lease,
+                        generation,
+                        late_write_since: None,
+                    });
                 }
             }
+            (Location::Memory, Some(rows)) => drop(rows.complete(&self.lease_of(&job)).await),
+            // Its file is gone.
+            (_, None) => {}
         }
         drop(job);
         self.finished.notify_waiters();
@@ -619,6 +639,13 @@ impl JobStore {
         self.connection
             .opened()
             .is_some_and(|opened| opened.database.is_shared())
+    }
+
+    /// Ends the run of a job, and returns its lease, which is still valid in the database. Not later than the lease ends
+    /// there: a claim in between would get a job that seems to run, and that nobody runs.
+    fn end<P>(&self, mut job: LeasedJob<P>) -> Lease {
+        let attempt = job.guard.end();
+        self.lease(&job.guard.id, attempt.unwrap_or(0))
     }
 
     fn lease_of<P>(&self, job: &LeasedJob<P>) -> Lease {

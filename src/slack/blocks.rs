@@ -6,7 +6,7 @@
 use serde::Serialize;
 use url::Url;
 
-use super::text::{Mrkdwn, clean, cut};
+use super::text::{Mrkdwn, clean, cut, cut_markup};
 
 const HEADER_MAX: usize = 150;
 const SECTION_MAX: usize = 3_000;
@@ -111,7 +111,7 @@ impl Text {
                 emoji,
             },
             Self::Mrkdwn { text, verbatim } => Self::Mrkdwn {
-                text: cut(&text, max).into_owned(),
+                text: cut_markup(&text, max).into_owned(),
                 verbatim,
             },
         }

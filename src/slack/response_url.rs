@@ -35,6 +35,9 @@ pub enum DeliveryError {
     /// Its 29 minutes or its posts are used up, or will be before Slack accepts the next one.
     #[error("the response_url is used up")]
     UsedUp,
+    /// The message would replace a card that may have changed since.
+    #[error("it would come too late")]
+    TooLate,
     /// Slack refused for good.
     #[error("Slack refused the message with status {0}")]
     Refused(StatusCode),

@@ -58,6 +58,39 @@ pub fn cut(text: &str, max: usize) -> Cow<'_, str> {
     }
 }
 
+/// Slack's markup, or its longest beginning that fits into `max` characters with an ellipsis. Nothing that belongs
+/// together is cut: an entity such as `&amp;`, a link, date or mention in `<…>`, text between backticks. Everything in
+/// markup is cut here and nowhere else.
+#[must_use]
+pub(super) fn cut_markup(markup: &str, max: usize) -> Cow<'_, str> {
+    if markup.len() <= max || markup.chars().count() <= max {
+        return markup.into();
+    }
+    let mut room = max.saturating_sub(1);
+    let mut end = 0;
+    while let Some(unit) = first_unit(&markup[end..]) {
+        match room.checked_sub(unit.chars().count()) {
+            Some(left) => room = left,
+            None => break,
+        }
+        end += unit.len();
+    }
+    format!("{}…", &markup[..end]).into()
+}
+
+/// The first part of markup that must not be cut: mostly one character. `None` at the end.
+fn first_unit(markup: &str) -> Option<&str> {
+    let first = markup.chars().next()?;
+    let last = match first {
+        '<' => Some('>'),
+        '&' => Some(';'),
+        '`' => Some('`'),
+        _ => None,
+    };
+    let end = last.and_then(|last| Some(1 + markup[1..].find(last)? + 1));
+    Some(&markup[..end.unwrap_or(first.len_utf8())])
+}
+
 /// Whether the character changes how others are shown, or shows nothing: bidirectional controls, zero-width
 /// characters, tags. The joiners U+200C and U+200D stay: scripts and emoji need them.
 fn is_invisible(c: char) -> bool {
@@ -175,10 +208,10 @@ impl Mrkdwn {
         self
     }
 
-    /// The text, cut to `max` characters.
+    /// The text, cut to `max` characters as by [`cut_markup`].
     #[must_use]
     pub(super) fn into_text(self, max: usize) -> String {
-        match cut(&self.0, max) {
+        match cut_markup(&self.0, max) {
             Cow::Borrowed(_) => self.0,
             Cow::Owned(cut) => cut,
         }

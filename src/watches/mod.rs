@@ -52,6 +52,20 @@ pub struct Watch {
     pub posts_left: u32,
     /// How often in a row Kapso had no session with this id.
     pub not_found: u32,
+    /// The card whose button started the watch: the `response_url` can replace it. `None` for a typed command, whose
+    /// `response_url` replaces nothing.
+    #[serde(default)]
+    pub card: Option<PressedCard>,
+}
+
+/// A card on which "Tell me when it is active" was pressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PressedCard {
+    /// Only the presser sees it.
+    Own,
+    /// The whole channel sees it.
+    Shared,
 }
 
 impl Payload for Watch {

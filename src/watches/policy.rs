@@ -25,7 +25,7 @@ const GONE_AFTER: u32 = 2;
 /// session is requested by itself when it is long overdue (see [`super::plan`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PollResult {
-    /// Its status.
+    /// Its status, reconciled with its expiry.
     Status(Status),
     /// Kapso has no session with this id.
     NotFound,

@@ -239,7 +239,7 @@ impl Poller {
             let watched = |session: &&Arc<Session>| session.id == job.payload.session;
             if let Some(session) = page.sessions.iter().find(watched) {
                 has_watched = true;
-                let result = PollResult::Status(session.status.clone());
+                let result = PollResult::Status(session.status_at(now).clone());
                 environment.apply(job, &result, Some(session), now).await;
             }
         }
@@ -266,7 +266,7 @@ impl Poller {
         let (outcome, result, session) = match response {
             Ok(session) => (
                 PollOutcome::Answered,
-                PollResult::Status(session.status.clone()),
+                PollResult::Status(session.status_at(now).clone()),
                 Some(session),
             ),
             Err(Error::NotFound) => (PollOutcome::Answered, PollResult::NotFound, None),

@@ -1,4 +1,6 @@
-//! Accessibility: keyboard, narrow screens, contrast.
+//! Accessibility: keyboard, narrow screens, contrast, and the rules of axe-core.
+
+use std::path::Path;
 
 use serde_json::{Value, json};
 use thirtyfour::{Key, TypingData};
@@ -147,6 +149,112 @@ async fn text_contrast_is_sufficient_in_light_and_dark() {
         }
     })
     .await;
+}
+
+/// Light and dark, wide and on a phone.
+const SCREENS: [(&str, u32, u32); 4] = [
+    ("light", 1280, 860),
+    ("dark", 1280, 860),
+    ("light", 390, 720),
+    ("dark", 390, 720),
+];
+
+#[tokio::test]
+async fn axe_finds_nothing_in_the_playground() {
+    page(async |page| {
+        load_axe(page).await;
+        page.demo().show_first_card().await;
+        page.wait_for_message("Waiting for activation").await;
+        expect_no_findings(page, "the first card").await;
+        page.set_size(1280, 860, 1).await;
+        for command in ["list", "help", "no-such-session", "new"] {
+            page.send_command(&format!("/sandbox {command}")).await;
+        }
+        page.wait_for_message("I couldn't read a phone number").await;
+        page.send_command(&format!("/sandbox {ID}")).await;
+        page.wait_for_message("Waiting for activation").await;
+        page.press("Show QR code").await;
+        page.wait_for_message("Or scan this code").await;
+        page.evaluate("document.querySelector('.scroller').scrollTo(0, 0)")
+            .await;
+        page.demo().show_first_card().await;
+        page.wait_until("!document.getElementById('cue').hidden").await;
+        page.type_keys("/sa").await;
+        expect_no_findings(page, "many messages, the cue and the hint").await;
+        page.set_size(1280, 860, 1).await;
+        page.press("Share in channel").await;
+        page.wait_for_text("#confirm[open]", "Share this session?").await;
+        expect_no_findings(page, "the dialog").await;
+        page.click("dialog button", "Cancel").await;
+        page.playing.stop_service().await;
+        page.press("Refresh").await;
+        page.wait_until("document.querySelector('.warned .warning')").await;
+        page.send_command("/sandbox help").await;
+        page.wait_for_message("dispatch_failed").await;
+        expect_no_findings(page, "Slack's errors").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn axe_finds_nothing_in_the_panel_on_a_phone() {
+    page(async |page| {
+        load_axe(page).await;
+        page.demo().show_first_card().await;
+        page.wait_for_message("Waiting for activation").await;
+        page.set_size(390, 720, 1).await;
+        page.click("#toggle", "Behind the scenes").await;
+        for scheme in ["light", "dark"] {
+            page.set_color_scheme(scheme).await;
+            assert_eq!(findings(page).await, json!([]), "{scheme}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn axe_finds_nothing_in_the_gallery() {
+    page(async |page| {
+        page.navigate("gallery").await;
+        page.wait_until("!document.getElementById('groups').ariaBusy").await;
+        load_axe(page).await;
+        expect_no_findings(page, "the gallery").await;
+    })
+    .await;
+}
+
+/// Loads axe-core into the page.
+async fn load_axe(page: &Page) {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let path = target.join("axe/node_modules/axe-core/axe.min.js");
+    let source = std::fs::read_to_string(&path);
+    let source = source.unwrap_or_else(|error| panic!("{}: {error}; run scripts/axe", path.display()));
+    page.driver.execute(source, vec![]).await.unwrap();
+}
+
+async fn expect_no_findings(page: &Page, shown: &str) {
+    for (scheme, width, height) in SCREENS {
+        page.set_color_scheme(scheme).await;
+        page.set_size(width, height, 1).await;
+        assert_eq!(
+            findings(page).await,
+            json!([]),
+            "{shown}, {scheme}, {width} pixels wide"
+        );
+    }
+}
+
+/// What axe-core finds on the page as it is: every rule that is violated, with the elements.
+async fn findings(page: &Page) -> Value {
+    let script = "const done = arguments[arguments.length - 1];
+        axe.run(document).then(({ violations, passes }) => done({
+          rules: passes.length + violations.length,
+          found: violations.flatMap(({ id, nodes }) =>
+            nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`)),
+        }), (error) => done({ rules: 0, found: [String(error)] }));";
+    let result = page.driver.execute_async(script, vec![]).await.unwrap().json().clone();
+    assert!(result["rules"].as_u64().unwrap() > 15, "rules were checked: {result}");
+    result["found"].clone()
 }
 
 /// The focused element: its id, value or text.

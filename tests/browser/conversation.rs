@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::support::{ID, Page, page, page_with};
+use crate::support::{ID, Page, images_are_shown, page, page_with};
 
 #[tokio::test]
 async fn a_card_uses_the_readers_time_zone_and_language() {
@@ -50,6 +50,112 @@ async fn a_card_uses_the_readers_time_zone_and_language() {
         assert_eq!(link, "https://wa.me/12345678901?text=ABC123");
         let spoken = page.wait_for_text("#spoken", "is waiting for activation").await;
         assert!(spoken.contains("Activate it: https://wa.me/"), "{spoken}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_page_opens_on_the_welcome_the_suggestions_and_one_card() {
+    page(async |page| {
+        page.demo().show_first_card().await;
+        for (width, height) in [(1280, 860), (390, 720), (390, 844)] {
+            page.set_size(width, height, 1).await;
+            page.navigate("").await;
+            page.wait_for_message("Waiting for activation").await;
+            assert_eq!(messages(page).await, 1);
+            images_are_shown(page).await;
+            for selector in [".welcome .lead", ".try .chip-button:last-child", ".message .header"] {
+                assert!(is_visible(page, selector).await, "{selector} at {width} pixels");
+            }
+            if width > 1000 {
+                assert!(
+                    is_visible(page, ".message [data-action=refresh]").await,
+                    "the whole card"
+                );
+            }
+            assert_eq!(page.evaluate("document.getElementById('cue').hidden").await, true);
+            // What does not change the conversation does not scroll it.
+            page.demo().kapso.activate("expired");
+            page.wait_for_text("[data-session='expired'] .status", "active").await;
+            page.demo().kapso.expire("expired");
+            page.wait_for_text("[data-session='expired'] .status", "expired").await;
+            assert!(is_visible(page, ".welcome .lead").await);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn after_a_reload_the_conversation_goes_on_at_its_end() {
+    page(async |page| {
+        for command in ["help", "list", "help"] {
+            page.send_command(&format!("/sandbox {command}")).await;
+        }
+        page.wait_until("document.querySelectorAll('.message').length === 3")
+            .await;
+        page.navigate("").await;
+        page.wait_until("document.querySelectorAll('.message').length === 3")
+            .await;
+        page.wait_until(AT_END).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_that_arrives_off_screen_is_announced_by_a_button() {
+    page(async |page| {
+        for command in ["help", "list"] {
+            page.send_command(&format!("/sandbox {command}")).await;
+        }
+        page.send_command(&format!("/sandbox watch {ID}")).await;
+        page.wait_for_message("Stop watching").await;
+        let cue = "document.getElementById('cue').checkVisibility()";
+        assert_eq!(page.evaluate(cue).await, false, "what a person asked for is on screen");
+
+        page.evaluate("document.querySelector('.scroller').scrollTo(0, 0)")
+            .await;
+        page.click("button", &format!("Activate {ID}")).await;
+        page.click("#clock button", "15 minutes later").await;
+        page.wait_for_message("is active now").await;
+        page.wait_until(cue).await;
+        assert!(!is_visible(page, ".message:last-child").await);
+        page.click("#cue", "New message").await;
+        page.wait_until(&format!("!{cue}")).await;
+        assert!(is_visible(page, ".message:last-child [data-action=refresh]").await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn on_a_phone_a_tap_in_the_panel_leads_to_the_answer() {
+    page(async |page| {
+        page.demo().show_first_card().await;
+        page.set_size(390, 720, 1).await;
+        page.navigate("").await;
+        page.wait_for_message("Waiting for activation").await;
+        page.click("#toggle", "Behind the scenes").await;
+        page.click("[data-session] .id", "active").await;
+        page.wait_for_message("🟢 Active").await;
+        page.wait_until(AT_END).await;
+        assert!(is_visible(page, ".message:last-child [data-action=refresh]").await);
+
+        page.send_command(&format!("/sandbox watch {ID}")).await;
+        page.wait_for_message("Stop watching").await;
+        page.click("#toggle", "Behind the scenes").await;
+        page.click("button", &format!("Activate {ID}")).await;
+        page.click("#clock button", "15 minutes later").await;
+        page.click("#toggle", "To the new message").await;
+        page.wait_for_message("is active now").await;
+        page.wait_until(AT_END).await;
+        assert!(is_visible(page, ".message:last-child [data-action=refresh]").await);
+
+        page.click("#toggle", "Behind the scenes").await;
+        page.click("#reset", "Reset").await;
+        page.wait_until("document.querySelectorAll('.message').length === 1")
+            .await;
+        page.wait_until("document.getElementById('command').checkVisibility()")
+            .await;
+        assert!(is_visible(page, ".welcome .lead").await);
     })
     .await;
 }
@@ -291,6 +397,21 @@ async fn app_that_answers(message: Value) -> Url {
     };
     tokio::spawn(server::serve(listener, routes, bounds));
     address
+}
+
+/// Whether the channel is scrolled to its end.
+const AT_END: &str = "(({scrollHeight, scrollTop, clientHeight}) => clientHeight > 0 && \
+    scrollHeight - scrollTop - clientHeight < 2)(document.querySelector('.scroller'))";
+
+/// Whether the element is on the visible part of the channel, and nothing is in front of it.
+async fn is_visible(page: &Page, selector: &str) -> bool {
+    let expression = format!(
+        "((it) => {{ const {{left, top, bottom}} = it.getBoundingClientRect(); \
+           return top >= 0 && bottom <= innerHeight && it.contains(document.elementFromPoint(left + 5, (top + bottom) / 2)); \
+         }})(document.querySelector({}))",
+        json!(selector)
+    );
+    page.evaluate(&expression).await == true
 }
 
 async fn messages(page: &Page) -> Value {

@@ -14,6 +14,10 @@ async fn messages(page: &Page) -> u64 {
 #[tokio::test]
 async fn a_session_is_created_listed_and_shown() {
     page(async |page| {
+        // Enough for a second page of the list.
+        for number in 1..=5 {
+            page.demo().kapso.add_session(&format!("one-more-{number}"));
+        }
         page.click(".chip-button", "a new one").await;
         let card = page.wait_for_message("Waiting for activation").await;
         assert!(card.contains("Phone: +12025550123"), "{card}");
@@ -33,7 +37,7 @@ async fn a_session_is_created_listed_and_shown() {
 
         page.press("Next page").await;
         let list = page.wait_for_message("Page 2 of 2").await;
-        assert!(list.contains("⚫ Expired · •••• 0135"), "{list}");
+        assert!(list.contains("⚫ Expired · •••• 0456"), "{list}");
         assert_eq!(messages(page).await, 2, "the list is replaced");
         page.press("Previous page").await;
         page.wait_for_message("Page 1 of 2").await;
@@ -67,7 +71,7 @@ async fn each_wrong_input_gets_a_helpful_error() {
             ("/sandbox list zwei", "Page numbers start at 1."),
             (
                 "/sandbox list 999",
-                "There is nothing to show on page 999: the list has 2 pages",
+                "There is nothing to show on page 999: the list has one page",
             ),
             ("/sandbox new", "I couldn't read a phone number."),
             ("/sandbox new 0151 12345678", "I couldn't read a phone number."),
@@ -80,7 +84,7 @@ async fn each_wrong_input_gets_a_helpful_error() {
             page.send_command(typed).await;
             page.wait_for_message(reads).await;
         }
-        assert_eq!(page.demo().kapso.sessions().len(), 11, "none was created");
+        assert_eq!(page.demo().kapso.sessions().len(), 6, "none was created");
     })
     .await;
 }
@@ -108,7 +112,7 @@ async fn a_session_is_created_shared_and_its_qr_code_scanned() {
             [created.unwrap()["activation_link"].as_str().unwrap()]
         );
         page.send_command("/sandbox list").await;
-        page.wait_for_message("Page 1 of 2 · 12 sessions").await;
+        page.wait_for_message("Page 1 of 1 · 7 sessions").await;
     })
     .await;
 }

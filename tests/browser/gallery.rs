@@ -46,6 +46,16 @@ async fn the_gallery_shows_every_view_with_its_link_to_slacks_own_editor() {
             .await,
             titles.len()
         );
+        let dialog = page
+            .wait_for_text(".view details", "Dialog of “Share in channel”")
+            .await;
+        assert!(!dialog.contains("Share this session?"), "it is closed: {dialog}");
+        page.click(".view summary", "Dialog of “Share in channel”").await;
+        page.wait_for_text(".view details[open]", "Share this session?").await;
+        // They look and are inert.
+        assert_eq!(page.evaluate(&count(".view .button:not(:disabled)")).await, 0);
+        let border = "getComputedStyle(document.querySelector('.view .button.primary')).borderStyle";
+        assert_eq!(page.evaluate(border).await, "dashed");
         let hostile = page.wait_for_text("#groups", "<script>alert(1)</script>").await;
         assert!(!hostile.contains('\u{202e}'), "bidirectional characters are gone");
         assert_eq!(page.evaluate(&count(".view script")).await, 0);

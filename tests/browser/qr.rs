@@ -29,6 +29,10 @@ async fn the_qr_code_on_the_page_can_be_scanned() {
 #[tokio::test]
 async fn the_qr_code_in_the_gallery_can_be_scanned() {
     page(async |page| {
+        // Whatever becomes of the session in the playground, and of Kapso.
+        page.demo().kapso.delete(ID);
+        page.click(".chip", "500").await;
+        page.wait_for_text("#fault-what", "Kapso has an error").await;
         page.navigate("gallery").await;
         page.wait_until("document.querySelector('.view figure img')").await;
         page.evaluate("document.querySelector('.view figure img').scrollIntoView()")

@@ -1,5 +1,6 @@
 //! The program's other verbs: `healthcheck`, `manifest`, `doctor`, `demo`.
 
+use kapso_slack::app::client_builder;
 use serde_json::Value;
 use url::Url;
 
@@ -225,7 +226,17 @@ async fn the_demo_needs_no_configuration_and_accepts_commands_from_another_proce
         .wait_for_line("    There is no session with this ID in this app's Kapso project.")
         .await;
     demo_process.wait_for_line("    🟢 Active").await;
-    demo_process.wait_for_line("    /sandbox <session id>").await;
+    demo_process.wait_for_line("Try more in the playground").await;
+    let state = client_builder().build().unwrap();
+    let state = state
+        .get(format!("http://127.0.0.1:{port}/state"))
+        .send()
+        .await
+        .unwrap();
+    let state: Value = serde_json::from_str(&state.text().await.unwrap()).unwrap();
+    let conversation = state["conversation"].as_array().unwrap();
+    assert_eq!(conversation.len(), 1, "the page opens on one card: {conversation:?}");
+    assert_eq!(conversation[0]["act"]["typed"], format!("/sandbox {ID}"));
 
     for (command, reads) in [
         ("/sandbox expired", "⚫ Expired"),

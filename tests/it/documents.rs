@@ -10,7 +10,7 @@ use std::{env, fs};
 use kapso_slack::commands::{self, CommandWord, Outcome};
 use kapso_slack::config::VARIABLES;
 use kapso_slack::db::Database;
-use kapso_slack::dispatch::{LateReply, PendingNotification};
+use kapso_slack::dispatch::{FollowUpJob, LateReply, PendingNotification};
 use kapso_slack::routes::{COMMANDS, HEALTHZ, INTERACTIONS, METRICS, QR, READYZ};
 use kapso_slack::telemetry::Metrics;
 use kapso_slack::watches::Watch;
@@ -464,11 +464,12 @@ fn the_documented_payloads_are_complete() {
         .skip(1)
         .map(|example| example.split("```").next().unwrap())
         .collect();
-    let [late_reply, notification, watch] = examples[..] else {
+    let [late_reply, notification, follow_up, watch] = examples[..] else {
         panic!("docs/architecture.md has {} examples", examples.len());
     };
     reads::<LateReply>(late_reply);
     reads::<PendingNotification>(notification);
+    reads::<FollowUpJob>(follow_up);
     reads::<Watch>(watch);
 }
 

@@ -41,9 +41,13 @@ async fn expiry_is_shown_in_the_readers_time_zone_in_utc_and_relative() {
                 "2026-11-26T10:00:00Z",
                 "Expires <1795687200|2026-11-26 10:00 UTC> (in 3 days)",
             ),
+            ("9999-12-30T00:00:00Z", "Expires in the year 9999"),
+            ("9999-12-31T23:59:59Z", "Expires in the year 9999"),
+            ("9999-12-31T23:59:59+01:00", "Expires in the year 9999"),
+            ("2126-11-23T10:00:00Z", "Expires in the year 2126"),
             (
-                "9999-12-30T00:00:00Z",
-                "Expires <253402128000|9999-12-30 00:00 UTC> (in 2912115 days)",
+                "2126-10-30T10:00:00Z",
+                "Expires <4949028000|2126-10-30 10:00 UTC> (in 36500 days)",
             ),
             (
                 "2026-11-23T09:59:59Z",
@@ -79,6 +83,9 @@ async fn expiry_is_shown_in_the_readers_time_zone_in_utc_and_relative() {
             "2026-13-01T00:00:00Z",
             "1795428000",
             "99999-01-01T00:00:00Z",
+            "9999-12-31",
+            "9999-12-31T23:59:59",
+            "9999-12-32T23:59:59Z",
         ] {
             app.kapso.set_field(ID, "expires_at", nonsense.into());
             let card = show_session(app).await.to_string();

@@ -37,7 +37,7 @@ fn shown_ids(message: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_page_has_a_row_for_each_session_in_kapsos_order() {
+async fn a_page_has_a_row_for_each_session() {
     with_app(async |app| {
         app.kapso.allow_undocumented();
         app.kapso.set_field(ID, "created_at", "2026-11-23T09:00:00Z".into());
@@ -62,16 +62,16 @@ async fn a_page_has_a_row_for_each_session_in_kapsos_order() {
         assert_snapshot!(plain::text(&list), @"
         WHATSAPP SANDBOX SESSIONS
         Page 1 of 1 · 4 sessions
-        🟢 Active · •••• 5678 · Booking Assistant
+        🟢 Active · •••• 5678 · Booking Assistant · active
         Expires Nov 24, 2026 at 10:00 UTC  [ Show ]
-        ⚫ Expired · •••• 0123 · no agent
+        🟡 Waiting for activation · •••• 8901 · Customer Support Agent · 123e4567
+        Expires Nov 24, 2026 at 10:00 UTC  [ Show ]
+        ⚪ paused_by_operator · •••• · Returns & Refunds · new-state  [ Show ]
+        ⚫ Expired · •••• 0123 · no agent · expired
         Expired Nov 23, 2026 at 09:30 UTC  [ Show ]
-        ⚪ paused_by_operator · •••• · Returns & Refunds  [ Show ]
-        🟡 Waiting for activation · •••• 8901 · Customer Support Agent
-        Expires Nov 24, 2026 at 10:00 UTC  [ Show ]
         ");
-        assert_snapshot!("a_page_has_a_row_for_each_session_in_kapsos_order_text", text(&list));
-        assert_eq!(shown_ids(&list), ["active", "expired", "new-state", ID]);
+        assert_snapshot!("a_page_has_a_row_for_each_session_text", text(&list));
+        assert_eq!(shown_ids(&list), ["active", ID, "new-state", "expired"]);
         assert_json_snapshot!("list", sorted(list));
     })
     .await;
@@ -160,8 +160,10 @@ const PAGES: &[(&str, &str)] = &[
     ("list 2.", "2"),
     ("list 02", "2"),
     ("list 999", "999"),
-    ("list 1000000", "999999"),
-    ("list 99999999999999999999999999999999", "999999"),
+    ("list 999999", "999999"),
+    ("list 1000000", "NO PAGE"),
+    ("list 99999999999", "NO PAGE"),
+    ("list 99999999999999999999999999999999", "NO PAGE"),
     ("list 0", "NO PAGE"),
     ("list -1", "NO PAGE"),
     ("list 1.5", "NO PAGE"),
@@ -194,8 +196,8 @@ async fn only_page_numbers_are_accepted() {
             }
             assert!(requests.is_empty(), "{typed:?} led to {requests:?}");
             let expected = match *read {
-                "NO PAGE" => "Page numbers start at 1. Type `/sandbox list` for the first page, or for example \
-                              `/sandbox list 2`."
+                "NO PAGE" => "Page numbers go from 1 to 999999. Type `/sandbox list` for the first page, or for \
+                              example `/sandbox list 2`."
                     .to_owned(),
                 instead => format!("Did you mean `/sandbox {}`?", instead.replace("ID", ID)),
             };
@@ -295,13 +297,13 @@ async fn missing_parts_of_a_list_affect_only_themselves() {
             (
                 "sessions that cannot be read",
                 json!({"data": [{"id": 7}, {}, session("a/b")], "meta": {"total_pages": 1, "total_count": 3}}),
-                "There is nothing to show on page 1: the list has one page and 3 sessions.",
+                "Page 1 of 1 · 3 sessions\n3 sessions on this page could not be read. Please tell whoever runs this app.",
                 &[],
             ),
             (
                 "some of them",
                 json!({"data": [{"id": 7}, session("a")], "meta": {"total_pages": 2, "total_count": 12}}),
-                "Page 1 of 2 · 12 sessions",
+                "\n1 session on this page could not be read. Please tell whoever runs this app.",
                 &["Next page"],
             ),
             (
@@ -490,6 +492,90 @@ async fn unreadable_sessions_do_not_make_a_project_look_empty() {
         app.next_kapso_response(200, json!({ "data": unreadable }).to_string());
         let list = app.command("/sandbox list").await;
         assert_eq!(page_buttons(&list.message), ["Next page"], "{list:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sessions_that_cannot_be_read_are_counted() {
+    with_app(async |app| {
+        fill(app, 7);
+        for id in ["no-status", "status-7", "blank"] {
+            app.kapso.add_session(id);
+        }
+        app.kapso.set_field("no-status", "status", Value::Null);
+        app.kapso.set_field("status-7", "status", 7.into());
+        app.kapso.set_field("blank", "status", " ".into());
+        let list = app.command("/sandbox list").await.message;
+        let shown = plain::text(&list);
+        assert_eq!(shown_ids(&list).len(), 7, "{shown}");
+        assert!(shown.contains("Page 1 of 1 · 10 sessions"), "{shown}");
+        let told = "3 sessions on this page could not be read. Please tell whoever runs this app.";
+        assert!(shown.contains(told), "{shown}");
+        assert!(text(&list).contains(told), "{}", text(&list));
+        let line = app.wait_for_log("sessions of a list could not be read").await;
+        assert_eq!(line["unreadable"], 3, "{line}");
+        assert_eq!(line["request_id"], app.wait_for_commands(1).await[0]["request_id"]);
+    })
+    .await;
+}
+
+/// With the same phone, agent and status.
+#[tokio::test]
+async fn rows_can_be_told_apart() {
+    with_app(async |app| {
+        let alike = [
+            "7b1e9c52-2f7e-4f5c-9f0f-3a5f6d1c2b3a",
+            "7b1e9c52-2f7e-4f5c-9f0f-3a5f6d1c2b3b",
+            "7b1e9c52",
+            "short",
+            "0123456789012345678901234567890123456789012345678901234567890123",
+        ];
+        for id in alike {
+            app.kapso.add_session(id);
+        }
+        let list = app.command("/sandbox list").await.message;
+        let shown = plain::text(&list);
+        let rows: Vec<_> = shown.lines().filter(|line| line.starts_with('🟡')).collect();
+        let labels: Vec<_> = buttons(&list)
+            .map(|button| button["accessibility_label"].as_str().unwrap())
+            .collect();
+        assert_eq!(rows.len(), alike.len() + 1, "{shown}");
+        assert!(shown.contains("Customer Support Agent · 123e4567\n"), "{shown}");
+        for mut texts in [rows, labels, text(&list).split("Session ").skip(1).collect()] {
+            assert_eq!(texts.len(), alike.len() + 1, "{texts:?}");
+            texts.sort_unstable();
+            let before = texts.clone();
+            texts.dedup();
+            assert_eq!(texts, before);
+        }
+        for id in alike {
+            assert!(shown.contains(id), "{id}: {shown}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sessions_in_use_come_first_on_a_page() {
+    with_app(async |app| {
+        fill(app, 12);
+        for (id, status) in [
+            ("session-12", "expired"),
+            ("session-11", "superseded"),
+            ("session-10", "paused"),
+            ("session-8", "active"),
+            ("session-1", "active"),
+        ] {
+            app.kapso.set_field(id, "status", status.into());
+        }
+        app.kapso
+            .set_field("session-7", "expires_at", "2026-11-23T09:00:00Z".into());
+        let list = app.command("/sandbox list").await.message;
+        let order = [9, 8, 6, 5, 4, 3, 10, 12, 11, 7].map(|n| format!("session-{n}"));
+        assert_eq!(shown_ids(&list), order, "newest first in each group");
+        let second = app.command("/sandbox list 2").await.message;
+        assert_eq!(shown_ids(&second), ["session-2", "session-1"], "pages are Kapso's");
     })
     .await;
 }

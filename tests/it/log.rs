@@ -1,8 +1,11 @@
 //! The log: one line per command, nothing secret, and of libraries only warnings and errors.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use http::StatusCode;
 use insta::assert_snapshot;
+use jiff::SignedDuration;
 use kapso_slack::demo::{Fault, Person};
 use kapso_slack::telemetry::cap_libraries;
 use proptest::prelude::*;
@@ -10,6 +13,7 @@ use serde_json::{Value, json};
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 
+use crate::support::button_values::session_value;
 use crate::support::late_replies::start_late_reply;
 use crate::support::{ID, test_app, with_app};
 
@@ -128,6 +132,74 @@ async fn the_line_has_the_time_spent_waiting_for_kapso() {
             assert!(line["kapso_ms"].as_u64().unwrap() < 400, "{line}");
         })
         .await;
+}
+
+/// Kapso answers at once in both attempts; the pause between them is not a wait for Kapso.
+#[tokio::test]
+async fn the_pause_before_a_retry_is_not_time_spent_waiting_for_kapso() {
+    const PAUSE: u64 = 300;
+    test_app()
+        .set(|settings| settings.timing.kapso.min_retry_delay = Duration::from_millis(PAUSE))
+        .run(async |app| {
+            app.next_kapso_response(503, "");
+            app.command(SHOW).await;
+            let line = &app.wait_for_commands(1).await[0];
+            let (kapso, total) = (line["kapso_ms"].as_u64().unwrap(), line["total_ms"].as_u64().unwrap());
+            // Each is rounded down.
+            assert!(total - kapso >= PAUSE - 1, "{line}");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn the_wait_for_a_shared_request_is_time_spent_waiting_for_kapso() {
+    test_app()
+        .set(|settings| settings.reply_budget = Duration::from_millis(500))
+        .run(async |app| {
+            let first = start_late_reply(app).await;
+            let second = app.expect_ack_only(SHOW).await;
+            assert_eq!(app.kapso.requests().len(), 1, "they share it");
+            app.kapso.release_stalled_requests();
+            app.late_reply(first).await;
+            app.late_reply(second).await;
+            for line in app.wait_for_commands(2).await {
+                assert!(line["kapso_ms"].as_u64().unwrap() >= 400, "{line}");
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn every_line_about_watching_has_the_session() {
+    with_app(async |app| {
+        app.wait_for_store().await;
+        let mut ids = Vec::new();
+        for n in 0..21 {
+            let id = format!("session-{n}");
+            app.kapso.add_session(&id);
+            app.command(&format!("/sandbox watch {id}")).await;
+            ids.push(id);
+        }
+        app.kapso.activate("session-0");
+        app.advance_clock(SignedDuration::from_secs(6));
+        let card = app.command("/sandbox watch session-0").await;
+        ids.push("session-0".to_owned());
+        app.press_with_value(&card, "unwatch", &session_value("session-1"))
+            .await;
+        ids.push("session-1".to_owned());
+        app.kapso.set_fault(Some(Fault::answer(StatusCode::UNAUTHORIZED, "")));
+        app.advance_clock(SignedDuration::from_secs(6));
+        app.press_with_value(&card, "unwatch", &session_value("session-2"))
+            .await;
+        ids.push("session-2".to_owned());
+        let lines = app.wait_for_commands(ids.len()).await;
+        let outcomes: BTreeSet<_> = lines.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
+        assert!(outcomes.contains("too_many_watches"), "{outcomes:?}");
+        for (line, id) in lines.iter().zip(ids) {
+            assert_eq!(line["session_id"], id, "{line}");
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

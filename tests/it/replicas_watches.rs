@@ -1,13 +1,13 @@
 //! Two processes with 200 watches on one PostgreSQL database, one of which is killed while it sends notifications: each
 //! watcher gets one.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use http::StatusCode;
 use kapso_slack::demo::{Person, plain};
 
-use crate::support::crashes::{answer_counts, pending_replies, surplus_answers};
+use crate::support::crashes::{RESUMED, answer_counts, pending_replies, surplus_answers};
 use crate::support::databases::Database;
 use crate::support::program::Fakes;
 
@@ -15,10 +15,6 @@ const WATCHERS: usize = 10;
 /// Watches of one person: the limit.
 const EACH: usize = 20;
 const ALL: usize = WATCHERS * EACH;
-/// Upper bound for the time after a kill until all are notified: a lease of 15 s, a poll interval of 25 s for a watch whose
-/// lease ends just after its session was polled, and a margin.
-const RESUMED: Duration = Duration::from_secs(45);
-
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "the figures are for the documents")]
 async fn a_replica_sends_the_notifications_of_a_killed_one() {

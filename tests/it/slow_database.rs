@@ -3,8 +3,6 @@
 use std::time::Duration;
 
 use kapso_slack::demo::{Fault, plain};
-use sqlx::any::install_default_drivers;
-use sqlx::{AnyConnection, Connection, raw_sql};
 use tokio::time::Instant;
 
 use crate::support::databases::Database;
@@ -25,17 +23,18 @@ async fn with_the_longest_budget_a_command_is_acknowledged_in_time() {
         .with("REPLY_BUDGET_MS", "2800")
         .run(async |app| {
             app.wait_for_store().await;
-            install_default_drivers();
-            let mut connection = AnyConnection::connect(&database.address).await.unwrap();
-            let lock = "BEGIN; LOCK TABLE kapso_slack_jobs IN ACCESS EXCLUSIVE MODE";
-            raw_sql(lock).execute(&mut connection).await.unwrap();
+            // Not a lock: the app would notice that the database is slow before the command comes.
+            let slow_insert = "CREATE FUNCTION slow_insert() RETURNS trigger LANGUAGE plpgsql
+                                   AS $$ BEGIN PERFORM pg_sleep(1); RETURN NEW; END $$;
+                               CREATE TRIGGER slow_insert BEFORE INSERT ON kapso_slack_jobs
+                                   FOR EACH ROW EXECUTE FUNCTION slow_insert();";
+            database.run(slow_insert).await;
             app.kapso.fail_next_request(Fault::Stall);
             let began = Instant::now();
             let exchange = app.expect_ack_only(&format!("/sandbox {ID}")).await;
             let took = began.elapsed();
             assert!(took < SLACK_LIMIT, "{took:?}");
-            raw_sql("ROLLBACK").execute(&mut connection).await.unwrap();
-            connection.close().await.unwrap();
+            database.run("DROP TRIGGER slow_insert ON kapso_slack_jobs").await;
             app.kapso.release_stalled_requests();
             app.late_reply(exchange).await;
         })

@@ -5,7 +5,7 @@ import { mrkdwn } from "./mrkdwn.js";
 
 /**
  * Renders a message's blocks. `context.now` is the time in milliseconds; `context.press(ref, button)` is called on a
- * press, where `ref` is `{block, action_id}`; `context.warned` is the ref of the button whose press was not
+ * press, where `ref` is `{block, action_id}`; without it, the buttons do nothing, and look like it; `context.warned` is the ref of the button whose press was not
  * acknowledged; `context.pictures` lists the addresses of the pictures that FakeSlack has fetched.
  */
 export function blocks(message, context) {
@@ -92,6 +92,7 @@ function button(part, context) {
     "aria-label": part.accessibility_label,
     click: () => context.press(ref, part),
   };
+  if (!context.press) return el("button", { type: "button", ...attributes, disabled: true }, part.text.text);
   const node = part.url
     ? link(part.url, attributes, part.text.text, el("span", { class: "visually-hidden" }, " (opens in a new tab)"))
     : el("button", { type: "button", ...attributes }, part.text.text);

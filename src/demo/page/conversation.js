@@ -7,33 +7,47 @@ import { plain } from "./mrkdwn.js";
 const NAME = "WhatsApp Sandbox";
 
 /**
- * Renders the conversation in `list`. Calls `press(messageId, buttonRef, button)` on a press, and `announce(text)` with
- * text for screen readers.
+ * Renders the conversation in `list`. Calls `press(messageId, buttonRef, button)` on a press, `announce(text)` with text
+ * for screen readers, and `cue(isShown)` when a new message is below what is visible, or no longer is.
  */
-export function conversation(list, press, announce) {
+export function conversation(list, press, announce, cue) {
   const shown = new Map();
   const scroller = list.closest(".scroller");
   let first = true;
   let atEnd = true;
   // A picture has its height only after it has loaded.
-  list.addEventListener("load", () => keepAtEnd(scroller, () => {}, atEnd), true);
+  list.addEventListener("load", () => atEnd && toEnd(scroller), true);
+  scroller.addEventListener("scroll", () => isAtEnd(scroller) && cue(false));
 
   return (state) => {
     const day = new Date(state.now_ms).toDateString();
-    atEnd = keepAtEnd(scroller, () => update(state, day), first);
+    const begins = state.conversation.length <= 1 && !state.conversation.some((line) => shown.has(line.id));
+    let arrived = false;
+    atEnd = keepAtEnd(scroller, () => (arrived = update(state, day)));
+    if (begins) {
+      // With the welcome. After a reload, a conversation goes on at its end.
+      scroller.scrollTop = 0;
+      atEnd = false;
+      cue(false);
+    } else if (arrived && !isAtEnd(scroller)) {
+      cue(true);
+    }
     first = false;
   };
 
+  /** Returns whether a message was added. */
   function update(state, day) {
     const known = new Set();
+    let added = false;
     for (const line of state.conversation) {
       known.add(line.id);
       const key = day + JSON.stringify(line);
       const before = shown.get(line.id);
       if (before?.key === key) continue;
-      const node = line.failed ? failure(line) : message(line, state.now_ms, press);
+      const node = line.failed ? failure(line, state.now_ms) : message(line, state.now_ms, press);
       if (before) replace(before.node, node);
       else list.append(node);
+      added ||= !before;
       if (!first && before?.spoken !== spokenText(line, state.now_ms)) announce(spokenText(line, state.now_ms));
       shown.set(line.id, { key, node, spoken: spokenText(line, state.now_ms) });
     }
@@ -43,14 +57,30 @@ export function conversation(list, press, announce) {
       shown.delete(id);
       announce("A message was removed.");
     }
+    return added;
   }
 }
 
-/** Runs `change`, then scrolls to the end if `scroller` was there before, or if `force` is set. Returns whether it was. */
-export function keepAtEnd(scroller, change, force = false) {
-  const atEnd = force || scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 160;
+/** Whether the end of the conversation, or nearly, can be seen; never while the channel is hidden. */
+function isAtEnd(scroller) {
+  return scroller.clientHeight > 0 && belowVisible(scroller) < 160;
+}
+
+/** Pixels of the conversation below what is visible. */
+function belowVisible(scroller) {
+  return scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
+}
+
+export function toEnd(scroller) {
+  scroller.scrollTop = scroller.scrollHeight;
+}
+
+/** Runs `change`, and if it moved the end of the conversation out of sight, scrolls there. Returns whether it was in sight. */
+export function keepAtEnd(scroller, change) {
+  const atEnd = isAtEnd(scroller);
+  const before = belowVisible(scroller);
   change();
-  if (atEnd) scroller.scrollTop = scroller.scrollHeight;
+  if (atEnd && belowVisible(scroller) !== before) toEnd(scroller);
   return atEnd;
 }
 
@@ -85,14 +115,14 @@ function message(line, now, press) {
       { class: "content" },
       line.echo ? el("p", { class: "echo" }, el("b", {}, "steve"), " used ", el("code", {}, line.echo)) : null,
       line.in_channel ? null : el("p", { class: "only-you" }, "👁 Only visible to you"),
-      el("p", { class: "byline" }, el("b", {}, NAME), " ", el("span", { class: "badge" }, "APP"), " ", clock(line.at_ms)),
+      el("p", { class: "byline" }, el("b", {}, NAME), " ", el("span", { class: "badge" }, "APP"), " ", clock(line.at_ms, now)),
       blocks(line.message, context),
       trace(line),
     ),
   );
 }
 
-function failure(line) {
+function failure(line, now) {
   return el(
     "li",
     { class: "message failure", tabindex: "-1", "data-message": line.id },
@@ -101,7 +131,7 @@ function failure(line) {
       "div",
       { class: "content" },
       el("p", { class: "only-you" }, "👁 Only visible to you"),
-      el("p", { class: "byline" }, el("b", {}, "Slack"), " ", clock(line.at_ms)),
+      el("p", { class: "byline" }, el("b", {}, "Slack"), " ", clock(line.at_ms, now)),
       el("p", { class: "section" }, line.failed),
     ),
   );
@@ -112,11 +142,15 @@ function trace(line) {
   if (!line.act) return null;
   const trigger = line.act.typed ?? `the button “${line.act.pressed}”`;
   const way = line.by === "response" ? "in the response" : "to the response_url";
-  return el("p", { class: "trace" }, "↳ ", el("code", {}, trigger), ` · ${way} after ${span(line.after_ms)}`);
+  const source = line.from_memory ? " · from memory: Kapso was not asked" : "";
+  return el("p", { class: "trace" }, "↳ ", el("code", {}, trigger), ` · ${way} after ${span(line.after_ms)}${source}`);
 }
 
-function clock(at) {
-  const time = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" }).format(at);
+/** The time of day, and the date if it is another day than `now`. */
+function clock(at, now) {
+  const isToday = new Date(at).toDateString() === new Date(now).toDateString();
+  const date = isToday ? {} : { month: "short", day: "numeric" };
+  const time = new Intl.DateTimeFormat(undefined, { ...date, hour: "numeric", minute: "2-digit" }).format(at);
   return el("time", { class: "time", datetime: new Date(at).toISOString() }, time);
 }
 

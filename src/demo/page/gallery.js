@@ -21,9 +21,25 @@ function view({ title, message, pictures }) {
     "article",
     { class: "view" },
     el("h3", { class: "title" }, title),
-    blocks(message, { now, pictures, press: () => {} }),
+    blocks(message, { now, pictures }),
     el("p", { class: "spoken" }, el("b", {}, "Text for screen readers and notifications: "), plain(message.text, now)),
+    ...dialogs(message),
     el("details", {}, el("summary", {}, "JSON"), el("pre", { tabindex: "0" }, JSON.stringify(message, null, 2))),
     el("a", { class: "builder", href: blockKitBuilder(message), target: "_blank", rel: "noopener noreferrer" }, "Block Kit Builder ↗"),
+  );
+}
+
+/** The confirmation dialogs of a message's buttons, to be read without a press. */
+function dialogs(message) {
+  const buttons = (message.blocks ?? []).flatMap((block) => block.elements ?? []).filter((part) => part.confirm);
+  return buttons.map(({ text, confirm: dialog }) =>
+    el(
+      "details",
+      {},
+      el("summary", {}, `Dialog of “${text.text}”`),
+      el("p", {}, el("b", {}, dialog.title.text)),
+      el("p", {}, dialog.text.text),
+      el("p", {}, `${dialog.deny.text} / ${dialog.confirm.text}`),
+    ),
   );
 }

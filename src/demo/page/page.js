@@ -1,6 +1,6 @@
 // The playground: composer, conversation and control panel, all rendered from the state that the demo sends.
 
-import { conversation, keepAtEnd, span } from "./conversation.js";
+import { conversation, keepAtEnd, span, toEnd } from "./conversation.js";
 import { panel } from "./panel.js";
 
 const byId = (id) => document.getElementById(id);
@@ -14,8 +14,8 @@ let recalled = 0;
 let command = { name: "/sandbox", hint: "" };
 
 const updates = [
-  conversation(byId("conversation"), press, (text) => (byId("spoken").textContent = text)),
-  panel(change, type),
+  conversation(byId("conversation"), press, (text) => (byId("spoken").textContent = text), cue),
+  panel(change, typeFromPanel),
   (state) => {
     command = state.command;
     byId("hint-name").textContent = command.name;
@@ -58,7 +58,7 @@ async function type(text) {
   status.textContent = `Sent ${text}`;
   typedBefore.push(text);
   recalled = typedBefore.length;
-  scroller.scrollTop = scroller.scrollHeight;
+  toEnd(scroller);
   const result = await post("/type", { text });
   // As in Slack, a command that failed stays in the composer.
   if (!result?.acknowledged && !input.value) input.value = text;
@@ -67,6 +67,12 @@ async function type(text) {
   if (result.replied) status.textContent = `The app replied in the HTTP response, after ${took}.`;
   else if (result.acknowledged) status.textContent = `Accepted; reply to follow (after ${took}).`;
   else status.textContent = `The command failed after ${took}.`;
+}
+
+/** Sends a command from the panel, and shows where the answer comes. */
+function typeFromPanel(text) {
+  showPanel(false);
+  type(text);
 }
 
 /** Presses a button, after its confirmation dialog if it has one. */
@@ -139,9 +145,40 @@ for (const suggestion of document.querySelectorAll("[data-type]")) {
   suggestion.addEventListener("click", () => type(suggestion.dataset.type));
 }
 
+byId("reset").addEventListener("click", async () => {
+  if (!(await change("/reset", {}))) return;
+  showPanel(false);
+  scroller.scrollTop = 0;
+  input.value = "";
+  hint();
+});
+
 const toggle = byId("toggle");
-toggle.addEventListener("click", () => {
-  const open = document.body.classList.toggle("behind");
+toggle.addEventListener("click", () => showPanel(!document.body.classList.contains("behind")));
+
+/** On a narrow screen: shows the panel instead of the channel, or the channel. */
+function showPanel(open) {
+  const focused = document.activeElement;
+  document.body.classList.toggle("behind", open);
   toggle.setAttribute("aria-expanded", String(open));
-  toggle.textContent = open ? "Back to the channel" : "Behind the scenes";
+  nameToggle();
+  if (!open && !byId("cue").hidden) toEnd(scroller);
+  if (focused && !focused.checkVisibility()) toggle.focus();
+}
+
+function nameToggle() {
+  const open = document.body.classList.contains("behind");
+  const back = byId("cue").hidden ? "Back to the channel" : "To the new message";
+  toggle.textContent = open ? back : "Behind the scenes";
+}
+
+/** Shows or hides the cue that there is a new message below what is visible. */
+function cue(isShown) {
+  byId("cue").hidden = !isShown;
+  nameToggle();
+}
+
+byId("cue").addEventListener("click", () => {
+  toEnd(scroller);
+  byId("conversation").lastElementChild?.focus({ preventScroll: true });
 });

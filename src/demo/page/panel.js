@@ -43,6 +43,7 @@ function faults(fieldset, description, post) {
 
 function sessions(list, post, type) {
   const rows = new Map();
+  const none = el("li", {}, "No sessions left. Reset restores them.");
   return (state) => {
     const known = new Set(state.sessions.map((session) => session.id));
     for (const [id, row] of rows) {
@@ -59,7 +60,8 @@ function sessions(list, post, type) {
       }
       rows.get(session.id).update(session);
     }
-    if (rows.size === 0) list.textContent = "No sessions left. Restart the demo to restore them.";
+    if (rows.size === 0) list.append(none);
+    else none.remove();
   };
 }
 

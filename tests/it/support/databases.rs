@@ -247,6 +247,7 @@ pub fn watch(user: &str, session: &str) -> Watch {
         arrived_at: at(0),
         posts_left: 4,
         not_found: 0,
+        card: None,
     }
 }
 

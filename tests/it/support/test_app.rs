@@ -388,6 +388,13 @@ impl TestApp {
             .collect()
     }
 
+    /// The log lines about commands and notifications so far.
+    pub fn all_command_lines(&self) -> Vec<Value> {
+        let mut lines = self.log_lines();
+        lines.retain(|line| line["message"] == "command" || line["message"] == "notice");
+        lines
+    }
+
     /// Waits for `count` log lines about commands, and returns all there are.
     pub async fn wait_for_commands(&self, count: usize) -> Vec<Value> {
         self.wait_for_log_lines("\"message\":\"command\"", count).await
