@@ -164,7 +164,7 @@ async fn a_signed_command_is_answered_and_the_shutdown_delivers_pending_replies(
     service.says("shutting down").await;
     kapso.release_stalled_requests();
     let answer = slack.wait_for_reply(sent.exchange).await;
-    assert!(plain::text(&answer.message).contains("There is no session with this ID"));
+    assert!(plain::text(&answer.message).contains("There is no session another-session in this"));
     assert_eq!(service.code().await, Some(10), "Shuttle's own code for a signal");
     assert!(service.said.contains("all replies were delivered"), "{}", service.said);
     assert!(

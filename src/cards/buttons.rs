@@ -30,8 +30,10 @@ word_enum! {
         PreviousPage = "page_back",
         /// Confirms that another session for the same phone is wanted.
         CreateAnother = "again",
-        /// Runs a command in the project of the button.
-        ChooseProject = "project",
+        /// Asks whether to create a new session for the phone and the agent of one that has ended.
+        CreateNewSession = "create",
+        /// Runs a command as if it were typed: the one that a correction or a problem offers.
+        RunCommand = "run",
     }
 }
 
@@ -50,12 +52,13 @@ impl Action {
             Self::ShowFullCard => Some((REFRESH, "shows the session as it is now")),
             Self::StartWatching => Some((WATCH, "same as `watch`")),
             Self::ShareInChannel => Some((SHARE, "shows the card to everybody there, with the phone number masked")),
+            Self::CreateNewSession => Some((CREATE, "creates one for the same phone, after this one has ended")),
             Self::StopWatching
             | Self::ShowInNewMessage
             | Self::NextPage
             | Self::PreviousPage
             | Self::CreateAnother
-            | Self::ChooseProject => None,
+            | Self::RunCommand => None,
         }
     }
 }
@@ -65,6 +68,7 @@ pub(super) const QR_CODE: &str = "Show QR code";
 pub(super) const REFRESH: &str = "Refresh";
 pub(super) const WATCH: &str = "Tell me when it is active";
 pub(super) const SHARE: &str = "Share in channel";
+pub(super) const CREATE: &str = "Create a new session";
 
 /// A button whose press sends `value`, signed together with the origin of the button. Makes all buttons with values.
 pub(crate) fn button(
@@ -111,6 +115,28 @@ impl SessionValue {
 }
 
 impl fmt::Display for SessionValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&encode_value([self.0.as_str()]))
+    }
+}
+
+/// The content of the value of a button that runs a command: `v1:<text>`, where the text is how it is typed. It consists
+/// of command words, ids and phone numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypedValue(pub String);
+
+impl TypedValue {
+    /// Reads a content; `None` for anything that [`fmt::Display`] does not write.
+    #[must_use]
+    pub fn parse(content: &str) -> Option<Self> {
+        let [text] = decode_value(content)?[..] else {
+            return None;
+        };
+        Some(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for TypedValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&encode_value([self.0.as_str()]))
     }

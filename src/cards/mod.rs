@@ -36,6 +36,8 @@ pub struct RenderContext<'a> {
     pub request_id: &'a str,
     /// What the message is a reply to.
     pub target: ReplyTarget,
+    /// Whether its reader may create sessions.
+    pub may_create: bool,
     /// Where the buttons of the message come from. If a card that led to this request was a shared one, its phone number
     /// was masked, so it is masked in everything that follows from it too.
     pub origin: &'a Origin,

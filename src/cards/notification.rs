@@ -32,7 +32,12 @@ pub fn render(notification: &Notification<'_>, context: &RenderContext<'_>) -> M
     let show = || button(Action::ShowFullCard, "Show the session", &value, context);
     let buttons = match notification.ending {
         Ending::Changed(Change::Gone) | Ending::ProjectUnavailable => Vec::new(),
-        Ending::Changed(Change::Activated | Change::Expired | Change::Superseded) => vec![show()],
+        Ending::Changed(Change::Activated | Change::Expired | Change::Superseded) => {
+            let create = notification
+                .session
+                .and_then(|session| session::create_button(session, context));
+            [show()].into_iter().chain(create).collect()
+        }
         Ending::TimeUp => vec![button(Action::StartWatching, "Keep watching", &value, context), show()],
     };
     // Who may not use the project any more learns nothing about its sessions.

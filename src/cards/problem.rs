@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::buttons::{Action, TypedValue, button};
 use super::sentence::{fill, join, monospace, number, person};
 use super::{RenderContext, Replaces, View};
 use crate::config::{AccessLists, Creators};
 use crate::kapso::{Error, SessionId, Unavailable};
 use crate::slack::UserId;
-use crate::slack::blocks::{Block, Text};
+use crate::slack::blocks::{Block, Button, Text};
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
 
+/// How many characters an activation code has.
+const CODE_LENGTH: usize = 6;
 /// How many people or channels are named to a person who is not on a list.
 const NAMED_MAX: usize = 10;
 
@@ -87,14 +90,43 @@ impl Problem {
 /// Renders a problem.
 #[must_use]
 pub fn render(problem: &Problem, context: &RenderContext<'_>) -> View {
-    with_request_id(text(problem, context), context)
+    let text = text(problem, context);
+    match problem {
+        Problem::NotFound(_) => {
+            let list = TypedValue("list".to_owned());
+            let list = button(Action::RunCommand, "Show the list", &list, context);
+            with_next_step(text, Some(list), context)
+        }
+        Problem::KeyRefused
+        | Problem::Limited { .. }
+        | Problem::NoAnswer
+        | Problem::KapsoError
+        | Problem::Unintelligible
+        | Problem::NotAllowed(_)
+        | Problem::MayNotCreate(_)
+        | Problem::Moved
+        | Problem::ProjectUnavailable
+        | Problem::NoProjectHere
+        | Problem::NoStore
+        | Problem::ResponseUrlNotAllowed
+        | Problem::Unsure
+        | Problem::StaleButton
+        | Problem::Stopping
+        | Problem::Broken => with_request_id(text, context),
+    }
 }
 
 /// A paragraph with the request id below it. It never replaces a card.
 pub(crate) fn with_request_id(text: Mrkdwn, context: &RenderContext<'_>) -> View {
+    with_next_step(text, None, context)
+}
+
+/// The same with a button.
+fn with_next_step(text: Mrkdwn, next_step: Option<Button>, context: &RenderContext<'_>) -> View {
     let request = fill("Request {id}", [("id", monospace(context.request_id))]);
     let blocks = [Block::section(Text::mrkdwn(text.clone()))]
         .into_iter()
+        .chain(Block::actions(next_step.into_iter().collect()))
         .chain(Block::context(vec![Text::mrkdwn(request)]));
     View::new(Message::ephemeral(text, blocks.collect()), Replaces::Nothing)
 }
@@ -153,9 +185,12 @@ fn text(problem: &Problem, context: &RenderContext<'_>) -> Mrkdwn {
     }
 }
 
-/// Names the id only if it is a UUID: anything else may be a code or a phone number, typed by mistake.
+/// Does not repeat what may be an activation code or a phone number, typed by mistake.
 fn not_found(id: &SessionId) -> Mrkdwn {
-    if id.is_uuid() {
+    let text = id.as_str();
+    let may_be_code = text.len() == CODE_LENGTH && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    let may_be_phone = text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    if id.is_uuid() || !(may_be_code || may_be_phone) {
         fill(
             "There is no session {id} in this app's Kapso project. Check the ID, and whether it belongs to another \
              project.",

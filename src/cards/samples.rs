@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Notification, Problem, RenderContext, View, notification, problem};
 use crate::config::{AccessLists, Creators};
-use crate::kapso::{ActivationLink, NotWhatsApp, Session, SessionId, Status};
+use crate::kapso::{ActivationLink, AgentId, NotWhatsApp, Session, SessionId, Status};
 use crate::slack::message::Message;
 use crate::watches::policy::{Change, Ending};
 
@@ -75,7 +75,11 @@ pub(crate) fn problems(context: &RenderContext<'_>) -> SampleGroup {
     let created_by =
         |people: &[&str]| Problem::MayNotCreate(Creators::Only(people.iter().copied().map(str::to_owned).collect()));
     let problems = sample_values!(Problem {
-        Problem::NotFound(_) => [("No such session", SAMPLE_ID), ("No such session, and the ID is not a UUID", "agent-7")]
+        Problem::NotFound(_) => [
+            ("No such session", SAMPLE_ID),
+            ("No such session, and the ID is not a UUID", "agent-7"),
+            ("No such session, perhaps a code", "ABC123"),
+        ]
             .into_iter()
             .filter_map(|(title, id)| Some((title, Problem::NotFound(SessionId::parse(id)?)))),
         Problem::KeyRefused => [("The key is refused", Problem::KeyRefused)],
@@ -233,6 +237,7 @@ pub(crate) fn sessions(now: Timestamp) -> Vec<(String, Session)> {
                 activation_code: None,
                 activation_link: None,
                 agent: None,
+                agent_id: None,
                 created_at: None,
                 expires_at: None,
                 ..usual.clone()
@@ -287,6 +292,7 @@ pub(crate) fn usual_session(now: Timestamp) -> Option<Session> {
         activation_code: Some("ABC123".to_owned()),
         activation_link: Some(ActivationLink::parse("https://wa.me/12345678901?text=ABC123")),
         agent: Some("Customer Support Agent".to_owned()),
+        agent_id: AgentId::parse("agent-123abc"),
         created_at: Some(now),
         activated_at: None,
         expires_at: Some(now + SignedDuration::from_hours(24)),

@@ -41,6 +41,8 @@ pub(crate) enum Watched {
     NoLonger,
     /// They wanted to stop, and were not watching.
     NotAtAll,
+    /// They wanted to watch, and there is nothing to wait for any more.
+    NothingToWatch,
 }
 
 impl Watched {
@@ -51,17 +53,29 @@ impl Watched {
 
 /// The card of a session, with the phone number masked where others may see it.
 pub(crate) fn card(session: &Session, watched: Watched, context: &RenderContext<'_>) -> Message {
-    render(None, session, watched, context)
+    render(None, None, session, watched, context)
+}
+
+/// The card of a session that was created for this request.
+pub(crate) fn card_after_creating(session: &Session, context: &RenderContext<'_>) -> Message {
+    let created = Mrkdwn::new("Session created.");
+    render(Some(created), None, session, Watched::No, context)
 }
 
 /// The card of a session for the person who has just shared it.
 pub(crate) fn card_after_sharing(session: &Session, watched: Watched, context: &RenderContext<'_>) -> Message {
     let note = Mrkdwn::new("📣 Shared with everybody in this channel.");
-    render(Some(note), session, watched, context)
+    render(None, Some(note), session, watched, context)
 }
 
-/// The card; `done` is a note about what was just done with the session.
-fn render(done: Option<Mrkdwn>, session: &Session, watched: Watched, context: &RenderContext<'_>) -> Message {
+/// The card; `lead` is what it begins with, and `done` is a note about what was just done with the session.
+fn render(
+    lead: Option<Mrkdwn>,
+    done: Option<Mrkdwn>,
+    session: &Session,
+    watched: Watched,
+    context: &RenderContext<'_>,
+) -> Message {
     let phone = visible_phone(session, context);
     let code = useful_code(session, context.now);
     let link = match (session.status_at(context.now), &session.activation_link) {
@@ -69,9 +83,14 @@ fn render(done: Option<Mrkdwn>, session: &Session, watched: Watched, context: &R
         _ => None,
     };
     let shareable = done.is_none();
-    let notes: Vec<Mrkdwn> = done.into_iter().chain(watch_note(watched, context.now)).collect();
+    let watch_note = watch_note(watched, session.status_at(context.now), context.now);
+    let notes: Vec<Mrkdwn> = done.into_iter().chain(watch_note).collect();
 
     let mut blocks = vec![Block::header("WhatsApp sandbox session")];
+    blocks.extend(
+        lead.clone()
+            .map(|lead| Block::section(Text::mrkdwn(fill("✅ {lead}", [("lead", lead)])))),
+    );
     blocks.extend(status(session, link, context.now));
     blocks.push(facts(session, phone.as_deref(), code));
     let paragraphs = expiry::on_card(session, context.now)
@@ -83,7 +102,7 @@ fn render(done: Option<Mrkdwn>, session: &Session, watched: Watched, context: &R
     blocks.extend(footer(&session.id, context.shared_by()));
 
     let text = spoken(session, phone.as_deref(), code, link, context.now);
-    Message::ephemeral(join(" ", [text].into_iter().chain(notes)), blocks)
+    Message::ephemeral(join(" ", lead.into_iter().chain([text]).chain(notes)), blocks)
 }
 
 /// The code while it can be of use: until the tester has sent it or the session has expired. A session with an unknown
@@ -206,7 +225,7 @@ fn warnings(session: &Session, now: Timestamp) -> Vec<Mrkdwn> {
     time.into_iter().chain(link.map(Mrkdwn::new)).collect()
 }
 
-fn watch_note(watched: Watched, now: Timestamp) -> Option<Mrkdwn> {
+fn watch_note(watched: Watched, status: &Status, now: Timestamp) -> Option<Mrkdwn> {
     match watched {
         Watched::No => None,
         Watched::Until(until) => Some(fill(
@@ -216,6 +235,10 @@ fn watch_note(watched: Watched, now: Timestamp) -> Option<Mrkdwn> {
         )),
         Watched::NoLonger => Some(Mrkdwn::new("Stopped watching this session.")),
         Watched::NotAtAll => Some(Mrkdwn::new("You are not watching this session.")),
+        Watched::NothingToWatch if status.has_ended() => {
+            Some(Mrkdwn::new("I'm not watching this session: it has ended."))
+        }
+        Watched::NothingToWatch => Some(Mrkdwn::new("I'm not watching this session: it is active already.")),
     }
 }
 
@@ -239,7 +262,7 @@ fn button_row(
         Watched::No | Watched::NoLonger | Watched::NotAtAll if *session.status_at(context.now) == Status::Pending => {
             Some(button(Action::StartWatching, buttons::WATCH, &value, context))
         }
-        Watched::No | Watched::NoLonger | Watched::NotAtAll => None,
+        Watched::No | Watched::NoLonger | Watched::NotAtAll | Watched::NothingToWatch => None,
     };
     let share = (shareable && !context.masks_phone() && session.can_be_activated(context.now))
         .then(|| button(Action::ShareInChannel, buttons::SHARE, &value, context).with_confirmation(sharing_dialog()));
@@ -248,8 +271,20 @@ fn button_row(
         .chain(qr_code)
         .chain([refresh])
         .chain(watch)
-        .chain(share);
+        .chain(share)
+        .chain(create_button(session, context));
     Block::actions(row.collect())
+}
+
+/// The button that offers a new session in place of one that has ended, to those who may create. Not where the phone
+/// number is masked: the question that follows shows it.
+pub(crate) fn create_button(session: &Session, context: &RenderContext<'_>) -> Option<Button> {
+    let offers = context.may_create
+        && !context.masks_phone()
+        && session.status_at(context.now).has_ended()
+        && session.phone.is_some();
+    let value = SessionValue(session.id.clone());
+    offers.then(|| button(Action::CreateNewSession, buttons::CREATE, &value, context))
 }
 
 fn sharing_dialog() -> Dialog {

@@ -1,10 +1,8 @@
 //! Asks which project a command is about, where that is not clear.
 
-use std::fmt;
-
 use super::named_project::Named;
 use super::{Command, CommandWord, Commands, Definition, Outcome, RequestContext, Response, parse};
-use crate::cards::buttons::{Action, button, decode_value, encode_value};
+use crate::cards::buttons::{Action, TypedValue, button};
 #[cfg(feature = "demo")]
 use crate::cards::samples::{SAMPLE_ID, SampleGroup};
 use crate::cards::sentence::{fill, join, monospace};
@@ -26,44 +24,6 @@ pub struct ChooseProject {
     pub command: Box<Command>,
 }
 
-/// The content of the value of a button that chooses the project: `v1:<typed command>:<token>`. The project stands in the
-/// value's origin. The token is the idempotency key of the command that led to the question, so that no two questions
-/// have the same value; it is empty if the command creates nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChoiceValue {
-    /// The text that invokes the command, without the project.
-    pub typed: String,
-    /// 64 hex digits, or nothing.
-    pub token: String,
-}
-
-impl ChoiceValue {
-    /// Reads a content; `None` for anything that [`fmt::Display`] does not write.
-    #[must_use]
-    pub fn parse(content: &str) -> Option<Self> {
-        let [typed, token] = decode_value(content)?[..] else {
-            return None;
-        };
-        Some(Self {
-            typed: typed.to_owned(),
-            token: token.to_owned(),
-        })
-    }
-
-    /// The command; `None` if the text is none.
-    #[must_use]
-    pub fn command(&self) -> Option<Command> {
-        let command = parse(&self.typed);
-        (command.typed().as_deref() == Some(&*self.typed)).then_some(command)
-    }
-}
-
-impl fmt::Display for ChoiceValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&encode_value([self.typed.as_str(), self.token.as_str()]))
-    }
-}
-
 impl Definition for ChooseProject {
     const NAME: &'static str = "choose_project";
     const WORD: Option<&'static CommandWord> = None;
@@ -81,9 +41,6 @@ impl Definition for ChooseProject {
 
     async fn run(self, (): (), commands: &Commands, request: &RequestContext) -> Response {
         let creates = self.command.creates();
-        if creates && request.idempotency_key.is_none() {
-            return commands.problem(&Problem::NoStore, request);
-        }
         let allowed = commands.projects.allowed(&request.who);
         let aliases: Vec<&Alias> = allowed
             .iter()
@@ -94,8 +51,7 @@ impl Definition for ChooseProject {
             return commands.problem(&Problem::NoProjectHere, request);
         }
         let context = commands.render_context(request);
-        let token = request.idempotency_key.as_deref().unwrap_or_default();
-        let view = render(&self, &aliases, token, &context);
+        let view = render(&self, &aliases, &context);
         Response::new(Outcome::AskedProject, view, &context)
     }
 
@@ -106,9 +62,9 @@ impl Definition for ChooseProject {
         let question = |title, named, typed: &str| {
             let choose = ChooseProject {
                 named,
-                command: Box::new(parse(typed)),
+                command: Box::new(parse(typed, "")),
             };
-            (title, render(&choose, &aliases, "", context))
+            (title, render(&choose, &aliases, context))
         };
         let show = format!("show {SAMPLE_ID}");
         let unknown = Alias::parse("sales").map_or(Named::Nothing, Named::Project);
@@ -122,7 +78,7 @@ impl Definition for ChooseProject {
     }
 }
 
-fn render(choose: &ChooseProject, aliases: &[&Alias], token: &str, context: &RenderContext<'_>) -> View {
+fn render(choose: &ChooseProject, aliases: &[&Alias], context: &RenderContext<'_>) -> View {
     let names = aliases
         .iter()
         .take(BUTTONS_MAX)
@@ -142,16 +98,13 @@ fn render(choose: &ChooseProject, aliases: &[&Alias], token: &str, context: &Ren
             Replaces::Nothing,
         );
     };
-    let value = ChoiceValue {
-        typed,
-        token: token.to_owned(),
-    };
+    let value = TypedValue(typed);
     let rows = aliases.iter().take(BUTTONS_MAX).map(|alias| {
         let in_project = RenderContext {
             origin: &context.origin.in_project(Some(alias)),
             ..*context
         };
-        let choose = button(Action::ChooseProject, "Use this project", &value, &in_project);
+        let choose = button(Action::RunCommand, "Use this project", &value, &in_project);
         Block::row(
             Text::plain(alias.as_str()),
             None,

@@ -17,6 +17,7 @@ const WORD: &CommandWord = &CommandWord {
         typed: "help",
         does: "shows this help",
     }],
+    button: "Show the help",
     examples: &[],
     // Whatever follows.
     parse: |_| Ok(Help.into()),
@@ -43,7 +44,7 @@ impl Definition for Help {
     }
 
     async fn run(self, (): (), commands: &Commands, request: &RequestContext) -> Response {
-        let may_create = commands.may_create(request);
+        let may_create = commands.may_create(&request.origin, &request.who);
         let context = commands.render_context(request);
         Response::new(Outcome::Help, render(may_create, &context), &context)
     }
@@ -66,7 +67,7 @@ impl Definition for Help {
 fn render(may_create: bool, context: &RenderContext<'_>) -> View {
     let groups = [
         typed(may_create, context),
-        pressed(context),
+        pressed(may_create, context),
         good_to_know(),
         not_active(may_create, context),
     ];
@@ -92,11 +93,12 @@ fn typed(may_create: bool, context: &RenderContext<'_>) -> Mrkdwn {
     join("\n", lines)
 }
 
-fn pressed(context: &RenderContext<'_>) -> Mrkdwn {
+fn pressed(may_create: bool, context: &RenderContext<'_>) -> Mrkdwn {
     let has_qr_codes = context.qr_addresses.is_some();
     let buttons = Action::ALL
         .iter()
         .filter(|action| has_qr_codes || **action != Action::ShowQrCode)
+        .filter(|action| may_create || **action != Action::CreateNewSession)
         .filter_map(|action| action.help())
         .map(|(text, does)| {
             fill(

@@ -35,6 +35,7 @@ const WORD: &CommandWord = &CommandWord {
         typed: "list [page]",
         does: "lists the sessions, ten per page",
     }],
+    button: "Show the list",
     examples: &[],
     parse,
     usage_error: |context| {
@@ -481,6 +482,7 @@ mod tests {
                 activation_code: Some("ABC123".to_owned()),
                 activation_link: Some(ActivationLink::parse("https://wa.me/1?text=ABC123")),
                 agent: None,
+                agent_id: None,
                 created_at: None,
                 activated_at: was_activated.then_some(now),
                 expires_at: expires_in.map(|seconds| Timestamp::from_second(1_800_000_000 + seconds).unwrap()),
@@ -490,6 +492,7 @@ mod tests {
                 command: "/sandbox",
                 request_id: "5eed0001",
                 target,
+                may_create: true,
                 origin: &Origin::default(),
                 project: None,
                 signer: &ValueSigner::new(&[]),

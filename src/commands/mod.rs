@@ -4,6 +4,7 @@
 
 mod access;
 mod choose_project;
+mod find;
 mod help;
 mod list;
 mod named_project;
@@ -11,12 +12,14 @@ mod new;
 mod parse;
 mod phone;
 mod qr_code;
+mod recreate;
 mod refresh;
 mod response;
 mod session_id;
 mod share;
 mod show;
 mod stale_button;
+mod typed_text;
 mod unknown;
 mod unwatch;
 mod watch;
@@ -27,7 +30,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-pub use choose_project::ChoiceValue;
 pub use list::PageValue;
 pub use named_project::Named;
 pub use new::{ConfirmationToken, ConfirmationValue, SAMPLE_PHONE};
@@ -36,6 +38,7 @@ pub use phone::Phone;
 pub use response::{FollowUp, Outcome, Response};
 pub use word::{CommandWord, ParseError, Usage};
 
+use crate::cards::buttons::TypedValue;
 #[cfg(feature = "demo")]
 use crate::cards::samples::SampleGroup;
 use crate::cards::{Action, Problem, RenderContext, ReplyTarget, SessionValue, problem};
@@ -215,12 +218,16 @@ macro_rules! commands {
 commands! {
     /// Show a session.
     Show(show),
+    /// Show the newest session of a phone.
+    Find(find),
     /// Show the session of a card as it is now.
     Refresh(refresh),
     /// Show a page of the list of sessions.
     List(list),
     /// Create a session.
     New(new),
+    /// Ask whether to create a new session in place of one that has ended.
+    Recreate(recreate),
     /// Notify a person when a session changes.
     StartWatching(watch),
     /// Stop notifying a person about changes of a session.
@@ -253,6 +260,8 @@ pub fn own_button(buttons: Vec<PressedButton>) -> PressedButton {
 pub fn reply_target(action_id: &str, is_shared: bool) -> ReplyTarget {
     match Action::parse(action_id) {
         Some(Action::ShowInNewMessage) => ReplyTarget::NewMessage,
+        // Its button is never on a card that others see.
+        Some(Action::RunCommand) if is_shared => ReplyTarget::NewMessage,
         Some(
             Action::OpenWhatsApp
             | Action::ShowQrCode
@@ -263,7 +272,8 @@ pub fn reply_target(action_id: &str, is_shared: bool) -> ReplyTarget {
             | Action::NextPage
             | Action::PreviousPage
             | Action::CreateAnother
-            | Action::ChooseProject,
+            | Action::CreateNewSession
+            | Action::RunCommand,
         )
         | None => {
             if is_shared {
@@ -319,10 +329,10 @@ impl Commands {
     #[must_use]
     pub fn read(&self, text: &str, who: &Who) -> (Command, Option<Alias>) {
         if !self.projects.have_names() {
-            return (parse(text), None);
+            return (parse(text, &self.command_name), None);
         }
         let (rest, named) = named_project::split(text);
-        let command = parse(&rest);
+        let command = parse(&rest, &self.command_name);
         match (self.projects.resolve(named.alias(), who), &named) {
             (Resolution::Project(project), Named::Nothing | Named::Project(_)) => (command, project.alias().cloned()),
             (Resolution::Unclear(_) | Resolution::NotHere(_), Named::Nothing) if !command.is_about_project() => {
@@ -339,7 +349,10 @@ impl Commands {
     #[must_use]
     pub fn read_again(&self, text: &str, project: Option<&Alias>, who: &Who) -> (Command, Option<Alias>) {
         match project {
-            Some(alias) => (parse(&named_project::split(text).0), Some(alias.clone())),
+            Some(alias) => {
+                let (rest, _) = named_project::split(text);
+                (parse(&rest, &self.command_name), Some(alias.clone()))
+            },
             None => self.read(text, who),
         }
     }
@@ -369,10 +382,13 @@ impl Commands {
             Action::NextPage | Action::PreviousPage => content
                 .and_then(PageValue::parse)
                 .map(|PageValue(page)| List { page }.into()),
+            Action::RunCommand => content
+                .and_then(TypedValue::parse)
+                .and_then(|TypedValue(text)| parse::offered(&text)),
+            Action::CreateNewSession => about_session(|id| Recreate(id).into()),
             Action::CreateAnother => content
                 .and_then(ConfirmationValue::parse)
                 .map(|ConfirmationValue(new)| new.into()),
-            Action::ChooseProject => content.and_then(ChoiceValue::parse).and_then(|value| value.command()),
         };
         let origin = verified.map(|(_, origin)| origin).unwrap_or_default();
         Some((command.unwrap_or(StaleButton.into()), origin))
@@ -383,8 +399,9 @@ impl Commands {
         if !access::admits(&self.access, &request.who) {
             return self.problem(&Problem::NotAllowed(Arc::clone(&self.access)), request);
         }
-        if command.needs_create_permission() && !self.may_create(request) {
-            return self.problem(&Problem::MayNotCreate(self.creators(request)), request);
+        if command.needs_create_permission() && !self.may_create(&request.origin, &request.who) {
+            let creators = self.creators(&request.origin, &request.who);
+            return self.problem(&Problem::MayNotCreate(creators), request);
         }
         let posts_reserved = command.posts_reserved();
         let (response, kapso) = kapso::measure(command.run(self, request)).await;
@@ -410,6 +427,7 @@ impl Commands {
             command: &self.command_name,
             request_id: &request.request_id,
             target: request.target,
+            may_create: self.may_create(&request.origin, &request.who),
             origin: &request.origin,
             project: self.shown_project(&request.origin, &request.who),
             signer: &self.signer,
@@ -419,12 +437,13 @@ impl Commands {
 
     /// The context for rendering a notification now. It replaces no message.
     #[must_use]
-    pub fn notification_context<'a>(&'a self, request_id: &'a str, origin: &'a Origin, who: &Who) -> RenderContext<'a> {
+    pub fn notification_context<'a>(&'a self, who: &Who, request_id: &'a str, origin: &'a Origin) -> RenderContext<'a> {
         RenderContext {
             now: self.clock.now(),
             command: &self.command_name,
             request_id,
             target: ReplyTarget::Command,
+            may_create: self.may_create(origin, who),
             origin,
             project: self.shown_project(origin, who),
             signer: &self.signer,
@@ -440,24 +459,24 @@ impl Commands {
         (is_usable && self.projects.are_several()).then_some(alias)
     }
 
-    /// The projects that a request may be about.
-    fn possible_projects(&self, request: &RequestContext) -> Vec<ProjectRef> {
-        match ProjectRef::of(self, request) {
+    /// The projects that a request from there may be about.
+    fn possible_projects(&self, origin: &Origin, who: &Who) -> Vec<ProjectRef> {
+        match self.projects.authorize(origin.project.as_ref(), who) {
             Ok(project) => vec![project],
-            Err(_) => self.projects.allowed(&request.who),
+            Err(_) => self.projects.allowed(who),
         }
     }
 
-    /// Whether a person with access may create sessions in a project that the request may be about.
-    fn may_create(&self, request: &RequestContext) -> bool {
-        let projects = self.possible_projects(request);
-        projects.iter().any(|project| project.may_create(&request.who))
+    /// Whether a person with access may create sessions in a project that a request from there may be about.
+    fn may_create(&self, origin: &Origin, who: &Who) -> bool {
+        let projects = self.possible_projects(origin, who);
+        projects.iter().any(|project| project.may_create(who))
     }
 
-    /// Who may create sessions in the projects that a request may be about, for somebody who may not.
-    fn creators(&self, request: &RequestContext) -> Creators {
+    /// Who may create sessions in the projects that a request from there may be about, for somebody who may not.
+    fn creators(&self, origin: &Origin, who: &Who) -> Creators {
         let mut people: Vec<String> = Vec::new();
-        for project in self.possible_projects(request) {
+        for project in self.possible_projects(origin, who) {
             if let Creators::Only(creators) = project.creators() {
                 let new = creators.iter().filter(|creator| !people.contains(creator));
                 let new: Vec<String> = new.cloned().collect();
@@ -484,18 +503,19 @@ impl Commands {
 }
 
 impl Command {
-    /// Whether this needs the permission to create sessions. Corrections that explain how to create one need it, too.
+    /// Whether this needs the permission to create sessions. Corrections that explain how to create one need it, too, and
+    /// so does the question whether to create one.
     fn needs_create_permission(&self) -> bool {
         let explains_creating = matches!(self, Self::Unknown(Unknown(error)) if parse::is_about_creating(error));
         explains_creating || self.leads_to_creation()
     }
 
-    /// Whether it creates something, or asks in which project to create it.
+    /// Whether it creates something, or leads to a question whose answer does.
     #[must_use]
     pub fn leads_to_creation(&self) -> bool {
         if let Self::ChooseProject(choose) = self {
             return choose.command.needs_create_permission();
         }
-        self.creates()
+        self.creates() || matches!(self, Self::Recreate(_))
     }
 }

@@ -1,6 +1,6 @@
 //! Finds the project that a command names: `@alias`, anywhere among the words.
 
-use super::parse::is_wrapping;
+use super::typed_text::{plain, words};
 use crate::config::Alias;
 
 /// The project that a command names.
@@ -46,11 +46,12 @@ pub fn split(text: &str) -> (String, Named) {
 }
 
 /// The alias in a word such as `@support`, with what clients and people put around it.
-fn alias(word: &str) -> Option<Alias> {
-    let is_invisible =
-        |c: char| matches!(c, '\u{00AD}' | '\u{200B}'..='\u{200F}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}');
-    let word: String = word.chars().filter(|c| !is_invisible(*c)).collect();
-    let word = word.trim_matches(|c: char| is_wrapping(c) || matches!(c, ',' | ';' | '.' | ':'));
+fn alias(typed: &str) -> Option<Alias> {
+    let plain = plain(typed);
+    let [word] = words(&plain)[..] else {
+        return None;
+    };
+    let word = word.trim_matches([',', ';', '.', ':']);
     // Phones capitalise first words, and keyboards for Chinese and Japanese have a wide @.
     let name = word.strip_prefix(['@', '＠'])?;
     Alias::parse(&name.to_ascii_lowercase())

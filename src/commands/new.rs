@@ -6,18 +6,18 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::session_id::looks_like_id;
 use super::{
-    Command, CommandWord, Commands, Definition, Outcome, ParseError, Phone, RequestContext, Response, Show, Usage,
-    phone,
+    Command, CommandWord, Commands, Definition, Outcome, ParseError, Phone, RequestContext, Response, Usage, phone,
 };
 use crate::cards::buttons::{Action, SessionValue, button, decode_value, encode_value};
 #[cfg(feature = "demo")]
 use crate::cards::samples::{SampleGroup, sample_id, usual_session};
-use crate::cards::sentence::{fill, monospace};
-use crate::cards::session::{self, Watched};
+use crate::cards::sentence::{fill, foreign, monospace};
+use crate::cards::session;
 use crate::cards::{Problem, RenderContext, Replaces, View, problem};
 use crate::idempotency::{BeginOutcome, Creation, CreationOutcome, fingerprint};
-use crate::kapso::{AgentId, Error, Session, SessionId};
+use crate::kapso::{Age, AgentId, Error, Session, SessionId};
 use crate::projects::ProjectRef;
 use crate::slack::blocks::{Block, Text};
 use crate::slack::message::Message;
@@ -27,14 +27,17 @@ use crate::slack::text::Mrkdwn;
 pub const SAMPLE_PHONE: &str = "+12025550123";
 /// An example with [`SAMPLE_PHONE`].
 pub(super) const EXAMPLE: &str = "new +12025550123";
+/// A longer name of an agent is cut in a question.
+const AGENT_MAX: usize = 80;
 
-const WORD: &CommandWord = &CommandWord {
+pub(super) const WORD: &CommandWord = &CommandWord {
     name: "new",
     takes_session_id: false,
     usages: &[Usage {
         typed: "new <+phone> [agent id]",
         does: "creates a session for a tester's phone, if you're allowed to",
     }],
+    button: "Create the session",
     examples: &[EXAMPLE],
     parse,
     usage_error: |context| {
@@ -136,25 +139,15 @@ impl Definition for New {
         let Some(key) = key else {
             return commands.problem(&Problem::NoStore, request);
         };
-        let person = [request.who.home(), &request.who.user, self.phone.as_str()];
-        // What was created in another project must not be known here.
-        let subject = match project.alias() {
-            Some(alias) => fingerprint(&[&person[..], &[alias.as_str()]].concat()),
-            None => fingerprint(&person),
-        };
+        let subject = self.subject(&project, request);
         let confirms = self.confirmation.as_ref().map(ConfirmationToken::as_str);
         match commands.idempotency.begin(&key, &subject, confirms).await {
             Ok(BeginOutcome::First) => self.create(&key, &project, commands, request).await,
             Ok(BeginOutcome::NeedsConfirmation(earlier)) => {
-                let new = Self {
-                    confirmation: Some(ConfirmationToken(key)),
-                    ..self
-                };
-                let context = commands.render_context(request);
-                Response::new(Outcome::AskedAgain, render_question(&new, &earlier, &context), &context)
+                self.question(key, earlier.as_ref(), None, commands, request)
             }
             Ok(BeginOutcome::Repeated(Creation { outcome, .. })) => match outcome {
-                Some(CreationOutcome::Created(id)) => Show(id).run(project, commands, request).await,
+                Some(CreationOutcome::Created(id)) => created_before(&id, &project, commands, request).await,
                 Some(CreationOutcome::NotCreated | CreationOutcome::ConfirmationNeeded) => {
                     let context = commands.render_context(request);
                     Response::new(Outcome::NothingCreated, render_nothing_created(&context), &context)
@@ -193,7 +186,10 @@ impl Definition for New {
         let question = |(title, outcome)| {
             let began_at = context.now - jiff::SignedDuration::from_secs(20);
             let earlier = Creation { began_at, outcome };
-            Some((title, render_question(&new(Some("agent-123abc"))?, &earlier, context)))
+            Some((
+                title,
+                render_question(&new(Some("agent-123abc"))?, Some(&earlier), None, context),
+            ))
         };
         let questions = [
             ("There is one", sample_id().map(CreationOutcome::Created)),
@@ -214,7 +210,80 @@ impl Definition for New {
     }
 }
 
+/// Samples of the question before a session replaces one that has ended.
+#[cfg(feature = "demo")]
+pub(super) fn question_samples(context: &RenderContext<'_>) -> Vec<(&'static str, View)> {
+    let question = |agent: Option<&str>, name| {
+        let new = New {
+            phone: Phone::parse(SAMPLE_PHONE)?,
+            agent: agent.and_then(AgentId::parse),
+            confirmation: ConfirmationToken::parse(&"5eed".repeat(16)),
+        };
+        Some(render_question(&new, None, name, context))
+    };
+    let samples = [
+        (
+            "With its agent",
+            question(Some("agent-123abc"), Some("Customer Support Agent")),
+        ),
+        ("Without an agent", question(None, None)),
+    ];
+    samples
+        .into_iter()
+        .filter_map(|(title, view)| Some((title, view?)))
+        .collect()
+}
+
 impl New {
+    /// Asks for a confirmation, whether or not something was created for the phone. `agent` is the name of the agent.
+    pub(super) async fn ask(
+        self,
+        agent: Option<&str>,
+        project: &ProjectRef,
+        commands: &Commands,
+        request: &RequestContext,
+    ) -> Response {
+        let Some(key) = request.idempotency_key.clone() else {
+            return commands.problem(&Problem::NoStore, request);
+        };
+        match commands.idempotency.ask(&key, &self.subject(project, request)).await {
+            Ok(BeginOutcome::NeedsConfirmation(earlier)) => {
+                self.question(key, earlier.as_ref(), agent, commands, request)
+            }
+            // The key belongs to something else.
+            Ok(BeginOutcome::First | BeginOutcome::Repeated(_) | BeginOutcome::UnknownConfirmation) => {
+                commands.problem(&Problem::StaleButton, request)
+            }
+            Err(_) => commands.problem(&Problem::NoStore, request),
+        }
+    }
+
+    fn question(
+        self,
+        key: String,
+        earlier: Option<&Creation>,
+        agent: Option<&str>,
+        commands: &Commands,
+        request: &RequestContext,
+    ) -> Response {
+        let new = Self {
+            confirmation: Some(ConfirmationToken(key)),
+            ..self
+        };
+        let context = commands.render_context(request);
+        let view = render_question(&new, earlier, agent, &context);
+        Response::new(Outcome::AskedAgain, view, &context)
+    }
+
+    /// What may be created once a minute without a confirmation. What was created in another project must not be known.
+    fn subject(&self, project: &ProjectRef, request: &RequestContext) -> String {
+        let person = [request.who.home(), &request.who.user, self.phone.as_str()];
+        match project.alias() {
+            Some(alias) => fingerprint(&[&person[..], &[alias.as_str()]].concat()),
+            None => fingerprint(&person),
+        }
+    }
+
     async fn create(self, key: &str, project: &ProjectRef, commands: &Commands, request: &RequestContext) -> Response {
         let default_agent = project.default_agent.as_ref();
         let agent = self.agent.as_ref().or(default_agent).map(AgentId::as_str);
@@ -242,6 +311,22 @@ impl New {
     }
 }
 
+/// The session that was created when the same request came before.
+async fn created_before(
+    id: &SessionId,
+    project: &ProjectRef,
+    commands: &Commands,
+    request: &RequestContext,
+) -> Response {
+    match project.kapso.session(id, Age::Recent).await {
+        Ok(session) => {
+            let context = commands.render_context(request);
+            Response::new(Outcome::Shown, render(&session, &context), &context).showing(id)
+        }
+        Err(error) => commands.session_problem(id, error, request),
+    }
+}
+
 /// Parses a phone number in any grouping, and the id of an agent after it or, if it is clearly one, before it.
 pub(super) fn parse(rest: &[&str]) -> Result<Command, ParseError> {
     let words: Vec<&str> = rest.iter().map(|word| word.trim_end_matches([',', ';'])).collect();
@@ -258,7 +343,6 @@ pub(super) fn parse(rest: &[&str]) -> Result<Command, ParseError> {
         .iter()
         .any(|word| word.contains(|c: char| c.is_ascii_digit()));
     let is_one = !has_more_digits || Phone::parse(number[0]).is_none();
-    let looks_like_id = |word: &str| word.contains(|c: char| c.is_ascii_digit() || c == '-' || c == '_');
     let (agent, is_plain) = match others.as_slice() {
         [] => (None, true),
         [agent] if words.ends_with(&[agent]) || words.starts_with(&[agent]) && looks_like_id(agent) => {
@@ -283,7 +367,7 @@ pub(super) fn parse(rest: &[&str]) -> Result<Command, ParseError> {
 }
 
 fn render(session: &Session, context: &RenderContext<'_>) -> View {
-    View::new(session::card(session, Watched::No, context), Replaces::OwnCard)
+    View::new(session::card_after_creating(session, context), Replaces::OwnCard)
 }
 
 fn render_not_accepted(new: &New, default_agent: Option<&AgentId>, context: &RenderContext<'_>) -> View {
@@ -324,16 +408,26 @@ fn render_nothing_created(context: &RenderContext<'_>) -> View {
     problem::with_request_id(text, context)
 }
 
-/// Asks whether another session is wanted for the same phone.
-fn render_question(new: &New, earlier: &Creation, context: &RenderContext<'_>) -> View {
-    let created = match &earlier.outcome {
+/// Asks whether a session is wanted for a phone, for which one may have been created less than a minute ago. `agent` is the
+/// name of the agent.
+fn render_question(new: &New, earlier: Option<&Creation>, agent: Option<&str>, context: &RenderContext<'_>) -> View {
+    let created = match earlier.and_then(|earlier| earlier.outcome.as_ref()) {
         Some(CreationOutcome::Created(id)) => Some(id),
         Some(CreationOutcome::NotCreated | CreationOutcome::Unknown | CreationOutcome::ConfirmationNeeded) | None => {
             None
         }
     };
     let phone = ("phone", monospace(new.phone.as_str()));
-    let text = if created.is_some() {
+    let agent = new.agent.as_ref().map(|id| agent.unwrap_or(id.as_str()));
+    let text = if earlier.is_none() {
+        match agent {
+            Some(agent) => fill(
+                "Create a new session for {phone} with the agent {agent}?",
+                [phone, ("agent", foreign(agent, AGENT_MAX))],
+            ),
+            None => fill("Create a new session for {phone}?", [phone]),
+        }
+    } else if created.is_some() {
         fill(
             "You asked for a session for {phone} less than a minute ago, and one was created. Do you want another one?",
             [phone],
@@ -347,7 +441,11 @@ fn render_question(new: &New, earlier: &Creation, context: &RenderContext<'_>) -
     };
     let confirm = button(
         Action::CreateAnother,
-        "Create another",
+        if earlier.is_some() {
+            "Create another"
+        } else {
+            "Create the session"
+        },
         &ConfirmationValue(new.clone()),
         context,
     );

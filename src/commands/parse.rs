@@ -1,25 +1,34 @@
 //! Parses what people type and paste, leniently. Text that is not understood leads to a corrected command.
 
-use super::session_id::{corrected, session_id};
-use super::{Command, CommandWord, Help, ParseError, Show, Unknown, new, show};
+use super::session_id::{corrected, looks_like_id, session_id};
+use super::typed_text::{plain, words};
+use super::{Command, CommandWord, Find, Help, ParseError, Show, Unknown, new, phone, show, unwatch};
 
-/// Parses the text after the command's name.
+/// First words of people who want a session that does not exist yet.
+const CREATING: &[&str] = &["add", "create", "make", "new", "register", "start"];
+/// Words that turn `watch` into its opposite.
+const NEGATIONS: &[&str] = &[
+    "cancel", "don't", "don’t", "dont", "end", "never", "no", "not", "quit", "stop",
+];
+
+/// Parses the text after the command's name, which people may have typed again.
 #[must_use]
-pub fn parse(text: &str) -> Command {
-    let text = unwrap_links(text);
-    let words: Vec<&str> = text
-        .split_whitespace()
-        .map(|word| word.trim_matches(is_wrapping))
-        .filter(|word| !word.is_empty())
-        .collect();
-    let command = match words.as_slice() {
+pub fn parse(text: &str, command_name: &str) -> Command {
+    let plain = plain(text);
+    let all = words(&plain);
+    let words = without_name(&all, command_name);
+    let repeats_name = words.len() < all.len();
+    let command = match words {
         // Only punctuation: not a request for help.
-        [] if !text.trim().is_empty() => Err(ParseError::Usage(show::WORD)),
+        [] if !repeats_name && !plain.trim().is_empty() => Err(ParseError::Usage(show::WORD)),
         [] => Ok(Help.into()),
-        [first, rest @ ..] => match CommandWord::named(first) {
+        [first, rest @ ..] => match named(first) {
             Some(word) => (word.parse)(rest),
-            None if rest.is_empty() => lone(first),
-            None => several(first, rest, &words),
+            None => match (phone::alone(words), rest) {
+                (Some(phone), _) => phone.map(|phone| Find(phone).into()),
+                (None, []) => lone(first, repeats_name),
+                (None, _) => several(first, rest, words),
+            },
         },
     };
     command.unwrap_or_else(|error| Unknown(error).into())
@@ -28,12 +37,32 @@ pub fn parse(text: &str) -> Command {
 /// Whether the message for this error says how to create something.
 pub(super) fn is_about_creating(error: &ParseError) -> bool {
     match error {
-        ParseError::DidYouMean { instead, .. } => parse(instead).creates(),
+        ParseError::DidYouMean { instead, .. } => parse(instead, "").creates(),
         ParseError::Usage(word) => word.creates(),
     }
 }
 
-fn lone(word: &str) -> Result<Command, ParseError> {
+/// The words after the command's own name. Without its slash, a name that is also a command word is taken for that.
+fn without_name<'w, 't>(mut words: &'w [&'t str], name: &str) -> &'w [&'t str] {
+    let name = name.trim_start_matches('/');
+    while let [first, rest @ ..] = words {
+        let typed = first.trim_end_matches(':');
+        let bare = typed.trim_start_matches('/');
+        let is_command_word = bare == typed && CommandWord::named(bare).is_some();
+        if name.is_empty() || !bare.eq_ignore_ascii_case(name) || is_command_word {
+            break;
+        }
+        words = rest;
+    }
+    words
+}
+
+/// The command word that this is, with or without a slash.
+fn named(word: &str) -> Option<&'static CommandWord> {
+    CommandWord::named(word.strip_prefix('/').unwrap_or(word))
+}
+
+fn lone(word: &str, repeats_name: bool) -> Result<Command, ParseError> {
     if let Some(near) = CommandWord::near(word) {
         return Err(ParseError::DidYouMean {
             instead: near.name.to_owned(),
@@ -41,76 +70,95 @@ fn lone(word: &str) -> Result<Command, ParseError> {
         });
     }
     match session_id(word) {
-        Some(id) => Ok(Show(id).into()),
-        None => Err(unknown(&[word])),
+        // "Sandbox session" and the like are words, not ids.
+        Some(id) if !repeats_name || looks_like_id(word) => Ok(Show(id).into()),
+        _ => Err(corrected(&[word], show::WORD)),
     }
 }
 
 /// Several words that begin with no command word.
 fn several(first: &str, rest: &[&str], words: &[&str]) -> Result<Command, ParseError> {
+    if let Some(correction) = negated_watch(words) {
+        return Err(correction);
+    }
     let Some(near) = CommandWord::near(first) else {
-        return Err(unknown(words));
+        return sentence(words);
     };
     // `get`, `see` and `view` are two edits from `new`, but with a UUID they mean that session.
-    if !near.takes_session_id
-        && rest
-            .first()
-            .and_then(|word| session_id(word))
-            .is_some_and(|id| id.is_uuid())
-    {
+    if !near.takes_session_id && rest.first().is_some_and(|word| is_uuid(word)) {
         return Err(corrected(words, show::WORD));
     }
-    Err(match (near.parse)(rest) {
-        Ok(command) => ParseError::instead(command.typed().unwrap_or_else(|| near.name.to_owned())),
+    Err(corrected_to(near, rest))
+}
+
+/// What somebody wants who writes "stop watching …", and never the opposite.
+fn negated_watch(words: &[&str]) -> Option<ParseError> {
+    let is_negation = |word: &&str| NEGATIONS.iter().any(|negation| negation.eq_ignore_ascii_case(word));
+    let starts_watch = |word: &&str| word.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("watch"));
+    let negation = words.iter().position(is_negation)?;
+    let watch = negation + words[negation..].iter().position(starts_watch)?;
+    Some(corrected_to(unwatch::WORD, &words[watch + 1..]))
+}
+
+/// Corrects what begins with no command word: to what the rest asks for, if there is a phone number, an id or a command
+/// word in it.
+fn sentence(words: &[&str]) -> Result<Command, ParseError> {
+    if let Some(at) = words.iter().position(|word| word.starts_with('+')) {
+        return Err(about_phone(words, at));
+    }
+    let mut verbs = words.iter().enumerate();
+    let Some((at, verb)) = verbs.find_map(|(at, word)| Some((at, named(word)?))) else {
+        return Err(corrected(words, show::WORD));
+    };
+    // An id says more than a word.
+    if !verb.takes_session_id && words.iter().any(|word| is_uuid(word)) {
+        return Err(corrected(words, show::WORD));
+    }
+    let rest = &words[at + 1..];
+    // Harmless, and what people want who do not know what to type.
+    if let Ok(Command::Help(help)) = (verb.parse)(rest) {
+        return Ok(help.into());
+    }
+    Err(corrected_to(verb, rest))
+}
+
+/// A phone number among other words: to be found, or to get a session if they say so or name an agent.
+fn about_phone(words: &[&str], at: usize) -> ParseError {
+    let is_creating = |word: &&str| CREATING.iter().any(|creating| creating.eq_ignore_ascii_case(word));
+    let parts = words[at..].iter().take_while(|word| phone::is_part(word)).count();
+    let (number, after) = words[at..].split_at(parts);
+    if !words[..at].iter().any(is_creating) && !after.iter().any(|word| looks_like_id(word)) {
+        return phone::corrected(number).unwrap_or(ParseError::Usage(show::WORD));
+    }
+    match new::parse(&words[at..]) {
+        Ok(new) => ParseError::instead(new.typed().unwrap_or_default()),
+        Err(correction @ ParseError::DidYouMean { .. }) => correction,
+        Err(ParseError::Usage(_)) => corrected(words, show::WORD),
+    }
+}
+
+/// A correction to this command word and what follows it.
+fn corrected_to(word: &'static CommandWord, rest: &[&str]) -> ParseError {
+    match (word.parse)(rest) {
+        Ok(command) => ParseError::instead(command.typed().unwrap_or_else(|| word.name.to_owned())),
         Err(error @ ParseError::DidYouMean { .. }) => error,
-        Err(error @ ParseError::Usage(_)) if near.takes_session_id => error,
-        Err(ParseError::Usage(_)) => ParseError::instead(near.name),
-    })
-}
-
-/// Corrects what begins with no command word: to `new` if there is a phone number in it, else to `show`.
-fn unknown(words: &[&str]) -> ParseError {
-    let number = words.iter().position(|word| word.starts_with('+'));
-    let new = number.and_then(|at| match new::parse(&words[at..]) {
-        Ok(command) => command.typed(),
-        Err(ParseError::DidYouMean { instead, .. }) => Some(instead),
-        Err(ParseError::Usage(_)) => None,
-    });
-    match new {
-        Some(instead) => ParseError::instead(instead),
-        None => corrected(words, show::WORD),
+        Err(error @ ParseError::Usage(_)) if word.takes_session_id => error,
+        Err(ParseError::Usage(_)) => ParseError::instead(word.name),
     }
 }
 
-/// Unwraps Slack's `<address>` and `<address|label>`, normalizes dashes, and removes invisible characters.
-fn unwrap_links(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let (mut in_link, mut in_label) = (false, false);
-    for c in text.chars() {
-        match c {
-            '<' | '>' => {
-                in_link = c == '<';
-                in_label = false;
-                plain.push(' ');
-            }
-            '|' if in_link => in_label = true,
-            _ if in_label => {}
-            '\u{2010}'..='\u{2013}' | '\u{2212}' => plain.push('-'),
-            // Apple's keyboards replace two hyphens by it.
-            '\u{2014}' => plain.push_str("--"),
-            '\u{00AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}' => {}
-            c if c.is_control() => plain.push(' '),
-            c => plain.push(c),
-        }
-    }
-    plain
+/// The command that a button of this app runs; `None` if the text is not as the app writes it.
+pub(super) fn offered(text: &str) -> Option<Command> {
+    let command = parse(text, "");
+    let is_offered = match &command {
+        Command::Unknown(Unknown(ParseError::Usage(word))) => word.name == text,
+        command => command.typed().as_deref() == Some(text),
+    };
+    is_offered.then_some(command)
 }
 
-pub(super) fn is_wrapping(c: char) -> bool {
-    matches!(
-        c,
-        '`' | '*' | '"' | '\'' | '´' | '‘' | '’' | '‚' | '“' | '”' | '„' | '«' | '»' | '‹' | '›'
-    )
+fn is_uuid(word: &str) -> bool {
+    session_id(word).is_some_and(|id| id.is_uuid())
 }
 
 #[cfg(test)]
@@ -120,7 +168,7 @@ mod tests {
     #[test]
     fn every_example_in_the_help_is_understood() {
         for example in CommandWord::all().flat_map(|word| word.examples) {
-            assert!(!matches!(parse(example), Command::Unknown(_)), "{example}");
+            assert!(!matches!(parse(example, "/sandbox"), Command::Unknown(_)), "{example}");
         }
     }
 }

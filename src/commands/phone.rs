@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use super::ParseError;
+use crate::kapso::SessionId;
+
 /// The longest text that is parsed, in bytes: the longest number has 15 digits.
 const WRITTEN_MAX: usize = 60;
 
@@ -51,6 +54,36 @@ impl fmt::Debug for Phone {
     }
 }
 
+/// The phone number that the text is and nothing else; a correction if it is unclear, or may be an id.
+pub(super) fn alone(words: &[&str]) -> Option<Result<Phone, ParseError>> {
+    if !words.iter().all(|word| is_part(word)) {
+        return None;
+    }
+    let as_id = match words {
+        [word] => SessionId::parse(word),
+        _ => None,
+    };
+    if as_id.as_ref().is_some_and(SessionId::is_uuid) {
+        return None;
+    }
+    let written = words.join(" ");
+    match (Phone::parse(&written), as_id) {
+        (Some(phone), None) => Some(Ok(phone)),
+        (phone, as_id) => {
+            let instead = phone.or_else(|| Phone::guess(&written))?.0;
+            Some(Err(ParseError::DidYouMean { instead, as_id }))
+        }
+    }
+}
+
+/// A correction to the phone number that the text is.
+pub(super) fn corrected(words: &[&str]) -> Option<ParseError> {
+    Some(match alone(words)? {
+        Ok(phone) => ParseError::instead(phone.as_str()),
+        Err(correction) => correction,
+    })
+}
+
 /// Whether a word can be a part of a phone number: digits and what people group them with.
 pub(super) fn is_part(word: &str) -> bool {
     without_scheme(word)
@@ -59,7 +92,7 @@ pub(super) fn is_part(word: &str) -> bool {
 }
 
 /// The digits, and whether there is a `+` in front of them.
-fn digits(written: &str) -> Option<(bool, String)> {
+pub(super) fn digits(written: &str) -> Option<(bool, String)> {
     if written.len() > WRITTEN_MAX {
         return None;
     }
@@ -76,12 +109,14 @@ fn digits(written: &str) -> Option<(bool, String)> {
     (!digits.is_empty()).then_some((plus, digits))
 }
 
-/// Links to phone numbers are written `tel:+1…`.
 fn without_scheme(written: &str) -> &str {
-    match written.split_at_checked(4) {
-        Some((scheme, number)) if scheme.eq_ignore_ascii_case("tel:") => number,
-        _ => written,
-    }
+    after_scheme(written).unwrap_or(written)
+}
+
+/// The number in a link to it, which is written `tel:+1…`.
+pub(super) fn after_scheme(written: &str) -> Option<&str> {
+    let (scheme, number) = written.split_at_checked(4)?;
+    scheme.eq_ignore_ascii_case("tel:").then_some(number)
 }
 
 fn is_grouping(c: char) -> bool {

@@ -96,7 +96,7 @@ word_enum! {
         Listed = "listed",
         /// A session was created.
         Created = "created",
-        /// `new` asked to confirm another session for the same phone.
+        /// The person was asked to confirm that a session is created.
         AskedAgain = "asked_again",
         /// The person is notified when the session changes.
         Watching = "watching",

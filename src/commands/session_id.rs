@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{CommandWord, ParseError};
+use super::{CommandWord, ParseError, phone};
 use crate::kapso::SessionId;
 
 /// The domain of Kapso's addresses. A pasted address that ends in an id stands for the id.
@@ -16,18 +16,23 @@ pub(super) fn one_session_id(rest: &[&str], word: &'static CommandWord) -> Resul
     }
 }
 
-/// A correction to `word` and the id that is somewhere in the text.
+/// A correction to `word` and the id that is somewhere in the text, or to the phone number that it is.
 pub(super) fn corrected(words: &[&str], word: &'static CommandWord) -> ParseError {
     let ids = || words.iter().filter_map(|word| session_id(word));
     let buried = || words.iter().find_map(|word| buried_uuid(word));
-    let id = ids()
+    let instead = |id| ParseError::instead(format!("{} {id}", word.name));
+    ids()
         .find(SessionId::is_uuid)
         .or_else(buried)
-        .or_else(|| ids().next_back());
-    match id {
-        Some(id) => ParseError::instead(format!("{} {id}", word.name)),
-        None => ParseError::Usage(word),
-    }
+        .map(instead)
+        .or_else(|| phone::corrected(words))
+        .or_else(|| ids().rfind(|id| looks_like_id(id.as_str())).map(instead))
+        .unwrap_or(ParseError::Usage(word))
+}
+
+/// Whether a word is more likely an id than an ordinary word.
+pub(super) fn looks_like_id(word: &str) -> bool {
+    word.contains(|c: char| c.is_ascii_digit() || c == '-' || c == '_')
 }
 
 /// The id that a word is, or with which it ends if it is an address of Kapso.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::session_id::one_session_id;
-use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, Usage};
+use super::{CommandWord, Commands, Definition, Find, Outcome, RequestContext, Response, Usage, phone};
 #[cfg(feature = "demo")]
 use crate::cards::samples::{SampleGroup, sessions, sessions_by_expiry};
 use crate::cards::sentence::fill;
@@ -26,12 +26,20 @@ pub(super) const WORD: &CommandWord = &CommandWord {
             does: "shows a session: status, expiry, and the link that activates it",
         },
         Usage {
+            typed: "<+phone>",
+            does: "shows the newest session of a tester's phone",
+        },
+        Usage {
             typed: "show <session id>",
             does: "the same, if the ID is also a command word",
         },
     ],
+    button: "Show the session",
     examples: &[SAMPLE_ID],
-    parse: |rest| one_session_id(rest, WORD).map(|id| Show(id).into()),
+    parse: |rest| match (one_session_id(rest, WORD), phone::alone(rest)) {
+        (Err(_), Some(phone)) => phone.map(|phone| Find(phone).into()),
+        (id, _) => id.map(|id| Show(id).into()),
+    },
     usage_error: |context| no_session_id(context.typed(SAMPLE_ID), context),
 };
 

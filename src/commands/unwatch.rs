@@ -1,23 +1,38 @@
-//! "Stop watching": no more notifications of a session.
+//! `/sandbox unwatch <id>` and "Stop watching": no more notifications of a session.
 
-use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, watch};
+use super::session_id::one_session_id;
+use super::show::{no_session_id, sample_of};
+use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, Usage, watch};
 #[cfg(feature = "demo")]
 use crate::cards::RenderContext;
 #[cfg(feature = "demo")]
 use crate::cards::samples::{SampleGroup, usual_session};
 use crate::cards::sentence::{fill, monospace, paragraph};
 use crate::cards::session::Watched;
-use crate::cards::{Action, Problem, Replaces, View};
+use crate::cards::{Problem, Replaces, View};
 use crate::kapso::{Age, SessionId};
 use crate::projects::ProjectRef;
+
+pub(super) const WORD: &CommandWord = &CommandWord {
+    name: "unwatch",
+    takes_session_id: true,
+    usages: &[Usage {
+        typed: "unwatch <session id>",
+        does: "stops watching a session",
+    }],
+    button: "Stop watching",
+    examples: &[],
+    parse: |rest| one_session_id(rest, WORD).map(|id| StopWatching(id).into()),
+    usage_error: |context| no_session_id(context.typed(&sample_of(WORD)), context),
+};
 
 /// Ends a watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StopWatching(pub SessionId);
 
 impl Definition for StopWatching {
-    const NAME: &'static str = Action::StopWatching.id();
-    const WORD: Option<&'static CommandWord> = None;
+    const NAME: &'static str = WORD.name;
+    const WORD: Option<&'static CommandWord> = Some(WORD);
     type Scope = ProjectRef;
     const CREATES: bool = false;
     const POSTS_RESERVED: u32 = 0;
@@ -27,7 +42,7 @@ impl Definition for StopWatching {
     }
 
     fn typed(&self) -> Option<String> {
-        None
+        Some(format!("{} {}", WORD.name, self.0))
     }
 
     /// Ends the watch even if Kapso does not answer.
@@ -82,7 +97,9 @@ fn render_without_session(id: &SessionId, ended: Watched) -> View {
     let id = [("id", monospace(id.as_str()))];
     let text = match ended {
         Watched::NotAtAll => fill("You are not watching the session {id}.", id),
-        Watched::NoLonger | Watched::No | Watched::Until(_) => fill("Stopped watching the session {id}.", id),
+        Watched::NoLonger | Watched::No | Watched::Until(_) | Watched::NothingToWatch => {
+            fill("Stopped watching the session {id}.", id)
+        }
     };
     View::new(paragraph(text), Replaces::Nothing)
 }

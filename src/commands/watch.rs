@@ -1,13 +1,15 @@
 //! `/sandbox watch <id>` and "Tell me when it is active": a notification when a session changes.
 
 use super::session_id::one_session_id;
-use super::show::{no_session_id, sample_of, shown};
+use super::show::{no_session_id, sample_of};
 use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, Usage};
 #[cfg(feature = "demo")]
 use crate::cards::samples::{SampleGroup, usual_session};
 use crate::cards::sentence::{fill, number};
 use crate::cards::session::{self, Watched};
 use crate::cards::{Problem, RenderContext, Replaces, ReplyTarget, View, problem};
+#[cfg(feature = "demo")]
+use crate::kapso::Status;
 use crate::kapso::{Age, Session, SessionId};
 use crate::projects::ProjectRef;
 use crate::queue::Upserted;
@@ -22,6 +24,7 @@ const WORD: &CommandWord = &CommandWord {
         typed: "watch <session id>",
         does: "tells you, for the next 28 minutes, when the session is activated or ends",
     }],
+    button: "Watch the session",
     examples: &[],
     parse: |rest| one_session_id(rest, WORD).map(|id| StartWatching(id).into()),
     usage_error: |context| no_session_id(context.typed(&sample_of(WORD)), context),
@@ -62,8 +65,9 @@ impl Definition for StartWatching {
             Err(error) => return commands.session_problem(&self.0, error, request),
         };
         if !policy::may_change(session.status_at(commands.clock.now())) {
-            // The card shows its final status.
-            return shown(&session, None, &commands.render_context(request));
+            let context = commands.render_context(request);
+            let view = render(&session, Watched::NothingToWatch, &context);
+            return Response::new(Outcome::Shown, view, &context).showing(&session.id);
         }
         let watch = Watch {
             session: self.0,
@@ -102,8 +106,18 @@ impl Definition for StartWatching {
     #[cfg(feature = "demo")]
     fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup> {
         let until = context.now + WATCH_DURATION;
-        let watched =
-            usual_session(context.now).map(|session| ("From now on", render(&session, Watched::Until(until), context)));
+        let with_status = |title, status, watched| {
+            let session = Session {
+                status,
+                ..usual_session(context.now)?
+            };
+            Some((title, render(&session, watched, context)))
+        };
+        let watched = [
+            with_status("From now on", Status::Pending, Watched::Until(until)),
+            with_status("It is active already", Status::Active, Watched::NothingToWatch),
+            with_status("It has ended", Status::Superseded, Watched::NothingToWatch),
+        ];
         let too_many = [
             ("Too many watches of one person", TooMany::PerUser(QUOTA.per_owner)),
             ("Too many watches in all", TooMany::InAll),
@@ -111,7 +125,7 @@ impl Definition for StartWatching {
         let too_many = too_many.map(|(title, why)| (title, render_too_many(why, context)));
         vec![SampleGroup::new(
             "A session that is watched",
-            watched.into_iter().chain(too_many),
+            watched.into_iter().flatten().chain(too_many),
             context,
         )]
     }

@@ -6,8 +6,8 @@ use crate::cards::RenderContext;
 use crate::kapso::SessionId;
 use crate::slack::text::Mrkdwn;
 
-/// The longest word that can be two edits away from a command word, which has five letters at most.
-const LONGEST_NEAR: usize = 7;
+/// The longest word that can be two edits away from a command word, which has seven letters at most.
+const LONGEST_NEAR: usize = 9;
 
 /// A word that is typed after the slash command, with its grammar and help.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct CommandWord {
     pub takes_session_id: bool,
     /// How it is used, the usual way first.
     pub usages: &'static [Usage],
+    /// The text of a button that runs it.
+    pub button: &'static str,
     /// Complete commands, to show how ids and numbers are written.
     pub examples: &'static [&'static str],
     /// Parses the text after the word.

@@ -96,11 +96,11 @@ impl Exchange {
     pub(super) fn max_messages(&self) -> u32 {
         let reserves_posts = match &self.act {
             UserAction::Typed(command) => {
-                let text = command.split_once(' ').map_or("", |(_, text)| text);
-                commands::parse(text).posts_reserved() > 0
+                let (name, text) = command.split_once(' ').unwrap_or((command, ""));
+                commands::parse(text, name).posts_reserved() > 0
             }
             UserAction::Pressed(action) if action == Action::StartWatching.id() => return 3,
-            UserAction::Pressed(_) => false,
+            UserAction::Pressed(action) => action == Action::RunCommand.id(),
         };
         1 + u32::from(reserves_posts || self.is_share())
     }

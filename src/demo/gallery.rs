@@ -34,6 +34,7 @@ pub(super) fn groups(now: Timestamp, addresses: &Addresses) -> Vec<Group> {
         command: DemoServer::COMMAND,
         request_id: "9f3c07ab",
         target: ReplyTarget::Command,
+        may_create: true,
         origin: &Origin::default(),
         project: None,
         // Nobody presses the buttons of the gallery.

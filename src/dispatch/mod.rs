@@ -224,9 +224,9 @@ impl Dispatcher {
         origin.complete(&mut who);
         let target = commands::reply_target(&button.action_id, press.shared);
         let request = RequestContext {
-            // Each question for a project has a value of its own, so that its button creates one session.
-            idempotency_key: command.creates().then(|| fingerprint(&["press", &button.value])),
             origin: if press.shared { origin.on_shared_card() } else { origin },
+            // Each press has an address of its own, and keeps it when the request comes again.
+            idempotency_key: Some(fingerprint(&["press", press.response_url.expose_secret()])),
             ..request_context(who, press.response_url, sent_at, target)
         };
         let trigger = Trigger::Pressed {

@@ -137,7 +137,7 @@ impl Dispatcher {
         };
         let context = self
             .commands
-            .notification_context(&watch.request_id, &watch.origin, &watch.who);
+            .notification_context(&watch.who, &watch.request_id, &watch.origin);
         let message = cards::notification::render(
             &cards::Notification {
                 ending,

@@ -34,8 +34,9 @@ const RETENTION: SignedDuration = SignedDuration::from_hours(24);
 pub enum BeginOutcome {
     /// It is the first with this key, and may.
     First,
-    /// Another command created something for the same subject within a minute. This one may not without a confirmation.
-    NeedsConfirmation(Creation),
+    /// It may not without a confirmation. If another command created something for the same subject within a minute, this
+    /// is the latest.
+    NeedsConfirmation(Option<Creation>),
     /// There was a command with this key before. This one may not.
     Repeated(Creation),
     /// Its confirmation refers to no stored question. It may not.
@@ -47,6 +48,8 @@ pub enum BeginOutcome {
 pub enum Confirmation<'a> {
     /// Not if the earlier creation began at or after this time.
     NeededSince(Timestamp),
+    /// Not in any case; an earlier creation that began at or after this time is reported.
+    Needed(Timestamp),
     /// Yes: the person confirmed the command with this key, which must still be stored. It is older than the
     /// confirmation's own key and is deleted first, so that a confirmation is valid once.
     Of(&'a str),
@@ -139,7 +142,7 @@ impl KeyRows {
             .await?;
         let known = known.as_ref().map(creation).transpose()?;
         let recent = match confirmation {
-            Confirmation::NeededSince(since) => {
+            Confirmation::NeededSince(since) | Confirmation::Needed(since) => {
                 let recent = query(
                     "SELECT created_at, outcome FROM kapso_slack_idempotency_keys
                      WHERE subject_hash = $1 AND created_at >= $2
@@ -163,12 +166,13 @@ impl KeyRows {
             Confirmation::Of(_) => None,
         };
         let recent = recent.as_ref().map(creation).transpose()?;
-        match (known, recent.clone()) {
-            (Some(known), Some(recent)) if known.outcome == Some(CreationOutcome::ConfirmationNeeded) => {
+        let must_ask = recent.is_some() || matches!(confirmation, Confirmation::Needed(_));
+        match known {
+            Some(known) if must_ask && known.outcome == Some(CreationOutcome::ConfirmationNeeded) => {
                 return Ok(BeginOutcome::NeedsConfirmation(recent));
             }
-            (Some(known), _) => return Ok(BeginOutcome::Repeated(known)),
-            (None, _) => {}
+            Some(known) => return Ok(BeginOutcome::Repeated(known)),
+            None => {}
         }
         query(
             "INSERT INTO kapso_slack_idempotency_keys (key_hash, subject_hash, created_at, outcome)
@@ -177,11 +181,15 @@ impl KeyRows {
         .bind(key.to_owned())
         .bind(subject.to_owned())
         .bind(now.as_millisecond())
-        .bind(recent.is_some().then(|| CreationOutcome::ConfirmationNeeded.to_text()))
+        .bind(must_ask.then(|| CreationOutcome::ConfirmationNeeded.to_text()))
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
-        Ok(recent.map_or(BeginOutcome::First, BeginOutcome::NeedsConfirmation))
+        Ok(if must_ask {
+            BeginOutcome::NeedsConfirmation(recent)
+        } else {
+            BeginOutcome::First
+        })
     }
 
     /// Stores the outcome. False if the key is not stored.
@@ -259,9 +267,29 @@ impl IdempotencyKeys {
     /// # Errors
     /// The database does not work, and the request must not be made.
     pub async fn begin(&self, key: &str, subject: &str, confirms: Option<&str>) -> Result<BeginOutcome, DatabaseError> {
+        let since = self.clock.now() - CONFIRM_WITHIN;
+        let confirmation = confirms.map_or(Confirmation::NeededSince(since), Confirmation::Of);
+        self.begin_with(key, subject, confirmation).await
+    }
+
+    /// Stores that the command with this key asks whether to create something for `subject`. Its outcome is
+    /// [`BeginOutcome::NeedsConfirmation`], unless the key belongs to another command.
+    ///
+    /// # Errors
+    /// The database does not work, and nothing can be confirmed.
+    pub async fn ask(&self, key: &str, subject: &str) -> Result<BeginOutcome, DatabaseError> {
+        let since = self.clock.now() - CONFIRM_WITHIN;
+        self.begin_with(key, subject, Confirmation::Needed(since)).await
+    }
+
+    async fn begin_with(
+        &self,
+        key: &str,
+        subject: &str,
+        confirmation: Confirmation<'_>,
+    ) -> Result<BeginOutcome, DatabaseError> {
         let rows = self.rows()?;
         let now = self.clock.now();
-        let confirmation = confirms.map_or(Confirmation::NeededSince(now - CONFIRM_WITHIN), Confirmation::Of);
         let give_up = Instant::now() + RUNNING_FOR.unsigned_abs();
         loop {
             self.settle_late_writes(&rows).await;

@@ -117,6 +117,7 @@ pub struct Session {
     pub activation_link: Option<Result<ActivationLink, NotWhatsApp>>,
     /// The agent's name.
     pub agent: Option<String>,
+    pub agent_id: Option<AgentId>,
     pub created_at: Option<Timestamp>,
     /// When the tester's code arrived.
     pub activated_at: Option<Timestamp>,
@@ -177,6 +178,15 @@ pub enum Status {
 }
 
 impl Status {
+    /// Whether nothing changes any more.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        match self {
+            Self::Expired | Self::Superseded => true,
+            Self::Pending | Self::Active | Self::Other(_) => false,
+        }
+    }
+
     /// What the status of a session with this expiry amounts to at `now`. Kapso may still call a session pending or
     /// active after its expiry; then it counts as expired. Everything that shows a session or decides about it uses
     /// this.
@@ -272,13 +282,18 @@ impl Session {
         let status = lenient::<String>(Some(data.status))
             .filter(|status| !status.trim().is_empty())
             .ok_or("its status is not a string")?;
+        // Serde would read an array as the fields in their order.
+        let agent = data.agent.filter(|agent| agent.get().starts_with('{'));
+        let agent = lenient::<Agent<'_>>(agent);
+        let agent_id = agent.as_ref().and_then(|agent| lenient::<String>(agent.id));
         Ok(Self {
             id,
             status: status.into(),
             phone: non_blank(data.phone_number),
             activation_code: non_blank(data.activation_code),
             activation_link: non_blank(data.activation_link).map(|link| ActivationLink::parse(&link)),
-            agent: lenient::<Agent<'_>>(data.agent).and_then(|agent| non_blank(agent.name)),
+            agent: agent.and_then(|agent| non_blank(agent.name)),
+            agent_id: agent_id.and_then(|id| AgentId::parse(&id)),
             created_at: timestamp(data.created_at),
             activated_at: timestamp(data.activated_at),
             expires_at: timestamp(data.expires_at),
@@ -325,6 +340,8 @@ impl Wire<'_> {
 
 #[derive(Deserialize)]
 struct Agent<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
     #[serde(borrow)]
     name: Option<&'a RawValue>,
 }

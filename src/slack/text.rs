@@ -93,7 +93,8 @@ fn first_unit(markup: &str) -> Option<&str> {
 
 /// Whether the character changes how others are shown, or shows nothing: bidirectional controls, zero-width
 /// characters, tags. The joiners U+200C and U+200D stay: scripts and emoji need them.
-fn is_invisible(c: char) -> bool {
+#[must_use]
+pub fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180E}'
         | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}'

@@ -223,7 +223,7 @@ async fn the_demo_needs_no_configuration_and_accepts_commands_from_another_proce
         .wait_for_line("[ Activate in WhatsApp → https://wa.me/")
         .await;
     demo_process
-        .wait_for_line("    There is no session with this ID in this app's Kapso project.")
+        .wait_for_line("    There is no session no-such-session in this app's Kapso project.")
         .await;
     demo_process.wait_for_line("    🟢 Active").await;
     demo_process.wait_for_line("Try more in the playground").await;

@@ -26,7 +26,7 @@ async fn a_single_word_close_to_a_command_word_is_not_looked_up() {
             ("news", "new"),
             ("w", "new"),
             ("wathc", "watch"),
-            ("unwatch", "watch"),
+            ("unwach", "unwatch"),
         ] {
             let (requests, answer) = command_with_requests(app, typed).await;
             assert!(requests.is_empty(), "{typed} led to {requests:?}");
@@ -117,7 +117,8 @@ async fn corrections_and_help_use_the_configured_command_name() {
             let correction = app.command_text("/wa-sandbox hlep").await;
             assert_eq!(
                 correction,
-                "Did you mean /wa-sandbox help? If that's a session ID, type /wa-sandbox show hlep"
+                "Did you mean /wa-sandbox help? If that's a session ID, type /wa-sandbox show hlep\n[ Show the help ]  [ Show it \
+                 as a session ID ]"
             );
         })
         .await;

@@ -56,7 +56,7 @@ async fn concurrent_commands_for_one_subject_begin_once() {
             .map(|(n, trigger)| replicas[n % 4].begin(trigger, "subject", at(0), Confirmation::NeededSince(at(-60))));
         let begun: Vec<_> = join_all(beginning).await.into_iter().map(Result::unwrap).collect();
         assert_eq!(begun.iter().filter(|begun| **begun == BeginOutcome::First).count(), 1);
-        let needs_confirmation = BeginOutcome::NeedsConfirmation(creation(0, None));
+        let needs_confirmation = BeginOutcome::NeedsConfirmation(Some(creation(0, None)));
         assert_eq!(begun.iter().filter(|begun| **begun == needs_confirmation).count(), 11);
     })
     .await;
@@ -77,12 +77,12 @@ async fn only_a_recent_creation_needs_a_confirmation() {
         let earlier = creation(0, None);
         assert_eq!(
             begin("b", "subject 1", 1).await,
-            BeginOutcome::NeedsConfirmation(earlier.clone()),
+            BeginOutcome::NeedsConfirmation(Some(earlier.clone())),
             "under way"
         );
         assert_eq!(
             begin("b", "subject 1", 2).await,
-            BeginOutcome::NeedsConfirmation(earlier),
+            BeginOutcome::NeedsConfirmation(Some(earlier)),
             "repeated"
         );
         assert_eq!(begin("c", "subject 2", 2).await, BeginOutcome::First);
@@ -90,7 +90,7 @@ async fn only_a_recent_creation_needs_a_confirmation() {
         let earlier = creation(0, Some(session()));
         assert_eq!(
             begin("d", "subject 1", 60).await,
-            BeginOutcome::NeedsConfirmation(earlier),
+            BeginOutcome::NeedsConfirmation(Some(earlier)),
             "up to 60 s"
         );
         assert_eq!(begin("e", "subject 1", 61).await, BeginOutcome::First, "after 60 s");
@@ -109,7 +109,7 @@ async fn only_a_recent_creation_needs_a_confirmation() {
         let unclear = creation(3, Some(CreationOutcome::Unknown));
         assert_eq!(
             begin("g", "subject 2", 4).await,
-            BeginOutcome::NeedsConfirmation(unclear),
+            BeginOutcome::NeedsConfirmation(Some(unclear)),
             "the outcome is unknown"
         );
         let confirm = async |trigger, subject, question| {

@@ -170,7 +170,7 @@ const PAGES: &[(&str, &str)] = &[
     ("list 1e3", "NO PAGE"),
     ("list 0x2", "NO PAGE"),
     ("list zwei", "NO PAGE"),
-    ("list ２", "NO PAGE"),
+    ("list ２", "2"),
     ("list two please", "NO PAGE"),
     ("list <!channel>", "NO PAGE"),
     ("list 2 3", "list 2"),

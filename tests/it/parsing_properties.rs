@@ -2,8 +2,8 @@
 
 use kapso_slack::cards::SessionValue;
 use kapso_slack::commands::{
-    Command, CommandWord, ConfirmationToken, ConfirmationValue, Help, List, New, PageValue, ParseError, Phone, Show,
-    StartWatching, Unknown, parse,
+    self, Command, CommandWord, ConfirmationToken, ConfirmationValue, Find, Help, List, New, PageValue, ParseError,
+    Phone, Show, StartWatching, StopWatching, Unknown,
 };
 use kapso_slack::kapso::{AgentId, SessionId};
 use kapso_slack::slack::button_value::{Origin, ValueSigner};
@@ -61,6 +61,53 @@ const PIECES: &[&str] = &[
     "🙂",
 ];
 
+/// What surrounds a word where chats, documents and Slack format it. Underscores come with `_`, and only around a UUID.
+const DECORATIONS: &[(&str, &str)] = &[
+    ("`", "`"),
+    ("```", "```"),
+    ("*", "*"),
+    ("_", "_"),
+    ("~", "~"),
+    ("\"", "\""),
+    ("'", "'"),
+    ("“", "”"),
+    ("‘", "’"),
+    ("„", "“"),
+    ("«", "»"),
+    ("<", ">"),
+    ("<", "|the session>"),
+    ("&lt;", "&gt;"),
+    ("&amp;lt;", "&amp;gt;"),
+    (" ", "\n"),
+    ("<https://app.kapso.ai/sandbox_sessions/", ">"),
+    ("&quot;", "&quot;"),
+];
+
+/// Characters that cannot be seen.
+const INVISIBLE: &[&str] = &[
+    "",
+    "\u{AD}",
+    "\u{34F}",
+    "\u{61C}",
+    "\u{180E}",
+    "\u{200B}",
+    "\u{200C}",
+    "\u{200D}",
+    "\u{200E}",
+    "\u{202E}",
+    "\u{2060}",
+    "\u{2066}",
+    "\u{2069}",
+    "\u{FE0F}",
+    "\u{FEFF}",
+    "\u{E0001}",
+    "\u{E0100}",
+];
+
+fn parse(text: &str) -> Command {
+    commands::parse(text, "/sandbox")
+}
+
 /// What people might type.
 fn command_form() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
@@ -77,9 +124,10 @@ proptest! {
     #[test]
     fn only_a_safe_id_is_ever_looked_up(text in command_form()) {
         match parse(&text) {
-            Command::Show(Show(id)) | Command::StartWatching(StartWatching(id)) => {
-                prop_assert!(is_safe(id.as_str()), "{id}");
-            }
+            Command::Show(Show(id))
+            | Command::StartWatching(StartWatching(id))
+            | Command::StopWatching(StopWatching(id)) => prop_assert!(is_safe(id.as_str()), "{id}"),
+            Command::Find(Find(phone)) => prop_assert!(is_e164(phone.as_str()), "{}", phone.as_str()),
             Command::List(List { page }) => prop_assert!((1..=999_999).contains(&page)),
             Command::New(New { phone, agent, confirmation }) => {
                 prop_assert!(is_e164(phone.as_str()), "{}", phone.as_str());
@@ -97,12 +145,14 @@ proptest! {
             return Ok(());
         };
         let (name, rest) = instead.split_once(' ').map_or((&*instead, None), |(name, rest)| (name, Some(rest)));
-        let word = CommandWord::named(name).unwrap();
+        let word = CommandWord::named(name);
         let follows = match parse(&instead) {
             // The word alone gets its usage.
-            Command::Unknown(Unknown(ParseError::Usage(missing))) => missing == word && rest.is_none(),
+            Command::Unknown(Unknown(ParseError::Usage(missing))) => Some(missing) == word && rest.is_none(),
+            command @ Command::Find(_) => command.typed().as_deref() == Some(&*instead),
             command @ (Command::Show(_)
             | Command::StartWatching(_)
+            | Command::StopWatching(_)
             | Command::List(_)
             | Command::New(_)
             | Command::Help(_)) => command.name() == name && command.typed().as_deref() == Some(&*instead),
@@ -112,6 +162,45 @@ proptest! {
         if let Some(id) = as_id {
             prop_assert!(is_safe(id.as_str()));
             prop_assert_eq!(parse(&format!("show {id}")), Command::from(Show(id)));
+        }
+    }
+
+    #[test]
+    fn any_decoration_around_an_id_leaves_the_command(
+        id in "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+        layers in prop::collection::vec(select(DECORATIONS), 0..4),
+        invisible in prop::collection::vec(select(INVISIBLE), 36),
+        is_upper: bool,
+        quote in select(&["", "&gt; ", "• "][..]),
+    ) {
+        let written = if is_upper { id.to_uppercase() } else { id.clone() };
+        let hidden: String = written.chars().zip(invisible).flat_map(|(c, hidden)| [c.to_string(), hidden.to_owned()]).collect();
+        // Slack's own links are not nested.
+        let mut has_link = false;
+        let mut decorated = hidden;
+        for (before, after) in layers {
+            let is_link = before.contains('<') || before.contains("lt;");
+            if is_link && has_link || before.contains("//") && decorated.contains(|c: char| !c.is_ascii_alphanumeric() && c != '-') {
+                continue;
+            }
+            has_link |= is_link;
+            decorated = format!("{before}{decorated}{after}");
+        }
+        let decorated = format!("{quote}{decorated}");
+        let id = SessionId::parse(&id).unwrap();
+        prop_assert_eq!(parse(&decorated), Command::from(Show(id.clone())), "{}", decorated);
+        prop_assert_eq!(parse(&format!("/sandbox {decorated}")), Command::from(Show(id.clone())), "{}", decorated);
+        prop_assert_eq!(parse(&format!("watch {decorated}")), Command::from(StartWatching(id)), "{}", decorated);
+    }
+
+    #[test]
+    fn digits_that_slack_linked_inside_an_id_stay_a_part_of_it(
+        id in "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{2}[0-9]{10}", length in 1_usize..=10,
+    ) {
+        let (head, tail) = id.split_at(36 - length);
+        let id = SessionId::parse(&id).unwrap();
+        for linked in [format!("{head}<tel:{tail}|{tail}>"), format!("*{head}<tel:{tail}|{tail}>*"), format!("{head}<tel:{tail}>")] {
+            prop_assert_eq!(parse(&linked), Command::from(Show(id.clone())), "{}", linked);
         }
     }
 

@@ -88,7 +88,7 @@ async fn the_same_command_shows_the_session_of_each_channels_project() {
             read.starts_with("Which Kapso project do you mean? You can use @staging, @support here."),
             "{read}"
         );
-        let card = press(app, &question, "C0COMMON01", "project", 1).await;
+        let card = press(app, &question, "C0COMMON01", "run", 1).await;
         let read = plain::text(&card.message);
         assert!(read.contains("Zebra of support"), "{read}");
         assert_eq!(card.message["replace_original"], true, "it replaces the question");
@@ -307,13 +307,13 @@ async fn each_project_has_its_own_creators_and_its_default_agent() {
             let question = app.command(NEW).await;
             let read = plain::text(&question.message);
             assert!(read.contains("@support, @third") && !read.contains("staging"), "{read}");
-            let card = press(app, &question, &app.person.channel, "project", 0).await;
+            let card = press(app, &question, &app.person.channel, "run", 0).await;
             assert!(plain::text(&card.message).contains("Project support"), "{card:?}");
-            let again = press(app, &question, &app.person.channel, "project", 0).await;
+            let again = press(app, &question, &app.person.channel, "run", 0).await;
             assert_eq!(card.message, again.message, "the session that was created");
             assert_eq!(app.kapso.create_requests().len(), 1, "once");
             // A session of another project is not offered.
-            let third = press(app, &question, &app.person.channel, "project", 1).await;
+            let third = press(app, &question, &app.person.channel, "run", 1).await;
             assert!(plain::text(&third.message).contains("Project third"), "{third:?}");
             assert_eq!(app.other_projects[1].create_requests().len(), 1);
         })

@@ -262,7 +262,7 @@ async fn sentences_are_paragraphs_without_unfurling() {
 
 /// Names the request as every request of every run, for snapshots.
 fn without_request_id(mut message: Value) -> Value {
-    let request = &mut message["blocks"][1]["elements"][0]["text"];
+    let request = &mut message["blocks"][2]["elements"][0]["text"];
     let id = request
         .as_str()
         .and_then(|text| text.strip_prefix("Request `")?.strip_suffix('`'));

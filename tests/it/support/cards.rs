@@ -47,13 +47,20 @@ pub fn shared_card(app: &TestApp, value: &str) -> PostedMessage {
     }))
 }
 
-/// Checks that only the person who pressed gets these words, and that the card is unchanged.
+/// Checks that only the person who pressed gets these words, without buttons but for the list if a session is not found,
+/// and that the card is unchanged.
 pub fn expect_private_reply(app: &TestApp, card: &PostedMessage, answer: &PostedMessage, words: &str) {
     assert!(answer.message["text"].as_str().unwrap().contains(words), "{answer:?}");
     assert_eq!(answer.message["response_type"], "ephemeral", "{words}");
     assert_eq!(answer.message["replace_original"], false, "{words}");
     assert!(!answer.in_channel, "{words}");
-    assert_eq!(buttons(&answer.message).count(), 0, "{words}");
+    let labels: Vec<_> = buttons(&answer.message).map(|button| &button["text"]["text"]).collect();
+    let expected: &[&str] = if words.starts_with("There is no session") {
+        &["Show the list"]
+    } else {
+        &[]
+    };
+    assert_eq!(labels, expected, "{words}");
     let current = app.slack.conversation().into_iter().find(|posted| posted.id == card.id);
     assert_eq!(current.unwrap().message, card.message, "{words}");
 }

@@ -43,7 +43,12 @@ pub async fn expect_one_sentence(app: &TestApp, name: &str, outcome: &str, error
     assert_eq!(lines.len(), logged + 1, "{name}: {lines:?}");
     let line = &lines[logged];
     let request = line["request_id"].as_str().unwrap();
-    let expected = format!("{}\nRequest {request}", sentence(outcome, error));
+    let buttons = if outcome == "not_found" {
+        "\n[ Show the list ]"
+    } else {
+        ""
+    };
+    let expected = format!("{}{buttons}\nRequest {request}", sentence(outcome, error));
     assert_eq!(plain::text(&message), expected, "{name}");
     let spoken = plain::text(&json!({"text": message["text"]}));
     assert_eq!(spoken, sentence(outcome, error), "{name}: what a screen reader gets");

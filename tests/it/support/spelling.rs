@@ -14,10 +14,17 @@ pub async fn command_with_requests(app: &TestApp, text: &str) -> (Vec<String>, P
     (app.kapso.requests().split_off(before), answer)
 }
 
-/// Checks that the reply is ephemeral, and has exactly these words as its text and as its only block.
+/// Checks that the reply is ephemeral, and has exactly these words as its text and as its only block but for the buttons
+/// below a correction.
 pub fn expect_only_text(answer: &PostedMessage, words: &str, typed: &str) {
     assert_eq!(answer.message["response_type"], "ephemeral", "{typed:?}");
     assert_eq!(answer.message["text"], words, "{typed:?}");
     assert_eq!(answer.message["blocks"][0]["text"]["text"], words, "{typed:?}");
-    assert_eq!(answer.message["blocks"].as_array().unwrap().len(), 1, "{typed:?}");
+    let blocks = answer.message["blocks"].as_array().unwrap();
+    let kinds: Vec<_> = blocks.iter().map(|block| block["type"].as_str().unwrap()).collect();
+    if words.starts_with("Did you mean") {
+        assert_eq!(kinds, ["section", "actions"], "{typed:?}");
+    } else {
+        assert_eq!(kinds, ["section"], "{typed:?}");
+    }
 }
