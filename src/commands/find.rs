@@ -157,12 +157,7 @@ fn is_of(session: &Session, phone: &Phone) -> bool {
         == Some(phone)
 }
 
-fn render(
-    phone: &Phone,
-    searched: Searched,
-    may_not_create: Option<&Creators>,
-    context: &RenderContext<'_>,
-) -> View {
+fn render(phone: &Phone, searched: Searched, may_not_create: Option<&Creators>, context: &RenderContext<'_>) -> View {
     let shown = ("phone", monospace(phone.as_str()));
     let result = match searched {
         Searched::All => fill("There is no session for {phone} in this app's Kapso project.", [shown]),

@@ -31,7 +31,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 pub use list::PageValue;
-pub use named_project::Named;
+pub use named_project::{Named, split as split_project};
 pub use new::{ConfirmationToken, ConfirmationValue, SAMPLE_PHONE};
 pub use parse::parse;
 pub use phone::Phone;
@@ -352,7 +352,7 @@ impl Commands {
             Some(alias) => {
                 let (rest, _) = named_project::split(text);
                 (parse(&rest, &self.command_name), Some(alias.clone()))
-            },
+            }
             None => self.read(text, who),
         }
     }

@@ -47,11 +47,10 @@ pub fn split(text: &str) -> (String, Named) {
 
 /// The alias in a word such as `@support`, with what clients and people put around it.
 fn alias(typed: &str) -> Option<Alias> {
-    let plain = plain(typed);
+    let plain = plain(typed.trim_matches([',', ';', '.', ':']));
     let [word] = words(&plain)[..] else {
         return None;
     };
-    let word = word.trim_matches([',', ';', '.', ':']);
     // Phones capitalise first words, and keyboards for Chinese and Japanese have a wide @.
     let name = word.strip_prefix(['@', '＠'])?;
     Alias::parse(&name.to_ascii_lowercase())

@@ -31,7 +31,9 @@ const CLAIM_LIMIT: u32 = QUOTA.total;
 const CATCH_UP_SHARE: u32 = 10;
 
 /// The pause between two searches for watches whose project is not configured.
-const UNCONFIGURED_INTERVAL: Duration = Duration::from_mins(1);
+const UNCONFIGURED_INTERVAL: SignedDuration = SignedDuration::from_secs(30);
+/// How long such a watch must be due: no other process, with another configuration, polls it.
+const UNCONFIGURED_DUE: SignedDuration = SignedDuration::from_mins(1);
 
 /// Ends a watch: sends its notification, or counts it as lost if there is no [`Ending`]. The session is the result of the
 /// poll, if there was one.
@@ -60,6 +62,7 @@ pub struct Environment {
 /// steps for one key.
 pub async fn run(environment: Environment, max_interval: Duration) {
     let environment = Arc::new(environment);
+    let mut searched_at = None::<Timestamp>;
     let mut replaced = environment.projects.subscribe();
     let mut pollers = FuturesUnordered::new();
     let mut polled: Vec<Arc<Client>> = Vec::new();
@@ -70,11 +73,15 @@ pub async fn run(environment: Environment, max_interval: Duration) {
                 pollers.push(Poller::new(Arc::clone(&environment), Arc::clone(&project.kapso)).run(max_interval));
             }
         }
-        environment.end_unconfigured(environment.clock.now()).await;
+        let now = environment.clock.now();
+        if searched_at.is_none_or(|at| now.duration_since(at).abs() >= UNCONFIGURED_INTERVAL) {
+            environment.end_unconfigured(now).await;
+            searched_at = Some(now);
+        }
         tokio::select! {
             Some(client) = pollers.next() => polled.retain(|polled| !Arc::ptr_eq(polled, &client)),
             _ = replaced.changed() => {}
-            () = sleep_until(Instant::now() + UNCONFIGURED_INTERVAL) => {}
+            () = sleep_until(Instant::now() + max_interval) => {}
             () = environment.stopping.cancelled() => {}
         }
     }
@@ -315,7 +322,7 @@ impl Environment {
         }
         let filter = ClaimFilter {
             projects: ProjectFilter::NotIn(&names),
-            ..ClaimFilter::due(Timestamp::MAX, CLAIM_LIMIT)
+            ..ClaimFilter::due(now - UNCONFIGURED_DUE, CLAIM_LIMIT)
         };
         for job in self.claim(&filter, now).await {
             (self.end_watch)(job, Some(Ending::ProjectUnavailable), None).await;

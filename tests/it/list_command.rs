@@ -499,6 +499,7 @@ async fn unreadable_sessions_do_not_make_a_project_look_empty() {
 #[tokio::test]
 async fn sessions_that_cannot_be_read_are_counted() {
     with_app(async |app| {
+        app.kapso.allow_undocumented();
         fill(app, 7);
         for id in ["no-status", "status-7", "blank"] {
             app.kapso.add_session(id);
@@ -559,6 +560,7 @@ async fn rows_can_be_told_apart() {
 #[tokio::test]
 async fn sessions_in_use_come_first_on_a_page() {
     with_app(async |app| {
+        app.kapso.allow_undocumented();
         fill(app, 12);
         for (id, status) in [
             ("session-12", "expired"),

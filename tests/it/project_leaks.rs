@@ -1,6 +1,8 @@
 //! For any configuration, place, person and input: no reply, notification, log line or address of a QR code carries data
 //! of a project that may not be used there.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 use kapso_slack::demo::rules::buttons;
 use kapso_slack::demo::{FakeKapso, Person, PostedMessage};
@@ -76,7 +78,13 @@ fn subset(ids: &'static [&'static str]) -> impl Strategy<Value = Option<Vec<&'st
 }
 
 fn configuration() -> impl Strategy<Value = Vec<Project>> {
-    let places = || (subset(&CHANNELS), subset(&TEAMS), proptest::sample::subsequence(&USERS[..], 0..=2));
+    let places = || {
+        (
+            subset(&CHANNELS),
+            subset(&TEAMS),
+            proptest::sample::subsequence(&USERS[..], 0..=2),
+        )
+    };
     (places(), places(), places()).prop_map(|(first, second, third)| {
         [first, second, third]
             .into_iter()
@@ -110,7 +118,8 @@ fn somebody() -> impl Strategy<Value = Person> {
 
 fn typed() -> impl Strategy<Value = String> {
     let alias = || proptest::sample::select(&ALIASES[..]);
-    let named = proptest::option::of(alias()).prop_map(|alias| alias.map_or_else(String::new, |alias| format!("@{alias}")));
+    let named =
+        proptest::option::of(alias()).prop_map(|alias| alias.map_or_else(String::new, |alias| format!("@{alias}")));
     let words = prop_oneof![
         alias().prop_map(|alias| format!("{alias}-session")),
         alias().prop_map(|alias| format!("show {alias}-session")),
@@ -147,7 +156,10 @@ impl Leaks<'_> {
             // Slack fetches it for everybody who sees the message.
             let image = self.app.http.get(&address).send().await.unwrap();
             seen.push_str(&address);
-            assert!(image.status().is_success() || !image.status().is_server_error(), "{address}");
+            assert!(
+                image.status().is_success() || !image.status().is_server_error(),
+                "{address}"
+            );
         }
         let lines = self.app.all_command_lines();
         for line in &lines[self.logged..] {
@@ -159,7 +171,10 @@ impl Leaks<'_> {
                 continue;
             }
             for secret in project.secrets(typed) {
-                assert!(!seen.contains(&secret), "{person:?} typed {typed:?} and got {secret}: {seen}");
+                assert!(
+                    !seen.contains(&secret),
+                    "{person:?} typed {typed:?} and got {secret}: {seen}"
+                );
             }
         }
     }
@@ -177,7 +192,11 @@ fn add_sessions(kapso: &FakeKapso, project: &Project) {
     let agent = json!({"id": "agent-123abc", "name": format!("Agent of {}", project.alias)});
     kapso.set_field(&id, "agent", agent);
     let code = format!("CODE-{}", project.alias);
-    kapso.set_field(&id, "activation_link", format!("https://wa.me/12025550123?text={code}").into());
+    kapso.set_field(
+        &id,
+        "activation_link",
+        format!("https://wa.me/12025550123?text={code}").into(),
+    );
     kapso.set_field(&id, "activation_code", code.into());
 }
 
@@ -207,12 +226,29 @@ async fn nobody_gets_data_of_a_project_that_may_not_be_used_there() {
                     projects: &projects,
                     logged: 0,
                 };
-                let mut watches: Vec<(Person, PostedMessage)> = Vec::new();
+                // A person's later watch of a session replaces the earlier one.
+                let mut watches: BTreeMap<String, (Person, PostedMessage)> = BTreeMap::new();
+                let mut record_watch = |person: &Person, posted: &PostedMessage| {
+                    let words = posted.message.to_string();
+                    let about = ALIASES
+                        .iter()
+                        .find(|alias| words.contains(&format!("Agent of {alias}")));
+                    if let Some(alias) = about.filter(|_| words.contains("Watching until")) {
+                        let key = format!("{}/{}/{alias}", person.team, person.user);
+                        watches.insert(key, (person.clone(), posted.clone()));
+                    }
+                };
                 for (person, typed, other, nth) in &steps {
+                    // Slack names another company's workspace in presses only.
+                    let person = &Person {
+                        home_team: None,
+                        ..person.clone()
+                    };
                     let sent = app.send_as(person, &format!("/sandbox {typed}")).await;
                     let message = sent.message.expect("Kapso is quick");
                     app.wait_for_commands(leaks.logged + 1).await;
                     leaks.check(person, typed, &message.message).await;
+                    record_watch(person, &message);
                     answers += 1;
                     let with_values: Vec<_> = buttons(&message.message)
                         .filter(|button| button["value"].is_string())
@@ -236,10 +272,7 @@ async fn nobody_gets_data_of_a_project_that_may_not_be_used_there() {
                     app.wait_for_commands(leaks.logged + 1).await;
                     leaks.check(other, "", &pressed.message).await;
                     answers += 1;
-                    let words = pressed.message.to_string();
-                    if words.contains("Watching until") {
-                        watches.push((other.clone(), pressed));
-                    }
+                    record_watch(other, &pressed);
                 }
                 for kapso in [&app.kapso].into_iter().chain(&app.other_projects) {
                     for id in kapso.sessions().into_keys() {
@@ -247,7 +280,7 @@ async fn nobody_gets_data_of_a_project_that_may_not_be_used_there() {
                     }
                 }
                 app.advance_clock(SignedDuration::from_secs(40));
-                for (person, watch) in watches {
+                for (person, watch) in watches.into_values() {
                     let news = app.next_message(&watch).await;
                     leaks.check(&person, "", &news.message).await;
                 }
