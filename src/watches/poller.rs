@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{self, BoxFuture};
 use futures_util::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep_until};
@@ -62,7 +62,17 @@ pub struct Environment {
 /// steps for one key.
 pub async fn run(environment: Environment, max_interval: Duration) {
     let environment = Arc::new(environment);
-    let mut searched_at = None::<Timestamp>;
+    // Concurrently: while one waits for the database, the others must go on, or it would wait for a lock that one of them
+    // holds.
+    future::join(
+        poll_all(&environment, max_interval),
+        end_unconfigured(&environment, max_interval),
+    )
+    .await;
+}
+
+/// Keeps one poller for each key.
+async fn poll_all(environment: &Arc<Environment>, max_interval: Duration) {
     let mut replaced = environment.projects.subscribe();
     let mut pollers = FuturesUnordered::new();
     let mut polled: Vec<Arc<Client>> = Vec::new();
@@ -70,17 +80,29 @@ pub async fn run(environment: Environment, max_interval: Duration) {
         for project in environment.projects.all().iter() {
             if !polled.iter().any(|client| Arc::ptr_eq(client, &project.kapso)) {
                 polled.push(Arc::clone(&project.kapso));
-                pollers.push(Poller::new(Arc::clone(&environment), Arc::clone(&project.kapso)).run(max_interval));
+                pollers.push(Poller::new(Arc::clone(environment), Arc::clone(&project.kapso)).run(max_interval));
             }
         }
+        tokio::select! {
+            Some(client) = pollers.next() => polled.retain(|polled| !Arc::ptr_eq(polled, &client)),
+            _ = replaced.changed() => {}
+            () = environment.stopping.cancelled() => {}
+        }
+    }
+    // Each ends after its step.
+    while pollers.next().await.is_some() {}
+}
+
+/// Ends the watches of projects that are not configured any more.
+async fn end_unconfigured(environment: &Environment, max_interval: Duration) {
+    let mut searched_at = None::<Timestamp>;
+    while !environment.stopping.is_cancelled() {
         let now = environment.clock.now();
         if searched_at.is_none_or(|at| now.duration_since(at).abs() >= UNCONFIGURED_INTERVAL) {
             environment.end_unconfigured(now).await;
             searched_at = Some(now);
         }
         tokio::select! {
-            Some(client) = pollers.next() => polled.retain(|polled| !Arc::ptr_eq(polled, &client)),
-            _ = replaced.changed() => {}
             () = sleep_until(Instant::now() + max_interval) => {}
             () = environment.stopping.cancelled() => {}
         }

@@ -1,7 +1,7 @@
 //! For any configuration, place, person and input: no reply, notification, log line or address of a QR code carries data
 //! of a project that may not be used there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use kapso_slack::demo::rules::buttons;
@@ -180,6 +180,27 @@ impl Leaks<'_> {
     }
 }
 
+impl Leaks<'_> {
+    /// Checks the log lines about notifications.
+    fn check_notices(&mut self) {
+        let lines = self.app.all_command_lines();
+        for line in &lines[self.logged..] {
+            let id = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+            let person = Person {
+                team: id("team"),
+                channel: id("channel"),
+                user: id("user"),
+                ..Person::default()
+            };
+            let hidden = self.projects.iter().filter(|project| !project.may_be_used_by(&person));
+            for project in hidden {
+                assert!(!line.to_string().contains(project.alias), "{line}");
+            }
+        }
+        self.logged = lines.len();
+    }
+}
+
 fn image_addresses(message: &Value) -> Vec<String> {
     let blocks = message["blocks"].as_array().cloned().unwrap_or_default();
     let addresses = blocks.iter().filter_map(|block| block["image_url"].as_str());
@@ -203,7 +224,7 @@ fn add_sessions(kapso: &FakeKapso, project: &Project) {
 #[tokio::test]
 async fn nobody_gets_data_of_a_project_that_may_not_be_used_there() {
     let mut runner = TestRunner::deterministic();
-    let mut answers = 0;
+    let (mut answers, mut notified) = (0, 0);
     for _ in 0..CONFIGURATIONS {
         let projects = configuration().new_tree(&mut runner).unwrap().current();
         let keys: Vec<_> = projects.iter().map(|project| (project.alias, project.keys())).collect();
@@ -226,16 +247,20 @@ async fn nobody_gets_data_of_a_project_that_may_not_be_used_there() {
                     projects: &projects,
                     logged: 0,
                 };
-                // A person's later watch of a session replaces the earlier one.
-                let mut watches: BTreeMap<String, (Person, PostedMessage)> = BTreeMap::new();
-                let mut record_watch = |person: &Person, posted: &PostedMessage| {
+                // Who watches what: workspace, person, project.
+                let mut watches: BTreeSet<String> = BTreeSet::new();
+                let mut people: BTreeMap<u64, (Person, String)> = BTreeMap::new();
+                let mut record = |person: &Person, typed: &str, posted: &PostedMessage| {
+                    people.insert(posted.exchange, (person.clone(), typed.to_owned()));
                     let words = posted.message.to_string();
                     let about = ALIASES
                         .iter()
                         .find(|alias| words.contains(&format!("Agent of {alias}")));
-                    if let Some(alias) = about.filter(|_| words.contains("Watching until")) {
-                        let key = format!("{}/{}/{alias}", person.team, person.user);
-                        watches.insert(key, (person.clone(), posted.clone()));
+                    let key = format!("{}/{}/{about:?}", person.team, person.user);
+                    if words.contains("Watching until") {
+                        watches.insert(key);
+                    } else if words.contains("Stopped watching") {
+                        watches.remove(&key);
                     }
                 };
                 for (person, typed, other, nth) in &steps {
@@ -248,7 +273,7 @@ async fn nobody_gets_data_of_a_project_that_may_not_be_used_there() {
                     let message = sent.message.expect("Kapso is quick");
                     app.wait_for_commands(leaks.logged + 1).await;
                     leaks.check(person, typed, &message.message).await;
-                    record_watch(person, &message);
+                    record(person, typed, &message);
                     answers += 1;
                     let with_values: Vec<_> = buttons(&message.message)
                         .filter(|button| button["value"].is_string())
@@ -270,9 +295,10 @@ async fn nobody_gets_data_of_a_project_that_may_not_be_used_there() {
                     let action = button["action_id"].as_str().unwrap();
                     let pressed = app.press_with_payload(&message, action, change).await;
                     app.wait_for_commands(leaks.logged + 1).await;
-                    leaks.check(other, "", &pressed.message).await;
+                    // A button may carry what was typed.
+                    leaks.check(other, typed, &pressed.message).await;
                     answers += 1;
-                    record_watch(other, &pressed);
+                    record(other, typed, &pressed);
                 }
                 for kapso in [&app.kapso].into_iter().chain(&app.other_projects) {
                     for id in kapso.sessions().into_keys() {
@@ -280,12 +306,16 @@ async fn nobody_gets_data_of_a_project_that_may_not_be_used_there() {
                     }
                 }
                 app.advance_clock(SignedDuration::from_secs(40));
-                for (person, watch) in watches.into_values() {
-                    let news = app.next_message(&watch).await;
-                    leaks.check(&person, "", &news.message).await;
+                app.wait_for_log_lines("\"message\":\"notice\"", watches.len()).await;
+                notified += watches.len();
+                leaks.check_notices();
+                for posted in app.slack.conversation() {
+                    let (person, typed) = &people[&posted.exchange];
+                    leaks.check(person, typed, &posted.message).await;
                 }
             })
             .await;
     }
     assert!(answers > CONFIGURATIONS * STEPS, "{answers}");
+    assert!(notified > CONFIGURATIONS, "{notified}");
 }
