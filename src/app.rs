@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
+use secrecy::SecretString;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,7 +18,7 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::commands::{Commands, Outcome};
-use crate::config::{Alias, DatabaseUrl, KapsoTiming, Settings, ShutdownTiming, Timing};
+use crate::config::{Alias, DatabaseUrl, KapsoTiming, Proxy, Settings, ShutdownTiming, Timing};
 use crate::db::{DatabaseError, StoreConnection};
 use crate::dispatch::{Dispatcher, RecentRequests};
 use crate::idempotency::IdempotencyKeys;
@@ -27,12 +28,14 @@ use crate::qr;
 use crate::queue::JobStore;
 use crate::routes::{self, AppState};
 use crate::server::{self, Bounds};
+use crate::slack::acknowledgement::Acknowledgement;
 use crate::slack::button_value::ValueSigner;
 use crate::slack::channel_pace::ChannelPace;
 use crate::slack::request::SlackVerifier;
 use crate::slack::response_url::ResponseUrlClient;
 use crate::slack::signature::SignatureVerifier;
-use crate::telemetry::Metrics;
+use crate::slack::socket_mode::{self, EnvelopeKind, Event, Reason, Request, SocketMode};
+use crate::telemetry::{Labels, Metrics};
 use crate::watches::Watches;
 use crate::watches::policy::Ending;
 use crate::watches::poller;
@@ -68,6 +71,9 @@ pub enum StartError {
     /// The HTTP client for Kapso and Slack; most likely no CA certificates were found.
     #[error("the HTTP client cannot be created")]
     Client(#[source] reqwest::Error),
+    /// A token with characters that no token has; the configuration accepts none.
+    #[error("SLACK_APP_TOKEN holds characters that no token has")]
+    Token,
     /// The in-memory database for jobs that cannot be stored in the database.
     #[error("the in-memory database cannot be created")]
     Memory(#[source] DatabaseError),
@@ -79,9 +85,12 @@ impl App {
     /// # Errors
     /// See [`StartError`].
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        let socket_settings = settings.clone();
+        let secrets = secrets(&settings);
         let connect = settings.timing.connect;
-        let new_connections = unpooled_client(connect).map_err(StartError::Client)?;
-        let http = kapso_clients(&settings.timing, new_connections.clone()).map_err(StartError::Client)?;
+        let proxy = &settings.proxy;
+        let new_connections = unpooled_client(proxy, connect).map_err(StartError::Client)?;
+        let http = kapso_clients(proxy, &settings.timing, new_connections.clone()).map_err(StartError::Client)?;
         let metrics = Arc::new(metrics());
         let metrics_listener = match settings.metrics_addr {
             Some(address) => Some(listen_for_metrics(address).await?),
@@ -111,7 +120,7 @@ impl App {
         let idempotency = IdempotencyKeys::new(Arc::clone(&connection), clock.clone());
         let qr_addresses = settings
             .public_url
-            .map(|public_url| Arc::new(qr::Addresses::new(public_url, &settings.signing_secrets)));
+            .map(|public_url| Arc::new(qr::Addresses::new(public_url, &secrets)));
         let dispatcher = Dispatcher {
             commands: Commands {
                 projects: Arc::clone(&projects),
@@ -121,12 +130,12 @@ impl App {
                 clock: clock.clone(),
                 command_name: settings.command,
                 qr_addresses: qr_addresses.clone(),
-                signer: ValueSigner::new(&settings.signing_secrets),
+                signer: ValueSigner::new(&secrets),
             },
             // A post that is not answered may have been accepted, so that posting it again may double a message. A new
             // connection is the least likely not to answer: no firewall has forgotten it, and Slack is not closing it.
             response_urls: ResponseUrlClient::new(
-                new_connections,
+                new_connections.clone(),
                 settings.response_hosts,
                 clock.clone(),
                 settings.timing.response_url.clone(),
@@ -144,6 +153,8 @@ impl App {
             idempotency,
             metrics: Arc::clone(&metrics),
         };
+        let dispatcher = Arc::new(dispatcher);
+        let socket = socket(socket_settings, new_connections, &dispatcher)?.map(Arc::new);
         let verifier = SlackVerifier {
             signatures: SignatureVerifier::new(&settings.signing_secrets),
             clock: clock.clone(),
@@ -162,7 +173,8 @@ impl App {
         Ok(Self {
             state: AppState {
                 verifier: Arc::new(verifier),
-                dispatcher: Arc::new(dispatcher),
+                dispatcher,
+                socket,
                 connection,
                 images: Arc::new(images),
                 metrics,
@@ -214,6 +226,10 @@ impl App {
             };
             bounds.tasks.spawn(server::serve(listener, page, bounds_of_metrics));
         }
+        if let Some(socket) = &self.state.socket {
+            let (socket, stopping) = (Arc::clone(socket), dispatcher.stopping.clone());
+            bounds.tasks.spawn(async move { socket.run(&stopping).await });
+        }
         let background_work = run_in_background(
             Arc::clone(&dispatcher),
             Arc::clone(&self.state.connection),
@@ -239,13 +255,20 @@ impl Reloader {
     /// Replaces the projects and the signing secrets by those of these settings. Keys that stay go on with their client.
     pub fn replace(&self, settings: Settings) {
         let commands = &self.0.dispatcher.commands;
+        let secrets = secrets(&settings);
         self.0.verifier.signatures.set_secrets(&settings.signing_secrets);
-        commands.signer.set_secrets(&settings.signing_secrets);
+        commands.signer.set_secrets(&secrets);
         if let Some(addresses) = &commands.qr_addresses {
-            addresses.set_secrets(&settings.signing_secrets);
+            addresses.set_secrets(&secrets);
         }
         commands.projects.replace(settings.projects);
     }
+}
+
+/// The secrets from which the keys for values of buttons and addresses of images are derived. The first one signs.
+fn secrets(settings: &Settings) -> Vec<SecretString> {
+    let all = settings.signing_secrets.iter().chain(&settings.app_token);
+    all.cloned().collect()
 }
 
 /// Completes with each SIGHUP. Call it early, so that none ends the process.
@@ -383,31 +406,85 @@ fn connector(
     })
 }
 
-/// Metrics at zero, with every outcome and ending.
+/// The socket to Slack, if there is a token for it. `http` must follow no redirects.
+fn socket(settings: Settings, http: Client, dispatcher: &Arc<Dispatcher>) -> Result<Option<SocketMode>, StartError> {
+    let Some(token) = settings.app_token else {
+        return Ok(None);
+    };
+    let socket = SocketMode::new(socket_mode::Environment {
+        http,
+        api: settings.slack_api_url,
+        token,
+        hosts: settings.socket_hosts,
+        proxy: settings.proxy,
+        clock: dispatcher.clock.clone(),
+        timing: settings.timing.socket,
+        handle: socket_handler(dispatcher),
+        observe: socket_observer(&dispatcher.metrics),
+    });
+    socket.map(Some).ok_or(StartError::Token)
+}
+
+/// Passes requests from the socket to the dispatcher.
+fn socket_handler(dispatcher: &Arc<Dispatcher>) -> socket_mode::Handler {
+    let dispatcher = Arc::clone(dispatcher);
+    Box::new(move |request| {
+        let dispatcher = Arc::clone(&dispatcher);
+        Box::pin(async move {
+            match request {
+                Request::Command(command) => dispatcher.command(command).await,
+                Request::Interaction(interaction) => {
+                    dispatcher.interaction(interaction).await;
+                    Acknowledgement::empty()
+                }
+            }
+        })
+    })
+}
+
+/// Counts what happens on the socket.
+fn socket_observer(metrics: &Arc<Metrics>) -> Box<dyn Fn(Event) + Send + Sync> {
+    let metrics = Arc::clone(metrics);
+    Box::new(move |event| match event {
+        Event::Connections(count) => metrics.set_socket_connections(u64::try_from(count).unwrap_or(u64::MAX)),
+        Event::Reconnect(reason) => metrics.count_socket_reconnect(reason.name()),
+        Event::Envelope(kind) => metrics.count_socket_envelope(kind.name()),
+    })
+}
+
+/// Metrics at zero, with every label.
 fn metrics() -> Metrics {
-    Metrics::new(
-        Outcome::ALL.iter().map(|outcome| outcome.word()),
-        Ending::ALL.map(Ending::name),
-    )
+    Metrics::new(&Labels {
+        outcomes: Outcome::ALL.iter().map(|outcome| outcome.word()).collect(),
+        news: Ending::ALL.map(Ending::name).to_vec(),
+        reconnect_reasons: Reason::COUNTED.map(Reason::name).to_vec(),
+        envelope_types: EnvelopeKind::ALL.map(EnvelopeKind::name).to_vec(),
+    })
 }
 
 /// An HTTP client that uses a new connection for each request.
-fn unpooled_client(connect: Duration) -> Result<Client, reqwest::Error> {
-    client_builder()
+fn unpooled_client(proxy: &Proxy, connect: Duration) -> Result<Client, reqwest::Error> {
+    proxied_client_builder(proxy)
         .connect_timeout(connect)
         .pool_max_idle_per_host(0)
         .build()
 }
 
 /// The HTTP clients for Kapso.
-fn kapso_clients(timing: &Timing, unpooled: Client) -> Result<kapso::HttpClients, reqwest::Error> {
-    let pooled = client_builder()
+fn kapso_clients(proxy: &Proxy, timing: &Timing, unpooled: Client) -> Result<kapso::HttpClients, reqwest::Error> {
+    let pooled = proxied_client_builder(proxy)
         .connect_timeout(timing.connect)
         .read_timeout(timing.kapso.silence)
         .pool_idle_timeout(timing.kapso.pool_idle)
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
         .build()?;
     Ok(kapso::HttpClients::new(pooled, unpooled, timing.kapso.pool_idle))
+}
+
+/// [`client_builder`], with the operator's proxy.
+pub fn proxied_client_builder(proxy: &Proxy) -> ClientBuilder {
+    let proxy = proxy.clone();
+    client_builder().proxy(reqwest::Proxy::custom(move |url| proxy.for_url(url).cloned()))
 }
 
 /// Base configuration of every HTTP client: no redirects, which would send a key or a message to another host, and no

@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::future;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::ExitCode;
@@ -12,12 +13,15 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
 use tokio::signal::unix::Signal;
+use url::Url;
 
 use crate::app::{self, App, Reloader};
 use crate::clock::Clock;
 use crate::config::{self, Environment};
+use crate::doctor::Limits;
+use crate::manifest::Transport;
 use crate::telemetry::chain;
-use crate::{manifest, routes, telemetry};
+use crate::{doctor, manifest, routes, telemetry};
 
 /// Deadline of `healthcheck` for connecting, writing and reading, each.
 const HEALTHCHECK_DEADLINE: Duration = Duration::from_secs(2);
@@ -40,6 +44,9 @@ enum Verb {
         /// The port on 127.0.0.1
         #[arg(long, default_value_t = crate::demo::PORT)]
         port: u16,
+        /// Send commands and button presses through Socket Mode instead of HTTP
+        #[arg(long, conflicts_with = "typed")]
+        socket: bool,
         /// Open the playground in a browser
         #[arg(long, conflicts_with = "typed")]
         open: bool,
@@ -52,9 +59,16 @@ enum Verb {
         /// The https address at which Slack reaches the service (default: `PUBLIC_URL`)
         #[arg(long)]
         url: Option<String>,
+        /// For an app that uses Socket Mode, which needs no address
+        #[arg(long, conflicts_with = "url")]
+        socket: bool,
     },
-    /// Check a set-up (comes in a later version)
-    Doctor,
+    /// Check the set-up from end to end, and say how to mend what is wrong; exit code 1 if anything is
+    Doctor {
+        /// Print the report as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Ask the service on this machine whether it is alive; exit code 0 or 1
     Healthcheck,
 }
@@ -65,18 +79,27 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().verb.unwrap_or(Verb::Serve) {
         Verb::Serve => serve(),
         #[cfg(feature = "demo")]
-        Verb::Demo { port, open, typed } => crate::demo::run(crate::demo::Options { port, open, typed }),
-        Verb::Manifest { url } => print_manifest(url),
-        Verb::Doctor => Err("`doctor` comes in a later version; until then, docs/ says what to check".into()),
+        Verb::Demo {
+            port,
+            socket,
+            open,
+            typed,
+        } => crate::demo::run(&crate::demo::Options {
+            port,
+            socket,
+            open,
+            typed,
+        }),
+        Verb::Manifest { url, socket } => print_manifest(url, socket),
+        Verb::Doctor { json } => return examine(json),
         Verb::Healthcheck => healthcheck(),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("kapso-slack: {}", chain(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    result.map_or_else(|error| fail(&*error), |()| ExitCode::SUCCESS)
+}
+
+fn fail(error: &dyn Error) -> ExitCode {
+    eprintln!("kapso-slack: {}", chain(error));
+    ExitCode::FAILURE
 }
 
 fn serve() -> Result<(), Box<dyn Error>> {
@@ -94,7 +117,8 @@ fn serve() -> Result<(), Box<dyn Error>> {
         let shutdown = app::shutdown_signal()?;
         let reload_signals = app::reload_signals()?;
         let listen = settings.listen;
-        let app = App::build(settings, Clock::system()).await?;
+        let (checked, clock) = (settings.clone(), Clock::system());
+        let app = App::build(settings, clock.clone()).await?;
         let listener = TcpListener::bind(listen)
             .await
             .map_err(|error| format!("HOST, PORT: cannot listen on {listen}: {error}"))?;
@@ -104,9 +128,15 @@ fn serve() -> Result<(), Box<dyn Error>> {
             version = env!("CARGO_PKG_VERSION"),
             "listening"
         );
+        let checks = async {
+            doctor::warn_at_start(&checked, &clock).await;
+            future::pending::<Infallible>().await
+        };
         let reloader = app.reloader();
+        // The checks delay neither the first request nor the shutdown.
         tokio::select! {
             () = app.serve(listener, shutdown) => {}
+            never = checks => match never {},
             never = reload_on(reload_signals, &reloader) => match never {},
         }
         Ok::<_, Box<dyn Error>>(())
@@ -120,7 +150,7 @@ fn serve() -> Result<(), Box<dyn Error>> {
 async fn reload_on(mut signals: Signal, reloader: &Reloader) -> Infallible {
     loop {
         if signals.recv().await.is_none() {
-            return std::future::pending().await;
+            return future::pending().await;
         }
         match Environment::of_process().and_then(|environment| environment.settings()) {
             Ok(settings) => {
@@ -136,16 +166,64 @@ async fn reload_on(mut signals: Signal, reloader: &Reloader) -> Infallible {
     }
 }
 
-fn print_manifest(url: Option<String>) -> Result<(), Box<dyn Error>> {
+/// Prints the report of `doctor`.
+fn examine(json: bool) -> ExitCode {
+    let report = || {
+        let environment = Environment::of_process()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (clock, limits) = (Clock::system(), Limits::default());
+        let report = runtime.block_on(doctor::examine(&environment, &clock, &limits))?;
+        // A DNS lookup that is still running must not delay the exit.
+        runtime.shutdown_background();
+        Ok::<_, Box<dyn Error>>(report)
+    };
+    match report() {
+        Ok(report) => {
+            if json {
+                println!("{:#}", report.to_json());
+            } else {
+                print!("{}", report.to_text());
+            }
+            ExitCode::from(u8::from(!report.is_healthy()))
+        }
+        Err(error) => fail(&*error),
+    }
+}
+
+fn print_manifest(url: Option<String>, socket: bool) -> Result<(), Box<dyn Error>> {
     let environment = Environment::of_process()?;
     for unread in environment.unread() {
         eprintln!("kapso-slack: warning: {unread}");
     }
     let (command, configured) = environment.manifest_settings()?;
+    let url = match (socket, url) {
+        (true, _) => None,
+        (false, url) => Some(manifest_address(url, configured)?),
+    };
+    let transport = url.as_ref().map_or(Transport::SocketMode, Transport::Http);
+    let manifest = manifest::for_deployment(transport, &command)?;
+    // Only the manifest goes to standard output, so that it can be redirected to a file.
+    println!("{manifest:#}");
+    eprintln!(
+        "\nCreate the app from it with one click:\n{}",
+        manifest::one_click_link(&manifest)
+    );
+    if socket {
+        eprintln!(
+            "\nThen, in the app's settings: install the app, and under Basic Information, App-Level Tokens, generate a \
+             token with the scope connections:write. It is the value of SLACK_APP_TOKEN."
+        );
+    }
+    Ok(())
+}
+
+/// The public address for a manifest: the one of the command line, or else the configured one.
+fn manifest_address(url: Option<String>, configured: Option<Url>) -> Result<Url, Box<dyn Error>> {
     let url = match url {
         Some(url) => config::public_url(&url).map_err(|problem| format!("--url {problem}"))?,
         None => configured.ok_or(
-            "the address at which Slack reaches the service is missing: add --url https://… (or set PUBLIC_URL)",
+            "the address at which Slack reaches the service is missing: add --url https://… (or set PUBLIC_URL), or \
+             --socket for Socket Mode, which needs none",
         )?,
     };
     if url.scheme() != "https" {
@@ -156,14 +234,7 @@ fn print_manifest(url: Option<String>) -> Result<(), Box<dyn Error>> {
             "a manifest needs an address that Slack can reach, not one of this machine or a private network".into(),
         );
     }
-    let manifest = manifest::for_deployment(&url, &command)?;
-    // Only the manifest goes to standard output, so that it can be redirected to a file.
-    println!("{manifest:#}");
-    eprintln!(
-        "\nCreate the app from it with one click:\n{}",
-        manifest::one_click_link(&manifest)
-    );
-    Ok(())
+    Ok(url)
 }
 
 fn healthcheck() -> Result<(), Box<dyn Error>> {

@@ -9,24 +9,48 @@ use crate::routes::{COMMANDS, INTERACTIONS};
 /// The manifest in the repository, for the command `/sandbox` at an example address.
 const TEMPLATE: &str = include_str!("../manifest/slack-app.json");
 
-/// The manifest for a service that Slack reaches at `public_url`, with the command's `name`.
+/// How commands and presses come to the service.
+#[derive(Clone, Copy, Debug)]
+pub enum Transport<'a> {
+    /// Slack sends them to this public address.
+    Http(&'a Url),
+    /// The service connects to Slack: no address is needed.
+    SocketMode,
+}
+
+/// The manifest for a deployment, with the command's `name`.
 ///
 /// # Errors
 /// If the template is not JSON, which a test rules out.
-pub(crate) fn for_deployment(public_url: &Url, name: &str) -> Result<Value, serde_json::Error> {
+pub fn for_deployment(transport: Transport<'_>, name: &str) -> Result<Value, serde_json::Error> {
     let mut manifest: Value = serde_json::from_str(TEMPLATE)?;
-    let base = public_url.as_str().trim_end_matches('/');
+    let settings = &mut manifest["settings"];
+    settings["socket_mode_enabled"] = json!(matches!(transport, Transport::SocketMode));
+    set_address(&mut settings["interactivity"], "request_url", transport, INTERACTIONS);
     let command = &mut manifest["features"]["slash_commands"][0];
     command["command"] = json!(name);
-    command["url"] = json!(format!("{base}{COMMANDS}"));
     command["usage_hint"] = json!(CommandWord::hint());
-    manifest["settings"]["interactivity"]["request_url"] = json!(format!("{base}{INTERACTIONS}"));
+    set_address(command, "url", transport, COMMANDS);
     Ok(manifest)
+}
+
+/// Sets `field` to the address of `path`, or removes it where there is no address.
+fn set_address(object: &mut Value, field: &str, transport: Transport<'_>, path: &str) {
+    match transport {
+        Transport::Http(public_url) => {
+            let base = public_url.as_str().trim_end_matches('/');
+            object[field] = json!(format!("{base}{path}"));
+        }
+        Transport::SocketMode => {
+            object.as_object_mut().map(|object| object.remove(field));
+        }
+    }
 }
 
 /// The link that opens Slack's page for creating an app from `manifest`.
 /// Source: <https://docs.slack.dev/app-manifests/configuring-apps-with-app-manifests>.
-pub(crate) fn one_click_link(manifest: &Value) -> String {
+#[must_use]
+pub fn one_click_link(manifest: &Value) -> String {
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("new_app", "1")
         .append_pair("manifest_json", &manifest.to_string())
@@ -42,72 +66,74 @@ mod tests {
     fn the_template_is_the_manifest_of_an_example_deployment() {
         let template: Value = serde_json::from_str(TEMPLATE).unwrap();
         let example = Url::parse("https://sandbox.example.com").unwrap();
-        assert_eq!(template, for_deployment(&example, "/sandbox").unwrap());
+        assert_eq!(template, for_deployment(Transport::Http(&example), "/sandbox").unwrap());
         assert_eq!(template["oauth_config"]["scopes"], json!({"bot": ["commands"]}));
     }
 
     /// Slack's limits for the fields in use, from slackapi/manifest-schema, version 2.
     #[test]
-    fn the_manifest_keeps_slacks_limits() {
+    fn the_manifests_keep_slacks_limits() {
         let address = Url::parse("https://sandbox.example.com/behind/a/path/").unwrap();
-        let manifest = for_deployment(&address, "/kapso-sandbox").unwrap();
-        let length = |pointer: &str| {
-            manifest
-                .pointer(pointer)
-                .and_then(Value::as_str)
-                .unwrap()
-                .chars()
-                .count()
-        };
-        assert!((1..=35).contains(&length("/display_information/name")));
-        assert!((1..=140).contains(&length("/display_information/description")));
-        assert!((2..=32).contains(&length("/features/slash_commands/0/command")));
-        assert!((1..=2_000).contains(&length("/features/slash_commands/0/description")));
-        assert!((1..=1_000).contains(&length("/features/slash_commands/0/usage_hint")));
-        assert_eq!(
-            manifest["features"]["slash_commands"][0]["url"],
-            "https://sandbox.example.com/behind/a/path/slack/commands"
-        );
-        let known = |pointer: &str, keys: &[&str]| {
-            let object = manifest.pointer(pointer).and_then(Value::as_object).unwrap();
-            assert!(
-                object.keys().all(|key| keys.contains(&key.as_str())),
-                "unknown key in {pointer}"
+        for transport in [Transport::Http(&address), Transport::SocketMode] {
+            let manifest = for_deployment(transport, "/kapso-sandbox").unwrap();
+            let length = |pointer: &str| {
+                let text = manifest.pointer(pointer).and_then(Value::as_str);
+                text.unwrap().chars().count()
+            };
+            assert!((1..=35).contains(&length("/display_information/name")));
+            assert!((1..=140).contains(&length("/display_information/description")));
+            assert!((1..=80).contains(&length("/features/bot_user/display_name")));
+            assert!((2..=32).contains(&length("/features/slash_commands/0/command")));
+            assert!((1..=2_000).contains(&length("/features/slash_commands/0/description")));
+            assert!((1..=1_000).contains(&length("/features/slash_commands/0/usage_hint")));
+            let known = |pointer: &str, keys: &[&str]| {
+                let object = manifest.pointer(pointer).and_then(Value::as_object).unwrap();
+                let mut found: Vec<&str> = object.keys().map(String::as_str).collect();
+                found.sort_unstable();
+                assert_eq!(found, keys, "{pointer}");
+            };
+            known(
+                "",
+                &[
+                    "_metadata",
+                    "display_information",
+                    "features",
+                    "oauth_config",
+                    "settings",
+                ],
             );
-        };
-        known(
-            "",
-            &[
-                "_metadata",
-                "display_information",
-                "features",
-                "oauth_config",
-                "settings",
-            ],
-        );
-        known("/display_information", &["name", "description", "background_color"]);
-        known("/features", &["slash_commands"]);
-        known(
-            "/features/slash_commands/0",
-            &["command", "url", "description", "usage_hint", "should_escape"],
-        );
-        known("/oauth_config", &["scopes"]);
-        known(
-            "/settings",
-            &[
-                "interactivity",
-                "org_deploy_enabled",
-                "socket_mode_enabled",
-                "token_rotation_enabled",
-            ],
-        );
-        known("/settings/interactivity", &["is_enabled", "request_url"]);
+            known("/display_information", &["background_color", "description", "name"]);
+            known("/features", &["bot_user", "slash_commands"]);
+            known("/features/bot_user", &["always_online", "display_name"]);
+            known("/oauth_config", &["scopes"]);
+            known(
+                "/settings",
+                &[
+                    "interactivity",
+                    "org_deploy_enabled",
+                    "socket_mode_enabled",
+                    "token_rotation_enabled",
+                ],
+            );
+            let (command, interactivity): (&[&str], &[&str]) = match transport {
+                Transport::Http(_) => (
+                    &["command", "description", "should_escape", "url", "usage_hint"],
+                    &["is_enabled", "request_url"],
+                ),
+                Transport::SocketMode => (
+                    &["command", "description", "should_escape", "usage_hint"],
+                    &["is_enabled"],
+                ),
+            };
+            known("/features/slash_commands/0", command);
+            known("/settings/interactivity", interactivity);
+        }
     }
 
     #[test]
     fn the_link_contains_the_whole_manifest() {
         let address = Url::parse("https://sandbox.example.com").unwrap();
-        let manifest = for_deployment(&address, "/sandbox").unwrap();
+        let manifest = for_deployment(Transport::Http(&address), "/sandbox").unwrap();
         let link = Url::parse(&one_click_link(&manifest)).unwrap();
         assert_eq!(link.host_str(), Some("api.slack.com"));
         let (_, linked) = link.query_pairs().find(|(name, _)| name == "manifest_json").unwrap();

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 
 use crate::clock::Clock;
@@ -14,7 +15,9 @@ use crate::dispatch::Dispatcher;
 use crate::qr::{ImageError, Images};
 use crate::slack::command::SlashCommand;
 use crate::slack::interaction::Interaction;
-use crate::slack::request::{Rejection, Signed, SlackVerifier};
+use crate::slack::request::{Rejection, SlackVerifier};
+use crate::slack::socket_mode::SocketMode;
+use crate::slack::verified::Verified;
 use crate::telemetry::{LogLimit, Metrics, chain};
 
 pub const COMMANDS: &str = "/slack/commands";
@@ -35,6 +38,8 @@ const PATH_MAX: usize = 100;
 #[derive(Clone)]
 pub(crate) struct AppState {
     pub(crate) verifier: Arc<SlackVerifier>,
+    /// `None` if no requests come through the socket.
+    pub(crate) socket: Option<Arc<SocketMode>>,
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) connection: Arc<StoreConnection>,
     pub(crate) images: Arc<Images>,
@@ -55,10 +60,14 @@ pub(crate) fn routes(state: AppState) -> Router {
         .route(HEALTHZ, get(async || "ok\n"))
         .route(READYZ, get(readyz))
         .route(QR, get(qr));
-    let router = with_and_without_slash(router, COMMANDS, &post(commands));
-    with_and_without_slash(router, INTERACTIONS, &post(interactions))
-        .fallback(not_served)
-        .with_state(state)
+    let router = if state.verifier.signatures.has_secrets() {
+        let router = with_and_without_slash(router, COMMANDS, &post(commands));
+        with_and_without_slash(router, INTERACTIONS, &post(interactions))
+    } else {
+        // All requests come through the socket.
+        router
+    };
+    router.fallback(not_served).with_state(state)
 }
 
 /// The only route of the listener for metrics.
@@ -100,20 +109,20 @@ fn with_and_without_slash(router: Router<AppState>, path: &str, method: &MethodR
         .route(&format!("{path}/"), method.clone())
 }
 
-async fn commands(State(state): State<AppState>, signed: Result<Signed<SlashCommand>, Rejection>) -> Response {
-    match signed {
-        Ok(signed) => match state.dispatcher.command(signed).await {
-            Some(message) => json(message.to_json()),
+async fn commands(State(state): State<AppState>, verified: Result<Verified<SlashCommand>, Rejection>) -> Response {
+    match verified {
+        Ok(verified) => match state.dispatcher.command(verified).await.into_message() {
+            Some(message) => json(message),
             None => StatusCode::OK.into_response(),
         },
         Err(rejection) => reject(&state, rejection),
     }
 }
 
-async fn interactions(State(state): State<AppState>, signed: Result<Signed<Interaction>, Rejection>) -> Response {
-    match signed {
-        Ok(signed) => {
-            state.dispatcher.interaction(signed).await;
+async fn interactions(State(state): State<AppState>, verified: Result<Verified<Interaction>, Rejection>) -> Response {
+    match verified {
+        Ok(verified) => {
+            state.dispatcher.interaction(verified).await;
             StatusCode::OK.into_response()
         }
         Err(rejection) => reject(&state, rejection),
@@ -201,6 +210,8 @@ async fn readyz(State(state): State<AppState>) -> Response {
     let (code, status, why) = if state.dispatcher.stopping.is_cancelled() {
         let why = "the service is shutting down".to_owned();
         (StatusCode::SERVICE_UNAVAILABLE, "draining", Some(why))
+    } else if let Some(problem) = state.socket.as_ref().and_then(|socket| socket.problem()) {
+        (StatusCode::SERVICE_UNAVAILABLE, "disconnected", Some(problem))
     } else if let Some(failure) = state.connection.degradation() {
         // Status 200, since look-ups still work.
         (StatusCode::OK, "degraded", Some(failure.to_string()))
@@ -212,7 +223,7 @@ async fn readyz(State(state): State<AppState>) -> Response {
     (code, json(body.to_string().into())).into_response()
 }
 
-fn json(body: Vec<u8>) -> Response {
+fn json(body: Bytes) -> Response {
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, JSON)], body).into_response()
 }

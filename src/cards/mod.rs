@@ -2,6 +2,7 @@
 
 pub mod buttons;
 pub(crate) mod expiry;
+mod largest;
 pub mod notification;
 pub mod problem;
 #[cfg(feature = "demo")]
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::buttons::{Action, SessionValue};
+pub use self::largest::largest_card;
 pub use self::notification::Notification;
 pub use self::problem::Problem;
 use self::sentence::{fill, monospace};

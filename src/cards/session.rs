@@ -348,7 +348,7 @@ pub(crate) fn spoken(
     let link = link.filter(|link| link.url().as_str().len() <= SPOKEN_LINK_MAX);
     let activation = match (link, code) {
         (Some(link), _) => Some(fill(
-            "Activate it: {link}",
+            "Activate it: {link}.",
             [("link", Mrkdwn::default().link(link.url()))],
         )),
         (None, Some(code)) => Some(fill("Its code: {code}.", [("code", foreign(code, SPOKEN_MAX))])),

@@ -44,6 +44,7 @@ impl Definition for Unknown {
                     ParseError::DidYouMean { instead: "help".to_owned(), as_id: SessionId::parse("helpp") },
                 ),
                 ("An ID among other words", ParseError::instead(format!("show {SAMPLE_ID}"))),
+                ("A session to watch", ParseError::instead(format!("watch {SAMPLE_ID}"))),
                 ("A command word only", ParseError::instead("show")),
                 (
                     "A phone number without a plus",

@@ -19,16 +19,21 @@ use super::values::{
 };
 use super::variables::{
     ALLOWED_CHANNELS, ALLOWED_TEAMS, ALLOWED_USERS, CONFIG_FILE, CREATE_USERS, DATABASE_URL, DEFAULT_AGENT, HOST,
-    KAPSO_API_KEY, KAPSO_BASE_URL, LOG_FORMAT, METRICS_ADDR, PORT, PUBLIC_URL, REPLY_BUDGET_MS, RUST_LOG,
-    SLACK_COMMAND, SLACK_RESPONSE_HOSTS, SLACK_SIGNING_SECRET, VARIABLES, Variable,
+    HTTPS_PROXY, KAPSO_API_KEY, KAPSO_BASE_URL, LOG_FORMAT, METRICS_ADDR, NO_PROXY, PORT, PUBLIC_URL, REPLY_BUDGET_MS,
+    RUST_LOG, SLACK_API_URL, SLACK_APP_TOKEN, SLACK_BOT_TOKEN, SLACK_COMMAND, SLACK_RESPONSE_HOSTS,
+    SLACK_SIGNING_SECRET, SLACK_SOCKET_HOSTS, VARIABLES, Variable,
 };
 use super::{
-    AccessLists, AllowList, Creators, DatabaseUrl, InvalidDatabaseUrl, Log, Problems, ProjectSettings, ResponseHost,
-    Settings, Timing, is_slack_id,
+    AccessLists, AllowList, Creators, DatabaseUrl, InvalidDatabaseUrl, Log, Problems, ProjectSettings, Proxy, Settings,
+    Timing, is_slack_id,
 };
 use crate::telemetry::{LogFormat, is_ours};
 
 const DOT_ENV: &str = ".env";
+/// What app-level tokens begin with.
+const APP_TOKEN_PREFIX: &str = "xapp-";
+/// What bot tokens begin with, those that are rotated, too.
+const BOT_TOKEN_PREFIXES: [&str; 2] = ["xoxb-", "xoxe.xoxb-"];
 /// Slack waits 3 s including the network, and storing a late reply takes up to 300 ms after the budget.
 const LONGEST_BUDGET: Duration = Duration::from_millis(2_400);
 /// How many unreadable lines of a file are named by their number.
@@ -130,6 +135,7 @@ impl Environment {
     /// Everything that is wrong, each problem with its variable.
     pub fn settings(&self) -> Result<Settings, Problems> {
         let mut problems = Problems::default();
+        let app_token = self.app_token(&mut problems);
         let signing_secrets = self.signing_secrets(&mut problems);
         let only_api_key = self.only_api_key(&mut problems);
         let kapso_base_url = self.base_url(&mut problems);
@@ -139,12 +145,17 @@ impl Environment {
         let reply_budget = self.reply_budget(&mut problems);
         let settings = Settings {
             signing_secrets,
+            app_token,
+            bot_token: self.bot_token(&mut problems),
+            slack_api_url: self.slack_api_url(&mut problems),
+            socket_hosts: self.hosts(&mut problems, &SLACK_SOCKET_HOSTS),
+            proxy: self.proxy(&mut problems),
             kapso_base_url,
             listen,
             public_url,
             command,
             reply_budget,
-            response_hosts: self.response_hosts(&mut problems),
+            response_hosts: self.hosts(&mut problems, &SLACK_RESPONSE_HOSTS),
             access_lists: AccessLists {
                 teams: self.allow_list(&mut problems, &ALLOWED_TEAMS, &['T', 'E']),
                 channels: self.allow_list(&mut problems, &ALLOWED_CHANNELS, &['C', 'G', 'D']),
@@ -301,8 +312,52 @@ impl Environment {
         Some(value.into())
     }
 
+    fn app_token(&self, problems: &mut Problems) -> Option<SecretString> {
+        let token = self.optional_secret(problems, &SLACK_APP_TOKEN)?;
+        let value = token.expose_secret();
+        let problem = if is_placeholder(value) || value == APP_TOKEN_PREFIX {
+            "still holds a placeholder; Slack makes app-level tokens under Basic Information"
+        } else if !value.starts_with(APP_TOKEN_PREFIX) {
+            "is not an app-level token, which begins with xapp-; Slack makes them under Basic Information"
+        } else if !is_graphic(value) {
+            "holds characters that no token has"
+        } else if has_quotation_mark(value) {
+            "begins or ends with a quotation mark"
+        } else {
+            return Some(token);
+        };
+        problems.add(SLACK_APP_TOKEN.name, problem);
+        None
+    }
+
+    fn bot_token(&self, problems: &mut Problems) -> Option<SecretString> {
+        let token = self.optional_secret(problems, &SLACK_BOT_TOKEN)?;
+        let value = token.expose_secret();
+        let problem = if is_placeholder(value) || BOT_TOKEN_PREFIXES.contains(&value) {
+            "still holds a placeholder; Slack shows the token under OAuth & Permissions"
+        } else if !BOT_TOKEN_PREFIXES.iter().any(|prefix| value.starts_with(prefix)) {
+            "is not a bot token, which begins with xoxb-; Slack shows it under OAuth & Permissions"
+        } else if !is_graphic(value) {
+            "holds characters that no token has"
+        } else if has_quotation_mark(value) {
+            "begins or ends with a quotation mark"
+        } else {
+            return Some(token);
+        };
+        problems.add(SLACK_BOT_TOKEN.name, problem);
+        None
+    }
+
+    /// Required, unless there is an app-level token.
     fn signing_secrets(&self, problems: &mut Problems) -> Vec<SecretString> {
-        let Some(value) = self.secret(problems, &SLACK_SIGNING_SECRET) else {
+        let app_token_file = format!("{}_FILE", SLACK_APP_TOKEN.name);
+        let has_app_token = self.get(SLACK_APP_TOKEN.name).is_some() || self.get(&app_token_file).is_some();
+        let value = if has_app_token {
+            self.optional_secret(problems, &SLACK_SIGNING_SECRET)
+        } else {
+            self.secret(problems, &SLACK_SIGNING_SECRET)
+        };
+        let Some(value) = value else {
             return Vec::new();
         };
         let parts: Vec<&str> = value.expose_secret().split(',').map(str::trim).collect();
@@ -401,6 +456,38 @@ impl Environment {
         url
     }
 
+    fn slack_api_url(&self, problems: &mut Problems) -> Url {
+        let mut url: Url = self.parsed(
+            problems,
+            &SLACK_API_URL,
+            "is not an address such as https://slack.com/api",
+        );
+        if !is_plain(&url) || (url.scheme() == "http" && !is_loopback(&url)) {
+            problems.add(
+                SLACK_API_URL.name,
+                "must be an https address without user, query and fragment; http is allowed only on loopback",
+            );
+        }
+        if !url.path().ends_with('/') {
+            url.set_path(&format!("{}/", url.path()));
+        }
+        url
+    }
+
+    /// By the names in upper case, else by those in lower case, which curl and others read.
+    fn proxy(&self, problems: &mut Problems) -> Proxy {
+        let exceptions = self.get(NO_PROXY.name).or_else(|| self.get("no_proxy"));
+        let address = self.optional_secret(problems, &HTTPS_PROXY);
+        let address = address.or_else(|| self.get("https_proxy").map(SecretString::from));
+        let Some(address) = address else {
+            return Proxy::default();
+        };
+        Proxy::new(address.expose_secret(), exceptions.unwrap_or_default()).unwrap_or_else(|problem| {
+            problems.add(HTTPS_PROXY.name, problem);
+            Proxy::default()
+        })
+    }
+
     fn listen_address(&self, problems: &mut Problems) -> SocketAddr {
         let host = match self.get(HOST.name) {
             Some("localhost") => Ipv4Addr::LOCALHOST.into(),
@@ -448,18 +535,18 @@ impl Environment {
         Duration::from_millis(ms.unwrap_or_else(|| default(&REPLY_BUDGET_MS))).min(LONGEST_BUDGET)
     }
 
-    fn response_hosts(&self, problems: &mut Problems) -> Vec<ResponseHost> {
-        let hosts = self.get_or_default(&SLACK_RESPONSE_HOSTS);
-        let name = SLACK_RESPONSE_HOSTS.name;
+    /// A list of hosts of Slack's.
+    fn hosts<T: FromStr<Err: std::fmt::Display>>(&self, problems: &mut Problems, variable: &Variable) -> Vec<T> {
+        let hosts = self.get_or_default(variable);
         let mut allowed = Vec::new();
         for host in entries(hosts) {
             match host.parse() {
                 Ok(host) => allowed.push(host),
-                Err(problem) => problems.add(name, format_args!("`{host}` {problem}")),
+                Err(problem) => problems.add(variable.name, format_args!("`{host}` {problem}")),
             }
         }
         if entries(hosts).next().is_none() {
-            problems.add(name, "lists no hosts; unset it to use Slack's own");
+            problems.add(variable.name, "lists no hosts; unset it to use Slack's own");
         }
         allowed
     }

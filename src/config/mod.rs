@@ -6,8 +6,10 @@ mod dot_env;
 mod environment;
 mod file;
 mod project;
+mod proxy;
 mod response_host;
 mod slack_id;
+mod socket_host;
 mod timing;
 mod values;
 mod variables;
@@ -27,16 +29,28 @@ pub use database_url::{DatabaseKind, DatabaseUrl, InvalidDatabaseUrl};
 pub use environment::{Environment, is_public, public_url};
 pub use file::PROJECT_KEYS;
 pub use project::{Alias, ProjectSettings};
+pub use proxy::{InvalidProxy, Proxy};
 pub use response_host::{InvalidResponseHost, ResponseHost};
 pub use slack_id::is_slack_id;
-pub use timing::{KapsoTiming, ResponseUrlTiming, ShutdownTiming, Timing};
+pub use socket_host::{InvalidSocketHost, SocketHost};
+pub use timing::{KapsoTiming, ResponseUrlTiming, ShutdownTiming, SocketTiming, Timing};
 pub use variables::{VARIABLES, Variable};
 
 /// All settings of the service.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// One, or two while one replaces the other.
+    /// One, or two while one replaces the other; none if requests come through the socket alone.
     pub signing_secrets: Vec<SecretString>,
+    /// Opens the socket; `None` if requests come over HTTP alone.
+    pub app_token: Option<SecretString>,
+    /// The app's bot token, where it is set.
+    pub bot_token: Option<SecretString>,
+    /// Slack's Web API, with a slash at the end.
+    pub slack_api_url: Url,
+    /// Hosts that the socket may lead to.
+    pub socket_hosts: Vec<SocketHost>,
+    /// The proxy for outgoing connections.
+    pub proxy: Proxy,
     /// The Kapso projects: at least one, and if there are several, each has an alias.
     pub projects: Vec<ProjectSettings>,
     /// Without query or fragment.
@@ -88,6 +102,11 @@ impl Problems {
 
     fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Each of them, beginning with the name of its variable.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
     }
 
     fn add(&mut self, variable: &str, problem: impl fmt::Display) {

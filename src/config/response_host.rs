@@ -47,6 +47,15 @@ fn is_exact(host: &str) -> bool {
 }
 
 impl ResponseHost {
+    /// The root of the host.
+    #[must_use]
+    pub fn url(&self) -> Option<Url> {
+        match self {
+            Self::Host(host) => Url::parse(&format!("https://{host}/")).ok(),
+            Self::Origin(origin) => Url::parse(&origin.ascii_serialization()).ok(),
+        }
+    }
+
     /// Whether `url` leads to this host.
     #[must_use]
     pub fn allows(&self, url: &Url) -> bool {

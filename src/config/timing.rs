@@ -22,6 +22,8 @@ pub struct Timing {
     pub kapso: KapsoTiming,
     /// Posts to a `response_url`.
     pub response_url: ResponseUrlTiming,
+    /// The socket to Slack.
+    pub socket: SocketTiming,
     /// Longest time between two polls for watches that are due.
     pub max_poll_interval: Duration,
     /// Longest time between two claims of jobs that are due.
@@ -65,6 +67,31 @@ pub struct ResponseUrlTiming {
     pub min_retry_delay: Duration,
 }
 
+/// Timing of the socket to Slack.
+#[derive(Clone, Debug)]
+pub struct SocketTiming {
+    /// Deadline for the request that asks Slack for the address of a connection, and again for connecting to it up to
+    /// Slack's `hello`.
+    pub open: Duration,
+    /// The pause between two pings.
+    pub ping: Duration,
+    /// A connection without any frame from Slack for this long is dead.
+    pub silence: Duration,
+    /// Deadline for writing one frame.
+    pub write: Duration,
+    /// How long a connection that is being replaced may wait for replies before they are made late ones.
+    pub drain: Duration,
+    /// How long a connection that is being replaced may take in all, the close handshake included.
+    pub close: Duration,
+    /// Longest pause before the second attempt to connect; doubles with each further attempt. Each pause is a random part
+    /// of this.
+    pub min_retry_delay: Duration,
+    /// Longest pause before any attempt, unless Slack asks for more.
+    pub max_retry_delay: Duration,
+    /// A connection that lasted for less counts as a failed attempt.
+    pub stable: Duration,
+}
+
 /// Timing of a graceful shutdown.
 #[derive(Clone, Debug)]
 pub struct ShutdownTiming {
@@ -105,6 +132,17 @@ impl Timing {
             response_url: ResponseUrlTiming {
                 attempt: Duration::from_secs(5),
                 min_retry_delay: Duration::from_millis(500),
+            },
+            socket: SocketTiming {
+                open: Duration::from_secs(10),
+                ping: Duration::from_secs(10),
+                silence: Duration::from_secs(30),
+                write: Duration::from_secs(5),
+                drain: Duration::from_millis(400),
+                close: Duration::from_secs(1),
+                min_retry_delay: Duration::from_secs(1),
+                max_retry_delay: Duration::from_secs(30),
+                stable: Duration::from_secs(30),
             },
             max_poll_interval: Duration::from_secs(1),
             max_claim_interval: Duration::from_secs(2),

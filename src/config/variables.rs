@@ -33,8 +33,12 @@ const NAME_FILE: Variable = Variable {
 };
 
 variables! {
-    SLACK_SIGNING_SECRET = "required",
-        "secret: the app's signing secret, or two separated by a comma while rotating";
+    SLACK_SIGNING_SECRET = "required, unless `SLACK_APP_TOKEN` is set",
+        "secret: the app's signing secret, or two separated by a comma while rotating; opens the way in over HTTP";
+    SLACK_APP_TOKEN = "none",
+        "secret: an app-level token (`xapp-…`) with the scope `connections:write`; opens the way in through Socket Mode, which needs no public address";
+    SLACK_BOT_TOKEN = "none",
+        "secret: the app's bot token (`xoxb-…`); only `doctor` uses it, to check it";
     KAPSO_API_KEY = "required", "secret: the key of the Kapso project";
     CONFIG_FILE = "none",
         "a TOML file with several Kapso projects, in place of `KAPSO_API_KEY` and `DEFAULT_AGENT`";
@@ -48,6 +52,13 @@ variables! {
         "how many milliseconds a command may take before its reply comes as a separate message; 100 to 2800, and more than 2400 has the effect of 2400";
     SLACK_RESPONSE_HOSTS = "hooks.slack.com,hooks.slack-gov.com",
         "hosts that late replies may be posted to; an entry such as http://127.0.0.1:4000 allows exactly that origin, for tests";
+    SLACK_API_URL = "https://slack.com/api", "the address of Slack's Web API; another one is for tests and GovSlack";
+    SLACK_SOCKET_HOSTS = "slack.com,slack-msgs.com,slack-gov.com",
+        "domains that the socket may lead to, with all hosts below them; an entry such as ws://127.0.0.1:4000 allows exactly that origin, for tests";
+    HTTPS_PROXY = "none",
+        "secret: the proxy for connections to Kapso and Slack, such as http://proxy.example.com:3128; `https_proxy` works, too";
+    NO_PROXY = "none",
+        "hosts, domains and networks that are reached without the proxy, separated by commas; `no_proxy` works, too";
     ALLOWED_TEAMS = "everyone", "workspaces (T…) or organisations (E…) that may use the app, separated by commas";
     ALLOWED_CHANNELS = "everyone", "channels (C…, G…, D…) it may be used in";
     ALLOWED_USERS = "everyone", "people (U…, W…) who may use it";

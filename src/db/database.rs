@@ -49,6 +49,14 @@ const PRAGMAS: &str = "
     PRAGMA max_page_count = 16384;
     PRAGMA temp_store = MEMORY;
 ";
+/// For a connection that only checks a file: the pragmas that change neither the file nor its journal.
+pub(super) const CHECKED_PRAGMAS: &str = "
+    PRAGMA busy_timeout = 100;
+    PRAGMA max_page_count = 16384;
+    PRAGMA temp_store = MEMORY;
+";
+/// The time of a PostgreSQL server, in Unix milliseconds.
+pub(super) const SERVER_TIME: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 /// For every connection to PostgreSQL. The server gives up on a statement before the caller does, so that a write that
 /// failed does not take effect later, unless the network delivers the statement late.
 const LIMITS: &str = "SET statement_timeout = '1500ms'; SET idle_in_transaction_session_timeout = '5s';";
@@ -120,8 +128,7 @@ impl Database {
 
     async fn sqlite_file(path: PathBuf) -> Result<Self, DatabaseError> {
         let path = blocking(move || create(&path)).await?;
-        let address = Url::from_file_path(&path).map_err(|()| unopenable())?;
-        let address = address.as_str().replacen("file:", "sqlite:", 1) + "?mode=rwc";
+        let address = sqlite_address(&path, "rwc")?;
         let mut opened = Self::sqlite(&address).await;
         if let Err(DatabaseError::Other(_)) = opened {
             // For a read-only file that it cannot lock, SQLite reports a disk I/O error.
@@ -249,9 +256,7 @@ impl Database {
         if !self.is_shared() {
             return Ok(None);
         }
-        let ms: i64 = query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
-            .fetch_one(&self.pool)
-            .await?;
+        let ms: i64 = query_scalar(SERVER_TIME).fetch_one(&self.pool).await?;
         Ok(Timestamp::from_millisecond(ms).ok())
     }
 
@@ -345,8 +350,17 @@ impl File {
     }
 }
 
-fn options(address: &str) -> Result<AnyConnectOptions, DatabaseError> {
+pub(super) fn options(address: &str) -> Result<AnyConnectOptions, DatabaseError> {
     Ok(AnyConnectOptions::from_str(address)?.disable_statement_logging())
+}
+
+/// The address of a file at an absolute path, for the driver.
+pub(super) fn sqlite_address(path: &Path, mode: &str) -> Result<String, DatabaseError> {
+    let address = Url::from_file_path(path).map_err(|()| unopenable())?;
+    Ok(format!(
+        "{}?mode={mode}",
+        address.as_str().replacen("file:", "sqlite:", 1)
+    ))
 }
 
 /// Creates the file, for its owner alone, where it is missing, and returns its absolute path.
@@ -395,13 +409,13 @@ fn restrict(path: &Path) {
 }
 
 /// Only for a file that this process does not have open, see [`create`].
-fn is_read_only(path: &Path) -> bool {
+pub(super) fn is_read_only(path: &Path) -> bool {
     use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
     let opened = OpenOptions::new().append(true).open(path);
     opened.is_err_and(|error| matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem))
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, DatabaseError> {
     match spawn_blocking(work).await {
@@ -421,7 +435,7 @@ async fn connect_all(pool: &AnyPool) -> Result<(), DatabaseError> {
 }
 
 /// Inserts a row of typical size, and deletes it in the same transaction.
-async fn check_write(connection: &mut AnyConnection) -> Result<(), DatabaseError> {
+pub(super) async fn check_write(connection: &mut AnyConnection) -> Result<(), DatabaseError> {
     let id = format!("check-{:032x}", fastrand::u128(..));
     let mut transaction = connection.begin().await?;
     query(
@@ -442,7 +456,7 @@ async fn check_write(connection: &mut AnyConnection) -> Result<(), DatabaseError
 }
 
 /// Brings the tables up to date. Processes that start together do so one after the other: sqlx takes an advisory lock.
-async fn migrate(connection: &mut AnyConnection) -> Result<(), DatabaseError> {
+pub(super) async fn migrate(connection: &mut AnyConnection) -> Result<(), DatabaseError> {
     let migrations = MIGRATIONS.map(|(version, description, sql)| {
         Migration::new(
             version,

@@ -6,7 +6,9 @@
 mod connection;
 mod database;
 mod error;
+mod probe;
 
 pub use connection::{Opened, QUERY_TIMEOUT, StoreConnection};
 pub use database::{AdvisoryLock, Database, affected_one};
 pub use error::DatabaseError;
+pub use probe::{Probed, probe};

@@ -35,9 +35,10 @@ pub enum UserAction {
     Pressed(String),
 }
 
-/// A signed request from Slack to the app.
+/// A request from Slack to the app. Through the socket it is not signed: what concerns the signature is empty.
 #[derive(Clone, Debug, Serialize)]
 pub struct SlackRequest {
+    /// Of the HTTP request; through the socket, the type of the envelope.
     pub path: &'static str,
     /// `X-Slack-Request-Timestamp`: Unix seconds.
     pub timestamp: String,
@@ -65,7 +66,7 @@ pub struct AppReply {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryPath {
-    /// In the HTTP response.
+    /// In the HTTP response, or the acknowledgement on the socket.
     Response,
     /// As a post to the `response_url`.
     ResponseUrl,
@@ -148,6 +149,17 @@ impl SlackRequest {
             signature: signature.to_owned(),
             base_string: format!("v0:{timestamp}:{form}"),
             fields: Value::Object(fields.collect::<Map<_, _>>()),
+        }
+    }
+
+    /// A request through the socket.
+    pub(super) fn of_envelope(kind: &'static str, fields: Value) -> Self {
+        Self {
+            path: kind,
+            timestamp: String::new(),
+            signature: String::new(),
+            base_string: String::new(),
+            fields,
         }
     }
 }

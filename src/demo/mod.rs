@@ -19,6 +19,7 @@ mod sandbox;
 mod sandbox_server;
 mod security_headers;
 mod slack;
+mod socket;
 
 use std::error::Error;
 use std::io::Write as _;
@@ -37,9 +38,10 @@ pub use self::exchange::{AppReply, DeliveryPath, Exchange, SlackRequest, UserAct
 pub use self::faults::Fault;
 pub use self::forms::Person;
 pub use self::kapso::FakeKapso;
-pub use self::running_demo::{RunningDemo, start};
+pub use self::running_demo::{RunningDemo, Transport, start, start_over};
 pub use self::sandbox::KapsoRequest;
 pub use self::slack::{DirectResponse, FakeSlack};
+pub use self::socket::{FakeSocket, OpenFault, SocketFault};
 use crate::app::client_builder;
 use crate::app::shutdown_signal;
 use crate::clock::Clock;
@@ -56,6 +58,8 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(40);
 pub struct Options {
     /// Port on loopback; 0 for any free one.
     pub port: u16,
+    /// Whether Slack's requests go through Socket Mode.
+    pub socket: bool,
     /// Whether to open the playground in a browser.
     pub open: bool,
     /// Send this command to a demo that is already running on `port`, instead of starting one.
@@ -66,25 +70,30 @@ pub struct Options {
 ///
 /// # Errors
 /// If the port is taken, the service cannot start, or no demo is running on the port.
-pub fn run(options: Options) -> Result<(), Box<dyn Error>> {
+pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        match options.typed {
+        match &options.typed {
             Some(command) => {
-                print_line(&send_to_running_demo(options.port, &command).await?);
+                print_line(&send_to_running_demo(options.port, command).await?);
                 Ok(())
             }
-            None => run_until_shutdown(options.port, options.open).await,
+            None => run_until_shutdown(options).await,
         }
     })
 }
 
-async fn run_until_shutdown(port: u16, open: bool) -> Result<(), Box<dyn Error>> {
+async fn run_until_shutdown(options: &Options) -> Result<(), Box<dyn Error>> {
     let stop = shutdown_signal()?;
     let warnings = tracing_subscriber::filter::Targets::new().with_default(tracing::Level::WARN);
     let _log = telemetry::start(LogFormat::Text, &warnings);
-    let mut demo = start(port, Clock::system(), |_| {}).await?;
-    if open {
+    let transport = if options.socket {
+        Transport::Socket
+    } else {
+        Transport::Http
+    };
+    let mut demo = start_over(transport, options.port, Clock::system(), |_| {}).await?;
+    if options.open {
         open_in_browser(demo.url());
     }
     tokio::select! {
@@ -105,11 +114,17 @@ async fn print_examples(demo: &RunningDemo) {
         _ => String::new(),
     };
     print_line(&format!(
-        "Kapso's WhatsApp sandbox, in Slack: the real service between a fake Slack and a fake Kapso.\n\n\
+        "Kapso's WhatsApp sandbox, in Slack: the real service between a fake Slack and a fake Kapso.\n\
+         {}\n\
          Playground:              {}\n\
          Gallery of all messages: {}gallery\n\
          From a second terminal:  {} demo{port} --type \"{} help\"\n\
          Press Ctrl-C to stop.\n",
+        if demo.server().slack.socket().is_on() {
+            "Commands and button presses come through Socket Mode.\n"
+        } else {
+            ""
+        },
         demo.url(),
         demo.url(),
         std::env::args().next().unwrap_or_else(|| "kapso-slack".to_owned()),

@@ -113,6 +113,7 @@ fn snapshot(server: &DemoServer) -> Value {
     lines.sort_by_key(|(id, _)| *id);
     json!({
         "command": {"name": DemoServer::COMMAND, "hint": CommandWord::hint()},
+        "socket": server.slack.socket().is_on(),
         "now_ms": server.clock.now().as_millisecond(),
         "conversation": lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>(),
         "fault": server.fault_name(),

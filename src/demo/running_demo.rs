@@ -16,10 +16,12 @@ use crate::app::{App, client_builder};
 use crate::clock::Clock;
 use crate::config::{Environment, Settings};
 use crate::qr::Addresses;
+use crate::slack::socket_mode::CONNECTIONS;
 
 // Not secrets: the demo listens on loopback only and uses no account.
 const KEY: &str = "demo-api-key-not-a-secret";
 const SECRET: &str = "demo-signing-secret-not-a-secret";
+const APP_TOKEN: &str = "xapp-demo-token-not-a-secret";
 
 /// A running demo. Dropping it stops the playground and both fakes.
 pub struct RunningDemo {
@@ -30,11 +32,32 @@ pub struct RunningDemo {
     _playground: AbortOnDropHandle<()>,
 }
 
-/// Starts the demo on `port` of loopback, 0 for any free one. `change` may override the service's settings.
+/// How Slack's requests reach the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    Http,
+    /// Through Socket Mode.
+    Socket,
+}
+
+/// Starts the demo over HTTP on `port` of loopback, 0 for any free one. `change` may override the service's settings.
 ///
 /// # Errors
 /// If the port is taken or the service cannot start.
 pub async fn start(port: u16, clock: Clock, change: impl FnOnce(&mut Settings)) -> Result<RunningDemo, Box<dyn Error>> {
+    start_over(Transport::Http, port, clock, change).await
+}
+
+/// The same over either transport.
+///
+/// # Errors
+/// If the port is taken or the service cannot start.
+pub async fn start_over(
+    transport: Transport,
+    port: u16,
+    clock: Clock,
+    change: impl FnOnce(&mut Settings),
+) -> Result<RunningDemo, Box<dyn Error>> {
     let listener = TcpListener::bind(("127.0.0.1", port))
         .await
         .map_err(|error| format!("cannot listen on 127.0.0.1:{port} ({error}); try another one with --port"))?;
@@ -48,14 +71,24 @@ pub async fn start(port: u16, clock: Clock, change: impl FnOnce(&mut Settings)) 
     slack.limit_channels();
     let app_listener = loopback().await?;
     let app_url = address(&app_listener)?;
-    let mut settings = settings(&kapso, &slack, &app_url)?;
+    if transport == Transport::Socket {
+        slack.turn_on_socket_mode(APP_TOKEN);
+    }
+    let mut settings = settings(transport, &kapso, &slack, &app_url)?;
     change(&mut settings);
     let app = App::build(settings, clock.clone()).await?;
-    let qr = Addresses::new(app_url.clone(), &[SECRET.into()]);
+    let secret = match transport {
+        Transport::Http => SECRET,
+        Transport::Socket => APP_TOKEN,
+    };
+    let qr = Addresses::new(app_url.clone(), &[secret.into()]);
     let server = Arc::new(DemoServer::new(kapso, slack, app.projects(), app_url, clock, qr));
 
     let shutdown = CancellationToken::new();
     let serving = tokio::spawn(app.serve(app_listener, shutdown.clone().cancelled_owned()));
+    if transport == Transport::Socket {
+        server.slack.socket().wait_for_connections(CONNECTIONS).await;
+    }
     let playground = tokio::spawn(super::serve(listener, playground::routes(Arc::clone(&server))));
     Ok(RunningDemo {
         server,
@@ -89,10 +122,21 @@ impl RunningDemo {
 }
 
 /// Fixed settings: the environment and `.env` are not read.
-fn settings(kapso: &FakeKapso, slack: &FakeSlack, app_url: &Url) -> Result<Settings, Box<dyn Error>> {
+fn settings(
+    transport: Transport,
+    kapso: &FakeKapso,
+    slack: &FakeSlack,
+    app_url: &Url,
+) -> Result<Settings, Box<dyn Error>> {
+    let secret = match transport {
+        Transport::Http => ("SLACK_SIGNING_SECRET", SECRET),
+        Transport::Socket => ("SLACK_APP_TOKEN", APP_TOKEN),
+    };
     let environment = Environment::of(
         [
-            ("SLACK_SIGNING_SECRET", SECRET),
+            secret,
+            ("SLACK_API_URL", &slack.api_url()),
+            ("SLACK_SOCKET_HOSTS", slack.socket().origin()),
             ("KAPSO_API_KEY", KEY),
             ("KAPSO_BASE_URL", kapso.base_url().as_str()),
             ("SLACK_RESPONSE_HOSTS", &slack.origin()),

@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::{Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
@@ -45,6 +45,10 @@ async fn connection(stream: TcpStream, sandboxes: Sandboxes) {
 }
 
 async fn handle(sandbox: &Sandbox, request: Request<Incoming>) -> io::Result<Response<Body>> {
+    // The service checks at its start whether the host can be reached. That is no request to the API.
+    if request.method() == Method::HEAD && request.uri().path() == "/" {
+        return Ok(json_response(StatusCode::OK, Bytes::new()));
+    }
     let line = format!("{} {}", request.method(), request.uri());
     let now = sandbox.clock.now().as_millisecond();
     let began = Instant::now();

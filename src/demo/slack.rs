@@ -1,5 +1,5 @@
-//! `FakeSlack`: a workspace with one channel, over HTTP. It signs and sends commands and button presses, accepts the
-//! app's replies, and checks them against Slack's rules.
+//! `FakeSlack`: a workspace with one channel. It sends commands and button presses, signed over HTTP or through Socket
+//! Mode, accepts the app's replies, and checks them against Slack's rules.
 
 use std::io;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use super::exchange::{DeliveryPath, Exchange, SlackRequest, UserAction};
 use super::forms::{self, Person};
 use super::pictures::Pictures;
 use super::rules;
+use super::socket::{self, FakeSocket};
 use crate::clock::Clock;
 use crate::routes::{COMMANDS, INTERACTIONS};
 use crate::slack::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
@@ -48,7 +49,8 @@ pub struct FakeSlack {
     http: Client,
     secret: SecretString,
     own_url: Url,
-    _serving: AbortOnDropHandle<()>,
+    socket: Arc<FakeSocket>,
+    _serving: [AbortOnDropHandle<()>; 2],
 }
 
 impl FakeSlack {
@@ -59,16 +61,23 @@ impl FakeSlack {
     pub fn start(listener: TcpListener, http: Client, secret: SecretString, clock: Clock) -> io::Result<Self> {
         let own_url = Url::parse(&format!("http://{}", listener.local_addr()?)).map_err(io::Error::other)?;
         let channel = Arc::new(Channel::new(clock, Pictures::new(http.clone())));
+        let (socket, serving_socket) = FakeSocket::start()?;
         let routes = Router::new()
             .route("/response/{token}", post(channel::receive_post))
-            .with_state(Arc::clone(&channel));
+            .with_state(Arc::clone(&channel))
+            .merge(
+                Router::new()
+                    .route("/api/apps.connections.open", post(socket::open))
+                    .with_state(Arc::clone(&socket)),
+            );
         let serving = tokio::spawn(super::serve(listener, routes));
         Ok(Self {
             channel,
             http,
             secret,
             own_url,
-            _serving: AbortOnDropHandle::new(serving),
+            socket,
+            _serving: [AbortOnDropHandle::new(serving), serving_socket],
         })
     }
 
@@ -76,6 +85,23 @@ impl FakeSlack {
     #[must_use]
     pub fn origin(&self) -> String {
         self.own_url.origin().ascii_serialization()
+    }
+
+    /// The value for `SLACK_API_URL`.
+    #[must_use]
+    pub fn api_url(&self) -> String {
+        format!("{}/api", self.origin())
+    }
+
+    /// Turns Socket Mode on: commands and presses go through the sockets that an app with this token opens.
+    pub fn turn_on_socket_mode(&self, token: &str) {
+        self.socket.turn_on(token);
+    }
+
+    /// Slack's side of the sockets.
+    #[must_use]
+    pub fn socket(&self) -> &FakeSocket {
+        &self.socket
     }
 
     /// Changes with every change of the workspace's state.
@@ -89,6 +115,9 @@ impl FakeSlack {
         let (name, text) = command.split_once(' ').unwrap_or((command, ""));
         let (exchange, response_url) = self.start_exchange(UserAction::Typed(command.to_owned()), person, None);
         let form = forms::command(person, name, text, &response_url);
+        if self.socket.is_on() {
+            return self.deliver_command(exchange, name, &form, true).await;
+        }
         let response = self.post_form(app, COMMANDS, exchange, form).await;
         let show_failure = |reason: &str| self.channel.show_failure(exchange, format!("{name} failed {reason}"));
         let mut message = None;
@@ -109,6 +138,14 @@ impl FakeSlack {
             message,
             took: response.took,
         }
+    }
+
+    /// Sends `command` through the socket in an envelope whose acknowledgement may contain no message.
+    pub async fn send_command_accepting_no_message(&self, person: &Person, command: &str) -> DirectResponse {
+        let (name, text) = command.split_once(' ').unwrap_or((command, ""));
+        let (exchange, response_url) = self.start_exchange(UserAction::Typed(command.to_owned()), person, None);
+        let form = forms::command(person, name, text, &response_url);
+        self.deliver_command(exchange, name, &form, false).await
     }
 
     /// Presses the first button with this action id on a message.
@@ -177,6 +214,18 @@ impl FakeSlack {
         let act = UserAction::Pressed(button.action_id.clone());
         let (exchange, response_url) = self.start_exchange(act, person, Some(on.id));
         let form = forms::press(person, on, &button, &value, &response_url, change);
+        if self.socket.is_on() {
+            let (status, took) = self.deliver_press(exchange, &form).await;
+            if status.is_none() {
+                self.channel.mark_unacknowledged(on.id, button);
+            }
+            return DirectResponse {
+                exchange,
+                status,
+                message: None,
+                took,
+            };
+        }
         let response = self.post_form(app, INTERACTIONS, exchange, form).await;
         if response.status != Some(StatusCode::OK) {
             self.channel.mark_unacknowledged(on.id, button);
@@ -300,6 +349,11 @@ impl FakeSlack {
         self.channel.state().conversation.values().cloned().collect()
     }
 
+    /// Forgets all messages, but not how many each command or press got.
+    pub fn forget_conversation(&self) {
+        self.channel.state().conversation.clear();
+    }
+
     /// Slack's error messages about failed commands.
     #[must_use]
     pub fn failures(&self) -> Vec<FailureNotice> {
@@ -327,12 +381,83 @@ impl FakeSlack {
     /// Everything the app did that violates Slack's rules.
     #[must_use]
     pub fn rule_violations(&self) -> Vec<String> {
-        self.channel.state().rule_violations.clone()
+        let mut violations = self.channel.state().rule_violations.clone();
+        violations.extend(self.socket.violations());
+        violations
     }
 
     fn start_exchange(&self, act: UserAction, person: &Person, pressed: Option<u64>) -> (u64, String) {
         let (exchange, token) = self.channel.start_exchange(act, &person.channel, pressed);
         (exchange, format!("{}/response/{token}", self.origin()))
+    }
+
+    /// Sends a command through the socket.
+    async fn deliver_command(&self, exchange: u64, name: &str, form: &str, accepts_message: bool) -> DirectResponse {
+        let fields = form_urlencoded::parse(form.as_bytes()).map(|(name, value)| (name.into_owned(), value.into()));
+        let payload = Value::Object(fields.collect());
+        let (answer, took) = self.deliver(exchange, "slash_commands", payload, accepts_message).await;
+        let mut message = None;
+        match &answer {
+            Some(payloads) => {
+                for payload in payloads {
+                    message = self
+                        .channel
+                        .accept(exchange, DeliveryPath::Response, None, payload.clone());
+                }
+            }
+            None => self
+                .channel
+                .show_failure(exchange, format!("{name} failed because the app did not respond.")),
+        }
+        DirectResponse {
+            exchange,
+            status: answer.map(|_| StatusCode::OK),
+            message,
+            took,
+        }
+    }
+
+    /// Delivers a command that went through the socket again, under another envelope id. Returns the messages in the
+    /// acknowledgement; `None` if there was none in time.
+    pub async fn redeliver_command(&self, exchange: u64) -> Option<Vec<Value>> {
+        let request = self.exchange(exchange)?.request?;
+        let payloads = self.socket.deliver(request.path, &request.fields, true).await?;
+        for payload in &payloads {
+            self.channel
+                .accept(exchange, DeliveryPath::Response, None, payload.clone());
+        }
+        Some(payloads)
+    }
+
+    /// Sends a press through the socket. The status is `None` if it was not acknowledged.
+    async fn deliver_press(&self, exchange: u64, form: &str) -> (Option<StatusCode>, Duration) {
+        let payload = form_urlencoded::parse(form.as_bytes()).next();
+        let payload = payload.and_then(|(_, payload)| serde_json::from_str(&payload).ok());
+        let (answer, took) = self
+            .deliver(exchange, "interactive", payload.unwrap_or_default(), false)
+            .await;
+        (answer.map(|_| StatusCode::OK), took)
+    }
+
+    async fn deliver(
+        &self,
+        exchange: u64,
+        kind: &'static str,
+        payload: Value,
+        accepts_payload: bool,
+    ) -> (Option<Vec<Value>>, Duration) {
+        let began = tokio::time::Instant::now();
+        let request = SlackRequest::of_envelope(kind, payload.clone());
+        self.channel
+            .update_exchange(exchange, |exchange| exchange.request = Some(request));
+        let answer = self.socket.deliver(kind, &payload, accepts_payload).await;
+        let status = answer.as_ref().map(|_| StatusCode::OK);
+        let payload = answer.as_ref().and_then(|payloads| payloads.first());
+        let body = payload.map(ToString::to_string).unwrap_or_default();
+        self.channel.update_exchange(exchange, |exchange| {
+            exchange.record_reply(DeliveryPath::Response, status, body.as_bytes());
+        });
+        (answer, began.elapsed())
     }
 
     /// Signs a form and posts it to the app.

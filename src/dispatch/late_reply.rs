@@ -19,6 +19,7 @@ use crate::slack::Who;
 use crate::slack::button_value::Origin;
 use crate::slack::message::Message;
 use crate::slack::response_url::DeliveryError;
+use crate::slack::verified::Way;
 use crate::telemetry::Delivery;
 
 /// A reply that was not ready when its command was acknowledged.
@@ -244,7 +245,7 @@ impl Dispatcher {
         let waited = self.clock.now().duration_since(reply.outgoing.received_at);
         let received = Instant::now().checked_sub(waited.max(SignedDuration::ZERO).unsigned_abs());
         let received = received.unwrap_or_else(Instant::now);
-        let invocation = Invocation::new(request, reply.trigger.clone(), received, &command);
+        let invocation = Invocation::new(request, reply.trigger.clone(), received, &command, Way::Http);
         if reply.rendered.is_some() {
             return self.attempt_reply(&invocation, job).await;
         }

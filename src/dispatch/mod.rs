@@ -1,8 +1,8 @@
-//! A verified command comes in, exactly one reply goes out: in the HTTP response while the budget lasts, else as one
-//! message to the `response_url`.
+//! A verified command comes in, exactly one reply goes out: in the acknowledgement while the budget lasts, else as one
+//! message to the `response_url`. The acknowledgement is the HTTP response, or a frame on the socket.
 //!
-//! Each command runs in a task of its own, which owns the reply from beginning to end. The HTTP handler only waits for
-//! the acknowledgement: the reply, or nothing. When the budget ends first, the task stores a job before it
+//! Each command runs in a task of its own, which owns the reply from beginning to end. The HTTP handler or the socket
+//! only waits for the acknowledgement: with the reply, or empty. When the budget ends first, the task stores a job before it
 //! acknowledges, so that another process can finish the work if this one dies.
 
 mod delivery;
@@ -16,12 +16,13 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{MaybeDone, maybe_done, poll_fn};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -34,21 +35,21 @@ use crate::kapso::SessionId;
 use crate::queue::JobStore;
 use crate::queue::worker::{Claimer, NextRound, Round};
 use crate::slack::Who;
+use crate::slack::acknowledgement::Acknowledgement;
 use crate::slack::button_value::Origin;
 use crate::slack::channel_pace::ChannelPace;
 use crate::slack::command::SlashCommand;
 use crate::slack::interaction::Interaction;
-use crate::slack::message::Message;
-use crate::slack::request::Signed;
 use crate::slack::response_url::{DeliveryError, POSTS, ResponseUrlClient};
+use crate::slack::verified::{SocketDelivery, Verified, Way};
 use crate::telemetry::{Delivery, Metrics, chain};
 
 pub use self::delivery::{Outgoing, StoredMessage};
 pub use self::follow_up::FollowUpJob;
 pub use self::late_reply::{LateReply, Trigger};
 pub use self::notification::PendingNotification;
-use self::replays::Occurrence;
 pub use self::replays::RecentRequests;
+use self::replays::{Occurrence, RecentRequest, Repeated, ReplyRight};
 
 /// Late replies run at the same time: enough for all that a busy process leaves when it dies, so that the last one is
 /// finished within 20 s.
@@ -70,7 +71,7 @@ pub struct Dispatcher {
     pub recent_requests: RecentRequests,
     /// The clock for due times.
     pub clock: Clock,
-    /// How long an HTTP response waits for the reply.
+    /// How long an acknowledgement waits for the reply.
     pub budget: Duration,
     /// The longest pause between two claims. With the 15 s of a lease, the jobs of a process that died are run within
     /// 20 s.
@@ -102,8 +103,10 @@ struct Invocation {
     posts_reserved: u32,
     /// Whether something may have been created if it ends in an unknown way.
     creates: bool,
-    /// Whether the same request has come before: then the first one posts to the `response_url`, and this one does not.
+    /// Whether the same request has come before over HTTP: then the first one posts to the `response_url`, and this one
+    /// does not.
     is_replay: bool,
+    way: Way,
 }
 
 /// The parts of a response for log and metrics.
@@ -133,82 +136,132 @@ enum Delivered {
 }
 
 impl Dispatcher {
-    /// Replies to a slash command: with a message, or with `None`, the empty acknowledgement of a command whose reply
-    /// will come to its `response_url`.
-    pub async fn command(self: &Arc<Self>, signed: Signed<SlashCommand>) -> Option<Message> {
-        let Signed {
+    /// Replies to a slash command: with a message in the acknowledgement, or with an empty one, if the reply will come to
+    /// its `response_url`.
+    pub async fn command(self: &Arc<Self>, verified: Verified<SlashCommand>) -> Acknowledgement {
+        let Verified {
             form,
             received,
             sent_at,
-        } = signed;
+            way,
+        } = verified;
         let (command, project) = self.commands.read(&form.text, &form.who);
+        let trigger_id = form.trigger_id.clone();
         let request = RequestContext {
             idempotency_key: command.leads_to_creation().then(|| idempotency_key(&form)).flatten(),
             origin: Origin::typed(&form.who).in_project(project.as_ref()),
             ..request_context(form.who, form.response_url, sent_at, ReplyTarget::Command)
         };
-        let mut invocation = Invocation::new(request, Trigger::Typed(form.text), received, &command);
-        match self.occurrence(&invocation) {
-            Occurrence::First => {}
-            Occurrence::Replay => invocation.is_replay = true,
-            Occurrence::ReplayTooOften => {
+        let mut invocation = Invocation::new(request, Trigger::Typed(form.text), received, &command, way);
+        let (occurrence, mut recent) = self.occurrence(&invocation, &trigger_id);
+        match (occurrence, &invocation.way) {
+            (Occurrence::First, _) => {}
+            (_, Way::Socket(delivery)) => return self.acknowledge_again(&invocation, &recent, delivery).await,
+            (Occurrence::Replay, Way::Http) => {
+                // It has a response of its own.
+                recent = Arc::default();
+                invocation.is_replay = true;
+            }
+            (Occurrence::ReplayTooOften, Way::Http) => {
                 invocation.log_replay();
-                return None;
+                return Acknowledgement::empty();
             }
         }
-        let (acknowledge, acknowledged) = oneshot::channel();
+        let acknowledged = recent.await_reply();
         self.tasks
-            .spawn(Arc::clone(self).reply(invocation, command, acknowledge));
-        acknowledged.await.unwrap_or(None)
+            .spawn(Arc::clone(self).reply(invocation, command, ReplyRight(recent)));
+        acknowledged.await.unwrap_or_default()
     }
 
-    fn occurrence(&self, invocation: &Invocation) -> Occurrence {
-        let response_url = &invocation.request.response_url;
-        self.recent_requests.insert(response_url, invocation.received)
+    fn occurrence(&self, invocation: &Invocation, trigger_id: &SecretString) -> (Occurrence, Arc<RecentRequest>) {
+        let response_url = invocation.request.response_url.expose_secret();
+        let envelope_id = match &invocation.way {
+            Way::Http => "",
+            Way::Socket(delivery) => &delivery.envelope_id,
+        };
+        let keys = [response_url, trigger_id.expose_secret(), envelope_id];
+        let (occurrence, request) = self.recent_requests.insert(keys, invocation.received);
+        if occurrence != Occurrence::First && matches!(invocation.way, Way::Socket(_)) {
+            self.metrics.count_redelivery();
+        }
+        (occurrence, request)
+    }
+
+    /// Acknowledges a command that Slack has delivered through the socket before.
+    async fn acknowledge_again(
+        &self,
+        invocation: &Invocation,
+        recent: &RecentRequest,
+        delivery: &SocketDelivery,
+    ) -> Acknowledgement {
+        match recent.repeat(delivery.max_message_bytes) {
+            Repeated::Message(message) => {
+                tracing::info!(
+                    request_id = invocation.request.request_id,
+                    verb = invocation.name,
+                    "the same request came again, since Slack has not received its reply"
+                );
+                Acknowledgement::with_message(message, None)
+            }
+            Repeated::Awaits(reply) => reply.await.unwrap_or_default(),
+            Repeated::Empty => {
+                invocation.log_replay();
+                Acknowledgement::empty()
+            }
+        }
     }
 
     /// Runs a command within its budget, and then for as long as it takes.
-    async fn reply(
-        self: Arc<Self>,
-        invocation: Invocation,
-        command: Command,
-        acknowledge: oneshot::Sender<Option<Message>>,
-    ) {
+    async fn reply(self: Arc<Self>, invocation: Invocation, command: Command, reply: ReplyRight) {
         let mut work = pin!(self.execute(command, &invocation, !self.stopping.is_cancelled()));
-        let in_time = timeout_at(invocation.received + self.budget, &mut work).await;
+        let in_time = tokio::select! {
+            biased;
+            response = &mut work => Some(response),
+            () = invocation.end_of_budget(self.budget) => None,
+        };
         let response = match in_time {
-            Ok(response) => response,
-            Err(_) if invocation.is_replay => return invocation.log_replay(),
-            Err(_) if self.response_urls.allows(&invocation.request.response_url) => {
+            Some(response) => response,
+            None if invocation.is_replay => return invocation.log_replay(),
+            None if self.response_urls.allows(&invocation.request.response_url) => {
                 let mut work = pin!(maybe_done(work));
                 let job = poll_meanwhile(&mut work, self.store(&invocation)).await;
                 // If Slack has closed the connection, the reply is still delivered later.
-                let _ = acknowledge.send(None);
+                reply.acknowledge();
                 return self.finish(&invocation, job, work).await;
             }
-            Err(_) => self.problem(Problem::NoAnswer, &invocation),
+            None => self.problem(Problem::NoAnswer, &invocation),
         };
         let entry = LogEntry::from(&response);
-        let follow_up = response.follow_up;
-        match acknowledge.send(Some(response.message)) {
-            Ok(()) => self.log_reply(&invocation, &entry, Delivered::By(Delivery::InTime)),
-            Err(_) if invocation.is_replay => invocation.log_replay(),
-            // Slack has closed the connection.
-            Err(Some(message)) => {
-                let job = self.store(&invocation).await;
-                self.deliver(&invocation, job, &entry, &message, follow_up).await;
-            }
-            Err(None) => {}
+        let message = Bytes::from(response.message.to_json());
+        if let Way::Socket(delivery) = &invocation.way
+            && message.len() > delivery.max_message_bytes
+        {
+            let job = self.store(&invocation).await;
+            reply.acknowledge();
+            return self
+                .deliver(&invocation, job, &entry, &response.message, response.follow_up)
+                .await;
+        }
+        if reply.send(message, matches!(invocation.way, Way::Socket(_))).await {
+            self.log_reply(&invocation, &entry, Delivered::By(Delivery::InTime));
+        } else if invocation.is_replay {
+            invocation.log_replay();
+        } else {
+            // The connection is closed.
+            let job = self.store(&invocation).await;
+            self.deliver(&invocation, job, &entry, &response.message, response.follow_up)
+                .await;
         }
     }
 
     /// Runs the command of a pressed button, which the caller then acknowledges. The reply goes to its `response_url`.
-    pub async fn interaction(self: &Arc<Self>, signed: Signed<Interaction>) {
-        let Signed {
+    pub async fn interaction(self: &Arc<Self>, verified: Verified<Interaction>) {
+        let Verified {
             form,
             received,
             sent_at,
-        } = signed;
+            way,
+        } = verified;
         let press = match form {
             Interaction::Press(press) => press,
             Interaction::Other(kind) => {
@@ -233,8 +286,9 @@ impl Dispatcher {
             action: button.action_id,
             value: button.value,
         };
-        let invocation = Invocation::new(request, trigger, received, &command);
-        if self.occurrence(&invocation) != Occurrence::First {
+        let invocation = Invocation::new(request, trigger, received, &command, way);
+        let (occurrence, _) = self.occurrence(&invocation, &SecretString::default());
+        if occurrence != Occurrence::First {
             return invocation.log_replay();
         }
         let (acknowledge, acknowledged) = oneshot::channel::<()>();
@@ -424,7 +478,7 @@ impl Dispatcher {
 }
 
 impl Invocation {
-    fn new(request: RequestContext, trigger: Trigger, received: Instant, command: &Command) -> Self {
+    fn new(request: RequestContext, trigger: Trigger, received: Instant, command: &Command, way: Way) -> Self {
         Self {
             request,
             trigger,
@@ -434,6 +488,19 @@ impl Invocation {
             posts_reserved: command.posts_reserved(),
             creates: command.creates(),
             is_replay: false,
+            way,
+        }
+    }
+
+    /// Resolves when the acknowledgement can wait for the reply no longer.
+    async fn end_of_budget(&self, budget: Duration) {
+        let end = sleep_until(self.received + budget);
+        match &self.way {
+            Way::Http => end.await,
+            Way::Socket(delivery) => tokio::select! {
+                () = end => {}
+                () = delivery.hurry.cancelled() => {}
+            },
         }
     }
 

@@ -20,7 +20,7 @@ use super::{Error, Unavailable};
 use crate::clock::Clock;
 use crate::config::KapsoTiming;
 
-const KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
+pub(super) const KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
 /// The largest response body that is read, in bytes; a session takes about 1 KiB.
 const BODY_MAX: usize = 256 * 1024;
 /// Attempts after the first one.
@@ -64,13 +64,9 @@ impl Api {
         observer: Observer,
     ) -> Self {
         key.set_sensitive(true);
-        let mut sessions = base.clone();
-        if let Ok(mut path) = sessions.path_segments_mut() {
-            path.pop_if_empty().push("sandbox_sessions");
-        }
         Self {
             http,
-            sessions,
+            sessions: sessions(base),
             key,
             clock,
             timing,
@@ -261,7 +257,17 @@ impl Drop for RatePermit<'_> {
     }
 }
 
-async fn body(mut response: Response) -> Result<Vec<u8>, Error> {
+/// `…/sandbox_sessions`, for the API at `base`.
+pub(super) fn sessions(base: &Url) -> Url {
+    let mut sessions = base.clone();
+    if let Ok(mut path) = sessions.path_segments_mut() {
+        path.pop_if_empty().push("sandbox_sessions");
+    }
+    sessions
+}
+
+/// The body of a response, if it is not too long.
+pub(super) async fn body(mut response: Response) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(transport)? {
         if body.len() + chunk.len() > BODY_MAX {

@@ -44,12 +44,18 @@ pub struct Client {
 
 #[derive(Clone)]
 struct Cached {
-    /// Number of the request that brought it.
-    request: u64,
-    at: Timestamp,
+    /// The request that brought it.
+    sent: Sent,
     /// How long it took Kapso.
     took: Duration,
     result: Result<Arc<Session>, Arc<Error>>,
+}
+
+/// When a request was sent. What it brings is as old: Kapso may have read it at any time from then on.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    number: u64,
+    at: Timestamp,
 }
 
 impl Client {
@@ -89,7 +95,7 @@ impl Client {
         let now = self.clock.now();
         let last_request = self.last_request.load(Ordering::Acquire);
         let is_stale = |cached: &Cached| match age {
-            Age::Fresh => cached.request <= last_request,
+            Age::Fresh => cached.sent.number <= last_request,
             Age::Recent => cached.result.is_err() || !self.is_recent(cached, now),
         };
         loop {
@@ -98,7 +104,7 @@ impl Client {
             let entry = self.cache.entry_by_ref(id).or_insert_with_if(request, is_stale).await;
             let cached = entry.into_value();
             // A shared request may have started before this call, which is too early for a fresh result.
-            if age == Age::Recent || cached.request > last_request {
+            if age == Age::Recent || cached.sent.number > last_request {
                 // A call that joined a request waited for a part of it, and one that found a cached result for nothing.
                 waiting::add(cached.took.min(began.elapsed()));
                 return cached.result;
@@ -111,9 +117,9 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn page(&self, page: u32, per_page: u32) -> Result<Page, Error> {
-        let number = self.next_number();
+        let sent = self.next_request();
         let page = self.api.get(self.page_address(page, per_page), Page::parse).await;
-        self.cache_page(page, number).await
+        self.cache_page(page, sent).await
     }
 
     /// Like [`Client::page`], for background work: one request, unless the rest of the limit is reserved for people.
@@ -121,12 +127,12 @@ impl Client {
     /// # Errors
     /// See [`Error`]; [`Error::RateLimited`] while the rest of the limit is reserved for people.
     pub async fn page_if_spare(&self, page: u32, per_page: u32) -> Result<Page, Error> {
-        let number = self.next_number();
+        let sent = self.next_request();
         let page = self
             .api
             .get_if_spare(self.page_address(page, per_page), Page::parse)
             .await;
-        self.cache_page(page, number).await
+        self.cache_page(page, sent).await
     }
 
     /// Like [`Client::session`], for background work: the cached session, or one request, unless the rest of the limit
@@ -138,13 +144,13 @@ impl Client {
         if let Some(session) = self.cached(id).await {
             return Ok(session);
         }
-        let number = self.next_number();
+        let sent = self.next_request();
         let session = self
             .api
             .get_if_spare(self.address(id), |body| Session::parse(body, id))
             .await?;
         let session = Arc::new(session);
-        self.store(Arc::clone(&session), number).await;
+        self.store(Arc::clone(&session), sent).await;
         Ok(session)
     }
 
@@ -160,18 +166,17 @@ impl Client {
         }
         let now = self.clock.now();
         let request = async {
-            let number = self.next_number();
+            let sent = self.next_request();
             let result = self
                 .api
                 .get_for_image(self.address(id), |body| Session::parse(body, id))
                 .await;
             let result = result.map(Arc::new).map_err(Arc::new);
             if let Ok(session) = &result {
-                self.store(Arc::clone(session), number).await;
+                self.store(Arc::clone(session), sent).await;
             }
             Cached {
-                request: number,
-                at: self.clock.now(),
+                sent,
                 took: Duration::ZERO,
                 result,
             }
@@ -198,10 +203,10 @@ impl Client {
         };
         // Cannot fail: it contains strings only.
         let body = serde_json::to_vec(&request).unwrap_or_default();
-        let number = self.next_number();
+        let sent = self.next_request();
         let session = self.api.post(self.api.sessions(), body, Session::parse_any).await?;
         let session = Arc::new(session);
-        self.store(Arc::clone(&session), number).await;
+        self.store(Arc::clone(&session), sent).await;
         Ok(session)
     }
 
@@ -227,46 +232,47 @@ impl Client {
     }
 
     async fn request(&self, id: &SessionId) -> Cached {
-        let number = self.next_number();
+        let sent = self.next_request();
         let request = self.api.get(self.address(id), |body| Session::parse(body, id));
         let (result, took) = waiting::measure(request).await;
         Cached {
-            request: number,
-            at: self.clock.now(),
+            sent,
             took,
             result: result.map(Arc::new).map_err(Arc::new),
         }
     }
 
-    async fn cache_page(&self, page: Result<Page, Error>, number: u64) -> Result<Page, Error> {
+    async fn cache_page(&self, page: Result<Page, Error>, sent: Sent) -> Result<Page, Error> {
         let page = page?;
         for session in &page.sessions {
-            self.store(Arc::clone(session), number).await;
+            self.store(Arc::clone(session), sent).await;
         }
         Ok(page)
     }
 
-    /// Caches a session that request `number` brought, unless the cache has a newer one.
-    async fn store(&self, session: Arc<Session>, number: u64) {
+    /// Caches a session that a request brought, unless the cache has a newer one.
+    async fn store(&self, session: Arc<Session>, sent: Sent) {
         let cached = self.cache.get(&session.id).await;
-        if cached.is_some_and(|cached| cached.request > number) {
+        if cached.is_some_and(|cached| cached.sent.number > sent.number) {
             return;
         }
         let entry = Cached {
-            request: number,
-            at: self.clock.now(),
+            sent,
             took: Duration::ZERO,
             result: Ok(Arc::clone(&session)),
         };
         self.cache.insert(session.id.clone(), entry).await;
     }
 
-    fn next_number(&self) -> u64 {
-        self.last_request.fetch_add(1, Ordering::AcqRel) + 1
+    fn next_request(&self) -> Sent {
+        Sent {
+            number: self.last_request.fetch_add(1, Ordering::AcqRel) + 1,
+            at: self.clock.now(),
+        }
     }
 
     fn is_recent(&self, cached: &Cached, now: Timestamp) -> bool {
-        now.duration_since(cached.at).abs() <= self.cache_ttl
+        now.duration_since(cached.sent.at).abs() <= self.cache_ttl
     }
 
     fn address(&self, id: &SessionId) -> Url {

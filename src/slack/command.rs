@@ -3,6 +3,7 @@
 //! Source: <https://docs.slack.dev/interactivity/implementing-slash-commands>.
 
 use secrecy::SecretString;
+use serde_json::{Map, Value};
 
 use super::Who;
 use super::request::{Form, Rejection};
@@ -20,27 +21,39 @@ pub struct SlashCommand {
 }
 
 impl Form for SlashCommand {
-    /// Reads the fields in use and ignores all others. Only `command` is required.
     fn parse(body: &[u8]) -> Result<Self, Rejection> {
+        let fields = form_urlencoded::parse(body);
+        Self::of_fields(fields.map(|(name, value)| (name, value.into_owned()))).ok_or(Rejection::Malformed)
+    }
+}
+
+impl SlashCommand {
+    /// Reads the JSON object of the socket, which has the same fields. `None` if it is not one of a command.
+    pub(super) fn from_json(payload: &str) -> Option<Self> {
+        let fields: Map<String, Value> = serde_json::from_str(payload).ok()?;
+        Self::of_fields(fields.into_iter().filter_map(|(name, value)| match value {
+            Value::String(value) => Some((name, value)),
+            _ => None,
+        }))
+    }
+
+    /// Reads the fields in use and ignores all others. Only `command` is required.
+    fn of_fields<N: AsRef<str>>(fields: impl Iterator<Item = (N, String)>) -> Option<Self> {
         let mut form = Self::default();
         let mut is_command = false;
-        for (name, value) in form_urlencoded::parse(body) {
-            match &*name {
+        for (name, value) in fields {
+            match name.as_ref() {
                 "command" => is_command = true,
-                "text" => form.text = value.into_owned(),
-                "team_id" => form.who.team = value.into_owned(),
-                "enterprise_id" => form.who.enterprise = (!value.is_empty()).then(|| value.into_owned()),
-                "channel_id" => form.who.channel = value.into_owned(),
-                "user_id" => form.who.user = value.into_owned(),
-                "response_url" => form.response_url = value.into_owned().into(),
-                "trigger_id" => form.trigger_id = value.into_owned().into(),
+                "text" => form.text = value,
+                "team_id" => form.who.team = value,
+                "enterprise_id" => form.who.enterprise = Some(value).filter(|id| !id.is_empty()),
+                "channel_id" => form.who.channel = value,
+                "user_id" => form.who.user = value,
+                "response_url" => form.response_url = value.into(),
+                "trigger_id" => form.trigger_id = value.into(),
                 _ => {}
             }
         }
-        if is_command {
-            Ok(form)
-        } else {
-            Err(Rejection::Malformed)
-        }
+        is_command.then_some(form)
     }
 }

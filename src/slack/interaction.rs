@@ -44,21 +44,28 @@ impl Form for Interaction {
         let (_, payload) = form_urlencoded::parse(body)
             .find(|(name, _)| name == "payload")
             .ok_or(Rejection::Malformed)?;
-        let Ok(payload) = serde_json::from_str::<Payload>(&payload) else {
-            return Ok(Self::Other("unreadable"));
+        Ok(Self::from_json(&payload))
+    }
+}
+
+impl Interaction {
+    /// Reads the payload, which is JSON.
+    pub(super) fn from_json(payload: &str) -> Self {
+        let Ok(payload) = serde_json::from_str::<Payload>(payload) else {
+            return Self::Other("unreadable");
         };
         if payload.kind != "block_actions" {
-            return Ok(Self::Other("not block_actions"));
+            return Self::Other("not block_actions");
         }
         let buttons: Vec<_> = payload.actions.iter().filter_map(PressedButton::read).collect();
         if buttons.is_empty() {
-            return Ok(Self::Other("no action"));
+            return Self::Other("no action");
         }
         let user = payload.user.unwrap_or_default();
         let team = payload.team.unwrap_or_default();
         let container = payload.container.unwrap_or_default();
         let channel = payload.channel.and_then(|channel| id(channel.id));
-        Ok(Self::Press(Press {
+        Self::Press(Press {
             who: Who {
                 home_team: id(user.team_id),
                 enterprise: payload
@@ -72,7 +79,7 @@ impl Form for Interaction {
             buttons,
             response_url: payload.response_url.unwrap_or_default().into(),
             shared: !container.is_ephemeral.unwrap_or_default(),
-        }))
+        })
     }
 }
 

@@ -1,8 +1,9 @@
 //! Slack's requests and messages: the only module that knows their form.
 //!
-//! A request is extracted as [`request::Signed`], which verifies its signature; a reply is a [`message::Message`], sent
-//! in the HTTP response or through [`response_url`].
+//! A request is a [`verified::Verified`]: extracted from HTTP by [`request`], which verifies its signature, or read from
+//! the WebSocket of [`socket_mode`]. A reply is a [`message::Message`], sent in the response or through [`response_url`].
 
+pub mod acknowledgement;
 pub mod blocks;
 pub mod button_value;
 pub mod channel_pace;
@@ -12,7 +13,10 @@ pub mod message;
 pub mod request;
 pub mod response_url;
 pub mod signature;
+pub mod socket_mode;
 pub mod text;
+pub mod verified;
+pub mod web_api;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Axum extractor for signed Slack requests: a handler that takes [`Signed`] is never called without a valid signature.
+//! Axum extractor for signed Slack requests: a handler that takes [`Verified`] is never called without a valid signature.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,17 +7,24 @@ use axum::extract::{FromRef, FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use jiff::Timestamp;
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
 
 use super::signature::{SignatureError, SignatureVerifier};
+use super::verified::{Verified, Way};
 use crate::clock::Clock;
 
 /// Largest body accepted, in bytes. Slack's own are far smaller.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// What [`Signed`] needs to verify a request.
+/// The body of a signed request by which `doctor` learns whether signatures reach the service. A proxy that decodes and
+/// encodes it again changes it: `+` and `%20`, the case of `%c3`, and the empty value rarely survive. It has none of the
+/// fields of Slack's forms, and does nothing.
+pub const PROBE_BODY: &str = "kapso_slack_probe=a+b%20%c3%a9&empty=";
+/// The same, but unchanged by decoding and encoding.
+pub const PLAIN_PROBE_BODY: &str = "kapso_slack_probe=1";
+
+/// What the extractor needs to verify a request.
 pub struct SlackVerifier {
     pub signatures: SignatureVerifier,
     /// The clock that timestamps are compared with.
@@ -35,21 +42,15 @@ pub trait Form: Sized {
     fn parse(body: &[u8]) -> Result<Self, Rejection>;
 }
 
-/// A request with a valid signature by Slack, at most five minutes old.
-pub struct Signed<T> {
-    pub form: T,
-    /// When its head had arrived: the start of Slack's three seconds.
-    pub received: Instant,
-    /// When Slack sent it, by its timestamp, but not later than now. Its `response_url` expires 30 minutes after this.
-    pub sent_at: Timestamp,
-}
-
 /// Why a request was rejected. The response has an empty body, since its sender is not a user of this app.
 #[derive(Debug, Error)]
 pub enum Rejection {
     /// Slack's check of our TLS certificate. Answered with 200; never treated as a command.
     #[error("ssl_check")]
     SslCheck,
+    /// A request of `doctor` with [`PROBE_BODY`] or [`PLAIN_PROBE_BODY`] and a valid signature. Answered with 204; never treated as a command.
+    #[error("doctor's probe")]
+    Probe,
     #[error(transparent)]
     Signature(#[from] SignatureError),
     /// Over [`MAX_BODY_BYTES`].
@@ -70,6 +71,7 @@ impl Rejection {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::SslCheck => StatusCode::OK,
+            Self::Probe => StatusCode::NO_CONTENT,
             Self::Signature(_) => StatusCode::UNAUTHORIZED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -85,7 +87,7 @@ impl IntoResponse for Rejection {
     }
 }
 
-impl<S, T> FromRequest<S> for Signed<T>
+impl<S, T> FromRequest<S> for Verified<T>
 where
     S: Send + Sync,
     T: Form,
@@ -107,10 +109,17 @@ where
         }
         let now = verifier.clock.now();
         let signed_at = verifier.signatures.verify(&head.headers, &body, now)?;
+        if [PROBE_BODY, PLAIN_PROBE_BODY]
+            .iter()
+            .any(|probe| body == probe.as_bytes())
+        {
+            return Err(Rejection::Probe);
+        }
         T::parse(&body).map(|form| Self {
             form,
             received,
             sent_at: signed_at.min(now),
+            way: Way::Http,
         })
     }
 }

@@ -122,6 +122,12 @@ impl SignatureVerifier {
         self.keys.replace(secrets.iter().map(keyed).collect());
     }
 
+    /// Whether any signature can be valid.
+    #[must_use]
+    pub fn has_secrets(&self) -> bool {
+        self.keys.first().is_some()
+    }
+
     /// Verifies that `body` was signed by Slack with one of the secrets, within [`MAX_SKEW_SECONDS`] of `now`. Returns
     /// when it was signed, by Slack's clock.
     ///

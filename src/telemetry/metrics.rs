@@ -77,6 +77,10 @@ pub struct Metrics {
     store_failures: Counter,
     notices: Family<ByNews, Counter>,
     watches: Family<OfProject, Gauge<u64, AtomicU64>>,
+    socket_connections: Gauge<u64, AtomicU64>,
+    socket_reconnects: Family<ByReason, Counter>,
+    socket_envelopes: Family<ByType, Counter>,
+    socket_redeliveries: Counter,
     log_lines_dropped: Counter,
     log_lines_suppressed: Counter,
 }
@@ -109,6 +113,29 @@ struct ByStatus {
     status: Status,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByReason {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByType {
+    r#type: &'static str,
+}
+
+/// The values of labels that the modules above define.
+#[derive(Clone, Debug, Default)]
+pub struct Labels {
+    /// Outcomes of commands.
+    pub outcomes: Vec<&'static str>,
+    /// Endings of watches.
+    pub news: Vec<&'static str>,
+    /// Why connections of the socket are replaced.
+    pub reconnect_reasons: Vec<&'static str>,
+    /// Types of envelopes.
+    pub envelope_types: Vec<&'static str>,
+}
+
 /// An HTTP status, or `none`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Status(Option<u16>);
@@ -123,22 +150,27 @@ impl EncodeLabelValue for Status {
 }
 
 impl Metrics {
-    /// Metrics at zero. Every series is there from the start, so that an alert sees the first event: with these
-    /// outcomes, and these endings of watches.
+    /// Metrics at zero. Every series is there from the start, so that an alert sees the first event.
     #[must_use]
-    pub fn new(outcomes: impl IntoIterator<Item = &'static str>, news: impl IntoIterator<Item = &'static str>) -> Self {
+    pub fn new(labels: &Labels) -> Self {
         let metrics = Self::without_series();
-        for outcome in outcomes {
+        for outcome in &labels.outcomes {
             drop(metrics.commands.get_or_create(&ByOutcome { outcome }));
         }
         let answers = Delivery::ALL.map(Delivery::name);
         for answer in answers {
             drop(metrics.answers.get_or_create(&ByAnswer { answer }));
         }
-        for news in news {
+        for news in &labels.news {
             for answer in answers {
                 drop(metrics.notices.get_or_create(&ByNews { news, answer }));
             }
+        }
+        for reason in &labels.reconnect_reasons {
+            drop(metrics.socket_reconnects.get_or_create(&ByReason { reason }));
+        }
+        for r#type in &labels.envelope_types {
+            drop(metrics.socket_envelopes.get_or_create(&ByType { r#type }));
         }
         for status in REJECTED {
             let status = Status(Some(status));
@@ -166,6 +198,10 @@ impl Metrics {
             store_failures: Counter::default(),
             notices: Family::default(),
             watches: Family::default(),
+            socket_connections: Gauge::default(),
+            socket_reconnects: Family::default(),
+            socket_envelopes: Family::default(),
+            socket_redeliveries: Counter::default(),
             log_lines_dropped: Counter::default(),
             log_lines_suppressed: Counter::default(),
         };
@@ -218,6 +254,8 @@ impl Metrics {
             "Requests left in Kapso's rate limit after the last request",
             metrics.kapso_left.clone(),
         );
+        metrics.register_socket();
+        let registry = &mut metrics.registry;
         registry.register(
             "kapso_moved",
             "Responses of Kapso that say that its API is not at this address",
@@ -234,6 +272,29 @@ impl Metrics {
             metrics.log_lines_suppressed.clone(),
         );
         metrics
+    }
+
+    fn register_socket(&mut self) {
+        self.registry.register(
+            "socket_connections",
+            "Connections to Slack's Socket Mode that are ready",
+            self.socket_connections.clone(),
+        );
+        self.registry.register(
+            "socket_reconnects",
+            "Connections to Slack's Socket Mode that were replaced or could not be opened, by reason",
+            self.socket_reconnects.clone(),
+        );
+        self.registry.register(
+            "socket_envelopes",
+            "Envelopes from Slack's Socket Mode by type",
+            self.socket_envelopes.clone(),
+        );
+        self.registry.register(
+            "socket_redeliveries",
+            "Requests that Slack delivered through the socket again",
+            self.socket_redeliveries.clone(),
+        );
     }
 
     /// Counts a command whose reply was delivered, `took` after its request arrived.
@@ -268,6 +329,26 @@ impl Metrics {
     /// Sets the number of watches in the database, of the projects that share the key of this one.
     pub fn set_watches(&self, project: Option<&str>, count: u64) {
         self.watches.get_or_create(&of_project(project)).set(count);
+    }
+
+    /// Sets the number of connections of the socket that are ready.
+    pub fn set_socket_connections(&self, count: u64) {
+        self.socket_connections.set(count);
+    }
+
+    /// Counts a connection of the socket that is replaced, or could not be opened.
+    pub fn count_socket_reconnect(&self, reason: &'static str) {
+        self.socket_reconnects.get_or_create(&ByReason { reason }).inc();
+    }
+
+    /// Counts an envelope from the socket.
+    pub fn count_socket_envelope(&self, r#type: &'static str) {
+        self.socket_envelopes.get_or_create(&ByType { r#type }).inc();
+    }
+
+    /// Counts a request that came through the socket before.
+    pub fn count_redelivery(&self) {
+        self.socket_redeliveries.inc();
     }
 
     /// Counts a failed operation on the database.

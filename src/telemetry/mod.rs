@@ -20,7 +20,7 @@ use tracing_subscriber::layer::SubscriberExt;
 pub use self::log_limit::LogLimit;
 use self::log_writer::LogWriter;
 pub use self::log_writer::dropped_log_lines;
-pub use self::metrics::{Delivery, Metrics};
+pub use self::metrics::{Delivery, Labels, Metrics};
 
 /// The target of this crate's own log lines.
 const OUR_TARGET: &str = "kapso_slack";

@@ -111,7 +111,7 @@ async fn a_link_to_whatsapp_is_shown_as_parsed() {
             let spoken = understood.replace('&', "&amp;").replace('|', "%7C");
             let text = card["text"].as_str().unwrap();
             assert!(
-                text.ends_with(&format!(" Activate it: <{spoken}>")),
+                text.ends_with(&format!(" Activate it: <{spoken}>.")),
                 "{given:?}: {text}"
             );
             let card = plain::text(&card);
@@ -155,7 +155,7 @@ async fn a_long_link_is_in_the_button_only() {
     with_fresh_lookups(async |app| {
         let link = |ampersands: usize| format!("https://wa.me/1?text=ABC123{}", "&x".repeat(ampersands));
         let card = linked_to(app, &link(200)).await;
-        assert!(card["text"].as_str().unwrap().ends_with("&amp;x&amp;x>"), "{card}");
+        assert!(card["text"].as_str().unwrap().ends_with("&amp;x&amp;x>."), "{card}");
         // Each `&` takes five characters of the text: this would be 8,400 of its 4,000.
         let card = linked_to(app, &link(1_400)).await;
         assert_eq!(links(&card), [link(1_400)]);

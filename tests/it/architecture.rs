@@ -15,6 +15,7 @@ const LAYERS: &[&str] = &[
     "bin",
     "cli",
     "demo",
+    "doctor",
     "manifest",
     "app",
     "routes",

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::support::program::{Fakes, Program, program};
 use crate::support::wire::{ClosedPort, ScriptedResponse, ScriptedServer};
-use crate::support::{ID, port};
+use crate::support::{ID, KEY, port};
 
 #[tokio::test]
 async fn healthcheck_says_whether_the_service_is_alive() {
@@ -122,6 +122,42 @@ async fn manifest_reads_its_defaults_from_the_environment() {
     );
 }
 
+#[tokio::test]
+async fn manifest_for_socket_mode_needs_no_address() {
+    let arguments = ["manifest", "--socket"];
+    let program = program(&arguments)
+        .with("PUBLIC_URL", "https://sandbox.acme.example")
+        .with("SLACK_COMMAND", "/wa-sandbox");
+    let (printed, linked) = manifests(program).await;
+    assert_eq!(printed, linked);
+    assert_eq!(printed["settings"]["socket_mode_enabled"], true);
+    assert_eq!(printed["features"]["slash_commands"][0]["command"], "/wa-sandbox");
+    assert!(!printed.to_string().contains("https://"), "{printed}");
+}
+
+#[tokio::test]
+async fn both_manifests_have_a_bot_user_and_ask_for_one_scope() {
+    for arguments in [
+        &["manifest", "--socket"][..],
+        &["manifest", "--url", "https://sandbox.acme.example"],
+    ] {
+        let (printed, _) = manifests(program(arguments)).await;
+        assert_eq!(printed["features"]["bot_user"]["display_name"], "whatsapp-sandbox");
+        assert_eq!(
+            printed["oauth_config"]["scopes"],
+            serde_json::json!({"bot": ["commands"]})
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_is_for_one_way_in() {
+    let arguments = ["manifest", "--socket", "--url", "https://sandbox.acme.example"];
+    let ended = program(&arguments).wait_for_exit().await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+    assert!(ended.stderr.contains("--socket"), "{}", ended.stderr);
+}
+
 const NOT_PUBLIC: &str =
     "kapso-slack: a manifest needs an address that Slack can reach, not one of this machine or a private network\n";
 
@@ -130,7 +166,7 @@ async fn manifest_requires_an_https_address() {
     for (arguments, says) in [
         (
             &["manifest"][..],
-            "kapso-slack: the address at which Slack reaches the service is missing: add --url https://… (or set PUBLIC_URL)\n",
+            "kapso-slack: the address at which Slack reaches the service is missing: add --url https://… (or set PUBLIC_URL), or --socket for Socket Mode, which needs none\n",
         ),
         (
             &["manifest", "--url", "zebra"],
@@ -158,15 +194,69 @@ async fn manifest_requires_an_https_address() {
     }
 }
 
+/// `doctor` for a set-up between fakes; Slack's API does not know its methods, so that nothing of it is checked.
+fn doctor(fakes: &Fakes, arguments: &[&str]) -> Program {
+    program(arguments)
+        .with("SLACK_SIGNING_SECRET", "8f742231b10e8888abcd99aaabbb85a5")
+        .with("KAPSO_API_KEY", KEY)
+        .with("KAPSO_BASE_URL", fakes.kapso.base_url().as_str())
+        .with("SLACK_RESPONSE_HOSTS", &fakes.slack.origin())
+        .with("SLACK_API_URL", &fakes.slack.origin())
+}
+
 #[tokio::test]
-async fn doctor_is_announced() {
-    let ended = program(&["doctor"]).wait_for_exit().await;
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
+async fn doctor_says_what_is_wrong_and_how_to_mend_it() {
+    let fakes = Fakes::start().await;
+    let ended = doctor(&fakes, &["doctor"]).wait_for_exit().await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
     assert!(
-        ended.stderr.contains("`doctor` comes in a later version"),
-        "{}",
-        ended.stderr
+        ended
+            .stdout
+            .starts_with("ok       configuration: all settings are valid\n"),
+        "{ended:?}"
     );
+    assert!(ended.stdout.ends_with("\n0 problems, 0 warnings"), "{ended:?}");
+
+    let ended = doctor(&fakes, &["doctor"])
+        .with("KAPSO_API_KEY", "another-key")
+        .with("DATABASE_URL", "sqlite::memory:")
+        .wait_for_exit()
+        .await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""), "{ended:?}");
+    let finding = "problem  kapso: Kapso refuses the API key (status 401)\n         Why: No session can be looked up.\n         \
+                   Fix: Copy the key from the project's settings in Kapso to KAPSO_API_KEY, and restart.";
+    assert!(ended.stdout.contains(finding), "{}", ended.stdout);
+    assert!(ended.stdout.ends_with("\n1 problem, 1 warning"), "{}", ended.stdout);
+}
+
+#[tokio::test]
+async fn doctor_reports_to_programs_as_json() {
+    let fakes = Fakes::start().await;
+    let ended = doctor(&fakes, &["doctor", "--json"])
+        .with("PORT", "none")
+        .with("HOST", "none")
+        .wait_for_exit()
+        .await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""), "{ended:?}");
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(report["healthy"], false);
+    let check = &report["checks"][0];
+    assert_eq!(
+        (&check["check"], &check["result"]),
+        (&"configuration".into(), &"problem".into())
+    );
+    let findings = check["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 2, "{report}");
+    for finding in findings {
+        assert_eq!(finding["finding"], "configuration_invalid");
+        assert_eq!(finding["severity"], "problem");
+        for part in ["what", "why", "fix"] {
+            assert!(!finding[part].as_str().unwrap().is_empty(), "{finding}");
+        }
+    }
+    let ended = doctor(&fakes, &["doctor", "--json"]).wait_for_exit().await;
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!((ended.code, &report["healthy"]), (Some(0), &true.into()), "{report}");
 }
 
 #[tokio::test]
@@ -200,6 +290,9 @@ fn demo(arguments: &[&str]) -> Program {
         ("HOST", "nowhere"),
         ("PORT", "none"),
         ("METRICS_ADDR", "zebra"),
+        ("HTTPS_PROXY", "http://127.0.0.1:1"),
+        ("https_proxy", "http://127.0.0.1:1"),
+        ("NO_PROXY", "zebra"),
     ]
     .into_iter()
     .fold(program(arguments), |program, (name, value)| program.with(name, value))
@@ -292,4 +385,17 @@ async fn typing_without_a_running_demo_is_a_clear_error() {
         ended.stderr,
         format!("kapso-slack: no demo is running on port {port}; start one with `kapso-slack demo`\n")
     );
+}
+
+#[tokio::test]
+async fn the_demo_runs_over_the_socket() {
+    let mut demo_process = demo(&["demo", "--socket", "--port", "0"]).start();
+    demo_process
+        .wait_for_line("Commands and button presses come through Socket Mode.")
+        .await;
+    demo_process.wait_for_line("    🟡 Waiting for activation").await;
+    demo_process.wait_for_line("    🟢 Active").await;
+    demo_process.send_signal("INT").await;
+    let ended = demo_process.wait_for_exit().await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
 }

@@ -11,8 +11,10 @@ use kapso_slack::commands::{self, CommandWord, Outcome};
 use kapso_slack::config::{PROJECT_KEYS, VARIABLES};
 use kapso_slack::db::Database;
 use kapso_slack::dispatch::{FollowUpJob, LateReply, PendingNotification};
+use kapso_slack::doctor::{KINDS, Kind, Severity};
+use kapso_slack::manifest::{self, Transport};
 use kapso_slack::routes::{COMMANDS, HEALTHZ, INTERACTIONS, METRICS, QR, READYZ};
-use kapso_slack::telemetry::Metrics;
+use kapso_slack::telemetry::{Labels, Metrics};
 use kapso_slack::watches::Watch;
 use kapso_slack::watches::policy::Ending;
 use serde::Serialize;
@@ -113,6 +115,33 @@ fn the_verbs_and_outcomes_in_the_log_are_generated() {
 }
 
 #[test]
+fn the_findings_of_doctor_are_generated() {
+    let row = |kind: &&Kind| {
+        let warning = match kind.severity {
+            Severity::Problem => "",
+            Severity::Warning => " (warning)",
+        };
+        [
+            format!("`{}`{warning}", kind.code),
+            format!("{}. {}", kind.what, kind.why),
+            kind.fix.to_owned(),
+        ]
+    };
+    let findings = table(["finding", "what it means", "how to mend it"], KINDS.iter().map(row));
+    parts_are_generated("docs/operating.md", &[("findings", findings)]);
+}
+
+#[test]
+fn the_link_that_creates_the_app_is_generated() {
+    let manifest = manifest::for_deployment(Transport::SocketMode, "/sandbox").unwrap();
+    let link = format!(
+        "   [Create the app in Slack]({})\n   ",
+        manifest::one_click_link(&manifest)
+    );
+    parts_are_generated("README.md", &[("link", link)]);
+}
+
+#[test]
 fn the_manifests_hint_is_generated() {
     let path = "manifest/slack-app.json";
     let lines = read(path);
@@ -138,7 +167,12 @@ fn first_column(document: &str, name: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_documented_metrics_are_those_that_exist() {
-    let metrics = Metrics::new(["shown"], ["activated"]);
+    let metrics = Metrics::new(&Labels {
+        outcomes: vec!["shown"],
+        news: vec!["activated"],
+        reconnect_reasons: vec!["warning"],
+        envelope_types: vec!["interactive"],
+    });
     metrics.set_watches(None, 0);
     metrics.set_kapso_rate_limit_left(None, 0);
     let page = metrics.to_text();
@@ -260,11 +294,13 @@ fn variables_and_links_in_the_documents_exist() {
     let mut variables: BTreeSet<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
     variables.extend([
         "RAILWAY_DEPLOYMENT_DRAINING_SECONDS",
+        "SLACK_APP_TOKEN_FILE",
         "SLACK_SIGNING_SECRET_FILE",
         "KAPSO_API_KEY_FILE",
         "POSTGRES_USER",
         "POSTGRES_DB",
         "POSTGRES_PASSWORD",
+        "SSL_CERT_FILE",
         "UPDATE_DOCS",
     ]);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -51,6 +51,24 @@ async fn an_error_is_shared_too() {
     .await;
 }
 
+/// Kapso may have read it at any time since then.
+#[tokio::test]
+async fn a_cached_session_is_as_old_as_its_request() {
+    test_app()
+        .with_short_budget()
+        .run(async |app| {
+            app.kapso.fail_next_request(Fault::Stall);
+            let slow = app.expect_ack_only(&format!("/sandbox {ID}")).await;
+            app.kapso.wait_for_requests(1).await;
+            app.advance_clock(SignedDuration::from_secs(6));
+            app.kapso.release_stalled_requests();
+            app.late_reply(slow).await;
+            app.send(&format!("/sandbox {ID}")).await;
+            app.kapso.wait_for_requests(2).await;
+        })
+        .await;
+}
+
 #[tokio::test]
 async fn a_session_is_cached_for_five_seconds() {
     with_app(async |app| {

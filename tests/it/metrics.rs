@@ -32,6 +32,8 @@ async fn all_counters_start_at_zero() {
         kapso_slack_kapso_request_seconds_count 0
         kapso_slack_log_lines_dropped_total 0
         kapso_slack_log_lines_suppressed_total 0
+        kapso_slack_socket_connections 0
+        kapso_slack_socket_redeliveries_total 0
         kapso_slack_store_failures_total 0
         kapso_slack_watches 0
         ");
@@ -75,6 +77,8 @@ async fn commands_replies_and_requests_to_kapso_are_counted() {
             kapso_slack_kapso_requests_total{status="none"} 1
             kapso_slack_log_lines_dropped_total 0
             kapso_slack_log_lines_suppressed_total 0
+            kapso_slack_socket_connections 0
+            kapso_slack_socket_redeliveries_total 0
             kapso_slack_store_failures_total 0
             kapso_slack_watches 0
             "#);
@@ -146,6 +150,8 @@ async fn rejected_requests_are_counted_by_status_and_logged() {
         kapso_slack_refused_requests_total{status="401"} 2
         kapso_slack_refused_requests_total{status="413"} 1
         kapso_slack_refused_requests_total{status="415"} 1
+        kapso_slack_socket_connections 0
+        kapso_slack_socket_redeliveries_total 0
         kapso_slack_store_failures_total 0
         kapso_slack_watches 0
         "#);

@@ -7,6 +7,7 @@ use kapso_slack::demo::{Fault, plain};
 use serde_json::Value;
 
 use crate::support::program::{Fakes, program};
+use crate::support::wire::{ClosedPort, ScriptedResponse, ScriptedServer};
 use crate::support::{ID, KEY, SECRET, port};
 
 const SHOW: &str = "/sandbox 123e4567-e89b-12d3-a456-426614174000";
@@ -243,4 +244,44 @@ async fn on_a_signal_it_exits_within_8_s_whatever_kapso_does() {
     }
     assert_eq!(fakes.slack.conversation().len(), 10);
     assert_eq!(fakes.slack.rule_violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_start_checks_the_network_and_the_clock_in_the_background() {
+    let fakes = Fakes::start().await;
+    let slack = ScriptedServer::start().await;
+    let answer = ScriptedResponse::answer("404 Not Found\ndate: Mon, 23 Nov 2020 10:00:00 GMT", "");
+    slack.respond(answer);
+    let closed = ClosedPort::bind().unwrap();
+    let mut service = fakes
+        .service()
+        .with("SLACK_RESPONSE_HOSTS", &slack.origin())
+        .with("KAPSO_BASE_URL", &format!("http://{}/api/v1", closed.address))
+        .start();
+    let app = service.wait_until_listening().await;
+    let mut found = Vec::new();
+    for _ in 0..2 {
+        let line = service.wait_for_line("a check at the start found a problem").await;
+        let line: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line["level"], "WARN");
+        assert!(line["problem"].is_string() && line["fix"].is_string(), "{line}");
+        found.push(line["finding"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(found, ["no_connection", "clock_wrong"]);
+    assert!(fakes.command_text(&app, "/sandbox help").await.contains("/sandbox"));
+}
+
+/// A host that does not answer delays neither the first command nor the shutdown.
+#[tokio::test]
+async fn the_checks_of_a_start_delay_nothing() {
+    let fakes = Fakes::start().await;
+    let slack = ScriptedServer::start().await;
+    slack.respond(ScriptedResponse::bytes("").then_hang());
+    let mut service = fakes.service().with("SLACK_RESPONSE_HOSTS", &slack.origin()).start();
+    let app = service.wait_until_serving().await;
+    slack.wait_for_requests(1).await;
+    assert!(fakes.command_text(&app, "/sandbox help").await.contains("/sandbox"));
+    assert_eq!(fakes.kapso.requests(), Vec::<String>::new(), "no request with the key");
+    service.send_signal("TERM").await;
+    assert_eq!(service.wait_for_exit().await.code, Some(0));
 }

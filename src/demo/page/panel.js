@@ -138,16 +138,20 @@ function steps(state) {
   const trigger = exchange.typed ?? `the button “${exchange.pressed}”`;
   const last = exchange.replies.findLast((reply) => reply.body?.blocks);
   const steps = [
-    step("Slack → app", request ? `POST ${request.path}` : "…", [
-      more("form", "Form fields (JSON)", json(request?.fields ?? null)),
-      more("signed", "Signed string", request?.base_string ?? ""),
-      more("signature", "Signature headers", request ? headers(request) : ""),
-    ]),
+    state.socket
+      ? step("Slack → app", `${request?.path ?? "…"}, through the socket`, [
+          more("form", "Payload (JSON)", json(request?.fields ?? null)),
+        ])
+      : step("Slack → app", request ? `POST ${request.path}` : "…", [
+          more("form", "Form fields (JSON)", json(request?.fields ?? null)),
+          more("signed", "Signed string", request?.base_string ?? ""),
+          more("signature", "Signature headers", request ? headers(request) : ""),
+        ]),
     ...state.requests.map((call) =>
       step("app → Kapso", `${call.line} · ${call.status ? `${call.status} after ${span(call.took_ms)}` : "no answer"}`),
     ),
     ...exchange.replies.map((reply, index) =>
-      step("app → Slack", `${summary(reply)} after ${span(reply.after_ms)}`, [
+      step("app → Slack", `${summary(reply, state.socket)} after ${span(reply.after_ms)}`, [
         reply.body === null ? null : more(`answer-${index}`, "Reply (JSON)", json(reply.body)),
       ]),
     ),
@@ -161,9 +165,10 @@ function steps(state) {
   ].filter(Boolean);
 }
 
-function summary(reply) {
+function summary(reply, socket) {
   if (reply.by === "response_url") return `a post to the response_url, ${reply.status}`;
   if (reply.status === null) return "no response";
+  if (socket) return reply.body === null ? "an acknowledgement" : "an acknowledgement with the reply";
   return reply.body === null ? `${reply.status}, empty` : `${reply.status} with the reply`;
 }
 

@@ -2,6 +2,7 @@
 
 pub mod button_values;
 pub mod cards;
+pub mod connect_proxy;
 pub mod crashes;
 pub mod creation;
 pub mod databases;
@@ -13,12 +14,16 @@ pub mod program;
 pub mod qr;
 pub mod qr_scanner;
 pub mod raw_request;
+pub mod reverse_proxy;
 pub mod second_process;
 pub mod settings;
+pub mod slack_api;
+pub mod sockets;
 pub mod sources;
 pub mod spelling;
 pub mod store_health;
 mod test_app;
+pub mod tls_server;
 pub mod wire;
 
 pub use test_app::*;

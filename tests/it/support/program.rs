@@ -1,5 +1,6 @@
 //! The real program in a process and a folder of its own, with no environment variables but those that a test sets.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -58,6 +59,21 @@ pub fn program(arguments: &[&str]) -> Program {
 /// `kapso-slack` with these arguments, with the command `before` in front.
 fn program_with_prefix(before: &[&str], arguments: &[&str]) -> Program {
     run(&[before, &[env!("CARGO_BIN_EXE_kapso-slack")], arguments].concat())
+}
+
+/// A shell command that calls `cargo run --quiet --`, with the program in place of what cargo would build. Signals reach
+/// the program itself.
+pub fn shell_command(command: &str) -> Program {
+    let program = run(&["/bin/sh", "-c", &format!("exec {command}")]);
+    let cargo = program.folder.0.join("cargo");
+    let script = format!(
+        "#!/bin/sh\n[ \"$1 $2 $3\" = 'run --quiet --' ] || exit 64\nshift 3\nexec '{}' \"$@\"\n",
+        env!("CARGO_BIN_EXE_kapso-slack")
+    );
+    fs::write(&cargo, script).unwrap();
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = program.folder.path().to_string();
+    program.with("PATH", &path)
 }
 
 /// A command line that is run in a folder of its own, with an empty environment.

@@ -10,7 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use kapso_slack::app::{App, Reloader, client_builder};
 use kapso_slack::clock::Clock;
 use kapso_slack::config::{Environment, Settings};
-use kapso_slack::demo::{DirectResponse, FakeKapso, FakeSlack, Fault, Person, PostedMessage, plain};
+use kapso_slack::demo::{DirectResponse, FakeKapso, FakeSlack, Fault, OpenFault, Person, PostedMessage, plain};
+use kapso_slack::slack::socket_mode::CONNECTIONS;
 use kapso_slack::telemetry::{self, LogFormat};
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
@@ -29,10 +30,16 @@ pub const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
 /// Slack's published signing secret.
 pub const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 pub const KEY: &str = "kapso-key-planted-7d1f";
+/// An app-level token.
+pub const APP_TOKEN: &str = "xapp-1-A0123456789-planted-5c3e";
+/// Set to `socket`, this variable makes every test use Socket Mode.
+const WAY_IN: &str = "WAY_IN";
 /// What must never be in a log line or a metric: secrets, parts of response URLs, trigger ids, codes, phones, links.
-const PLANTED: [&str; 8] = [
+const PLANTED: [&str; 10] = [
     SECRET,
     KEY,
+    APP_TOKEN,
+    "ticket",
     "/response/",
     "1334522460933.738474920",
     "gIkuvaNzQIHg97ATvDxqgjtO",
@@ -40,6 +47,8 @@ const PLANTED: [&str; 8] = [
     "12345678901",
     "wa.me",
 ];
+/// In the log line about each connection of the socket.
+pub const SOCKET_OPEN: &str = "a socket connection to Slack is open";
 /// Limit for one test, far longer than any takes.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -74,6 +83,10 @@ pub struct TestAppBuilder {
     reachable: bool,
     clock: Clock,
     waits_for_store: bool,
+    over_socket: bool,
+    waits_for_socket: bool,
+    patient_slack: bool,
+    failing_opens: Vec<OpenFault>,
 }
 
 type Change = Box<dyn FnOnce(&mut Settings) + Send>;
@@ -90,6 +103,10 @@ pub fn test_app() -> TestAppBuilder {
         reachable: false,
         clock: Clock::stopped(START),
         waits_for_store: false,
+        over_socket: std::env::var(WAY_IN).is_ok_and(|way| way == "socket"),
+        waits_for_socket: true,
+        patient_slack: false,
+        failing_opens: Vec::new(),
     }
 }
 
@@ -149,6 +166,38 @@ impl TestAppBuilder {
         }
     }
 
+    /// Sends commands and presses through Socket Mode, with quick attempts to connect.
+    pub fn over_socket(self) -> Self {
+        Self {
+            over_socket: true,
+            ..self
+        }
+    }
+
+    /// Slack waits for acknowledgements on the socket for as long as they take.
+    pub fn with_patient_slack(self) -> Self {
+        Self {
+            patient_slack: true,
+            ..self
+        }
+    }
+
+    /// The first requests to open a connection of the socket fail in these ways.
+    pub fn failing_opens(self, faults: impl IntoIterator<Item = OpenFault>) -> Self {
+        Self {
+            failing_opens: faults.into_iter().collect(),
+            ..self
+        }
+    }
+
+    /// Does not wait until the socket is open.
+    pub fn without_waiting_for_socket(self) -> Self {
+        Self {
+            waits_for_socket: false,
+            ..self.over_socket()
+        }
+    }
+
     /// Uses the system's clock instead of a stopped one.
     pub fn with_system_clock(self) -> Self {
         Self {
@@ -163,9 +212,13 @@ impl TestAppBuilder {
         let everything = Targets::new().with_default(tracing::Level::TRACE);
         let _log = tracing::subscriber::set_default(telemetry::subscriber(LogFormat::Json, &everything, log.clone()));
         let waits_for_store = self.waits_for_store;
+        let waits_for_socket = self.over_socket && self.waits_for_socket;
         let mut app = self.open(log.clone()).await;
         if waits_for_store {
             app.wait_for_store().await;
+        }
+        if waits_for_socket {
+            app.wait_for_log_lines(SOCKET_OPEN, CONNECTIONS).await;
         }
         tokio::time::timeout(TIMEOUT, test(&mut app))
             .await
@@ -188,6 +241,18 @@ impl TestAppBuilder {
             ("DATABASE_URL".to_owned(), "sqlite::memory:".to_owned()),
             ("METRICS_ADDR".to_owned(), "127.0.0.1:0".to_owned()),
         ];
+        if self.over_socket {
+            slack.turn_on_socket_mode(APP_TOKEN);
+            if self.patient_slack {
+                slack.socket().wait_patiently();
+            }
+            for fault in self.failing_opens {
+                slack.socket().fail_next_open(fault);
+            }
+            variables.push(("SLACK_APP_TOKEN".to_owned(), APP_TOKEN.to_owned()));
+            variables.push(("SLACK_API_URL".to_owned(), slack.api_url()));
+            variables.push(("SLACK_SOCKET_HOSTS".to_owned(), slack.socket().origin().to_owned()));
+        }
         let listener = port().await;
         let app_url: Url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         if self.reachable {
@@ -212,6 +277,8 @@ impl TestAppBuilder {
         settings.timing.kapso.min_retry_delay = Duration::from_millis(1);
         settings.timing.response_url.min_retry_delay = Duration::from_millis(1);
         settings.timing.shutdown.linger = Duration::ZERO;
+        settings.timing.socket.min_retry_delay = Duration::from_millis(1);
+        settings.timing.socket.max_retry_delay = Duration::from_millis(20);
         // The poller must notice when a test advances the clock.
         settings.timing.max_poll_interval = Duration::from_millis(2);
         settings.timing.max_clock_skew = None;
@@ -448,13 +515,18 @@ impl TestApp {
         self.serving.push(tokio::spawn(app.serve(listener, shutdown)));
         self.wait_for_log_lines("\"message\":\"the store works\"", self.serving.len())
             .await;
+        if self.settings.app_token.is_some() {
+            self.wait_for_log_lines(SOCKET_OPEN, CONNECTIONS * self.serving.len())
+                .await;
+        }
         url
     }
 
-    /// Every log line but the one about the store, which comes at any time because the store is opened in the background.
+    /// Every log line but those about the store and the socket, which come at any time because both are opened in the
+    /// background.
     pub fn log_lines(&self) -> Vec<Value> {
         let mut lines = self.all_log_lines();
-        lines.retain(|line| line["message"] != "the store works");
+        lines.retain(|line| line["message"] != "the store works" && !line.to_string().contains(SOCKET_OPEN));
         lines
     }
 
