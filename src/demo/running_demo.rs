@@ -76,13 +76,14 @@ pub async fn start_over(
     }
     let mut settings = settings(transport, &kapso, &slack, &app_url)?;
     change(&mut settings);
+    let only = settings.projects.clone();
     let app = App::build(settings, clock.clone()).await?;
     let secret = match transport {
         Transport::Http => SECRET,
         Transport::Socket => APP_TOKEN,
     };
     let qr = Addresses::new(app_url.clone(), &[secret.into()]);
-    let server = Arc::new(DemoServer::new(kapso, slack, app.projects(), app_url, clock, qr));
+    let server = Arc::new(DemoServer::new(kapso, only, slack, app.projects(), app_url, clock, qr));
 
     let shutdown = CancellationToken::new();
     let serving = tokio::spawn(app.serve(app_listener, shutdown.clone().cancelled_owned()));
