@@ -92,10 +92,7 @@ impl App {
         let new_connections = unpooled_client(proxy, connect).map_err(StartError::Client)?;
         let http = kapso_clients(proxy, &settings.timing, new_connections.clone()).map_err(StartError::Client)?;
         let metrics = Arc::new(metrics());
-        let metrics_listener = match settings.metrics_addr {
-            Some(address) => Some(listen_for_metrics(address).await?),
-            None => None,
-        };
+        let metrics_listener = listen_for_metrics(settings.metrics_addr).await?;
         let projects = Arc::new(Projects::new(
             settings.projects,
             connector(
@@ -369,9 +366,14 @@ pub fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-async fn listen_for_metrics(address: SocketAddr) -> Result<TcpListener, StartError> {
+async fn listen_for_metrics(address: Option<SocketAddr>) -> Result<Option<TcpListener>, StartError> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
     let listener = TcpListener::bind(address).await;
-    listener.map_err(|source| StartError::Metrics { address, source })
+    listener
+        .map(Some)
+        .map_err(|source| StartError::Metrics { address, source })
 }
 
 /// Makes clients for Kapso, which share connections.

@@ -1,10 +1,14 @@
 //! Asks which project a command is about, where that is not clear.
 
 use super::named_project::Named;
+#[cfg(feature = "demo")]
+use super::show;
 use super::{Command, CommandWord, Commands, Definition, Outcome, RequestContext, Response, parse};
 use crate::cards::buttons::{Action, TypedValue, button};
 #[cfg(feature = "demo")]
-use crate::cards::samples::{SAMPLE_ID, SampleGroup};
+use crate::cards::problem;
+#[cfg(feature = "demo")]
+use crate::cards::samples::{SAMPLE_ID, SampleGroup, usual_session};
 use crate::cards::sentence::{fill, join, monospace};
 use crate::cards::{Problem, RenderContext, Replaces, View};
 use crate::config::Alias;
@@ -74,7 +78,20 @@ impl Definition for ChooseProject {
             question("Several are named", Named::Several, &show),
             question("The rest was not understood", unknown, "@"),
         ];
-        vec![SampleGroup::new("Which project?", samples, context)]
+        let in_project = RenderContext {
+            project: aliases.first().copied(),
+            ..*context
+        };
+        let session = usual_session(context.now);
+        let card = session.map(|session| show::render(&session, None, &in_project));
+        let named = card
+            .map(|card| ("A session", card))
+            .into_iter()
+            .chain([("A problem", problem::render(&Problem::Unsure, &in_project))]);
+        vec![
+            SampleGroup::new("Which project?", samples, context),
+            SampleGroup::new("In one of several projects", named, &in_project),
+        ]
     }
 }
 

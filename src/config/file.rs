@@ -96,7 +96,7 @@ fn parse(text: &str, folder: &Path, surroundings: &Surroundings<'_>, problems: &
         if key.get_ref() == PROJECTS {
             match value.get_ref() {
                 DeValue::Table(table) => {
-                    projects.extend(table.iter().filter_map(|(key, value)| reader.project(key, value)))
+                    projects.extend(table.iter().filter_map(|(key, value)| reader.project(key, value)));
                 }
                 _ => reader.add(value.span(), "projects is not a table such as [projects.support]"),
             }
@@ -234,14 +234,14 @@ impl Reader<'_> {
     fn agent(&mut self, value: &Spanned<DeValue<'_>>) -> Option<String> {
         let id = self.text_value(DEFAULT_AGENT, value)?;
         if !is_agent_id(&id) {
-            let problem = format!("{DEFAULT_AGENT} {}", NOT_AN_AGENT_ID);
+            let problem = format!("{DEFAULT_AGENT} {NOT_AN_AGENT_ID}");
             self.add(value.span(), &problem);
         }
         Some(id)
     }
 
     fn allow_list(&mut self, key: &str, value: Option<&Spanned<DeValue<'_>>>, first_letters: &[char]) -> AllowList {
-        self.ids(key, value?, first_letters, "leave it out to allow all")
+        Some(self.ids(key, value?, first_letters, "leave it out to allow all"))
     }
 
     fn creators(&mut self, value: &Spanned<DeValue<'_>>) -> Creators {
@@ -252,23 +252,17 @@ impl Reader<'_> {
             return Creators::Everyone;
         }
         let if_empty = "leave it out to use CREATE_USERS";
-        Creators::Only(self.ids(CREATE_USERS, value, &['U', 'W'], if_empty).unwrap_or_default())
+        Creators::Only(self.ids(CREATE_USERS, value, &['U', 'W'], if_empty))
     }
 
-    fn ids(
-        &mut self,
-        key: &str,
-        value: &Spanned<DeValue<'_>>,
-        first_letters: &[char],
-        if_empty: &str,
-    ) -> Option<Vec<String>> {
+    fn ids(&mut self, key: &str, value: &Spanned<DeValue<'_>>, first_letters: &[char], if_empty: &str) -> Vec<String> {
         let example = first_letters[0];
         let DeValue::Array(array) = value.get_ref() else {
             self.add(
                 value.span(),
                 &format!("{key} is not a list such as [\"{example}012AB3CD\"]"),
             );
-            return Some(Vec::new());
+            return Vec::new();
         };
         let mut ids = Vec::new();
         for item in array {
@@ -284,7 +278,7 @@ impl Reader<'_> {
         if array.is_empty() {
             self.add(value.span(), &format!("{key} lists no IDs; {if_empty}"));
         }
-        Some(ids)
+        ids
     }
 
     fn text_value(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<String> {
@@ -310,8 +304,7 @@ impl Reader<'_> {
 
 /// The number of the line in which a span begins.
 fn line_of(text: &str, span: Range<usize>) -> usize {
-    let before = text.as_bytes().get(..span.start).unwrap_or(text.as_bytes());
-    before.iter().filter(|byte| **byte == b'\n').count() + 1
+    text.get(..span.start).unwrap_or(text).split('\n').count()
 }
 
 /// Text of the file for a message of one line.

@@ -26,7 +26,8 @@ pub struct FakeKapso {
     sandbox: Arc<Sandbox>,
     /// Every project at this address.
     sandboxes: Sandboxes,
-    _serving: Arc<AbortOnDropHandle<()>>,
+    /// Ends with the last project.
+    serving: Arc<AbortOnDropHandle<()>>,
 }
 
 impl FakeKapso {
@@ -44,7 +45,7 @@ impl FakeKapso {
             base_url,
             sandbox,
             sandboxes,
-            _serving: Arc::new(AbortOnDropHandle::new(serving)),
+            serving: Arc::new(AbortOnDropHandle::new(serving)),
         })
     }
 
@@ -57,7 +58,7 @@ impl FakeKapso {
             base_url: self.base_url.clone(),
             sandbox,
             sandboxes: self.sandboxes.clone(),
-            _serving: Arc::clone(&self._serving),
+            serving: Arc::clone(&self.serving),
         }
     }
 

@@ -40,6 +40,9 @@ const UNCONFIGURED_DUE: SignedDuration = SignedDuration::from_mins(1);
 pub type EndWatch =
     Box<dyn Fn(LeasedJob<Watch>, Option<Ending>, Option<Arc<Session>>) -> BoxFuture<'static, ()> + Send + Sync>;
 
+/// Called with a number of watches, and the alias of their project.
+pub type OnCount = Box<dyn Fn(Option<&Alias>, u64) + Send + Sync>;
+
 /// The dependencies of the poller.
 pub struct Environment {
     /// Their clients make the requests.
@@ -51,7 +54,7 @@ pub struct Environment {
     /// Ends watches.
     pub end_watch: EndWatch,
     /// Called with the number of watches of the projects that share a key, and the alias of the first of them.
-    pub on_count: Box<dyn Fn(Option<&Alias>, u64) + Send + Sync>,
+    pub on_count: OnCount,
     /// Called with the number of stored watches that could not be parsed.
     pub on_lost: Box<dyn Fn(u64) + Send + Sync>,
     /// Cancelled when no new work is started.
