@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tokio::signal::unix::Signal;
 use url::Url;
@@ -128,6 +129,11 @@ fn serve() -> Result<(), Box<dyn Error>> {
             version = env!("CARGO_PKG_VERSION"),
             "listening"
         );
+        notify_service_manager(NotifyState::Ready);
+        let shutdown = async {
+            shutdown.await;
+            notify_service_manager(NotifyState::Stopping);
+        };
         let checks = async {
             doctor::warn_at_start(&checked, &clock).await;
             future::pending::<Infallible>().await
@@ -163,6 +169,13 @@ async fn reload_on(mut signals: Signal, reloader: &Reloader) -> Infallible {
                 "the configuration was not read again; the earlier one stays in force"
             ),
         }
+    }
+}
+
+/// Tells systemd, or whoever started the process with `NOTIFY_SOCKET`; does nothing if that is not set.
+fn notify_service_manager(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "the service manager was not told");
     }
 }
 

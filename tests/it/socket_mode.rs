@@ -1,4 +1,4 @@
-//! Socket Mode: commands and presses come through WebSockets that the service opens to Slack.
+//! Socket Mode: commands and presses come through `WebSocket`s that the service opens to Slack.
 
 use std::time::Duration;
 
@@ -101,6 +101,7 @@ async fn two_connections_are_open_and_ready_is_not_said_before_hello() {
             // Both are given up, and others opened.
             socket.wait_for_connections(2).await;
             app.wait_for_log_lines("a socket connection to Slack is open", 2).await;
+            app.wait_for_store().await;
             assert_eq!(app.readiness().await.0, "ready");
             assert_eq!(value(&app.metrics().await, "kapso_slack_socket_connections "), 2);
         })
@@ -111,6 +112,7 @@ async fn two_connections_are_open_and_ready_is_not_said_before_hello() {
 async fn without_any_connection_the_service_is_not_ready_and_with_one_it_is() {
     quick_socket_app()
         .run(async |app| {
+            app.wait_for_store().await;
             let socket = app.slack.socket();
             let connections = socket.connections();
             for _ in 0..500 {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use kapso_slack::demo::SocketFault;
@@ -9,7 +10,7 @@ use kapso_slack::demo::SocketFault;
 use crate::support::sockets::{quick_socket_app, value};
 
 const RECONNECTS: u64 = 1_000;
-const COMMANDS_AT_ONCE: usize = 10;
+const COMMANDS_AT_ONCE: usize = 5;
 /// By how much memory may grow between the 300th and the last reconnect, in KiB: the log and the fakes
 /// remember a little of every command.
 const GROWTH_MAX: u64 = 12 * 1024;
@@ -41,6 +42,7 @@ fn a_thousand_reconnects_lose_nothing() {
 #[ignore = "run by another test, in a process of its own"]
 async fn soak() {
     quick_socket_app()
+        .with_timeout(Duration::from_mins(5))
         .run(async |app| {
             let socket = app.slack.socket();
             let faults = [

@@ -1,4 +1,4 @@
-//! One connection: `has_room` envelopes, has them handled, and is the only writer of its socket.
+//! One connection: reads envelopes, has them handled, and is the only writer of its socket.
 
 use std::time::Duration;
 

@@ -75,6 +75,7 @@ pub struct TestApp {
 }
 
 /// Configures a [`TestApp`].
+#[expect(clippy::struct_excessive_bools, reason = "independent options")]
 pub struct TestAppBuilder {
     variables: Vec<(String, String)>,
     /// Alias and further keys of each project.
@@ -87,6 +88,7 @@ pub struct TestAppBuilder {
     waits_for_socket: bool,
     patient_slack: bool,
     failing_opens: Vec<OpenFault>,
+    timeout: Duration,
 }
 
 type Change = Box<dyn FnOnce(&mut Settings) + Send>;
@@ -96,6 +98,7 @@ pub const START: Timestamp = Timestamp::constant(1_795_428_000, 0);
 
 /// A test app with the documented defaults, a stopped clock and quick retries.
 pub fn test_app() -> TestAppBuilder {
+    let over_socket = std::env::var(WAY_IN).is_ok_and(|way| way == "socket");
     TestAppBuilder {
         variables: Vec::new(),
         projects: Vec::new(),
@@ -103,10 +106,12 @@ pub fn test_app() -> TestAppBuilder {
         reachable: false,
         clock: Clock::stopped(START),
         waits_for_store: false,
-        over_socket: std::env::var(WAY_IN).is_ok_and(|way| way == "socket"),
+        over_socket,
         waits_for_socket: true,
-        patient_slack: false,
+        // The same tests run over HTTP at the same time, so that the machine is busy.
+        patient_slack: over_socket,
         failing_opens: Vec::new(),
+        timeout: TIMEOUT,
     }
 }
 
@@ -190,6 +195,11 @@ impl TestAppBuilder {
         }
     }
 
+    /// Allows the test to take longer.
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
     /// Does not wait until the socket is open.
     pub fn without_waiting_for_socket(self) -> Self {
         Self {
@@ -212,6 +222,7 @@ impl TestAppBuilder {
         let everything = Targets::new().with_default(tracing::Level::TRACE);
         let _log = tracing::subscriber::set_default(telemetry::subscriber(LogFormat::Json, &everything, log.clone()));
         let waits_for_store = self.waits_for_store;
+        let timeout = self.timeout;
         let waits_for_socket = self.over_socket && self.waits_for_socket;
         let mut app = self.open(log.clone()).await;
         if waits_for_store {
@@ -220,7 +231,7 @@ impl TestAppBuilder {
         if waits_for_socket {
             app.wait_for_log_lines(SOCKET_OPEN, CONNECTIONS).await;
         }
-        tokio::time::timeout(TIMEOUT, test(&mut app))
+        tokio::time::timeout(timeout, test(&mut app))
             .await
             .unwrap_or_else(|_| panic!("the test does not end in time; the log: {}", log.text()));
         tokio::time::timeout(TIMEOUT, app.close())
