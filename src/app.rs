@@ -10,18 +10,20 @@ use reqwest::{Client, ClientBuilder};
 use secrecy::SecretString;
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use url::Url;
 
 use crate::clock::Clock;
 use crate::commands::{Commands, Outcome};
-use crate::config::{DatabaseUrl, Proxy, Settings, ShutdownTiming, Timing};
+use crate::config::{Alias, DatabaseUrl, KapsoTiming, Proxy, Settings, ShutdownTiming, Timing};
 use crate::db::{DatabaseError, StoreConnection};
 use crate::dispatch::{Dispatcher, RecentRequests};
 use crate::idempotency::IdempotencyKeys;
 use crate::kapso::{self, Observation};
+use crate::projects::{self, Projects};
 use crate::qr;
 use crate::queue::JobStore;
 use crate::routes::{self, AppState};
@@ -36,7 +38,7 @@ use crate::slack::socket_mode::{self, EnvelopeKind, Event, Reason, Request, Sock
 use crate::telemetry::{Labels, Metrics};
 use crate::watches::Watches;
 use crate::watches::policy::Ending;
-use crate::watches::poller::{self, Poller};
+use crate::watches::poller;
 
 /// Most connections to the metrics at the same time, out of the reserved file descriptors.
 const METRICS_CONNECTIONS: usize = 16;
@@ -84,23 +86,22 @@ impl App {
     /// See [`StartError`].
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let socket_settings = settings.clone();
+        let secrets = secrets(&settings);
         let connect = settings.timing.connect;
         let proxy = &settings.proxy;
         let new_connections = unpooled_client(proxy, connect).map_err(StartError::Client)?;
         let http = kapso_clients(proxy, &settings.timing, new_connections.clone()).map_err(StartError::Client)?;
         let metrics = Arc::new(metrics());
-        metrics.set_kapso_rate_limit_left(kapso::DEFAULT_RATE_LIMIT);
-        let metrics_listener = match settings.metrics_addr {
-            Some(address) => Some(listen_for_metrics(address).await?),
-            None => None,
-        };
-        let kapso = Arc::new(kapso::Client::new(
-            http,
-            &settings.kapso_base_url,
-            settings.kapso_api_key,
-            clock.clone(),
-            settings.timing.kapso.clone(),
-            Box::new(observer(&metrics)),
+        let metrics_listener = listen_for_metrics(settings.metrics_addr).await?;
+        let projects = Arc::new(Projects::new(
+            settings.projects,
+            connector(
+                Arc::new(http),
+                settings.kapso_base_url,
+                clock.clone(),
+                settings.timing.kapso.clone(),
+                Arc::clone(&metrics),
+            ),
         ));
         let connection = Arc::new(StoreConnection::new({
             let metrics = Arc::clone(&metrics);
@@ -114,19 +115,12 @@ impl App {
         );
         let queue = Arc::new(queue.await.map_err(StartError::Memory)?);
         let idempotency = IdempotencyKeys::new(Arc::clone(&connection), clock.clone());
-        // The first one signs.
-        let secrets: Vec<SecretString> = settings
-            .signing_secrets
-            .iter()
-            .chain(&settings.app_token)
-            .cloned()
-            .collect();
         let qr_addresses = settings
             .public_url
             .map(|public_url| Arc::new(qr::Addresses::new(public_url, &secrets)));
         let dispatcher = Dispatcher {
             commands: Commands {
-                kapso: Arc::clone(&kapso),
+                projects: Arc::clone(&projects),
                 access: Arc::new(settings.access_lists),
                 watches: Watches::new(Arc::clone(&queue), clock.clone()),
                 idempotency: idempotency.clone(),
@@ -167,7 +161,7 @@ impl App {
         let connection_tasks = TaskTracker::new();
         let images = qr::Images::new(
             qr_addresses,
-            Arc::clone(&kapso),
+            Arc::clone(&projects),
             clock.clone(),
             settings.timing.image,
             (connections / IMAGE_CONNECTIONS_SHARE).clamp(1, IMAGE_CONNECTIONS_MAX),
@@ -179,7 +173,6 @@ impl App {
                 dispatcher,
                 socket,
                 connection,
-                kapso,
                 images: Arc::new(images),
                 metrics,
                 log_limit: Arc::default(),
@@ -193,16 +186,22 @@ impl App {
         })
     }
 
+    /// Replaces the projects and the signing secrets while the service runs.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        Reloader(self.state.clone())
+    }
+
     /// The address of the listener for `/metrics`, if there is one.
     #[must_use]
     pub fn metrics_addr(&self) -> Option<SocketAddr> {
         self.metrics_listener.as_ref()?.local_addr().ok()
     }
 
-    /// The client for Kapso, for the demo.
+    /// The projects, for the demo.
     #[cfg(feature = "demo")]
-    pub(crate) fn kapso(&self) -> Arc<kapso::Client> {
-        Arc::clone(&self.state.kapso)
+    pub(crate) fn projects(&self) -> Arc<Projects> {
+        Arc::clone(&self.state.dispatcher.commands.projects)
     }
 
     /// Serves on `listener` until `shutdown` completes; then reports not ready, delivers all pending replies, and returns.
@@ -231,7 +230,6 @@ impl App {
         let background_work = run_in_background(
             Arc::clone(&dispatcher),
             Arc::clone(&self.state.connection),
-            Arc::clone(&self.state.kapso),
             self.database,
             self.timing.max_poll_interval,
         );
@@ -247,16 +245,46 @@ impl App {
     }
 }
 
+/// Replaces what can change while the service runs.
+pub struct Reloader(AppState);
+
+impl Reloader {
+    /// Replaces the projects and the signing secrets by those of these settings. Keys that stay go on with their client.
+    pub fn replace(&self, settings: Settings) {
+        let commands = &self.0.dispatcher.commands;
+        let secrets = secrets(&settings);
+        self.0.verifier.signatures.set_secrets(&settings.signing_secrets);
+        commands.signer.set_secrets(&secrets);
+        if let Some(addresses) = &commands.qr_addresses {
+            addresses.set_secrets(&secrets);
+        }
+        commands.projects.replace(settings.projects);
+    }
+}
+
+/// The secrets from which the keys for values of buttons and addresses of images are derived. The first one signs.
+fn secrets(settings: &Settings) -> Vec<SecretString> {
+    let all = settings.signing_secrets.iter().chain(&settings.app_token);
+    all.cloned().collect()
+}
+
+/// Completes with each SIGHUP. Call it early, so that none ends the process.
+///
+/// # Errors
+/// If the system allows no signal handlers.
+pub fn reload_signals() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
 /// Keeps the database open, polls watched sessions, and runs jobs, until the service has stopped.
 async fn run_in_background(
     dispatcher: Arc<Dispatcher>,
     connection: Arc<StoreConnection>,
-    kapso: Arc<kapso::Client>,
     database: DatabaseUrl,
     max_poll_interval: Duration,
 ) {
-    let poller = Poller::new(poller::Environment {
-        kapso,
+    let poller = poller::Environment {
+        projects: Arc::clone(&dispatcher.commands.projects),
         store: Arc::clone(&dispatcher.queue),
         clock: dispatcher.clock.clone(),
         end_watch: {
@@ -265,17 +293,17 @@ async fn run_in_background(
         },
         on_count: {
             let metrics = Arc::clone(&dispatcher.metrics);
-            Box::new(move |count| metrics.set_watches(count))
+            Box::new(move |project, count| metrics.set_watches(project.map(Alias::as_str), count))
         },
         on_lost: {
             let dispatcher = Arc::clone(&dispatcher);
             Box::new(move |count| dispatcher.count_unreadable(count))
         },
         stopping: dispatcher.stopping.clone(),
-    });
+    };
     let polling = async {
         tokio::select! {
-            () = connection.wait_until_opened() => poller.run(max_poll_interval).await,
+            () = connection.wait_until_opened() => poller::run(poller, max_poll_interval).await,
             () = dispatcher.stopping.cancelled() => {}
         }
     };
@@ -338,19 +366,46 @@ pub fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-async fn listen_for_metrics(address: SocketAddr) -> Result<TcpListener, StartError> {
+async fn listen_for_metrics(address: Option<SocketAddr>) -> Result<Option<TcpListener>, StartError> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
     let listener = TcpListener::bind(address).await;
-    listener.map_err(|source| StartError::Metrics { address, source })
+    listener
+        .map(Some)
+        .map_err(|source| StartError::Metrics { address, source })
 }
 
-/// Counts requests to Kapso.
-fn observer(metrics: &Arc<Metrics>) -> impl Fn(Observation) + Send + Sync + use<> {
-    let metrics = Arc::clone(metrics);
-    move |request| {
-        let status = request.status.map(|status| status.as_u16());
-        metrics.count_kapso_request(status, request.took);
-        metrics.set_kapso_rate_limit_left(request.rate_limit_left);
-    }
+/// Makes clients for Kapso, which share connections.
+fn connector(
+    http: Arc<kapso::HttpClients>,
+    base: Url,
+    clock: Clock,
+    timing: KapsoTiming,
+    metrics: Arc<Metrics>,
+) -> projects::Connect {
+    Box::new(move |key, alias| {
+        let project = alias.map(|alias| alias.as_str().to_owned());
+        metrics.set_kapso_rate_limit_left(project.as_deref(), kapso::DEFAULT_RATE_LIMIT);
+        metrics.set_watches(project.as_deref(), 0);
+        let metrics = Arc::clone(&metrics);
+        let observer = move |request: Observation| {
+            let status = request.status.map(|status| status.as_u16());
+            metrics.count_kapso_request(status, request.took);
+            metrics.set_kapso_rate_limit_left(project.as_deref(), request.rate_limit_left);
+            if request.is_moved {
+                metrics.count_kapso_moved();
+            }
+        };
+        kapso::Client::new(
+            Arc::clone(&http),
+            &base,
+            key,
+            clock.clone(),
+            timing.clone(),
+            Box::new(observer),
+        )
+    })
 }
 
 /// The socket to Slack, if there is a token for it. `http` must follow no redirects.

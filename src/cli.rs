@@ -13,9 +13,10 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use sd_notify::NotifyState;
 use tokio::net::TcpListener;
+use tokio::signal::unix::Signal;
 use url::Url;
 
-use crate::app::{self, App};
+use crate::app::{self, App, Reloader};
 use crate::clock::Clock;
 use crate::config::{self, Environment};
 use crate::doctor::Limits;
@@ -115,6 +116,7 @@ fn serve() -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let shutdown = app::shutdown_signal()?;
+        let reload_signals = app::reload_signals()?;
         let listen = settings.listen;
         let (checked, clock) = (settings.clone(), Clock::system());
         let app = App::build(settings, clock.clone()).await?;
@@ -136,16 +138,38 @@ fn serve() -> Result<(), Box<dyn Error>> {
             doctor::warn_at_start(&checked, &clock).await;
             future::pending::<Infallible>().await
         };
+        let reloader = app.reloader();
         // The checks delay neither the first request nor the shutdown.
         tokio::select! {
             () = app.serve(listener, shutdown) => {}
             never = checks => match never {},
+            never = reload_on(reload_signals, &reloader) => match never {},
         }
         Ok::<_, Box<dyn Error>>(())
     })?;
     // A DNS lookup that is still running must not delay the exit.
     runtime.shutdown_background();
     Ok(())
+}
+
+/// Reads the environment's files again at each SIGHUP. If something is wrong, everything stays as it is.
+async fn reload_on(mut signals: Signal, reloader: &Reloader) -> Infallible {
+    loop {
+        if signals.recv().await.is_none() {
+            return future::pending().await;
+        }
+        match Environment::of_process().and_then(|environment| environment.settings()) {
+            Ok(settings) => {
+                let projects = settings.projects.len();
+                reloader.replace(settings);
+                tracing::info!(projects, "the configuration was read again");
+            }
+            Err(problems) => tracing::error!(
+                problem = %problems,
+                "the configuration was not read again; the earlier one stays in force"
+            ),
+        }
+    }
 }
 
 /// Tells systemd, or whoever started the process with `NOTIFY_SOCKET`; does nothing if that is not set.

@@ -24,6 +24,7 @@ pub mod doctor;
 pub mod idempotency;
 pub mod kapso;
 pub mod manifest;
+pub mod projects;
 pub mod qr;
 pub mod queue;
 pub mod routes;

@@ -12,7 +12,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use crate::clock::Clock;
 use crate::db::StoreConnection;
 use crate::dispatch::Dispatcher;
-use crate::kapso::Client;
 use crate::qr::{ImageError, Images};
 use crate::slack::command::SlashCommand;
 use crate::slack::interaction::Interaction;
@@ -43,7 +42,6 @@ pub(crate) struct AppState {
     pub(crate) socket: Option<Arc<SocketMode>>,
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) connection: Arc<StoreConnection>,
-    pub(crate) kapso: Arc<Client>,
     pub(crate) images: Arc<Images>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log_limit: Arc<LogLimit>,

@@ -18,9 +18,11 @@ pub use self::buttons::{Action, SessionValue};
 pub use self::largest::largest_card;
 pub use self::notification::Notification;
 pub use self::problem::Problem;
-use self::sentence::monospace;
+use self::sentence::{fill, monospace};
+use crate::config::Alias;
 use crate::qr::Addresses;
 use crate::slack::UserId;
+use crate::slack::blocks::{Block, Text};
 use crate::slack::button_value::{Origin, SharedBy, ValueSigner};
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
@@ -41,6 +43,8 @@ pub struct RenderContext<'a> {
     /// Where the buttons of the message come from. If a card that led to this request was a shared one, its phone number
     /// was masked, so it is masked in everything that follows from it too.
     pub origin: &'a Origin,
+    /// The project to name in the message: the one that it is about, where there are several.
+    pub project: Option<&'a Alias>,
     /// Signs the values of the buttons.
     pub signer: &'a ValueSigner,
     /// Signs the addresses of QR codes; `None` if Slack cannot reach this app to fetch them.
@@ -65,10 +69,24 @@ impl RenderContext<'_> {
         self.signer.sign(content, self.origin)
     }
 
-    /// A command to copy: the command's name and `words`.
+    /// A command to copy: the command's name, the project if it is to be named, and `words`.
     #[must_use]
     pub fn typed(&self, words: &str) -> Mrkdwn {
-        monospace(&format!("{} {words}", self.command))
+        match self.project {
+            Some(alias) => monospace(&format!("{} @{alias} {words}", self.command)),
+            None => monospace(&format!("{} {words}", self.command)),
+        }
+    }
+
+    /// The message, with the name of the project if it is to be named.
+    #[must_use]
+    pub(crate) fn name_project(&self, message: Message) -> Message {
+        let Some(alias) = self.project else {
+            return message;
+        };
+        let alias = || [("alias", monospace(alias.as_str()))];
+        let block = Block::context(vec![Text::mrkdwn(fill("Project {alias}", alias()))]);
+        message.labelled(fill("Project {alias}: ", alias()), block)
     }
 }
 
@@ -111,16 +129,17 @@ impl View {
         Self { message, replaces }
     }
 
-    /// The message as it is sent to `target`.
+    /// The message as it is sent to the target of `context`.
     #[must_use]
-    pub fn into_message(self, target: ReplyTarget) -> Message {
-        match (target, self.replaces) {
-            (ReplyTarget::Command, Replaces::Nothing | Replaces::OwnCard | Replaces::AnyCard) => self.message,
-            (ReplyTarget::OwnCard, Replaces::OwnCard | Replaces::AnyCard) => self.message.replacing(true),
-            (ReplyTarget::SharedCard, Replaces::AnyCard) => self.message.in_channel().replacing(true),
+    pub fn into_message(self, context: &RenderContext<'_>) -> Message {
+        let message = context.name_project(self.message);
+        match (context.target, self.replaces) {
+            (ReplyTarget::Command, Replaces::Nothing | Replaces::OwnCard | Replaces::AnyCard) => message,
+            (ReplyTarget::OwnCard, Replaces::OwnCard | Replaces::AnyCard) => message.replacing(true),
+            (ReplyTarget::SharedCard, Replaces::AnyCard) => message.in_channel().replacing(true),
             (ReplyTarget::NewMessage, Replaces::Nothing | Replaces::OwnCard | Replaces::AnyCard)
             | (ReplyTarget::OwnCard, Replaces::Nothing)
-            | (ReplyTarget::SharedCard, Replaces::Nothing | Replaces::OwnCard) => self.message.replacing(false),
+            | (ReplyTarget::SharedCard, Replaces::Nothing | Replaces::OwnCard) => message.replacing(false),
         }
     }
 }

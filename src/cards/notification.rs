@@ -31,7 +31,7 @@ pub fn render(notification: &Notification<'_>, context: &RenderContext<'_>) -> M
     let value = SessionValue(notification.id.clone());
     let show = || button(Action::ShowFullCard, "Show the session", &value, context);
     let buttons = match notification.ending {
-        Ending::Changed(Change::Gone) => Vec::new(),
+        Ending::Changed(Change::Gone) | Ending::ProjectUnavailable => Vec::new(),
         Ending::Changed(Change::Activated | Change::Expired | Change::Superseded) => {
             let create = notification
                 .session
@@ -40,11 +40,14 @@ pub fn render(notification: &Notification<'_>, context: &RenderContext<'_>) -> M
         }
         Ending::TimeUp => vec![button(Action::StartWatching, "Keep watching", &value, context), show()],
     };
+    // Who may not use the project any more learns nothing about its sessions.
+    let is_usable = notification.ending != Ending::ProjectUnavailable;
+    let footer = is_usable.then(|| session::footer(notification.id, None)).flatten();
     let blocks = [Block::section(Text::mrkdwn(text.clone()))]
         .into_iter()
         .chain(Block::actions(buttons))
-        .chain(session::footer(notification.id, None));
-    Message::ephemeral(text, blocks.collect())
+        .chain(footer);
+    context.name_project(Message::ephemeral(text, blocks.collect()))
 }
 
 fn text(notification: &Notification<'_>, now: Timestamp) -> Mrkdwn {
@@ -64,6 +67,9 @@ fn text(notification: &Notification<'_>, now: Timestamp) -> Mrkdwn {
         ),
         Ending::Changed(Change::Gone) => {
             Mrkdwn::new("This session no longer exists in Kapso, so I've stopped watching.")
+        }
+        Ending::ProjectUnavailable => {
+            Mrkdwn::new("The Kapso project of this session can no longer be used here, so I've stopped watching it.")
         }
         Ending::TimeUp => fill(
             "⏳ {subject} is not active yet. I've stopped watching (Slack's 30-minute limit). Press to keep watching.",

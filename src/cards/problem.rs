@@ -36,10 +36,16 @@ pub enum Problem {
     KapsoError,
     /// Kapso answered with something that this app does not know.
     Unintelligible,
+    /// Kapso's API is not at its address.
+    Moved,
     /// This person or this channel is not on the operator's list.
     NotAllowed(Arc<AccessLists>),
-    /// This person is not on the operator's list of those who create sessions.
-    MayNotCreate(Arc<AccessLists>),
+    /// This person is not among those who may create sessions.
+    MayNotCreate(Creators),
+    /// The project that a button or a job names is not configured, or may not be used in this place.
+    ProjectUnavailable,
+    /// No project may be used in this place.
+    NoProjectHere,
     /// The database does not work.
     NoStore,
     /// Nothing may be posted to the `response_url` of the request.
@@ -64,6 +70,7 @@ impl From<&Error> for Problem {
             },
             Error::Unavailable(Unavailable::Status(_)) => Self::KapsoError,
             Error::Unavailable(Unavailable::Transport(_) | Unavailable::TimedOut(_)) => Self::NoAnswer,
+            Error::Moved(_) => Self::Moved,
             Error::NotFound | Error::UnexpectedResponse(_) | Error::Unprocessable => Self::Unintelligible,
         }
     }
@@ -97,6 +104,9 @@ pub fn render(problem: &Problem, context: &RenderContext<'_>) -> View {
         | Problem::Unintelligible
         | Problem::NotAllowed(_)
         | Problem::MayNotCreate(_)
+        | Problem::Moved
+        | Problem::ProjectUnavailable
+        | Problem::NoProjectHere
         | Problem::NoStore
         | Problem::ResponseUrlNotAllowed
         | Problem::Unsure
@@ -134,11 +144,25 @@ fn text(problem: &Problem, context: &RenderContext<'_>) -> Mrkdwn {
         Problem::NoAnswer => Mrkdwn::new("Kapso did not answer. Nothing was changed; try again in a moment."),
         Problem::KapsoError => Mrkdwn::new("Kapso had an error. Nothing was changed; try again in a moment."),
         Problem::Unintelligible => Mrkdwn::new("Kapso sent an unexpected response. Please tell whoever runs this app."),
-        Problem::NotAllowed(allowed) => not_allowed(allowed),
-        Problem::MayNotCreate(allowed) => join(
-            " ",
-            [Mrkdwn::new("You cannot create sessions here."), who_may_create(allowed)],
+        Problem::Moved => Mrkdwn::new(
+            "Kapso's sandbox API is not where this app expects it: Kapso may have moved this API. Please tell whoever \
+             runs this app.",
         ),
+        Problem::NotAllowed(allowed) => not_allowed(allowed),
+        Problem::MayNotCreate(creators) => join(
+            " ",
+            [
+                Mrkdwn::new("You cannot create sessions here."),
+                who_may_create(creators),
+            ],
+        ),
+        Problem::ProjectUnavailable => Mrkdwn::new(
+            "The Kapso project that this was about can no longer be used here, so nothing was done. Type the command \
+             again.",
+        ),
+        Problem::NoProjectHere => {
+            Mrkdwn::new("No Kapso project can be used here. Whoever runs this app can change that.")
+        }
         Problem::Unsure => fill(
             "Kapso did not confirm it: the session may or may not have been created. Check {list} before you try again.",
             [("list", context.typed("list"))],
@@ -204,8 +228,8 @@ fn not_allowed(allowed: &AccessLists) -> Mrkdwn {
 }
 
 /// Who may create sessions, for people without permission.
-pub(crate) fn who_may_create(allowed: &AccessLists) -> Mrkdwn {
-    match &allowed.creators {
+pub(crate) fn who_may_create(creators: &Creators) -> Mrkdwn {
+    match creators {
         Creators::Only(users) if users.is_empty() => {
             Mrkdwn::new("Creating from Slack is turned off; create it in Kapso. Whoever runs this app can change that.")
         }

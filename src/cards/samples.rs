@@ -34,7 +34,7 @@ impl SampleGroup {
         samples: impl IntoIterator<Item = (impl Into<String>, View)>,
         context: &RenderContext<'_>,
     ) -> Self {
-        let sample = |(title, view): (_, View)| (Into::into(title), view.into_message(context.target));
+        let sample = |(title, view): (_, View)| (Into::into(title), view.into_message(context));
         Self {
             title,
             samples: samples.into_iter().map(sample).collect(),
@@ -70,15 +70,10 @@ pub(crate) fn problems(context: &RenderContext<'_>) -> SampleGroup {
             teams: list(teams),
             channels: list(channels),
             users: list(users),
-            creators: Creators::default(),
         }))
     };
-    let created_by = |people: &[&str]| {
-        Problem::MayNotCreate(Arc::new(AccessLists {
-            creators: Creators::Only(people.iter().copied().map(str::to_owned).collect()),
-            ..AccessLists::default()
-        }))
-    };
+    let created_by =
+        |people: &[&str]| Problem::MayNotCreate(Creators::Only(people.iter().copied().map(str::to_owned).collect()));
     let problems = sample_values!(Problem {
         Problem::NotFound(_) => [
             ("No such session", SAMPLE_ID),
@@ -95,6 +90,7 @@ pub(crate) fn problems(context: &RenderContext<'_>) -> SampleGroup {
         Problem::NoAnswer => [("Kapso does not answer", Problem::NoAnswer)],
         Problem::KapsoError => [("Kapso has an error", Problem::KapsoError)],
         Problem::Unintelligible => [("Kapso sends an unexpected response", Problem::Unintelligible)],
+        Problem::Moved => [("Kapso has moved its API", Problem::Moved)],
         Problem::NotAllowed(_) => [
             ("Open to some people", on_lists(None, None, Some("U2147483697 W012A3CDE"))),
             ("Open to more people than are named", on_lists(None, None, Some(&["U2147483697"; 11].join(" ")))),
@@ -105,6 +101,8 @@ pub(crate) fn problems(context: &RenderContext<'_>) -> SampleGroup {
             ("Nobody creates sessions", created_by(&[])),
             ("Some people create sessions", created_by(&["U2147483697", "W012A3CDE"])),
         ],
+        Problem::ProjectUnavailable => [("The project is no longer set up", Problem::ProjectUnavailable)],
+        Problem::NoProjectHere => [("No project may be used here", Problem::NoProjectHere)],
         Problem::NoStore => [("The database does not work", Problem::NoStore)],
         Problem::ResponseUrlNotAllowed => [("Nothing could be posted later", Problem::ResponseUrlNotAllowed)],
         Problem::Unsure => [("It is unknown whether it was created", Problem::Unsure)],
@@ -125,6 +123,7 @@ pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
         Ending::Changed(Change::Superseded) => [("Superseded", changed(Change::Superseded))],
         Ending::Changed(Change::Gone) => [("Gone", changed(Change::Gone))],
         Ending::TimeUp => [("The time is up", Ending::TimeUp)],
+        Ending::ProjectUnavailable => [("The project is no longer set up", Ending::ProjectUnavailable)],
     });
     let usual = usual_session(context.now);
     let ago = |hours| Some(context.now - SignedDuration::from_hours(hours));

@@ -13,8 +13,9 @@ use crate::cards::samples::SampleGroup;
 use crate::cards::sentence::{fill, join, monospace, number};
 use crate::cards::session::{self, Watched};
 use crate::cards::{Problem, RenderContext, Replaces, View, problem};
-use crate::config::AccessLists;
+use crate::config::Creators;
 use crate::kapso::{self, Session};
+use crate::projects::ProjectRef;
 use crate::slack::blocks::{Block, Text};
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
@@ -56,6 +57,7 @@ impl Definition for Find {
     const NAME: &'static str = "find";
     /// Its usage is with that of `show`.
     const WORD: Option<&'static CommandWord> = None;
+    type Scope = ProjectRef;
     const CREATES: bool = false;
     const POSTS_RESERVED: u32 = 0;
 
@@ -67,8 +69,8 @@ impl Definition for Find {
         Some(self.0.as_str().to_owned())
     }
 
-    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
-        let search = search(&self.0, commands).await;
+    async fn run(self, project: ProjectRef, commands: &Commands, request: &RequestContext) -> Response {
+        let search = search(&self.0, &project, commands).await;
         let context = commands.render_context(request);
         let (searched, stopped_by) = match search {
             Search::Found(session) => {
@@ -81,7 +83,7 @@ impl Definition for Find {
                 return commands.problem(&problem, request).caused_by(Arc::new(error));
             }
         };
-        let may_not_create = (!context.may_create).then_some(&*commands.access);
+        let may_not_create = (!context.may_create).then(|| project.creators());
         let view = render(&self.0, searched, may_not_create, &context);
         let response = Response::new(Outcome::NotFound, view, &context);
         match stopped_by {
@@ -95,7 +97,7 @@ impl Definition for Find {
         let Some(phone) = Phone::parse(new::SAMPLE_PHONE) else {
             return Vec::new();
         };
-        let nobody_creates = AccessLists::default();
+        let nobody_creates = Creators::default();
         let stopped = |of| Searched::Newest { count: 1_000, of };
         let samples = [
             ("To be created", Searched::All, None),
@@ -118,17 +120,17 @@ impl Definition for Find {
 
 /// Reads pages of the list, newest first, until one has a session of the phone. Stops early after [`MAX_PAGES`] or
 /// [`MAX_TIME`], and when the rest of the rate limit is reserved for other commands.
-async fn search(phone: &Phone, commands: &Commands) -> Search {
+async fn search(phone: &Phone, project: &ProjectRef, commands: &Commands) -> Search {
     let began = commands.clock.now();
     let mut count = 0;
     let mut of = None;
     for number in 1..=MAX_PAGES {
         let page = if number == 1 {
-            commands.kapso.page(number, PER_PAGE).await
+            project.kapso.page(number, PER_PAGE).await
         } else if commands.clock.now().duration_since(began).abs() > MAX_TIME {
             break;
         } else {
-            commands.kapso.page_if_spare(number, PER_PAGE).await
+            project.kapso.page_if_spare(number, PER_PAGE).await
         };
         let page = match page {
             Ok(page) => page,
@@ -157,12 +159,7 @@ fn is_of(session: &Session, phone: &Phone) -> bool {
         == Some(phone)
 }
 
-fn render(
-    phone: &Phone,
-    searched: Searched,
-    may_not_create: Option<&AccessLists>,
-    context: &RenderContext<'_>,
-) -> View {
+fn render(phone: &Phone, searched: Searched, may_not_create: Option<&Creators>, context: &RenderContext<'_>) -> View {
     let shown = ("phone", monospace(phone.as_str()));
     let result = match searched {
         Searched::All => fill("There is no session for {phone} in this app's Kapso project.", [shown]),
@@ -180,11 +177,11 @@ fn render(
     let new = format!("new {}", phone.as_str());
     let next = match may_not_create {
         None => fill("Create one: {new}", [("new", context.typed(&new))]),
-        Some(allowed) => join(
+        Some(creators) => join(
             " ",
             [
                 Mrkdwn::new("You cannot create sessions here."),
-                problem::who_may_create(allowed),
+                problem::who_may_create(creators),
             ],
         ),
     };

@@ -31,6 +31,7 @@ pub struct Help;
 impl Definition for Help {
     const NAME: &'static str = WORD.name;
     const WORD: Option<&'static CommandWord> = Some(WORD);
+    type Scope = ();
     const CREATES: bool = false;
     const POSTS_RESERVED: u32 = 0;
 
@@ -42,8 +43,8 @@ impl Definition for Help {
         Some(WORD.name.to_owned())
     }
 
-    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
-        let may_create = commands.may_create(&request.who);
+    async fn run(self, (): (), commands: &Commands, request: &RequestContext) -> Response {
+        let may_create = commands.may_create(&request.origin, &request.who);
         let context = commands.render_context(request);
         Response::new(Outcome::Help, render(may_create, &context), &context)
     }

@@ -14,8 +14,9 @@ use crate::cards::samples::{SAMPLE_ID, SampleGroup, sessions};
 use crate::cards::sentence::{fill, foreign, join, number, paragraph};
 use crate::cards::session::{Badge, badge, masked, statement};
 use crate::cards::{Problem, RenderContext, Replaces, View, expiry, problem};
-use crate::config::AccessLists;
+use crate::config::Creators;
 use crate::kapso::{Page, Session, SessionId, Status};
+use crate::projects::ProjectRef;
 use crate::slack::blocks::{Block, Text};
 use crate::slack::message::Message;
 use crate::slack::text::{Mrkdwn, clean};
@@ -62,13 +63,14 @@ struct Listing {
     /// Which page, from 1 on.
     number: u32,
     page: Page,
-    /// The operator's lists, for a reader who may not create sessions.
-    may_not_create: Option<Arc<AccessLists>>,
+    /// Who may create sessions, for a reader who may not.
+    may_not_create: Option<Creators>,
 }
 
 impl Definition for List {
     const NAME: &'static str = WORD.name;
     const WORD: Option<&'static CommandWord> = Some(WORD);
+    type Scope = ProjectRef;
     const CREATES: bool = false;
     const POSTS_RESERVED: u32 = 0;
 
@@ -83,8 +85,8 @@ impl Definition for List {
         })
     }
 
-    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
-        let mut page = match commands.kapso.page(self.page, PER_PAGE).await {
+    async fn run(self, project: ProjectRef, commands: &Commands, request: &RequestContext) -> Response {
+        let mut page = match project.kapso.page(self.page, PER_PAGE).await {
             Ok(page) => page,
             Err(error) => {
                 let problem = Problem::from(&error);
@@ -100,11 +102,11 @@ impl Definition for List {
         }
         // Should Kapso send more, the buttons would exceed the limit on blocks.
         page.sessions.truncate(PER_PAGE as usize);
-        let may_create = commands.may_create(&request.who);
+        let may_create = project.may_create(&request.who);
         let listing = Listing {
             number: self.page,
             page,
-            may_not_create: (!may_create).then(|| Arc::clone(&commands.access)),
+            may_not_create: (!may_create).then(|| project.creators().clone()),
         };
         let context = commands.render_context(request);
         Response::new(Outcome::Listed, render(&listing, &context), &context)
@@ -142,7 +144,7 @@ fn samples(now: Timestamp) -> [(&'static str, Listing); 11] {
         may_not_create: None,
     };
     let read_only = Listing {
-        may_not_create: Some(Arc::default()),
+        may_not_create: Some(Creators::default()),
         ..listing(1, 0, Some(0), Some(0))
     };
     let unusual = Listing {
@@ -318,9 +320,9 @@ fn no_sessions_yet(listing: &Listing, context: &RenderContext<'_>) -> Mrkdwn {
             "There are no sessions yet in this app's Kapso project. Create the first one for a tester's phone: {new}",
             [("new", context.typed(new::EXAMPLE))],
         ),
-        Some(allowed) => fill(
+        Some(creators) => fill(
             "There are no sessions yet in this app's Kapso project. You cannot create one here. {who}",
-            [("who", problem::who_may_create(allowed))],
+            [("who", problem::who_may_create(creators))],
         ),
     }
 }
@@ -490,9 +492,10 @@ mod tests {
                 command: "/sandbox",
                 request_id: "5eed0001",
                 target,
-                origin: &Origin::default(),
-                signer: &ValueSigner::new(&[]),
                 may_create: true,
+                origin: &Origin::default(),
+                project: None,
+                signer: &ValueSigner::new(&[]),
                 qr_addresses: None,
             };
             let listing = Listing {
@@ -515,7 +518,7 @@ mod tests {
             for message in [
                 card(&session, Watched::No, &context),
                 card(&session, Watched::NoLonger, &context),
-                render(&listing, &context).into_message(target),
+                render(&listing, &context).into_message(&context),
                 notification::render(&ended, &context),
             ] {
                 let shown = String::from_utf8(message.to_json()).unwrap();

@@ -3,9 +3,11 @@
 //! To add one, write its file with a `Definition`, and name it twice below: as a module and in the table.
 
 mod access;
+mod choose_project;
 mod find;
 mod help;
 mod list;
+mod named_project;
 mod new;
 mod parse;
 mod phone;
@@ -29,6 +31,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 pub use list::PageValue;
+pub use named_project::{Named, split as split_project};
 pub use new::{ConfirmationToken, ConfirmationValue, SAMPLE_PHONE};
 pub use parse::parse;
 pub use phone::Phone;
@@ -40,9 +43,10 @@ use crate::cards::buttons::TypedValue;
 use crate::cards::samples::SampleGroup;
 use crate::cards::{Action, Problem, RenderContext, ReplyTarget, SessionValue, problem};
 use crate::clock::Clock;
-use crate::config::AccessLists;
+use crate::config::{AccessLists, Alias, Creators};
 use crate::idempotency::IdempotencyKeys;
 use crate::kapso::{self, SessionId};
+use crate::projects::{ProjectRef, Projects, Resolution, Unusable};
 use crate::qr::Addresses;
 use crate::slack::Who;
 use crate::slack::button_value::{Origin, ValueSigner};
@@ -55,6 +59,8 @@ pub(crate) trait Definition: Sized {
     const NAME: &'static str;
     /// How it is typed; `None` for commands that only a button invokes.
     const WORD: Option<&'static CommandWord>;
+    /// What it runs in: [`ProjectRef`] if it is about a project, else `()`.
+    type Scope: Scope;
     /// Whether it creates something in Kapso: this needs permission, and after an error, something may have been created.
     const CREATES: bool;
     /// How many posts of the `response_url` are reserved for messages after the reply.
@@ -67,11 +73,45 @@ pub(crate) trait Definition: Sized {
     fn typed(&self) -> Option<String>;
 
     /// Runs the command.
-    fn run(self, commands: &Commands, request: &RequestContext) -> impl Future<Output = Response> + Send;
+    fn run(
+        self,
+        scope: Self::Scope,
+        commands: &Commands,
+        request: &RequestContext,
+    ) -> impl Future<Output = Response> + Send;
 
     /// Samples of every message it renders, for the gallery.
     #[cfg(feature = "demo")]
     fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup>;
+}
+
+/// What a command runs in. Nothing but a project, authorised for the request, gives access to Kapso.
+pub(crate) trait Scope: Sized {
+    /// Whether it is a project.
+    const IS_PROJECT: bool;
+
+    /// The scope of a request.
+    ///
+    /// # Errors
+    /// Its project may not be used.
+    fn of(commands: &Commands, request: &RequestContext) -> Result<Self, Unusable>;
+}
+
+impl Scope for ProjectRef {
+    const IS_PROJECT: bool = true;
+
+    fn of(commands: &Commands, request: &RequestContext) -> Result<Self, Unusable> {
+        let project = request.origin.project.as_ref();
+        commands.projects.authorize(project, &request.who)
+    }
+}
+
+impl Scope for () {
+    const IS_PROJECT: bool = false;
+
+    fn of(_commands: &Commands, _request: &RequestContext) -> Result<Self, Unusable> {
+        Ok(())
+    }
 }
 
 /// Declares the enum [`Command`] and everything that is looked up by command, from one table.
@@ -137,9 +177,19 @@ macro_rules! commands {
                 }
             }
 
+            /// Whether it is about a project.
+            fn is_about_project(&self) -> bool {
+                match self {
+                    $(Self::$variant(_) => <$variant as Definition>::Scope::IS_PROJECT,)+
+                }
+            }
+
             async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
                 match self {
-                    $(Self::$variant(command) => command.run(commands, request).await,)+
+                    $(Self::$variant(command) => match Scope::of(commands, request) {
+                        Ok(scope) => command.run(scope, commands, request).await,
+                        Err(error) => commands.unusable(error, request),
+                    },)+
                 }
             }
         }
@@ -186,6 +236,8 @@ commands! {
     ShowQrCode(qr_code),
     /// Show a session to everybody in the channel.
     Share(share),
+    /// Ask which project a command is about.
+    ChooseProject(choose_project),
     /// Show the help.
     Help(help),
     /// Text that was not understood.
@@ -254,9 +306,9 @@ pub struct RequestContext {
 
 /// Runs commands.
 pub struct Commands {
-    /// The client for Kapso.
-    pub kapso: Arc<kapso::Client>,
-    /// Who may use the app, and who may create sessions.
+    /// The Kapso projects.
+    pub projects: Arc<Projects>,
+    /// Who may use the app.
     pub access: Arc<AccessLists>,
     /// The stored watches.
     pub watches: Watches,
@@ -273,6 +325,38 @@ pub struct Commands {
 }
 
 impl Commands {
+    /// Reads what a person typed: the command, and the alias of its project if it has one.
+    #[must_use]
+    pub fn read(&self, text: &str, who: &Who) -> (Command, Option<Alias>) {
+        if !self.projects.have_names() {
+            return (parse(text, &self.command_name), None);
+        }
+        let (rest, named) = named_project::split(text);
+        let command = parse(&rest, &self.command_name);
+        match (self.projects.resolve(named.alias(), who), &named) {
+            (Resolution::Project(project), Named::Nothing | Named::Project(_)) => (command, project.alias().cloned()),
+            (Resolution::Unclear(_) | Resolution::NotHere(_), Named::Nothing) if !command.is_about_project() => {
+                (command, None)
+            }
+            _ => {
+                let command = Box::new(command);
+                (ChooseProject { named, command }.into(), None)
+            }
+        }
+    }
+
+    /// Reads it again for a pending reply, whose project was `project` if it had an alias then.
+    #[must_use]
+    pub fn read_again(&self, text: &str, project: Option<&Alias>, who: &Who) -> (Command, Option<Alias>) {
+        match project {
+            Some(alias) => {
+                let (rest, _) = named_project::split(text);
+                (parse(&rest, &self.command_name), Some(alias.clone()))
+            }
+            None => self.read(text, who),
+        }
+    }
+
     /// Reads a press of a button: what is wanted, and where the button comes from. `None` if there is nothing to do.
     #[must_use]
     pub fn press(&self, action_id: &str, value: &str) -> Option<(Command, Origin)> {
@@ -315,8 +399,9 @@ impl Commands {
         if !access::admits(&self.access, &request.who) {
             return self.problem(&Problem::NotAllowed(Arc::clone(&self.access)), request);
         }
-        if command.needs_create_permission() && !self.may_create(&request.who) {
-            return self.problem(&Problem::MayNotCreate(Arc::clone(&self.access)), request);
+        if command.needs_create_permission() && !self.may_create(&request.origin, &request.who) {
+            let creators = self.creators(&request.origin, &request.who);
+            return self.problem(&Problem::MayNotCreate(creators), request);
         }
         let posts_reserved = command.posts_reserved();
         let (response, kapso) = kapso::measure(command.run(self, request)).await;
@@ -342,8 +427,9 @@ impl Commands {
             command: &self.command_name,
             request_id: &request.request_id,
             target: request.target,
-            may_create: self.may_create(&request.who),
+            may_create: self.may_create(&request.origin, &request.who),
             origin: &request.origin,
+            project: self.shown_project(&request.origin, &request.who),
             signer: &self.signer,
             qr_addresses: self.qr_addresses.as_deref(),
         }
@@ -357,16 +443,57 @@ impl Commands {
             command: &self.command_name,
             request_id,
             target: ReplyTarget::Command,
-            may_create: self.may_create(who),
+            may_create: self.may_create(origin, who),
             origin,
+            project: self.shown_project(origin, who),
             signer: &self.signer,
             qr_addresses: self.qr_addresses.as_deref(),
         }
     }
 
-    /// Whether a person with access may create sessions.
-    fn may_create(&self, who: &Who) -> bool {
-        access::may_create(&self.access, who)
+    /// The project to name in messages to a person and in the log: where there are several, and this one may be used there.
+    #[must_use]
+    pub fn shown_project<'o>(&self, origin: &'o Origin, who: &Who) -> Option<&'o Alias> {
+        let alias = origin.project.as_ref()?;
+        let is_usable = self.projects.authorize(Some(alias), who).is_ok();
+        (is_usable && self.projects.are_several()).then_some(alias)
+    }
+
+    /// The projects that a request from there may be about.
+    fn possible_projects(&self, origin: &Origin, who: &Who) -> Vec<ProjectRef> {
+        match self.projects.authorize(origin.project.as_ref(), who) {
+            Ok(project) => vec![project],
+            Err(_) => self.projects.allowed(who),
+        }
+    }
+
+    /// Whether a person with access may create sessions in a project that a request from there may be about.
+    fn may_create(&self, origin: &Origin, who: &Who) -> bool {
+        let projects = self.possible_projects(origin, who);
+        projects.iter().any(|project| project.may_create(who))
+    }
+
+    /// Who may create sessions in the projects that a request from there may be about, for somebody who may not.
+    fn creators(&self, origin: &Origin, who: &Who) -> Creators {
+        let mut people: Vec<String> = Vec::new();
+        for project in self.possible_projects(origin, who) {
+            if let Creators::Only(creators) = project.creators() {
+                let new = creators.iter().filter(|creator| !people.contains(creator));
+                let new: Vec<String> = new.cloned().collect();
+                people.extend(new);
+            }
+        }
+        Creators::Only(people)
+    }
+
+    /// The response to a request whose project may not be used.
+    fn unusable(&self, _: Unusable, request: &RequestContext) -> Response {
+        let problem = match &request.origin.project {
+            Some(_) => Problem::ProjectUnavailable,
+            // A button from a time when there was one project only.
+            None => Problem::StaleButton,
+        };
+        self.problem(&problem, request)
     }
 
     /// The response to a request about one session that Kapso did not answer with that session.
@@ -380,6 +507,15 @@ impl Command {
     /// so does the question whether to create one.
     fn needs_create_permission(&self) -> bool {
         let explains_creating = matches!(self, Self::Unknown(Unknown(error)) if parse::is_about_creating(error));
-        explains_creating || self.creates() || matches!(self, Self::Recreate(_))
+        explains_creating || self.leads_to_creation()
+    }
+
+    /// Whether it creates something, or leads to a question whose answer does.
+    #[must_use]
+    pub fn leads_to_creation(&self) -> bool {
+        if let Self::ChooseProject(choose) = self {
+            return choose.command.needs_create_permission();
+        }
+        self.creates() || matches!(self, Self::Recreate(_))
     }
 }

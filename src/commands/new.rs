@@ -18,6 +18,7 @@ use crate::cards::session;
 use crate::cards::{Problem, RenderContext, Replaces, View, problem};
 use crate::idempotency::{BeginOutcome, Creation, CreationOutcome, fingerprint};
 use crate::kapso::{Age, AgentId, Error, Session, SessionId};
+use crate::projects::ProjectRef;
 use crate::slack::blocks::{Block, Text};
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
@@ -113,6 +114,7 @@ impl fmt::Display for ConfirmationValue {
 impl Definition for New {
     const NAME: &'static str = WORD.name;
     const WORD: Option<&'static CommandWord> = Some(WORD);
+    type Scope = ProjectRef;
     const CREATES: bool = true;
     const POSTS_RESERVED: u32 = 0;
 
@@ -128,7 +130,7 @@ impl Definition for New {
         })
     }
 
-    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
+    async fn run(self, project: ProjectRef, commands: &Commands, request: &RequestContext) -> Response {
         // A confirmation is valid once, however often its button is pressed.
         let key = match &self.confirmation {
             Some(token) => Some(fingerprint(&["yes", token.as_str()])),
@@ -137,15 +139,15 @@ impl Definition for New {
         let Some(key) = key else {
             return commands.problem(&Problem::NoStore, request);
         };
-        let subject = self.subject(request);
+        let subject = self.subject(&project, request);
         let confirms = self.confirmation.as_ref().map(ConfirmationToken::as_str);
         match commands.idempotency.begin(&key, &subject, confirms).await {
-            Ok(BeginOutcome::First) => self.create(&key, commands, request).await,
+            Ok(BeginOutcome::First) => self.create(&key, &project, commands, request).await,
             Ok(BeginOutcome::NeedsConfirmation(earlier)) => {
                 self.question(key, earlier.as_ref(), None, commands, request)
             }
             Ok(BeginOutcome::Repeated(Creation { outcome, .. })) => match outcome {
-                Some(CreationOutcome::Created(id)) => created_before(&id, commands, request).await,
+                Some(CreationOutcome::Created(id)) => created_before(&id, &project, commands, request).await,
                 Some(CreationOutcome::NotCreated | CreationOutcome::ConfirmationNeeded) => {
                     let context = commands.render_context(request);
                     Response::new(Outcome::NothingCreated, render_nothing_created(&context), &context)
@@ -167,13 +169,19 @@ impl Definition for New {
             })
         };
         let created = usual_session(context.now).map(|session| ("Created", render(&session, context)));
+        let agent = AgentId::parse("agent-123abc");
         let rejected = [
-            ("Kapso rejects the number", new(None)),
-            ("Kapso rejects number or agent", new(Some("agent-123abc"))),
+            ("Kapso rejects the number, or needs an agent", new(None), None),
+            (
+                "Kapso rejects the number or the default agent",
+                new(None),
+                agent.as_ref(),
+            ),
+            ("Kapso rejects number or agent", new(Some("agent-123abc")), None),
         ];
         let rejected = rejected
             .into_iter()
-            .filter_map(|(title, new)| Some((title, render_not_accepted(&new?, context))));
+            .filter_map(|(title, new, default)| Some((title, render_not_accepted(&new?, default, context))));
         let nothing = ("The same request again", render_nothing_created(context));
         let question = |(title, outcome)| {
             let began_at = context.now - jiff::SignedDuration::from_secs(20);
@@ -228,11 +236,17 @@ pub(super) fn question_samples(context: &RenderContext<'_>) -> Vec<(&'static str
 
 impl New {
     /// Asks for a confirmation, whether or not something was created for the phone. `agent` is the name of the agent.
-    pub(super) async fn ask(self, agent: Option<&str>, commands: &Commands, request: &RequestContext) -> Response {
+    pub(super) async fn ask(
+        self,
+        agent: Option<&str>,
+        project: &ProjectRef,
+        commands: &Commands,
+        request: &RequestContext,
+    ) -> Response {
         let Some(key) = request.idempotency_key.clone() else {
             return commands.problem(&Problem::NoStore, request);
         };
-        match commands.idempotency.ask(&key, &self.subject(request)).await {
+        match commands.idempotency.ask(&key, &self.subject(project, request)).await {
             Ok(BeginOutcome::NeedsConfirmation(earlier)) => {
                 self.question(key, earlier.as_ref(), agent, commands, request)
             }
@@ -261,13 +275,19 @@ impl New {
         Response::new(Outcome::AskedAgain, view, &context)
     }
 
-    fn subject(&self, request: &RequestContext) -> String {
-        fingerprint(&[request.who.home(), &request.who.user, self.phone.as_str()])
+    /// What may be created once a minute without a confirmation. What was created in another project must not be known.
+    fn subject(&self, project: &ProjectRef, request: &RequestContext) -> String {
+        let person = [request.who.home(), &request.who.user, self.phone.as_str()];
+        match project.alias() {
+            Some(alias) => fingerprint(&[&person[..], &[alias.as_str()]].concat()),
+            None => fingerprint(&person),
+        }
     }
 
-    async fn create(self, key: &str, commands: &Commands, request: &RequestContext) -> Response {
-        let agent = self.agent.as_ref().map(AgentId::as_str);
-        let result = commands.kapso.create(self.phone.as_str(), agent).await;
+    async fn create(self, key: &str, project: &ProjectRef, commands: &Commands, request: &RequestContext) -> Response {
+        let default_agent = project.default_agent.as_ref();
+        let agent = self.agent.as_ref().or(default_agent).map(AgentId::as_str);
+        let result = project.kapso.create(self.phone.as_str(), agent).await;
         let recorded = match &result {
             Ok(session) => CreationOutcome::Created(session.id.clone()),
             Err(error) if error.is_ambiguous() => CreationOutcome::Unknown,
@@ -282,7 +302,7 @@ impl New {
             }
             Err(error) if error.is_ambiguous() => (commands.problem(&Problem::Unsure, request), error),
             Err(error @ Error::Unprocessable) => {
-                let view = render_not_accepted(&self, &context);
+                let view = render_not_accepted(&self, default_agent, &context);
                 (Response::new(Outcome::NotAccepted, view, &context), error)
             }
             Err(error) => (commands.problem(&Problem::from(&error), request), error),
@@ -292,8 +312,13 @@ impl New {
 }
 
 /// The session that was created when the same request came before.
-async fn created_before(id: &SessionId, commands: &Commands, request: &RequestContext) -> Response {
-    match commands.kapso.session(id, Age::Recent).await {
+async fn created_before(
+    id: &SessionId,
+    project: &ProjectRef,
+    commands: &Commands,
+    request: &RequestContext,
+) -> Response {
+    match project.kapso.session(id, Age::Recent).await {
         Ok(session) => {
             let context = commands.render_context(request);
             Response::new(Outcome::Shown, render(&session, &context), &context).showing(id)
@@ -345,20 +370,35 @@ fn render(session: &Session, context: &RenderContext<'_>) -> View {
     View::new(session::card_after_creating(session, context), Replaces::OwnCard)
 }
 
-fn render_not_accepted(new: &New, context: &RenderContext<'_>) -> View {
+fn render_not_accepted(new: &New, default_agent: Option<&AgentId>, context: &RenderContext<'_>) -> View {
     let phone = ("phone", monospace(new.phone.as_str()));
-    let text = match &new.agent {
-        Some(agent) => fill(
+    let text = match (&new.agent, default_agent) {
+        (Some(agent), _) => fill(
             "Kapso rejected this number: {phone}, with the agent {agent}. Check the number, and whether the agent is one \
              of this app's Kapso project.",
             [phone, ("agent", monospace(agent.as_str()))],
         ),
-        None => fill(
-            "Kapso rejected this number: {phone}. Check it: it must be on WhatsApp.",
-            [phone],
+        (None, Some(agent)) => fill(
+            "Kapso rejected this number: {phone}, with this app's default agent {agent}. Check the number: it must be on \
+             WhatsApp. To name another agent, type {command}",
+            [
+                phone,
+                ("agent", monospace(agent.as_str())),
+                ("command", with_agent(new, context)),
+            ],
+        ),
+        (None, None) => fill(
+            "Kapso rejected this number: {phone}. Check it: it must be on WhatsApp. Kapso may also need to know the agent: \
+             type {command}",
+            [phone, ("command", with_agent(new, context))],
         ),
     };
     problem::with_request_id(text, context)
+}
+
+/// The command that creates the same session with an agent.
+fn with_agent(new: &New, context: &RenderContext<'_>) -> Mrkdwn {
+    context.typed(&format!("{} {} <agent id>", WORD.name, new.phone.as_str()))
 }
 
 fn render_nothing_created(context: &RenderContext<'_>) -> View {

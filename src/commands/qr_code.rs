@@ -8,6 +8,7 @@ use crate::cards::sentence::fill;
 use crate::cards::session::{footer, spoken, visible_phone};
 use crate::cards::{Action, RenderContext, Replaces, View};
 use crate::kapso::{ActivationLink, Age, Session, SessionId};
+use crate::projects::ProjectRef;
 use crate::qr;
 use crate::slack::blocks::{Block, Text};
 use crate::slack::message::Message;
@@ -23,6 +24,7 @@ pub struct ShowQrCode(pub SessionId);
 impl Definition for ShowQrCode {
     const NAME: &'static str = Action::ShowQrCode.id();
     const WORD: Option<&'static CommandWord> = None;
+    type Scope = ProjectRef;
     const CREATES: bool = false;
     const POSTS_RESERVED: u32 = 0;
 
@@ -35,8 +37,8 @@ impl Definition for ShowQrCode {
     }
 
     /// If there is nothing to activate any more, the card is out of date, and the session is shown as it is now.
-    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
-        let session = match commands.kapso.session(&self.0, Age::Recent).await {
+    async fn run(self, project: ProjectRef, commands: &Commands, request: &RequestContext) -> Response {
+        let session = match project.kapso.session(&self.0, Age::Recent).await {
             Ok(session) => session,
             Err(error) => return commands.session_problem(&self.0, error, request),
         };
@@ -69,7 +71,7 @@ fn render(session: &Session, link: &ActivationLink, context: &RenderContext<'_>)
     );
     let image = context
         .qr_addresses
-        .and_then(|addresses| addresses.address(&session.id, context.now))
+        .and_then(|addresses| addresses.address(context.origin.project.as_ref(), &session.id, context.now))
         .and_then(|address| Block::image(&address, TITLE, ALT));
     let blocks = [Block::section(Text::mrkdwn(open))]
         .into_iter()

@@ -8,6 +8,7 @@ use crate::cards::RenderContext;
 use crate::cards::samples::SampleGroup;
 use crate::cards::{Action, Problem};
 use crate::kapso::{Age, SessionId};
+use crate::projects::ProjectRef;
 
 /// Asks whether to replace a session that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,7 @@ pub struct Recreate(pub SessionId);
 impl Definition for Recreate {
     const NAME: &'static str = Action::CreateNewSession.id();
     const WORD: Option<&'static CommandWord> = None;
+    type Scope = ProjectRef;
     /// The confirmation does.
     const CREATES: bool = false;
     const POSTS_RESERVED: u32 = 0;
@@ -29,12 +31,12 @@ impl Definition for Recreate {
     }
 
     /// If the session has not ended, the card is out of date, and the session is shown as it is now.
-    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
+    async fn run(self, project: ProjectRef, commands: &Commands, request: &RequestContext) -> Response {
         // The question shows the phone number.
         if commands.render_context(request).masks_phone() {
             return commands.problem(&Problem::StaleButton, request);
         }
-        let session = match commands.kapso.session(&self.0, Age::Fresh).await {
+        let session = match project.kapso.session(&self.0, Age::Fresh).await {
             Ok(session) => session,
             Err(error) => return commands.session_problem(&self.0, error, request),
         };
@@ -44,14 +46,14 @@ impl Definition for Recreate {
         }
         let written = session.phone.as_deref().unwrap_or_default();
         let Some(phone) = Phone::parse(written).or_else(|| Phone::guess(written)) else {
-            return Unknown(ParseError::Usage(new::WORD)).run(commands, request).await;
+            return Unknown(ParseError::Usage(new::WORD)).run((), commands, request).await;
         };
         let new = New {
             phone,
             agent: session.agent_id.clone(),
             confirmation: None,
         };
-        new.ask(session.agent.as_deref(), commands, request).await
+        new.ask(session.agent.as_deref(), &project, commands, request).await
     }
 
     #[cfg(feature = "demo")]

@@ -8,6 +8,7 @@ use crate::cards::samples::{SAMPLE_USER, SampleGroup, sessions};
 #[cfg(feature = "demo")]
 use crate::cards::{RenderContext, ReplyTarget};
 use crate::kapso::{Age, SessionId};
+use crate::projects::ProjectRef;
 #[cfg(feature = "demo")]
 use crate::slack::UserId;
 
@@ -18,6 +19,7 @@ pub struct Refresh(pub SessionId);
 impl Definition for Refresh {
     const NAME: &'static str = Action::ShowFullCard.id();
     const WORD: Option<&'static CommandWord> = None;
+    type Scope = ProjectRef;
     const CREATES: bool = false;
     const POSTS_RESERVED: u32 = 0;
 
@@ -29,8 +31,8 @@ impl Definition for Refresh {
         None
     }
 
-    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
-        match commands.kapso.session(&self.0, Age::Fresh).await {
+    async fn run(self, project: ProjectRef, commands: &Commands, request: &RequestContext) -> Response {
+        match project.kapso.session(&self.0, Age::Fresh).await {
             Ok(session) => {
                 let watched_until = watched_until(commands, &session, request).await;
                 shown(&session, watched_until, &commands.render_context(request))

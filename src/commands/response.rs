@@ -48,7 +48,7 @@ impl Response {
     #[must_use]
     pub fn new(outcome: Outcome, view: View, context: &RenderContext<'_>) -> Self {
         Self {
-            message: view.into_message(context.target),
+            message: view.into_message(context),
             outcome,
             session: None,
             error: None,
@@ -122,10 +122,16 @@ word_enum! {
         NoAnswer = "no_answer",
         /// Kapso sent an unexpected response.
         Unintelligible = "unintelligible",
+        /// Kapso's API is not at its address.
+        Moved = "moved",
         /// This person or channel is not on the operator's list.
         NotAllowed = "not_allowed",
         /// This person is not on the list of those who may create sessions.
         MayNotCreate = "may_not_create",
+        /// The project of a button or a pending reply is not configured any more, or may not be used there.
+        ProjectUnavailable = "project_unavailable",
+        /// The person was asked which project they mean.
+        AskedProject = "asked_project",
         /// Kapso rejected the number or the agent (its 422).
         NotAccepted = "not_accepted",
         /// A session may have been created, or not.
@@ -170,8 +176,10 @@ impl From<&Problem> for Outcome {
             Problem::Limited { .. } => Self::Limited,
             Problem::NoAnswer | Problem::KapsoError => Self::NoAnswer,
             Problem::Unintelligible => Self::Unintelligible,
+            Problem::Moved => Self::Moved,
             Problem::NotAllowed(_) => Self::NotAllowed,
             Problem::MayNotCreate(_) => Self::MayNotCreate,
+            Problem::ProjectUnavailable | Problem::NoProjectHere => Self::ProjectUnavailable,
             Problem::NoStore => Self::NoStore,
             Problem::ResponseUrlNotAllowed => Self::ResponseUrlNotAllowed,
             Problem::Unsure => Self::Unsure,

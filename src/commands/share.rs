@@ -9,6 +9,7 @@ use crate::cards::samples::{SAMPLE_USER, SampleGroup, usual_session};
 use crate::cards::session::{self, Watched};
 use crate::cards::{Action, Problem, RenderContext, Replaces, ReplyTarget, View, problem};
 use crate::kapso::{Age, Session, SessionId};
+use crate::projects::ProjectRef;
 use crate::slack::UserId;
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
@@ -22,6 +23,7 @@ pub struct Share(pub SessionId);
 impl Definition for Share {
     const NAME: &'static str = Action::ShareInChannel.id();
     const WORD: Option<&'static CommandWord> = None;
+    type Scope = ProjectRef;
     const CREATES: bool = false;
     /// For the follow-up.
     const POSTS_RESERVED: u32 = 1;
@@ -36,13 +38,13 @@ impl Definition for Share {
 
     /// If there is nothing to activate any more, the card is out of date: nothing is shared, and the session is shown as
     /// it is now.
-    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
+    async fn run(self, project: ProjectRef, commands: &Commands, request: &RequestContext) -> Response {
         // Without a valid user id, nothing is shared.
         let Some(shared_by) = UserId::parse(&request.who.user) else {
             return commands.problem(&Problem::StaleButton, request);
         };
         // A card in the channel cannot be taken back, so a cached session is not good enough.
-        let session = match commands.kapso.session(&self.0, Age::Fresh).await {
+        let session = match project.kapso.session(&self.0, Age::Fresh).await {
             Ok(session) => session,
             Err(error) => return commands.session_problem(&self.0, error, request),
         };
@@ -107,12 +109,12 @@ fn follow_up(session: &Session, watched_until: Option<Timestamp>, context: &Rend
 /// The private card, which now says that it was shared.
 fn render_delivered(session: &Session, watched_until: Option<Timestamp>, context: &RenderContext<'_>) -> Message {
     let card = session::card_after_sharing(session, Watched::until(watched_until), context);
-    View::new(card, Replaces::OwnCard).into_message(context.target)
+    View::new(card, Replaces::OwnCard).into_message(context)
 }
 
 fn render_undelivered(context: &RenderContext<'_>) -> Message {
     let text = Mrkdwn::new(
         "Slack didn't confirm that the card was posted. Check whether it is in the channel before you share it again.",
     );
-    problem::with_request_id(text, context).into_message(context.target)
+    problem::with_request_id(text, context).into_message(context)
 }

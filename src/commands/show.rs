@@ -10,6 +10,7 @@ use crate::cards::sentence::fill;
 use crate::cards::session::{self, Watched};
 use crate::cards::{RenderContext, Replaces, ReplyTarget, View};
 use crate::kapso::{Age, Session, SessionId};
+use crate::projects::ProjectRef;
 use crate::slack::text::Mrkdwn;
 use crate::watches::policy;
 
@@ -49,6 +50,7 @@ pub struct Show(pub SessionId);
 impl Definition for Show {
     const NAME: &'static str = WORD.name;
     const WORD: Option<&'static CommandWord> = Some(WORD);
+    type Scope = ProjectRef;
     const CREATES: bool = false;
     const POSTS_RESERVED: u32 = 0;
 
@@ -60,8 +62,8 @@ impl Definition for Show {
         Some(format!("{} {}", WORD.name, self.0))
     }
 
-    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
-        match commands.kapso.session(&self.0, Age::Recent).await {
+    async fn run(self, project: ProjectRef, commands: &Commands, request: &RequestContext) -> Response {
+        match project.kapso.session(&self.0, Age::Recent).await {
             Ok(session) => shown(&session, None, &commands.render_context(request)),
             Err(error) => commands.session_problem(&self.0, error, request),
         }
@@ -100,7 +102,8 @@ pub(super) async fn watched_until(
     request: &RequestContext,
 ) -> Option<Timestamp> {
     if policy::may_change(session.status_at(commands.clock.now())) {
-        commands.watches.watched_until(&request.who, &session.id).await
+        let project = request.origin.project.as_ref();
+        commands.watches.watched_until(&request.who, project, &session.id).await
     } else {
         None
     }

@@ -15,6 +15,7 @@ pub struct StaleButton;
 impl Definition for StaleButton {
     const NAME: &'static str = "unknown";
     const WORD: Option<&'static CommandWord> = None;
+    type Scope = ();
     const CREATES: bool = false;
     const POSTS_RESERVED: u32 = 0;
 
@@ -26,7 +27,7 @@ impl Definition for StaleButton {
         None
     }
 
-    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
+    async fn run(self, (): (), commands: &Commands, request: &RequestContext) -> Response {
         commands.problem(&Problem::StaleButton, request)
     }
 

@@ -20,6 +20,7 @@ pub struct Unknown(pub ParseError);
 impl Definition for Unknown {
     const NAME: &'static str = "unknown";
     const WORD: Option<&'static CommandWord> = None;
+    type Scope = ();
     const CREATES: bool = false;
     const POSTS_RESERVED: u32 = 0;
 
@@ -31,7 +32,7 @@ impl Definition for Unknown {
         None
     }
 
-    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
+    async fn run(self, (): (), commands: &Commands, request: &RequestContext) -> Response {
         let context = commands.render_context(request);
         Response::new(Outcome::NotUnderstood, render(&self.0, &context), &context)
     }

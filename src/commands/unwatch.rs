@@ -11,6 +11,7 @@ use crate::cards::sentence::{fill, monospace, paragraph};
 use crate::cards::session::Watched;
 use crate::cards::{Problem, Replaces, View};
 use crate::kapso::{Age, SessionId};
+use crate::projects::ProjectRef;
 
 pub(super) const WORD: &CommandWord = &CommandWord {
     name: "unwatch",
@@ -32,6 +33,7 @@ pub struct StopWatching(pub SessionId);
 impl Definition for StopWatching {
     const NAME: &'static str = WORD.name;
     const WORD: Option<&'static CommandWord> = Some(WORD);
+    type Scope = ProjectRef;
     const CREATES: bool = false;
     const POSTS_RESERVED: u32 = 0;
 
@@ -44,13 +46,13 @@ impl Definition for StopWatching {
     }
 
     /// Ends the watch even if Kapso does not answer.
-    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
-        let (outcome, ended) = match commands.watches.remove(&request.who, &self.0).await {
+    async fn run(self, project: ProjectRef, commands: &Commands, request: &RequestContext) -> Response {
+        let (outcome, ended) = match commands.watches.remove(&request.who, project.alias(), &self.0).await {
             Ok(true) => (Outcome::Unwatched, Watched::NoLonger),
             Ok(false) => (Outcome::NotWatched, Watched::NotAtAll),
             Err(_) => return commands.problem(&Problem::NoStore, request).showing(&self.0),
         };
-        let session = commands.kapso.session(&self.0, Age::Recent).await;
+        let session = project.kapso.session(&self.0, Age::Recent).await;
         let context = commands.render_context(request);
         match session {
             Ok(session) => {

@@ -11,6 +11,7 @@ use crate::cards::{Problem, RenderContext, Replaces, ReplyTarget, View, problem}
 #[cfg(feature = "demo")]
 use crate::kapso::Status;
 use crate::kapso::{Age, Session, SessionId};
+use crate::projects::ProjectRef;
 use crate::queue::Upserted;
 use crate::slack::text::Mrkdwn;
 use crate::watches::policy::{self, WATCH_DURATION};
@@ -45,6 +46,7 @@ enum TooMany {
 impl Definition for StartWatching {
     const NAME: &'static str = WORD.name;
     const WORD: Option<&'static CommandWord> = Some(WORD);
+    type Scope = ProjectRef;
     const CREATES: bool = false;
     const POSTS_RESERVED: u32 = watches::RESERVED_POSTS;
 
@@ -57,8 +59,8 @@ impl Definition for StartWatching {
     }
 
     /// Stores the watch before it is confirmed.
-    async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
-        let session = match commands.kapso.session(&self.0, Age::Recent).await {
+    async fn run(self, project: ProjectRef, commands: &Commands, request: &RequestContext) -> Response {
+        let session = match project.kapso.session(&self.0, Age::Recent).await {
             Ok(session) => session,
             Err(error) => return commands.session_problem(&self.0, error, request),
         };

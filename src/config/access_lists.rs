@@ -12,8 +12,6 @@ pub struct AccessLists {
     pub channels: AllowList,
     /// People (`U…`, `W…`).
     pub users: AllowList,
-    /// Who of the people admitted may create sessions.
-    pub creators: Creators,
 }
 
 /// Who may create sessions, of those who may use the app at all.

@@ -13,15 +13,19 @@ use tracing_subscriber::filter::Targets;
 use url::{Host, Url};
 
 use super::dot_env::DotEnv;
+use super::file::{self, Surroundings};
+use super::values::{
+    NOT_AN_AGENT_ID, api_key, has_quotation_mark, is_agent_id, is_graphic, is_placeholder, is_slack_token, trimmed,
+};
 use super::variables::{
-    ALLOWED_CHANNELS, ALLOWED_TEAMS, ALLOWED_USERS, CREATE_USERS, DATABASE_URL, HOST, HTTPS_PROXY, KAPSO_API_KEY,
-    KAPSO_BASE_URL, LOG_FORMAT, METRICS_ADDR, NO_PROXY, PORT, PUBLIC_URL, REPLY_BUDGET_MS, RUST_LOG, SLACK_API_URL,
-    SLACK_APP_TOKEN, SLACK_BOT_TOKEN, SLACK_COMMAND, SLACK_RESPONSE_HOSTS, SLACK_SIGNING_SECRET, SLACK_SOCKET_HOSTS,
-    VARIABLES, Variable,
+    ALLOWED_CHANNELS, ALLOWED_TEAMS, ALLOWED_USERS, CONFIG_FILE, CREATE_USERS, DATABASE_URL, DEFAULT_AGENT, HOST,
+    HTTPS_PROXY, KAPSO_API_KEY, KAPSO_BASE_URL, LOG_FORMAT, METRICS_ADDR, NO_PROXY, PORT, PUBLIC_URL, REPLY_BUDGET_MS,
+    RUST_LOG, SLACK_API_URL, SLACK_APP_TOKEN, SLACK_BOT_TOKEN, SLACK_COMMAND, SLACK_RESPONSE_HOSTS,
+    SLACK_SIGNING_SECRET, SLACK_SOCKET_HOSTS, VARIABLES, Variable,
 };
 use super::{
-    AccessLists, AllowList, Creators, DatabaseUrl, InvalidDatabaseUrl, Log, Problems, Proxy, Settings, Timing,
-    is_slack_id,
+    AccessLists, AllowList, Creators, DatabaseUrl, InvalidDatabaseUrl, Log, Problems, ProjectSettings, Proxy, Settings,
+    Timing, is_slack_id,
 };
 use crate::telemetry::{LogFormat, is_ours};
 
@@ -133,7 +137,7 @@ impl Environment {
         let mut problems = Problems::default();
         let app_token = self.app_token(&mut problems);
         let signing_secrets = self.signing_secrets(&mut problems);
-        let kapso_api_key = self.api_key(&mut problems);
+        let only_api_key = self.only_api_key(&mut problems);
         let kapso_base_url = self.base_url(&mut problems);
         let listen = self.listen_address(&mut problems);
         let command = self.command_name(&mut problems);
@@ -146,7 +150,6 @@ impl Environment {
             slack_api_url: self.slack_api_url(&mut problems),
             socket_hosts: self.hosts(&mut problems, &SLACK_SOCKET_HOSTS),
             proxy: self.proxy(&mut problems),
-            kapso_api_key: kapso_api_key.unwrap_or_else(|| HeaderValue::from_static("")),
             kapso_base_url,
             listen,
             public_url,
@@ -157,8 +160,8 @@ impl Environment {
                 teams: self.allow_list(&mut problems, &ALLOWED_TEAMS, &['T', 'E']),
                 channels: self.allow_list(&mut problems, &ALLOWED_CHANNELS, &['C', 'G', 'D']),
                 users: self.allow_list(&mut problems, &ALLOWED_USERS, &['U', 'W']),
-                creators: self.creators(&mut problems),
             },
+            projects: self.projects(only_api_key, &mut problems),
             database: self.database(&mut problems),
             metrics_addr: self.metrics_addr(&mut problems),
             connections: None,
@@ -385,34 +388,45 @@ impl Environment {
         parts.into_iter().map(SecretString::from).collect()
     }
 
-    fn api_key(&self, problems: &mut Problems) -> Option<HeaderValue> {
+    /// The key of the only project; `None` if there is none, or if `CONFIG_FILE` has the projects.
+    fn only_api_key(&self, problems: &mut Problems) -> Option<HeaderValue> {
+        if self.get(CONFIG_FILE.name).is_some() {
+            return None;
+        }
         let value = self.secret(problems, &KAPSO_API_KEY, "")?;
-        let value = value.expose_secret();
-        if is_placeholder(value) {
-            problems.add(
-                KAPSO_API_KEY.name,
-                "still holds a placeholder; Kapso shows the project's keys in its settings",
-            );
-            return None;
+        let key = api_key(value.expose_secret());
+        key.map_err(|problem| problems.add(KAPSO_API_KEY.name, problem)).ok()
+    }
+
+    /// The projects of `CONFIG_FILE`, or else the one that the variables describe.
+    fn projects(&self, only_api_key: Option<HeaderValue>, problems: &mut Problems) -> Vec<ProjectSettings> {
+        let creators = self.creators(problems);
+        let default_agent = self.default_agent(problems);
+        let Some(path) = self.get(CONFIG_FILE.name) else {
+            let only = only_api_key.map(|api_key| ProjectSettings {
+                alias: None,
+                api_key,
+                teams: None,
+                channels: None,
+                default_agent,
+                creators,
+            });
+            return only.into_iter().collect();
+        };
+        let key_file = format!("{}_FILE", KAPSO_API_KEY.name);
+        for name in [KAPSO_API_KEY.name, &key_file, DEFAULT_AGENT.name] {
+            if self.get(name).is_some() {
+                problems.add(
+                    name,
+                    format_args!("is set, but {} says this for each project: unset it", CONFIG_FILE.name),
+                );
+            }
         }
-        if !is_graphic(value) {
-            problems.add(KAPSO_API_KEY.name, "holds characters that no API key has");
-            return None;
-        }
-        if has_quotation_mark(value) {
-            problems.add(KAPSO_API_KEY.name, "begins or ends with a quotation mark");
-            return None;
-        }
-        if is_slack_token(value) {
-            problems.add(
-                KAPSO_API_KEY.name,
-                "is a Slack token; Kapso shows the project's keys in its settings",
-            );
-            return None;
-        }
-        let mut key = HeaderValue::from_str(value).ok()?;
-        key.set_sensitive(true);
-        Some(key)
+        let surroundings = Surroundings {
+            variable: &|name| self.get(name).map(str::to_owned),
+            creators: &creators,
+        };
+        file::read(Path::new(path), &surroundings, problems)
     }
 
     /// Read as a secret, since the address may contain a password.
@@ -565,6 +579,14 @@ impl Environment {
         Creators::Only(people.unwrap_or_default())
     }
 
+    fn default_agent(&self, problems: &mut Problems) -> Option<String> {
+        let id = self.get(DEFAULT_AGENT.name)?;
+        if !is_agent_id(id) {
+            problems.add(DEFAULT_AGENT.name, NOT_AN_AGENT_ID);
+        }
+        Some(id.to_owned())
+    }
+
     fn ids(
         &self,
         problems: &mut Problems,
@@ -671,21 +693,10 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// A value without what editors, shells and `docker --env-file` leave around it: white space, a byte order mark, and one
-/// pair of quotes.
-fn trimmed(value: &str) -> &str {
-    let trim = |value| str::trim_matches(value, |c: char| c.is_whitespace() || c == '\u{feff}');
-    let value = trim(value);
-    let unquoted = ['"', '\'']
-        .iter()
-        .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
-    unquoted.map_or(value, trim)
-}
-
 /// The variable with this name, if it is one that is read; also for the `_FILE` variant of one.
 fn is_read(name: &str) -> Option<&'static Variable> {
-    let name = name.strip_suffix("_FILE").unwrap_or(name);
-    VARIABLES.iter().find(|variable| variable.name == name)
+    let named = |name| VARIABLES.iter().find(|variable| variable.name == name);
+    named(name).or_else(|| named(name.strip_suffix("_FILE")?))
 }
 
 /// A filter such as `info` or `kapso_slack=debug,hyper=error`. Stricter than [`Targets`], which takes a word that is no
@@ -727,64 +738,10 @@ fn is_module_path(target: &str) -> bool {
         .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
 }
 
-fn is_graphic(value: &str) -> bool {
-    value.bytes().all(|b| b.is_ascii_graphic())
-}
-
-fn has_quotation_mark(secret: &str) -> bool {
-    const MARKS: [char; 3] = ['"', '\'', '`'];
-    secret.starts_with(MARKS) || secret.ends_with(MARKS)
-}
-
-/// Whether this is a token of Slack's: `xoxb-…`, `xoxp-…`, `xoxe.…`, `xapp-…` and the like.
-fn is_slack_token(secret: &str) -> bool {
-    let secret = secret.to_ascii_lowercase();
-    secret.starts_with("xox") || secret.starts_with("xapp-")
-}
-
 fn is_32_hex_digits(secret: &str) -> bool {
     secret.len() == 32 && secret.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn entries(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|entry| !entry.is_empty())
-}
-
-/// Whether the value is what examples and templates hold where a secret belongs.
-fn is_placeholder(value: &str) -> bool {
-    const WORDS: [&str; 9] = [
-        "secret",
-        "password",
-        "todo",
-        "none",
-        "null",
-        "undefined",
-        "test",
-        "key",
-        "token",
-    ];
-    const PREFIXES: [&str; 13] = [
-        "changeme",
-        "change-me",
-        "change_me",
-        "your-",
-        "your_",
-        "replace",
-        "insert",
-        "example",
-        "placeholder",
-        "<",
-        "$",
-        "{",
-        "[",
-    ];
-    let value = value.to_ascii_lowercase();
-    let is_one_character_repeated = value.bytes().all(|byte| value.as_bytes()[0] == byte);
-    WORDS.contains(&value.as_str())
-        || PREFIXES.iter().any(|prefix| value.starts_with(prefix))
-        || value.ends_with("-here")
-        || value.ends_with("_here")
-        || value.contains("...")
-        || value.contains('…')
-        || is_one_character_repeated
 }

@@ -4,18 +4,20 @@ mod access_lists;
 mod database_url;
 mod dot_env;
 mod environment;
+mod file;
+mod project;
 mod proxy;
 mod response_host;
 mod slack_id;
 mod socket_host;
 mod timing;
+mod values;
 mod variables;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::HeaderValue;
 use secrecy::SecretString;
 use tracing_subscriber::filter::Targets;
 use url::Url;
@@ -25,6 +27,8 @@ use crate::telemetry::LogFormat;
 pub use access_lists::{AccessLists, AllowList, Creators};
 pub use database_url::{DatabaseKind, DatabaseUrl, InvalidDatabaseUrl};
 pub use environment::{Environment, is_public, public_url};
+pub use file::PROJECT_KEYS;
+pub use project::{Alias, ProjectSettings};
 pub use proxy::{InvalidProxy, Proxy};
 pub use response_host::{InvalidResponseHost, ResponseHost};
 pub use slack_id::is_slack_id;
@@ -47,8 +51,8 @@ pub struct Settings {
     pub socket_hosts: Vec<SocketHost>,
     /// The proxy for outgoing connections.
     pub proxy: Proxy,
-    /// Marked sensitive.
-    pub kapso_api_key: HeaderValue,
+    /// The Kapso projects: at least one, and if there are several, each has an alias.
+    pub projects: Vec<ProjectSettings>,
     /// Without query or fragment.
     pub kapso_base_url: Url,
     pub listen: SocketAddr,

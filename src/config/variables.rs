@@ -40,6 +40,8 @@ variables! {
     SLACK_BOT_TOKEN = "none",
         "secret: the app's bot token (`xoxb-…`); only `doctor` uses it, to check it";
     KAPSO_API_KEY = "required", "secret: the key of the Kapso project";
+    CONFIG_FILE = "none",
+        "a TOML file with several Kapso projects, in place of `KAPSO_API_KEY` and `DEFAULT_AGENT`";
     KAPSO_BASE_URL = "https://app.kapso.ai/api/v1", "the address of Kapso's API";
     HOST = "0.0.0.0", "the address to listen on";
     PORT = "8080", "the port to listen on";
@@ -62,6 +64,8 @@ variables! {
     ALLOWED_USERS = "everyone", "people (U…, W…) who may use it";
     CREATE_USERS = "nobody",
         "people (U…, W…) who may create sessions, of those who may use it; `*` for all of them";
+    DEFAULT_AGENT = "none",
+        "the ID of the agent of sessions that are created without naming one; Kapso's own document says that it requires one";
     DATABASE_URL = "sqlite:kapso-slack.db",
         "secret: database for pending replies and watches; `sqlite:<path>` for one process, `postgres://…` for several (for a server on another machine, `sslmode=verify-full` is used unless the address sets `sslmode`)";
     METRICS_ADDR = "closed", "address and port of a separate listener for `/metrics`, such as 127.0.0.1:9090";

@@ -2,21 +2,63 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use http::HeaderValue;
 use jiff::SignedDuration;
 use tokio::sync::watch;
 use url::Url;
 
 use super::{FakeKapso, FakeSlack, Person, faults, plain, sample_sessions};
 use crate::clock::Clock;
-use crate::kapso::Client;
+use crate::config::{Alias, ProjectSettings};
+use crate::projects::Projects;
 use crate::qr::Addresses;
+
+/// The key of the second project.
+const STAGING_KEY: &str = "kapso-key-of-staging";
+
+/// A channel of the playground.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DemoChannel {
+    pub(super) name: &'static str,
+    /// What is served there.
+    pub(super) effect: &'static str,
+    id: &'static str,
+    /// Whether the panel shows the second project there.
+    shows_staging: bool,
+}
+
+/// The first one is there from the start. In the others there are two projects.
+pub(super) const CHANNELS: [DemoChannel; 3] = [
+    DemoChannel {
+        name: "sandbox",
+        effect: "The project support is used here.",
+        id: "C2147483705",
+        shows_staging: false,
+    },
+    DemoChannel {
+        name: "staging",
+        effect: "The project staging is used here.",
+        id: "C2147483706",
+        shows_staging: true,
+    },
+    DemoChannel {
+        name: "both",
+        effect: "Both projects may be used here, so the app asks which one is meant.",
+        id: "C2147483707",
+        shows_staging: false,
+    },
+];
 
 /// The service between both fakes.
 pub struct DemoServer {
     pub kapso: FakeKapso,
+    /// The second project.
+    pub(super) staging: FakeKapso,
+    /// The only project that is configured at the start.
+    only: Vec<ProjectSettings>,
     pub slack: FakeSlack,
-    /// The service's client for Kapso.
-    client: Arc<Client>,
+    /// The service's projects.
+    projects: Arc<Projects>,
     /// Base URL of the service.
     pub app_url: Url,
     /// Clock of the service and both fakes. Advance it with [`DemoServer::advance_clock`], so that the playground updates.
@@ -38,25 +80,33 @@ struct State {
     resets: u32,
     /// The last command or press before the last reset.
     last_exchange: u64,
+    /// The channels that were shown since then, each with the last command or press before it.
+    shown: Vec<(u64, DemoChannel)>,
 }
 
 impl DemoServer {
     /// Name of the slash command.
     pub const COMMAND: &str = "/sandbox";
 
-    /// `client` is the service's; `qr` signs addresses of QR codes for the gallery.
+    /// `projects` are the service's; `qr` signs addresses of QR codes for the gallery.
     pub(super) fn new(
         kapso: FakeKapso,
+        only: Vec<ProjectSettings>,
         slack: FakeSlack,
-        client: Arc<Client>,
+        projects: Arc<Projects>,
         app_url: Url,
         clock: Clock,
         qr: Addresses,
     ) -> Self {
+        let staging = kapso.add_project(STAGING_KEY);
+        staging.allow_undocumented();
+        staging.reset(sample_sessions::staging(clock.now()));
         Self {
             kapso,
+            staging,
+            only,
             slack,
-            client,
+            projects,
             app_url,
             clock,
             qr,
@@ -66,6 +116,7 @@ impl DemoServer {
                 advanced: SignedDuration::ZERO,
                 resets: 0,
                 last_exchange: 0,
+                shown: vec![(0, CHANNELS[0])],
             }),
         }
     }
@@ -75,13 +126,72 @@ impl DemoServer {
     pub(super) fn person(&self) -> Person {
         Person {
             team: format!("T{:04}ABCD", self.state().resets + 1),
+            channel: self.channel().id.to_owned(),
             ..Person::default()
         }
     }
 
     /// Whether a command or press belongs to the conversation since the last reset. Messages that belong to none have 0.
     pub(super) fn is_current(&self, exchange: u64) -> bool {
-        exchange == 0 || exchange > self.state().last_exchange
+        let state = self.state();
+        let of_exchange = state.shown.iter().rev().find(|(before, _)| exchange > *before);
+        let is_here = of_exchange.map(|(_, channel)| channel) == state.shown.last().map(|(_, channel)| channel);
+        exchange == 0 || exchange > state.last_exchange && is_here
+    }
+
+    /// The channel that is shown.
+    pub(super) fn channel(&self) -> DemoChannel {
+        self.state().shown.last().map_or(CHANNELS[0], |(_, channel)| *channel)
+    }
+
+    /// Shows the channel with this name. From the first other channel on, there are two projects. Returns false if there is
+    /// no such channel.
+    pub(super) fn show_channel(&self, name: &str) -> bool {
+        let Some(channel) = CHANNELS.into_iter().find(|channel| channel.name == name) else {
+            return false;
+        };
+        if !self.projects.are_several() && channel != CHANNELS[0] {
+            self.projects.replace(self.two_projects());
+        }
+        let last = self.last_exchange();
+        self.state().shown.push((last, channel));
+        self.changed.send_replace(());
+        true
+    }
+
+    /// The first project, which has an alias then, and the second one.
+    fn two_projects(&self) -> Vec<ProjectSettings> {
+        let [sandbox, staging, both] = CHANNELS.map(|channel| channel.id.to_owned());
+        let project = |alias: &str, channels, api_key: Option<HeaderValue>| {
+            let only = self.only.first()?;
+            Some(ProjectSettings {
+                alias: Alias::parse(alias),
+                api_key: api_key.unwrap_or_else(|| only.api_key.clone()),
+                channels: Some(channels),
+                ..only.clone()
+            })
+        };
+        let staging_key = Some(HeaderValue::from_static(STAGING_KEY));
+        [
+            project("staging", vec![staging, both.clone()], staging_key),
+            project("support", vec![sandbox, both], None),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// The project whose sessions and requests the panel shows.
+    pub(super) fn project(&self) -> &FakeKapso {
+        if self.channel().shows_staging {
+            &self.staging
+        } else {
+            &self.kapso
+        }
+    }
+
+    fn last_exchange(&self) -> u64 {
+        self.slack.last_exchange().map_or(0, |exchange| exchange.number)
     }
 
     /// Sends the command that shows the first card of a new conversation. Returns the card as plain text.
@@ -105,6 +215,7 @@ impl DemoServer {
         self.clock.advance(span);
         self.state().advanced += span;
         self.kapso.expire_overdue();
+        self.staging.expire_overdue();
         self.changed.send_replace(());
     }
 
@@ -115,15 +226,17 @@ impl DemoServer {
             return false;
         };
         self.state().fault_name = choice.name;
-        self.kapso.set_fault(faults::fault(name));
-        self.kapso.release_stalled_requests();
-        self.client.forget();
+        for project in [&self.kapso, &self.staging] {
+            project.set_fault(faults::fault(name));
+            project.release_stalled_requests();
+        }
+        self.forget();
         true
     }
 
     /// Sets everything back to the start: sessions, fault, clock, and the conversation with its first card.
     pub(super) async fn reset(&self) {
-        let last_exchange = self.slack.last_exchange().map_or(0, |exchange| exchange.number);
+        let last_exchange = self.last_exchange();
         {
             let mut state = self.state();
             self.clock.advance(-state.advanced);
@@ -132,13 +245,23 @@ impl DemoServer {
                 advanced: SignedDuration::ZERO,
                 resets: state.resets + 1,
                 last_exchange,
+                shown: vec![(last_exchange, CHANNELS[0])],
             };
         }
         self.kapso.reset(sample_sessions::sessions(self.clock.now()));
+        self.staging.reset(sample_sessions::staging(self.clock.now()));
+        self.projects.replace(self.only.clone());
         self.slack.clear_channel_limits();
-        self.client.forget();
+        self.forget();
         self.changed.send_replace(());
         self.show_first_card().await;
+    }
+
+    /// The service forgets what Kapso said before.
+    fn forget(&self) {
+        for project in self.projects.all().iter() {
+            project.kapso.forget();
+        }
     }
 
     /// Name of the active fault.

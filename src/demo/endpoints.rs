@@ -120,15 +120,25 @@ fn create(sandbox: &Sandbox, head: &Parts, body: &[u8]) -> Option<Response<Body>
     let id = random_id();
     let mut session = sandbox::sample(&id, sandbox.clock.now());
     let mut state = sandbox.state();
-    if let Some(agent_id) = new_session.agent_id {
-        let mut agents = state.sessions.values().map(|session| &session["agent"]);
-        let Some(agent) = agents.find(|agent| agent["id"] == agent_id.as_str()) else {
-            return Some(error_response(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "Agent is not in this project",
-            ));
-        };
-        session["agent"] = agent.clone();
+    match new_session.agent_id {
+        Some(agent_id) => {
+            let agents = state.sessions.values().map(|session| &session["agent"]);
+            let agent = agents
+                .chain([&session["agent"]])
+                .find(|agent| agent["id"] == agent_id.as_str())
+                .cloned();
+            let Some(agent) = agent else {
+                return Some(error_response(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "Agent is not in this project",
+                ));
+            };
+            session["agent"] = agent;
+        }
+        None if state.accepts_missing_agent => {}
+        None => {
+            return Some(error_response(StatusCode::UNPROCESSABLE_ENTITY, "Agent is required"));
+        }
     }
     session["phone_number"] = new_session.phone_number.into();
     sandbox::set_code(&mut session, &random_code());
@@ -160,13 +170,9 @@ fn random_id() -> String {
     format!("{a}-{b}-{}-{}-{}", &digits[12..16], &digits[16..20], &digits[20..])
 }
 
+/// Codes are case-sensitive.
 fn random_code() -> String {
-    (0..6)
-        .map(|_| match fastrand::u8(..36) {
-            digit @ ..10 => char::from(b'0' + digit),
-            letter => char::from(b'A' + letter - 10),
-        })
-        .collect()
+    (0..6).map(|_| fastrand::alphanumeric()).collect()
 }
 
 fn error_response(status: StatusCode, error: &str) -> Response<Body> {

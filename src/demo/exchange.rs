@@ -98,10 +98,16 @@ impl Exchange {
         let reserves_posts = match &self.act {
             UserAction::Typed(command) => {
                 let (name, text) = command.split_once(' ').unwrap_or((command, ""));
-                commands::parse(text, name).posts_reserved() > 0
+                let (text, _) = commands::split_project(text);
+                commands::parse(&text, name).posts_reserved() > 0
             }
-            UserAction::Pressed(action) if action == Action::StartWatching.id() => return 3,
-            UserAction::Pressed(action) => action == Action::RunCommand.id(),
+            // The command that a button runs may be to watch.
+            UserAction::Pressed(action) => {
+                if [Action::StartWatching.id(), Action::RunCommand.id()].contains(&action.as_str()) {
+                    return 3;
+                }
+                false
+            }
         };
         1 + u32::from(reserves_posts || self.is_share())
     }

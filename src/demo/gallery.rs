@@ -36,6 +36,7 @@ pub(super) fn groups(now: Timestamp, addresses: &Addresses) -> Vec<Group> {
         target: ReplyTarget::Command,
         may_create: true,
         origin: &Origin::default(),
+        project: None,
         // Nobody presses the buttons of the gallery.
         signer: &ValueSigner::new(&[]),
         qr_addresses: Some(addresses),

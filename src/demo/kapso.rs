@@ -16,15 +16,18 @@ use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 use super::faults::Fault;
-use super::sandbox::{self, BASE_PATH, KapsoRequest, Sandbox, State};
+use super::sandbox::{self, BASE_PATH, KapsoRequest, Sandbox, Sandboxes, State};
 use super::sandbox_server;
 use crate::clock::Clock;
 
-/// Kapso's sandbox API for one project with one API key.
+/// Kapso's sandbox API for one project with one API key. Several projects can be at one address.
 pub struct FakeKapso {
     base_url: Url,
     sandbox: Arc<Sandbox>,
-    _serving: AbortOnDropHandle<()>,
+    /// Every project at this address.
+    sandboxes: Sandboxes,
+    /// Ends with the last project.
+    serving: Arc<AbortOnDropHandle<()>>,
 }
 
 impl FakeKapso {
@@ -36,12 +39,27 @@ impl FakeKapso {
         let address = listener.local_addr()?;
         let base_url = Url::parse(&format!("http://{address}{BASE_PATH}")).map_err(io::Error::other)?;
         let sandbox = Arc::new(Sandbox::new(key, clock));
-        let serving = tokio::spawn(sandbox_server::serve(listener, Arc::clone(&sandbox)));
+        let sandboxes = Sandboxes::new(Arc::clone(&sandbox));
+        let serving = tokio::spawn(sandbox_server::serve(listener, sandboxes.clone()));
         Ok(Self {
             base_url,
             sandbox,
-            _serving: AbortOnDropHandle::new(serving),
+            sandboxes,
+            serving: Arc::new(AbortOnDropHandle::new(serving)),
         })
+    }
+
+    /// Adds another project with another key, at the same address and by the same clock.
+    #[must_use]
+    pub fn add_project(&self, key: &str) -> Self {
+        let sandbox = Arc::new(Sandbox::new(key, self.sandbox.clock.clone()));
+        self.sandboxes.add(Arc::clone(&sandbox));
+        Self {
+            base_url: self.base_url.clone(),
+            sandbox,
+            sandboxes: self.sandboxes.clone(),
+            serving: Arc::clone(&self.serving),
+        }
     }
 
     /// The value for `KAPSO_BASE_URL`.
@@ -58,16 +76,34 @@ impl FakeKapso {
 
     /// Adds or replaces a session.
     pub fn put_session(&self, id: &str, session: Value) {
-        self.state().sessions.insert(id.to_owned(), session);
+        let mut state = self.state();
+        state.check(&session);
+        state.sessions.insert(id.to_owned(), session);
+        drop(state);
         self.sandbox.notify();
     }
 
     /// Sets one field of a session; does nothing if it does not exist.
     pub fn set_field(&self, id: &str, field: &str, value: Value) {
-        if let Some(session) = self.state().sessions.get_mut(id) {
+        let mut state = self.state();
+        if let Some(session) = state.sessions.get_mut(id) {
             session[field] = value;
+            let session = session.clone();
+            state.check(&session);
         }
+        drop(state);
         self.sandbox.notify();
+    }
+
+    /// Allows values that Kapso's `OpenAPI` document does not: other statuses than `pending_activation` and `active`, and
+    /// fields that are missing, null or of another type. Without this, they are recorded as unexpected.
+    pub fn allow_undocumented(&self) {
+        self.state().allows_undocumented = true;
+    }
+
+    /// Creates sessions without an agent, too. Kapso's `OpenAPI` document requires one.
+    pub fn accept_missing_agent(&self) {
+        self.state().accepts_missing_agent = true;
     }
 
     /// As if the tester had sent the activation code.
@@ -77,12 +113,16 @@ impl FakeKapso {
         self.set_field(id, "activated_at", now.into());
     }
 
+    /// A status that is not in Kapso's document, so this [allows](Self::allow_undocumented) such values.
     pub fn expire(&self, id: &str) {
+        self.allow_undocumented();
         self.set_field(id, "status", "expired".into());
     }
 
-    /// As if another project had claimed the phone number.
+    /// As if another project had claimed the phone number. A status that is not in Kapso's document, so this
+    /// [allows](Self::allow_undocumented) such values.
     pub fn supersede(&self, id: &str) {
+        self.allow_undocumented();
         self.set_field(id, "status", "superseded".into());
     }
 
@@ -127,6 +167,8 @@ impl FakeKapso {
         let mut state = self.state();
         *state = State {
             sessions,
+            accepts_missing_agent: state.accepts_missing_agent,
+            allows_undocumented: state.allows_undocumented,
             ..State::default()
         };
         drop(state);

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::demo_server::CHANNELS;
 use super::exchange::milliseconds;
 use super::{ButtonRef, DemoServer, Exchange, PostedMessage, faults, gallery, rules, security_headers};
 use crate::commands::CommandWord;
@@ -58,6 +59,7 @@ pub(super) fn routes(server: Arc<DemoServer>) -> Router {
         .route("/press", post(press_button))
         .route("/kapso/sessions/{id}/{change}", post(change_session))
         .route("/kapso/fault", post(set_fault))
+        .route("/channel", post(show_channel))
         .route("/clock", post(advance_clock))
         .route("/reset", post(reset));
     for (path, content_type, content) in FILES {
@@ -79,7 +81,7 @@ async fn state(State(server): State<Arc<DemoServer>>) -> Response {
 fn snapshot(server: &DemoServer) -> Value {
     let exchange = server.slack.last_exchange();
     let exchange = exchange.filter(|exchange| server.is_current(exchange.number));
-    let mut requests = server.kapso.last_requests(REQUESTS_SHOWN);
+    let mut requests = server.project().last_requests(REQUESTS_SHOWN);
     requests.retain(|request| {
         exchange
             .as_ref()
@@ -118,7 +120,9 @@ fn snapshot(server: &DemoServer) -> Value {
         "conversation": lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>(),
         "fault": server.fault_name(),
         "faults": faults::ALL.map(|fault| json!({"name": fault.name, "label": fault.label, "effect": fault.effect})),
-        "sessions": server.kapso.sessions().into_values().collect::<Vec<_>>(),
+        "channel": server.channel().name,
+        "channels": CHANNELS.map(|channel| json!({"name": channel.name, "label": format!("#{}", channel.name), "effect": channel.effect})),
+        "sessions": server.project().sessions().into_values().collect::<Vec<_>>(),
         "requests": requests,
         "exchange": exchange,
     })
@@ -127,7 +131,12 @@ fn snapshot(server: &DemoServer) -> Value {
 /// Whether the message shows a session that the service remembered: Kapso was not asked in the time until it came.
 fn is_from_memory(server: &DemoServer, exchange: &Exchange, posted: &PostedMessage) -> bool {
     let arrived = exchange.began + Duration::from_millis(posted.after_ms + 1);
-    rules::shows_session(&posted.message) && !server.kapso.was_asked(exchange.began, arrived)
+    rules::shows_session(&posted.message) && {
+        let projects = [&server.kapso, &server.staging];
+        !projects
+            .iter()
+            .any(|project| project.was_asked(exchange.began, arrived))
+    }
 }
 
 /// Server-sent events: the whole state, now and after every change. A slow page may skip intermediate states, never the
@@ -141,14 +150,16 @@ fn states(server: Arc<DemoServer>) -> impl Stream<Item = Result<Bytes, std::conv
     let receivers = (
         server.slack.subscribe(),
         server.kapso.subscribe(),
+        server.staging.subscribe(),
         server.changed.subscribe(),
     );
     stream::unfold((server, receivers, true), async |(server, mut receivers, first)| {
         if !first {
-            let (slack, kapso, other) = &mut receivers;
+            let (slack, kapso, staging, other) = &mut receivers;
             let result = tokio::select! {
                 result = slack.changed() => result,
                 result = kapso.changed() => result,
+                result = staging.changed() => result,
                 result = other.changed() => result,
             };
             result.ok()?;
@@ -262,20 +273,21 @@ async fn change_session(
     State(server): State<Arc<DemoServer>>,
     Path((id, change)): Path<(String, String)>,
 ) -> Result<Response, BadRequest> {
-    if !server.kapso.sessions().contains_key(&id) {
+    let kapso = server.project();
+    if !kapso.sessions().contains_key(&id) {
         return Err(BadRequest("this session no longer exists".to_owned()));
     }
     match change.as_str() {
         "activate" => {
-            server.kapso.renew(&id);
-            server.kapso.activate(&id);
+            kapso.renew(&id);
+            kapso.activate(&id);
         }
         "expire" => {
-            server.kapso.end(&id);
-            server.kapso.expire(&id);
+            kapso.end(&id);
+            kapso.expire(&id);
         }
-        "supersede" => server.kapso.supersede(&id),
-        "delete" => server.kapso.delete(&id),
+        "supersede" => kapso.supersede(&id),
+        "delete" => kapso.delete(&id),
         _ => {
             let changes = "a session can be activated, expired, superseded or deleted";
             return Err(BadRequest(changes.to_owned()));
@@ -290,6 +302,20 @@ struct FaultChoice {
 }
 
 /// Sets or clears Kapso's fault, and releases stalled requests.
+#[derive(Deserialize)]
+struct ChannelChoice {
+    channel: String,
+}
+
+async fn show_channel(State(server): State<Arc<DemoServer>>, body: Bytes) -> Result<Response, BadRequest> {
+    let ChannelChoice { channel } = parse(&body)?;
+    if server.show_channel(&channel) {
+        Ok(empty_object())
+    } else {
+        Err(BadRequest("unknown channel".to_owned()))
+    }
+}
+
 async fn set_fault(State(server): State<Arc<DemoServer>>, body: Bytes) -> Result<Response, BadRequest> {
     let FaultChoice { fault } = parse(&body)?;
     if server.set_fault(&fault) {

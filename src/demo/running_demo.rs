@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
+use super::sandbox::SAMPLE_AGENT;
 use super::{DemoServer, FakeKapso, FakeSlack, playground, sample_sessions};
 use crate::app::{App, client_builder};
 use crate::clock::Clock;
@@ -63,6 +64,7 @@ pub async fn start_over(
     let url = address(&listener)?;
 
     let kapso = FakeKapso::start(loopback().await?, KEY, clock.clone())?;
+    kapso.allow_undocumented();
     kapso.reset(sample_sessions::sessions(clock.now()));
     let http = client_builder().build()?;
     let slack = FakeSlack::start(loopback().await?, http, SECRET.into(), clock.clone())?;
@@ -74,13 +76,14 @@ pub async fn start_over(
     }
     let mut settings = settings(transport, &kapso, &slack, &app_url)?;
     change(&mut settings);
+    let only = settings.projects.clone();
     let app = App::build(settings, clock.clone()).await?;
     let secret = match transport {
         Transport::Http => SECRET,
         Transport::Socket => APP_TOKEN,
     };
     let qr = Addresses::new(app_url.clone(), &[secret.into()]);
-    let server = Arc::new(DemoServer::new(kapso, slack, app.kapso(), app_url, clock, qr));
+    let server = Arc::new(DemoServer::new(kapso, only, slack, app.projects(), app_url, clock, qr));
 
     let shutdown = CancellationToken::new();
     let serving = tokio::spawn(app.serve(app_listener, shutdown.clone().cancelled_owned()));
@@ -141,6 +144,7 @@ fn settings(
             ("PUBLIC_URL", app_url.as_str()),
             ("SLACK_COMMAND", DemoServer::COMMAND),
             ("CREATE_USERS", "*"),
+            ("DEFAULT_AGENT", SAMPLE_AGENT),
             ("DATABASE_URL", "sqlite::memory:"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),

@@ -75,3 +75,19 @@ pub(super) fn sessions(now: Timestamp) -> BTreeMap<String, Value> {
     let pending = (PENDING.to_owned(), sandbox::sample(PENDING, now));
     rows.into_iter().map(session).chain([pending]).collect()
 }
+
+/// The sessions of the second project: one with the id of the first one's, and one of its own.
+pub(super) fn staging(now: Timestamp) -> BTreeMap<String, Value> {
+    let session = |id: &str, phone: &str, code: &str| {
+        let mut session = sandbox::sample(id, now - SignedDuration::from_mins(3));
+        session["phone_number"] = phone.into();
+        session["agent"]["id"] = "agent-9".into();
+        session["agent"]["name"] = "Staging Agent".into();
+        sandbox::set_code(&mut session, code);
+        (id.to_owned(), session)
+    };
+    BTreeMap::from([
+        session(PENDING, "+12025550147", "STAG1N"),
+        session("only-in-staging", "+12025550186", "TEST42"),
+    ])
+}

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Response, StatusCode, header};
+use http::{Request, Response, StatusCode, header};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use jiff::{SignedDuration, Timestamp};
@@ -34,6 +34,34 @@ pub(super) struct Sandbox {
     released: watch::Sender<u64>,
 }
 
+/// Every project at one address. The first one answers requests with an unknown key.
+#[derive(Clone)]
+pub(super) struct Sandboxes {
+    first: Arc<Sandbox>,
+    others: Arc<Mutex<Vec<Arc<Sandbox>>>>,
+}
+
+impl Sandboxes {
+    pub(super) fn new(first: Arc<Sandbox>) -> Self {
+        Self {
+            first,
+            others: Arc::default(),
+        }
+    }
+
+    pub(super) fn add(&self, sandbox: Arc<Sandbox>) {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).push(sandbox);
+    }
+
+    /// The project of a request.
+    pub(super) fn of<B>(&self, request: &Request<B>) -> Arc<Sandbox> {
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = request.headers().get("x-api-key");
+        let has_key = |sandbox: &&Arc<Sandbox>| key.is_some_and(|key| key == sandbox.key.as_str());
+        Arc::clone(others.iter().find(has_key).unwrap_or(&self.first))
+    }
+}
+
 pub(super) struct State {
     pub(super) sessions: BTreeMap<String, Value>,
     /// Ids of sessions that lists omit.
@@ -48,6 +76,55 @@ pub(super) struct State {
     /// Bodies of `POST` requests.
     pub(super) posted: Vec<Value>,
     pub(super) unexpected: Vec<String>,
+    /// Whether sessions are created without an agent, against Kapso's document.
+    pub(super) accepts_missing_agent: bool,
+    /// Whether sessions may have values that Kapso's document does not allow.
+    pub(super) allows_undocumented: bool,
+}
+
+impl State {
+    /// Records a session that Kapso's document does not allow, unless that is allowed.
+    pub(super) fn check(&mut self, session: &Value) {
+        if !self.allows_undocumented
+            && let Some(field) = undocumented_field(session)
+        {
+            let value = &session[field];
+            self.unexpected.push(format!(
+                "a session with an undocumented {field}, {value}: allow it first"
+            ));
+        }
+    }
+}
+
+/// The statuses in Kapso's `OpenAPI` document.
+const STATUSES: [&str; 2] = ["pending_activation", "active"];
+/// The fields that may be null in it.
+const NULLABLE: [&str; 2] = ["activated_at", "expires_at"];
+const TEXTS: [&str; 7] = [
+    "id",
+    "phone_number",
+    "activation_code",
+    "activation_message",
+    "activation_link",
+    "created_at",
+    "updated_at",
+];
+
+/// The first field that is not as in Kapso's document.
+fn undocumented_field(session: &Value) -> Option<&'static str> {
+    if !session["status"]
+        .as_str()
+        .is_some_and(|status| STATUSES.contains(&status))
+    {
+        return Some("status");
+    }
+    if !session["agent"].is_object() {
+        return Some("agent");
+    }
+    let nullable = NULLABLE
+        .into_iter()
+        .find(|field| !session[field].is_string() && !session[field].is_null());
+    nullable.or_else(|| TEXTS.into_iter().find(|field| !session[field].is_string()))
 }
 
 /// A request to `FakeKapso`, with its result.
@@ -67,6 +144,8 @@ pub struct KapsoRequest {
 
 pub(super) type Body = BoxBody<Bytes, io::Error>;
 
+/// The id of the agent in the sample session. Every project has this agent.
+pub(super) const SAMPLE_AGENT: &str = "agent-123abc";
 /// The WhatsApp number that all sandboxes share.
 const SANDBOX_NUMBER: &str = "12345678901";
 
@@ -85,7 +164,7 @@ pub(super) fn sample(id: &str, now: Timestamp) -> Value {
         "created_at": now.to_string(),
         "updated_at": now.to_string(),
         "agent": {
-            "id": "agent-123abc",
+            "id": SAMPLE_AGENT,
             "name": "Customer Support Agent",
             "description": "Handles initial customer support queries",
             "project_id": "project-456def",
@@ -118,6 +197,8 @@ impl Default for State {
             requests: Vec::new(),
             posted: Vec::new(),
             unexpected: Vec::new(),
+            accepts_missing_agent: false,
+            allows_undocumented: false,
         }
     }
 }

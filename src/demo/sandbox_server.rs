@@ -1,7 +1,6 @@
 //! The HTTP server of `FakeKapso`: its connections and faults.
 
 use std::io;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -18,15 +17,15 @@ use tokio::time::Instant;
 use super::endpoints;
 use super::exchange::milliseconds;
 use super::faults::Fault;
-use super::sandbox::{BASE_PATH, Body, KapsoRequest, Sandbox, json_response};
+use super::sandbox::{BASE_PATH, Body, KapsoRequest, Sandbox, Sandboxes, json_response};
 
-pub(super) async fn serve(listener: TcpListener, sandbox: Arc<Sandbox>) {
+pub(super) async fn serve(listener: TcpListener, sandboxes: Sandboxes) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((stream, _)) = accepted {
-                    connections.spawn(connection(stream, Arc::clone(&sandbox)));
+                    connections.spawn(connection(stream, sandboxes.clone()));
                 }
             }
             Some(_) = connections.join_next() => {}
@@ -34,8 +33,11 @@ pub(super) async fn serve(listener: TcpListener, sandbox: Arc<Sandbox>) {
     }
 }
 
-async fn connection(stream: TcpStream, sandbox: Arc<Sandbox>) {
-    let service = service_fn(|request| handle(&sandbox, request));
+async fn connection(stream: TcpStream, sandboxes: Sandboxes) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let sandbox = sandboxes.of(&request);
+        async move { handle(&sandbox, request).await }
+    });
     // Some faults close the connection with an error on purpose.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)

@@ -12,7 +12,7 @@ use tokio::time::{Instant, interval};
 use super::delivery::{Attempt, Deliverable, Outgoing, StoredMessage};
 use super::{Delivered, Dispatcher, Invocation, LogEntry, request_context};
 use crate::cards::{Problem, ReplyTarget};
-use crate::commands::{self, FollowUp, Outcome, RequestContext, Response};
+use crate::commands::{FollowUp, Outcome, RequestContext, Response};
 use crate::kapso::SessionId;
 use crate::queue::{LeasedJob, Payload, RENEWAL};
 use crate::slack::Who;
@@ -84,7 +84,8 @@ impl fmt::Debug for Trigger {
 
 impl Payload for LateReply {
     const KIND: &'static str = "late_reply";
-    const VERSION: i64 = 1;
+    /// 2: the origin names the project.
+    const VERSION: i64 = 2;
     /// The lifetime of a `response_url`.
     const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(30);
 }
@@ -212,18 +213,26 @@ impl Dispatcher {
     /// Continues with a job that waited for its next attempt, or whose process has ended.
     pub(super) async fn resume(&self, job: LeasedJob<LateReply>) {
         let reply = &job.payload;
-        let command = match &reply.trigger {
-            Trigger::Typed(text) => Some(commands::parse(text, &self.commands.command_name)),
-            Trigger::Pressed { action, value } => self.commands.press(action, value).map(|(command, _)| command),
+        let read = match &reply.trigger {
+            Trigger::Typed(text) => {
+                let (command, project) = self
+                    .commands
+                    .read_again(text, reply.origin.project.as_ref(), &reply.who);
+                Some((command, reply.origin.in_project(project.as_ref())))
+            }
+            Trigger::Pressed { action, value } => {
+                let pressed = self.commands.press(action, value);
+                pressed.map(|(command, _)| (command, reply.origin.clone()))
+            }
         };
-        let Some(command) = command else {
+        let Some((command, origin)) = read else {
             // It was stored by a version that has another button.
             self.count_unreadable(1);
             return self.queue.complete(job).await;
         };
         let request = RequestContext {
             request_id: reply.request_id.clone(),
-            origin: reply.origin.clone(),
+            origin,
             idempotency_key: reply.idempotency_key.clone(),
             ..request_context(
                 reply.who.clone(),

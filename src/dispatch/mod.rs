@@ -29,6 +29,7 @@ use tokio_util::task::TaskTracker;
 use crate::cards::{Problem, ReplyTarget};
 use crate::clock::Clock;
 use crate::commands::{self, Command, Commands, Outcome, RequestContext, Response};
+use crate::config::Alias;
 use crate::idempotency::{IdempotencyKeys, fingerprint};
 use crate::kapso::SessionId;
 use crate::queue::JobStore;
@@ -144,11 +145,11 @@ impl Dispatcher {
             sent_at,
             way,
         } = verified;
-        let command = commands::parse(&form.text, &self.commands.command_name);
+        let (command, project) = self.commands.read(&form.text, &form.who);
         let trigger_id = form.trigger_id.clone();
         let request = RequestContext {
-            idempotency_key: command.creates().then(|| idempotency_key(&form)).flatten(),
-            origin: Origin::typed(&form.who),
+            idempotency_key: command.leads_to_creation().then(|| idempotency_key(&form)).flatten(),
+            origin: Origin::typed(&form.who).in_project(project.as_ref()),
             ..request_context(form.who, form.response_url, sent_at, ReplyTarget::Command)
         };
         let mut invocation = Invocation::new(request, Trigger::Typed(form.text), received, &command, way);
@@ -460,6 +461,10 @@ impl Dispatcher {
             channel = request.who.channel,
             user = request.who.user,
             verb = invocation.name,
+            project = self
+                .commands
+                .shown_project(&request.origin, &request.who)
+                .map(Alias::as_str),
             session_id = session_id.map(SessionId::as_str),
             outcome = entry.outcome.word(),
             answer = delivery.name(),

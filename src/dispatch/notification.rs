@@ -13,6 +13,7 @@ use super::delivery::{Attempt, Deliverable, Outgoing, StoredMessage};
 use super::follow_up::FollowUpJob;
 use crate::cards::session::{Watched, card};
 use crate::cards::{self, RenderContext, Replaces, ReplyTarget, View};
+use crate::config::Alias;
 use crate::kapso::{Session, SessionId};
 use crate::queue::{LeasedJob, Payload};
 use crate::slack::Who;
@@ -31,6 +32,9 @@ pub struct PendingNotification {
     who: Who,
     /// The watched session.
     session: SessionId,
+    /// Its project, for the log: only if there are several, and if the project may be used there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    project: Option<Alias>,
     /// Finds the command that started the watch in the log.
     request_id: String,
     /// What ended the watch.
@@ -51,7 +55,8 @@ struct CardUpdate {
 
 impl Payload for PendingNotification {
     const KIND: &'static str = "notification";
-    const VERSION: i64 = 1;
+    /// 2: the project, and the ending without one.
+    const VERSION: i64 = 2;
     /// The lifetime of a `response_url`.
     const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(30);
 }
@@ -75,7 +80,7 @@ impl CardUpdate {
         let context = RenderContext { target, ..*context };
         let view = View::new(card(session, Watched::No, &context), Replaces::AnyCard);
         Self {
-            message: (&view.into_message(target)).into(),
+            message: (&view.into_message(&context)).into(),
             not_after: context.now + UPDATE_WITHIN,
         }
     }
@@ -108,9 +113,18 @@ impl Dispatcher {
         session: Option<Arc<Session>>,
     ) {
         let watch = &job.payload;
+        let authorized = self
+            .commands
+            .projects
+            .authorize(watch.origin.project.as_ref(), &watch.who);
+        let (ending, session) = match authorized {
+            Ok(_) => (ending, session),
+            Err(_) => (ending.and(Some(Ending::ProjectUnavailable)), None),
+        };
         let notification = PendingNotification {
             who: watch.who.clone(),
             session: watch.session.clone(),
+            project: self.commands.shown_project(&watch.origin, &watch.who).cloned(),
             request_id: watch.request_id.clone(),
             ending: ending.unwrap_or(Ending::TimeUp),
             outgoing: Outgoing::new(watch.response_url.clone(), watch.arrived_at, &watch.who.channel)
@@ -184,7 +198,8 @@ impl Dispatcher {
             team = notification.who.team,
             channel = notification.who.channel,
             user = notification.who.user,
-            session_id = notification.session.as_str(),
+            project = notification.project.as_ref().map(Alias::as_str),
+            session_id = (notification.ending != Ending::ProjectUnavailable).then(|| notification.session.as_str()),
             news = notification.ending.name(),
             answer = delivery.name(),
             lost = result.err().map(|error| error.to_string()),

@@ -1,6 +1,6 @@
 //! The checks of Kapso, Slack, the clock and the public address.
 
-use futures_util::future::{join, join3};
+use futures_util::future::{join, join_all, join3};
 use http::{HeaderValue, StatusCode, header};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -72,7 +72,7 @@ pub(super) async fn quick(examination: &Examination<'_>) -> Vec<Finding> {
     kapso_finding.into_iter().chain(found).collect()
 }
 
-/// The API, with the key.
+/// The API, with the key of every project.
 async fn kapso(examination: &Examination<'_>) -> (Outcome, Option<Timestamp>) {
     let settings = examination.settings;
     let network = &examination.network;
@@ -83,11 +83,30 @@ async fn kapso(examination: &Examination<'_>) -> (Outcome, Option<Timestamp>) {
     if let Err(finding) = network.resolve(place).await {
         return (finding.into(), None);
     }
-    let probe = probe(&network.http, place.url, &settings.kapso_api_key, network.deadline).await;
-    let time = probe.date.as_ref().and_then(parse_date);
-    let outcome = match probe.result {
-        Ok(()) => Outcome::passed("the key works, and the sandbox API answers"),
-        Err(error) => kapso_finding(examination, &error, place).into(),
+    let probes = settings.projects.iter().map(async |project| {
+        let probe = probe(&network.http, place.url, &project.api_key, network.deadline).await;
+        (project.alias.as_ref(), probe)
+    });
+    let probes = join_all(probes).await;
+    let time = probes
+        .iter()
+        .find_map(|(_, probe)| probe.date.as_ref().and_then(parse_date));
+    let mut findings = Vec::new();
+    for (alias, probe) in &probes {
+        if let Err(error) = &probe.result {
+            let mut finding = kapso_finding(examination, error, place);
+            if let Some(alias) = alias {
+                finding.detail = format!("project {alias}: {}", finding.detail);
+            }
+            findings.push(finding);
+        }
+    }
+    let outcome = match (findings.is_empty(), probes.len()) {
+        (false, _) => Outcome::Found(findings),
+        (true, 1) => Outcome::passed("the key works, and the sandbox API answers"),
+        (true, projects) => Outcome::passed(format!(
+            "the keys of {projects} projects work, and the sandbox API answers"
+        )),
     };
     (outcome, time)
 }
@@ -241,6 +260,7 @@ fn largest_card_blocks(examination: &Examination<'_>) -> Option<String> {
         request_id: "",
         target: ReplyTarget::Command,
         origin: &Origin::default(),
+        project: None,
         signer: &ValueSigner::new(&settings.signing_secrets),
         qr_addresses: Some(&Addresses::new(public_url, &settings.signing_secrets)),
         may_create: true,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -35,6 +35,8 @@ pub struct Observation {
     pub took: Duration,
     /// How many requests the rate limit allows after it.
     pub rate_limit_left: u32,
+    /// Whether the response says that there is no API at this address.
+    pub is_moved: bool,
 }
 
 /// Called after every request.
@@ -42,7 +44,7 @@ pub(super) type Observer = Box<dyn Fn(Observation) + Send + Sync>;
 
 /// Kapso's API with one key.
 pub(super) struct Api {
-    http: HttpClients,
+    http: Arc<HttpClients>,
     /// `…/sandbox_sessions`.
     sessions: Url,
     key: HeaderValue,
@@ -54,7 +56,7 @@ pub(super) struct Api {
 
 impl Api {
     pub(super) fn new(
-        http: HttpClients,
+        http: Arc<HttpClients>,
         base: &Url,
         mut key: HeaderValue,
         clock: Clock,
@@ -199,6 +201,7 @@ impl Api {
             status,
             took: started.elapsed(),
             rate_limit_left: self.budget().left,
+            is_moved: matches!(result, Err(Error::Moved(_))),
         });
         read(&result?).map_err(Error::UnexpectedResponse)
     }
@@ -217,14 +220,19 @@ impl Api {
         match response.status() {
             status if status == success => body(response).await,
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Err(Error::KeyRejected(status)),
+            // The list always exists, even if it is empty.
+            StatusCode::NOT_FOUND if response.url().path() == self.sessions.path() => {
+                Err(Error::Moved(StatusCode::NOT_FOUND))
+            }
             StatusCode::NOT_FOUND => {
                 let body = body(response).await?;
                 // Any web server or proxy can answer 404; only Kapso answers in this form.
                 match serde_json::from_slice::<BTreeMap<String, &RawValue>>(&body) {
                     Ok(object) if object.contains_key("error") => Err(Error::NotFound),
-                    _ => Err(Error::UnexpectedResponse("a 404 that is not Kapso's".to_owned())),
+                    _ => Err(Error::Moved(StatusCode::NOT_FOUND)),
                 }
             }
+            StatusCode::GONE => Err(Error::Moved(StatusCode::GONE)),
             StatusCode::TOO_MANY_REQUESTS => {
                 let retry_after = self.limit().block(response.headers(), now);
                 Err(Error::RateLimited { retry_after })

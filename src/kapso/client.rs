@@ -62,7 +62,7 @@ impl Client {
     /// A client for the API at `base`. `http` must follow no redirects: they would send the key to another host.
     #[must_use]
     pub fn new(
-        http: HttpClients,
+        http: Arc<HttpClients>,
         base: &Url,
         key: HeaderValue,
         clock: Clock,
@@ -243,11 +243,7 @@ impl Client {
     }
 
     async fn cache_page(&self, page: Result<Page, Error>, sent: Sent) -> Result<Page, Error> {
-        let page = page.map_err(|error| match error {
-            // The list always exists, even if it is empty.
-            Error::NotFound => Error::UnexpectedResponse("a 404 for the list of sessions".to_owned()),
-            error => error,
-        })?;
+        let page = page?;
         for session in &page.sessions {
             self.store(Arc::clone(session), sent).await;
         }

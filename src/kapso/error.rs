@@ -22,6 +22,9 @@ pub enum Error {
     /// Kapso rejected the session to be created.
     #[error("Kapso rejected the session to be created with status 422")]
     Unprocessable,
+    /// There is no API at this address, as far as the response says.
+    #[error("Kapso's API answered with status {}: Kapso may have moved it; check KAPSO_BASE_URL", .0.as_u16())]
+    Moved(StatusCode),
     /// All attempts failed.
     #[error("Kapso did not answer")]
     Unavailable(#[from] Unavailable),
@@ -35,7 +38,9 @@ impl Error {
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
         match self {
-            Self::NotFound | Self::KeyRejected(_) | Self::RateLimited { .. } | Self::Unprocessable => false,
+            Self::NotFound | Self::KeyRejected(_) | Self::RateLimited { .. } | Self::Unprocessable | Self::Moved(_) => {
+                false
+            }
             Self::Unavailable(Unavailable::Transport(error)) => !error.is_connect(),
             Self::Unavailable(_) | Self::UnexpectedResponse(_) => true,
         }

@@ -9,8 +9,9 @@ use sha2::Sha256;
 use thiserror::Error;
 use url::Url;
 
+use crate::config::Alias;
 use crate::kapso::SessionId;
-use crate::slack::signature::derived_key;
+use crate::slack::signature::DerivedKeys;
 
 /// How long an address is valid.
 pub const LIFETIME: SignedDuration = SignedDuration::from_mins(10);
@@ -23,13 +24,14 @@ const EXPIRY_DIGITS_MAX: usize = 12;
 #[derive(Debug)]
 pub struct Addresses {
     public_url: Url,
-    /// One for each signing secret. The first one signs, all of them verify.
-    keys: Vec<Hmac<Sha256>>,
+    keys: DerivedKeys,
 }
 
 /// A valid address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedAddress {
+    /// The project of the session; `None` if it has no alias.
+    pub project: Option<Alias>,
     pub id: SessionId,
     /// Until it expires.
     pub valid_for: Duration,
@@ -52,16 +54,25 @@ impl Addresses {
     pub fn new(public_url: Url, secrets: &[SecretString]) -> Self {
         Self {
             public_url,
-            keys: secrets.iter().map(|secret| derived_key(secret, LABEL)).collect(),
+            keys: DerivedKeys::new(secrets, LABEL),
         }
     }
 
-    /// The address of the session's QR code, valid for [`LIFETIME`] from `now`.
+    /// Replaces the signing secrets.
+    pub fn set_secrets(&self, secrets: &[SecretString]) {
+        self.keys.set_secrets(secrets);
+    }
+
+    /// The address of the QR code of a session of this project, valid for [`LIFETIME`] from `now`.
     #[must_use]
-    pub fn address(&self, id: &SessionId, now: Timestamp) -> Option<Url> {
-        let file = format!("{id}.png");
+    pub fn address(&self, project: Option<&Alias>, id: &SessionId, now: Timestamp) -> Option<Url> {
+        let file = match project {
+            // Neither an alias nor an id has a dot.
+            Some(alias) => format!("{alias}.{id}.png"),
+            None => format!("{id}.png"),
+        };
         let until = now.as_second().saturating_add(LIFETIME.as_secs()).to_string();
-        let mac = update(self.keys.first()?.clone(), &file, &until);
+        let mac = update(self.keys.first()?, &file, &until);
         let signature = hex::encode(mac.finalize().into_bytes());
         let mut address = self.public_url.clone();
         address.path_segments_mut().ok()?.pop_if_empty().extend(["qr", &file]);
@@ -75,22 +86,30 @@ impl Addresses {
     /// See [`AddressError`].
     pub fn verify(&self, file: &str, query: &str, now: Timestamp) -> Result<VerifiedAddress, AddressError> {
         let (until, signature) = parse(query).ok_or(AddressError::Invalid)?;
-        // Every key is tried, so that the time taken does not reveal which one matched.
-        let is_signed = self.keys.iter().fold(false, |matched, key| {
-            update(key.clone(), file, until).verify_slice(&signature).is_ok() | matched
-        });
-        let id = file.strip_suffix(".png").and_then(SessionId::parse);
-        let (true, Some(id), Ok(until)) = (is_signed, id, until.parse::<i64>()) else {
+        let is_signed = self
+            .keys
+            .any(|key| update(key, file, until).verify_slice(&signature).is_ok());
+        let (true, Some((project, id)), Ok(until)) = (is_signed, parse_file(file), until.parse::<i64>()) else {
             return Err(AddressError::Invalid);
         };
         match u64::try_from(until.saturating_sub(now.as_second())) {
             Err(_) | Ok(0) => Err(AddressError::Expired),
             Ok(left) => Ok(VerifiedAddress {
+                project,
                 id,
                 // It can be longer only if the clock was set back.
                 valid_for: Duration::from_secs(left).min(LIFETIME.unsigned_abs()),
             }),
         }
+    }
+}
+
+/// The project and the session in the name of an image.
+fn parse_file(file: &str) -> Option<(Option<Alias>, SessionId)> {
+    let name = file.strip_suffix(".png")?;
+    match name.split_once('.') {
+        Some((alias, id)) => Some((Some(Alias::parse(alias)?), SessionId::parse(id)?)),
+        None => Some((None, SessionId::parse(name)?)),
     }
 }
 

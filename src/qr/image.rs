@@ -14,6 +14,7 @@ use super::address::{AddressError, Addresses};
 use super::png;
 use crate::clock::Clock;
 use crate::kapso::{self, ActivationLink, Client, Session, SessionId, Status};
+use crate::projects::Projects;
 
 /// The longest link that is drawn, in characters: with a longer one, the modules are too small for a phone's camera.
 pub const LINK_MAX: usize = 500;
@@ -76,7 +77,7 @@ pub fn activation_link(session: &Session, now: Timestamp) -> Option<&ActivationL
 pub struct Images {
     /// `None` if the app has no public URL, so that no address can be valid.
     addresses: Option<Arc<Addresses>>,
-    kapso: Arc<Client>,
+    projects: Arc<Projects>,
     clock: Clock,
     deadline: Duration,
     /// One for each look-up, and so for each connection that waits for one.
@@ -90,7 +91,7 @@ impl Images {
     #[must_use]
     pub fn new(
         addresses: Option<Arc<Addresses>>,
-        kapso: Arc<Client>,
+        projects: Arc<Projects>,
         clock: Clock,
         deadline: Duration,
         slots: usize,
@@ -98,7 +99,7 @@ impl Images {
     ) -> Self {
         Self {
             addresses,
-            kapso,
+            projects,
             clock,
             deadline,
             slots: Arc::new(Semaphore::new(slots)),
@@ -115,7 +116,10 @@ impl Images {
         let file = path.rsplit('/').next().unwrap_or_default();
         let addresses = self.addresses.as_ref().ok_or(AddressError::Invalid)?;
         let address = addresses.verify(file, query, self.clock.now())?;
-        let link = match self.look_up(address.id).await {
+        // It was taken out of the configuration after the address was made.
+        let project = self.projects.find(address.project.as_ref());
+        let project = project.ok_or(ImageError::NothingToActivate)?;
+        let link = match self.look_up(Arc::clone(&project.kapso), address.id).await {
             Ok(session) => activation_link(&session, self.clock.now()).cloned(),
             // The session was deleted, so trying again would not help.
             Err(ImageError::Kapso(error)) if matches!(*error, kapso::Error::NotFound) => None,
@@ -129,13 +133,12 @@ impl Images {
     }
 
     /// In a task of its own: a client that hangs up must not make the next one repeat the request to Kapso.
-    async fn look_up(&self, id: SessionId) -> Result<Arc<Session>, ImageError> {
-        if let Some(session) = self.kapso.cached(&id).await {
+    async fn look_up(&self, kapso: Arc<Client>, id: SessionId) -> Result<Arc<Session>, ImageError> {
+        if let Some(session) = kapso.cached(&id).await {
             return Ok(session);
         }
         let slot = Arc::clone(&self.slots).try_acquire_owned();
         let slot = slot.map_err(|_| ImageError::TooMany)?;
-        let kapso = Arc::clone(&self.kapso);
         let look_up = async move {
             let session = kapso.session_for_image(&id).await;
             drop(slot);

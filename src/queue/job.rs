@@ -73,6 +73,20 @@ pub struct JobKeys {
     pub owner: String,
     /// What the job is about; jobs can be claimed by topic.
     pub topic: String,
+    /// The alias of the Kapso project that the job is about; empty if the project has none. Jobs can be claimed by
+    /// project, and the total quota is one of each project.
+    pub project: String,
+}
+
+/// The projects whose jobs are meant. A project without an alias is the empty text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProjectFilter<'a> {
+    /// All.
+    Any,
+    /// These.
+    In(&'a [&'a str]),
+    /// All but these.
+    NotIn(&'a [&'a str]),
 }
 
 /// A job.
@@ -122,6 +136,8 @@ pub struct ClaimFilter<'a> {
     pub created_by: Timestamp,
     /// Only jobs with one of these topics, if any are given.
     pub topics: Option<&'a [&'a str]>,
+    /// Only jobs about these projects.
+    pub projects: ProjectFilter<'a>,
     /// No more than this.
     pub limit: u32,
 }
@@ -134,6 +150,7 @@ impl ClaimFilter<'_> {
             due_by,
             created_by: Timestamp::MAX,
             topics: None,
+            projects: ProjectFilter::Any,
             limit,
         }
     }

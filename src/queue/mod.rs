@@ -11,6 +11,8 @@ pub mod secret;
 mod store;
 pub mod worker;
 
-pub use job::{ClaimFilter, Claimed, ClaimedJob, Job, JobId, JobKeys, Lease, Payload, QueueStats, WorkerId};
+pub use job::{
+    ClaimFilter, Claimed, ClaimedJob, Job, JobId, JobKeys, Lease, Payload, ProjectFilter, QueueStats, WorkerId,
+};
 pub use rows::{JobRows, Quota, Upserted};
 pub use store::{JobStore, LeasedJob, RENEWAL};

@@ -9,7 +9,9 @@ use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, Row, query, query_scalar};
 
-use super::job::{ClaimFilter, Claimed, ClaimedJob, Job, JobId, JobKeys, Lease, Payload, QueueStats, WorkerId};
+use super::job::{
+    ClaimFilter, Claimed, ClaimedJob, Job, JobId, JobKeys, Lease, Payload, ProjectFilter, QueueStats, WorkerId,
+};
 use crate::db::{AdvisoryLock, Database, DatabaseError, affected_one};
 
 /// The claim, in two dialects.
@@ -18,14 +20,18 @@ use crate::db::{AdvisoryLock, Database, DatabaseError, affected_one};
 /// in between is not changed. Without a lock, all PostgreSQL workers that claim together choose the same rows, and all but
 /// one get nothing; `SKIP LOCKED` gives each rows of its own. SQLite has one writer and no such clause.
 macro_rules! claim {
-    ($topics:literal, $lock:literal) => {
+    ($values_of_9:literal, $values_of_12:literal, $values_of_13:literal, $lock:literal) => {
         concat!(
             "WITH due AS MATERIALIZED (
                  SELECT id FROM kapso_slack_jobs
                  WHERE kind = $1 AND version <= $2 AND (due_at <= $3 OR due_at > $10)
                      AND (leased_until <= $4 OR leased_until > $11)
                      AND created_at <= $8 AND ($9 IS NULL OR topic IN (",
-            $topics,
+            $values_of_9,
+            ")) AND ($12 IS NULL OR project IN (",
+            $values_of_12,
+            ")) AND ($13 IS NULL OR project NOT IN (",
+            $values_of_13,
             "))
                  ORDER BY due_at, id LIMIT $5 ",
             $lock,
@@ -37,8 +43,36 @@ macro_rules! claim {
     };
 }
 
-const CLAIM_SQLITE: &str = claim!("SELECT value FROM json_each($9)", "");
-const CLAIM_POSTGRES: &str = claim!("SELECT jsonb_array_elements_text($9::jsonb)", "FOR UPDATE SKIP LOCKED");
+const CLAIM_SQLITE: &str = claim!(
+    "SELECT value FROM json_each($9)",
+    "SELECT value FROM json_each($12)",
+    "SELECT value FROM json_each($13)",
+    ""
+);
+const CLAIM_POSTGRES: &str = claim!(
+    "SELECT jsonb_array_elements_text($9::jsonb)",
+    "SELECT jsonb_array_elements_text($12::jsonb)",
+    "SELECT jsonb_array_elements_text($13::jsonb)",
+    "FOR UPDATE SKIP LOCKED"
+);
+
+/// The counts, in two dialects.
+macro_rules! stats {
+    ($values_of_6:literal) => {
+        concat!(
+            "SELECT count(*) AS jobs,
+                 count(DISTINCT CASE WHEN (due_at <= $3 OR due_at > $4) AND (leased_until <= $3 OR leased_until > $5)
+                     THEN COALESCE(topic, id) END) AS due,
+                 min(CASE WHEN leased_until > due_at THEN leased_until ELSE due_at END) AS next
+             FROM kapso_slack_jobs WHERE kind = $1 AND version <= $2 AND ($6 IS NULL OR project IN (",
+            $values_of_6,
+            "))"
+        )
+    };
+}
+
+const STATS_SQLITE: &str = stats!("SELECT value FROM json_each($6)");
+const STATS_POSTGRES: &str = stats!("SELECT jsonb_array_elements_text($6::jsonb)");
 
 /// No lease is longer.
 const LONGEST_LEASE: SignedDuration = SignedDuration::from_mins(1);
@@ -48,7 +82,7 @@ const LONGEST_LEASE: SignedDuration = SignedDuration::from_mins(1);
 pub struct Quota {
     /// Of one owner.
     pub per_owner: u32,
-    /// Of one kind.
+    /// Of one kind and one project.
     pub total: u32,
 }
 
@@ -63,7 +97,7 @@ pub enum Upserted {
     Older,
     /// Its owner has as many jobs as allowed.
     OwnerQuotaReached,
-    /// There are as many jobs of this kind as allowed.
+    /// There are as many jobs of this kind and project as allowed.
     TotalQuotaReached,
 }
 
@@ -175,20 +209,21 @@ impl JobRows {
             .bind(keys.owner.clone())
             .fetch_one(&mut *transaction)
             .await?;
-        let of_kind: i64 = query_scalar("SELECT count(*) FROM kapso_slack_jobs WHERE kind = $1")
+        let of_project: i64 = query_scalar("SELECT count(*) FROM kapso_slack_jobs WHERE kind = $1 AND project = $2")
             .bind(P::KIND)
+            .bind(keys.project.clone())
             .fetch_one(&mut *transaction)
             .await?;
         if of_owner >= i64::from(quota.per_owner) {
             return Ok(Upserted::OwnerQuotaReached);
         }
-        if of_kind >= i64::from(quota.total) {
+        if of_project >= i64::from(quota.total) {
             return Ok(Upserted::TotalQuotaReached);
         }
         query(
             "INSERT INTO kapso_slack_jobs (id, kind, version, unique_key, owner, topic, due_at, created_at, leased_by,
-                 leased_until, attempts, payload)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', 0, 0, $9)",
+                 leased_until, attempts, payload, project)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', 0, 0, $9, $10)",
         )
         .bind(job.id.0.clone())
         .bind(P::KIND)
@@ -199,6 +234,7 @@ impl JobRows {
         .bind(job.due_at.as_millisecond())
         .bind(job.created_at.as_millisecond())
         .bind(payload)
+        .bind(keys.project.clone())
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
@@ -217,6 +253,11 @@ impl JobRows {
         until: Timestamp,
     ) -> Result<Claimed<P>, DatabaseError> {
         self.database.check_file().await?;
+        let (included, excluded) = match filter.projects {
+            ProjectFilter::Any => (None, None),
+            ProjectFilter::In(projects) => (Some(projects), None),
+            ProjectFilter::NotIn(projects) => (None, Some(projects)),
+        };
         let rows = query(self.database.dialect(CLAIM_SQLITE, CLAIM_POSTGRES))
             .bind(P::KIND)
             .bind(P::VERSION)
@@ -229,6 +270,8 @@ impl JobRows {
             .bind(filter.topics.map(|topics| to_json(&topics)).transpose()?)
             .bind(latest_due::<P>(now))
             .bind(latest_lease(now))
+            .bind(included.map(|projects| to_json(&projects)).transpose()?)
+            .bind(excluded.map(|projects| to_json(&projects)).transpose()?)
             .fetch_all(self.database.pool())
             .await?;
         let mut claimed = Claimed::default();
@@ -377,26 +420,25 @@ impl JobRows {
         Ok(ids.into_iter().map(JobId).collect())
     }
 
-    /// How many jobs of one kind are stored.
+    /// How many jobs of one kind are stored, of all projects or of these.
     ///
     /// # Errors
     /// The query failed.
-    pub async fn stats<P: Payload>(&self, now: Timestamp) -> Result<QueueStats, DatabaseError> {
+    pub async fn stats<P: Payload>(
+        &self,
+        projects: Option<&[&str]>,
+        now: Timestamp,
+    ) -> Result<QueueStats, DatabaseError> {
         self.database.check_file().await?;
-        let row = query(
-            "SELECT count(*) AS jobs,
-                 count(DISTINCT CASE WHEN (due_at <= $3 OR due_at > $4) AND (leased_until <= $3 OR leased_until > $5)
-                     THEN COALESCE(topic, id) END) AS due,
-                 min(CASE WHEN leased_until > due_at THEN leased_until ELSE due_at END) AS next
-             FROM kapso_slack_jobs WHERE kind = $1 AND version <= $2",
-        )
-        .bind(P::KIND)
-        .bind(P::VERSION)
-        .bind(now.as_millisecond())
-        .bind(latest_due::<P>(now))
-        .bind(latest_lease(now))
-        .fetch_one(self.database.pool())
-        .await?;
+        let row = query(self.database.dialect(STATS_SQLITE, STATS_POSTGRES))
+            .bind(P::KIND)
+            .bind(P::VERSION)
+            .bind(now.as_millisecond())
+            .bind(latest_due::<P>(now))
+            .bind(latest_lease(now))
+            .bind(projects.map(|projects| to_json(&projects)).transpose()?)
+            .fetch_one(self.database.pool())
+            .await?;
         let number = |name| {
             row.try_get::<i64, _>(name)
                 .map(|count| u64::try_from(count).unwrap_or(0))

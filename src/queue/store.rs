@@ -442,9 +442,13 @@ impl JobStore {
     ///
     /// # Errors
     /// The database does not work.
-    pub async fn stats<P: Payload>(&self, now: Timestamp) -> Result<QueueStats, DatabaseError> {
+    pub async fn stats<P: Payload>(
+        &self,
+        projects: Option<&[&str]>,
+        now: Timestamp,
+    ) -> Result<QueueStats, DatabaseError> {
         let (rows, location) = self.database_rows()?;
-        self.query(rows.stats::<P>(self.convert(now, location))).await
+        self.query(rows.stats::<P>(projects, self.convert(now, location))).await
     }
 
     /// How many jobs of one kind are stored in memory only, and run by nobody.

@@ -1,16 +1,16 @@
 //! The values of buttons. A client sends them back, so each is signed together with where its button comes from.
 //!
-//! A value is `<content>|<team>:<organisation>:<person>:<shared by>|<signature>`; what is not known is empty. Without a
-//! valid signature nothing of it is used.
+//! A value is `<content>|<team>:<organisation>:<person>:<shared by>:<project>|<signature>`; what is not known is empty.
+//! Where the project has no alias, its field and the colon before it are left out, as in the values of earlier versions.
+//! Without a valid signature nothing of a value is used.
 
-use hmac::{Hmac, Mac};
+use hmac::Mac;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 
-use super::signature::derived_key;
+use super::signature::DerivedKeys;
 use super::{UserId, Who};
-use crate::config::is_slack_id;
+use crate::config::{Alias, is_slack_id};
 
 /// Separates these keys from the signing secrets, and from any other key derived from them.
 const LABEL: &[u8] = b"kapso-slack button value v1";
@@ -29,6 +29,9 @@ pub struct Origin {
     user: String,
     /// Who shared the card that the button is on, or that led to it, if it was shared.
     pub shared_by: Option<SharedBy>,
+    /// The Kapso project; `None` if it is not known, or has no alias.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<Alias>,
 }
 
 /// Who shared a card.
@@ -61,6 +64,16 @@ impl Origin {
             enterprise: id(who.enterprise.as_deref().unwrap_or_default(), &['E']),
             user: id(&who.user, &['U', 'W']),
             shared_by: None,
+            project: None,
+        }
+    }
+
+    /// The same origin, in this project.
+    #[must_use]
+    pub fn in_project(&self, project: Option<&Alias>) -> Self {
+        Self {
+            project: project.cloned(),
+            ..self.clone()
         }
     }
 
@@ -110,12 +123,18 @@ impl Origin {
             Some(SharedBy::Unknown) => UNKNOWN,
             None => "",
         };
-        format!("{}:{}:{}:{shared_by}", self.team, self.enterprise, self.user)
+        let project = self.project.as_ref().map(|alias| format!(":{alias}"));
+        let project = project.unwrap_or_default();
+        format!("{}:{}:{}:{shared_by}{project}", self.team, self.enterprise, self.user)
     }
 
     fn decode(text: &str) -> Option<Self> {
-        let [team, enterprise, user, shared_by] = text.split(':').collect::<Vec<_>>()[..] else {
-            return None;
+        let (team, enterprise, user, shared_by, project) = match text.split(':').collect::<Vec<_>>()[..] {
+            [team, enterprise, user, shared_by] => (team, enterprise, user, shared_by, None),
+            [team, enterprise, user, shared_by, project] => {
+                (team, enterprise, user, shared_by, Some(Alias::parse(project)?))
+            }
+            _ => return None,
         };
         Some(Self {
             team: team.to_owned(),
@@ -126,15 +145,15 @@ impl Origin {
                 UNKNOWN => Some(SharedBy::Unknown),
                 user => Some(SharedBy::Person(UserId::parse(user)?)),
             },
+            project,
         })
     }
 }
 
 /// Signs and verifies values. `Debug` shows no key.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ValueSigner {
-    /// One for each signing secret. The first one signs, all of them verify.
-    keys: Vec<Hmac<Sha256>>,
+    keys: DerivedKeys,
 }
 
 impl ValueSigner {
@@ -142,8 +161,13 @@ impl ValueSigner {
     #[must_use]
     pub fn new(secrets: &[SecretString]) -> Self {
         Self {
-            keys: secrets.iter().map(|secret| derived_key(secret, LABEL)).collect(),
+            keys: DerivedKeys::new(secrets, LABEL),
         }
+    }
+
+    /// Replaces the signing secrets.
+    pub fn set_secrets(&self, secrets: &[SecretString]) {
+        self.keys.set_secrets(secrets);
     }
 
     /// The value with this content for a button with this origin. The content must not hold `|`.
@@ -152,7 +176,7 @@ impl ValueSigner {
         debug_assert!(!content.contains('|'), "the content must not hold the separator");
         let signed = format!("{content}|{}", origin.encode());
         let signature = self.keys.first().map(|key| {
-            let mac = key.clone().chain_update(&signed);
+            let mac = key.chain_update(&signed);
             hex::encode(mac.finalize().into_bytes())
         });
         // Without a key there is no signature, and the value is never accepted.
@@ -168,10 +192,9 @@ impl ValueSigner {
         }
         let mut signature = [0; 32];
         hex::decode_to_slice(hex, &mut signature).ok()?;
-        // Every key is tried, so that the time taken does not reveal which one matched.
-        let is_signed = self.keys.iter().fold(false, |matched, key| {
-            key.clone().chain_update(signed).verify_slice(&signature).is_ok() | matched
-        });
+        let is_signed = self
+            .keys
+            .any(|key| key.chain_update(signed).verify_slice(&signature).is_ok());
         let (content, origin) = signed.split_once('|').filter(|_| is_signed)?;
         Some((content, Origin::decode(origin)?))
     }

@@ -49,6 +49,15 @@ impl Message {
         }
     }
 
+    /// The same message with `start` before its text, for those who get no more than that, and with `block` at its end.
+    #[must_use]
+    pub fn labelled(mut self, start: Mrkdwn, block: Option<Block>) -> Self {
+        self.text.insert_str(0, &start.into_text(TEXT_MAX));
+        self.blocks.truncate(BLOCKS_MAX - 1);
+        self.blocks.extend(block);
+        self
+    }
+
     /// The same message for everybody in the channel.
     #[must_use]
     pub fn in_channel(self) -> Self {

@@ -2,6 +2,9 @@
 //!
 //! Source: <https://docs.slack.dev/authentication/verifying-requests-from-slack>.
 
+use std::fmt;
+use std::sync::{PoisonError, RwLock};
+
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
@@ -37,10 +40,72 @@ pub enum SignatureError {
 }
 
 /// Verifies signatures with one signing secret, or two while one replaces the other.
-#[derive(Clone)]
 pub struct SignatureVerifier {
-    /// One per secret. A request clones this state instead of hashing the key again.
-    keyed: Vec<Hmac<Sha256>>,
+    /// A request clones this state instead of hashing the key again.
+    keys: Keys,
+}
+
+/// A state for each signing secret, the first of which signs. They can be replaced while the service runs.
+struct Keys(RwLock<Vec<Hmac<Sha256>>>);
+
+impl Keys {
+    fn replace(&self, keys: Vec<Hmac<Sha256>>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    fn first(&self) -> Option<Hmac<Sha256>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).first().cloned()
+    }
+
+    /// Whether one of the keys matches. Every key is tried, so that the time taken does not reveal which one did.
+    fn any(&self, matches: impl Fn(Hmac<Sha256>) -> bool) -> bool {
+        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        keys.iter().fold(false, |matched, key| matches(key.clone()) | matched)
+    }
+}
+
+/// Keys for another purpose, which a label names, derived from the signing secrets. `Debug` shows none.
+pub struct DerivedKeys {
+    label: &'static [u8],
+    keys: Keys,
+}
+
+impl DerivedKeys {
+    #[must_use]
+    pub fn new(secrets: &[SecretString], label: &'static [u8]) -> Self {
+        Self {
+            label,
+            keys: Keys(RwLock::new(derive(secrets, label))),
+        }
+    }
+
+    /// Replaces the keys by those that are derived from these secrets.
+    pub fn set_secrets(&self, secrets: &[SecretString]) {
+        self.keys.replace(derive(secrets, self.label));
+    }
+
+    /// The key that signs.
+    #[must_use]
+    pub fn first(&self) -> Option<Hmac<Sha256>> {
+        self.keys.first()
+    }
+
+    /// Whether one of the keys matches. Every key is tried, so that the time taken does not reveal which one did.
+    #[must_use]
+    pub fn any(&self, matches: impl Fn(Hmac<Sha256>) -> bool) -> bool {
+        self.keys.any(matches)
+    }
+}
+
+impl fmt::Debug for DerivedKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DerivedKeys").finish_non_exhaustive()
+    }
+}
+
+fn derive(secrets: &[SecretString], label: &[u8]) -> Vec<Hmac<Sha256>> {
+    let key = |secret| keyed_with(&keyed(secret).chain_update(label).finalize().into_bytes());
+    secrets.iter().map(key).collect()
 }
 
 impl SignatureVerifier {
@@ -48,14 +113,19 @@ impl SignatureVerifier {
     #[must_use]
     pub fn new(secrets: &[SecretString]) -> Self {
         Self {
-            keyed: secrets.iter().map(keyed).collect(),
+            keys: Keys(RwLock::new(secrets.iter().map(keyed).collect())),
         }
+    }
+
+    /// Replaces the secrets.
+    pub fn set_secrets(&self, secrets: &[SecretString]) {
+        self.keys.replace(secrets.iter().map(keyed).collect());
     }
 
     /// Whether any signature can be valid.
     #[must_use]
     pub fn has_secrets(&self) -> bool {
-        !self.keyed.is_empty()
+        self.keys.first().is_some()
     }
 
     /// Verifies that `body` was signed by Slack with one of the secrets, within [`MAX_SKEW_SECONDS`] of `now`. Returns
@@ -72,11 +142,9 @@ impl SignatureVerifier {
         if skew.abs() > MAX_SKEW_SECONDS {
             return Err(SignatureError::Stale { skew });
         }
-        // Every secret is tried, so that the time taken does not reveal which one matched.
-        let matches = self.keyed.iter().fold(false, |matched, mac| {
-            let mac = update(mac.clone(), timestamp.as_bytes(), body);
-            mac.verify_slice(&signature).is_ok() | matched
-        });
+        let matches = self
+            .keys
+            .any(|mac| update(mac, timestamp.as_bytes(), body).verify_slice(&signature).is_ok());
         if !matches {
             return Err(SignatureError::Mismatch);
         }
@@ -99,13 +167,6 @@ fn keyed(secret: &SecretString) -> Hmac<Sha256> {
 #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
 fn keyed_with(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
-}
-
-/// A key for another purpose, which `label` names, derived from a signing secret.
-#[must_use]
-pub fn derived_key(secret: &SecretString, label: &[u8]) -> Hmac<Sha256> {
-    let derived = keyed(secret).chain_update(label).finalize().into_bytes();
-    keyed_with(&derived)
 }
 
 fn update(mut mac: Hmac<Sha256>, timestamp: &[u8], body: &[u8]) -> Hmac<Sha256> {

@@ -46,7 +46,7 @@ impl Delivery {
 /// The statuses of rejected requests.
 const REJECTED: [u16; 8] = [400, 401, 403, 404, 408, 410, 413, 415];
 /// What Kapso documents, and what servers in front of it answer. Others may come.
-const KAPSO_STATUSES: [Option<u16>; 13] = [
+const KAPSO_STATUSES: [Option<u16>; 14] = [
     None,
     Some(200),
     Some(201),
@@ -54,6 +54,7 @@ const KAPSO_STATUSES: [Option<u16>; 13] = [
     Some(401),
     Some(403),
     Some(404),
+    Some(410),
     Some(422),
     Some(429),
     Some(500),
@@ -71,10 +72,11 @@ pub struct Metrics {
     refused: Family<ByStatus, Counter>,
     kapso_requests: Family<ByStatus, Counter>,
     kapso_time: Histogram,
-    kapso_left: Gauge<u64, AtomicU64>,
+    kapso_left: Family<OfProject, Gauge<u64, AtomicU64>>,
+    kapso_moved: Counter,
     store_failures: Counter,
     notices: Family<ByNews, Counter>,
-    watches: Gauge<u64, AtomicU64>,
+    watches: Family<OfProject, Gauge<u64, AtomicU64>>,
     socket_connections: Gauge<u64, AtomicU64>,
     socket_reconnects: Family<ByReason, Counter>,
     socket_envelopes: Family<ByType, Counter>,
@@ -97,6 +99,13 @@ struct ByAnswer {
 struct ByNews {
     news: &'static str,
     answer: &'static str,
+}
+
+/// The label `project`, if the project has an alias.
+type OfProject = Vec<(&'static str, String)>;
+
+fn of_project(alias: Option<&str>) -> OfProject {
+    alias.map(|alias| ("project", alias.to_owned())).into_iter().collect()
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -184,10 +193,11 @@ impl Metrics {
             refused: Family::default(),
             kapso_requests: Family::default(),
             kapso_time: seconds(),
-            kapso_left: Gauge::default(),
+            kapso_left: Family::default(),
+            kapso_moved: Counter::default(),
             store_failures: Counter::default(),
             notices: Family::default(),
-            watches: Gauge::default(),
+            watches: Family::default(),
             socket_connections: Gauge::default(),
             socket_reconnects: Family::default(),
             socket_envelopes: Family::default(),
@@ -246,6 +256,11 @@ impl Metrics {
         );
         metrics.register_socket();
         let registry = &mut metrics.registry;
+        registry.register(
+            "kapso_moved",
+            "Responses of Kapso that say that its API is not at this address",
+            metrics.kapso_moved.clone(),
+        );
         registry.register(
             "log_lines_dropped",
             "Log lines that were not written, because nobody read them",
@@ -311,9 +326,9 @@ impl Metrics {
         self.notices.get_or_create(&ByNews { news, answer }).inc();
     }
 
-    /// Sets the number of watches in the database.
-    pub fn set_watches(&self, count: u64) {
-        self.watches.set(count);
+    /// Sets the number of watches in the database, of the projects that share the key of this one.
+    pub fn set_watches(&self, project: Option<&str>, count: u64) {
+        self.watches.get_or_create(&of_project(project)).set(count);
     }
 
     /// Sets the number of connections of the socket that are ready.
@@ -348,9 +363,15 @@ impl Metrics {
         self.kapso_time.observe(took.as_secs_f64());
     }
 
-    /// Sets how many requests Kapso's rate limit allows now.
-    pub fn set_kapso_rate_limit_left(&self, requests: u32) {
-        self.kapso_left.set(u64::from(requests));
+    /// Counts a response that says that Kapso's API is not at its address.
+    pub fn count_kapso_moved(&self) {
+        self.kapso_moved.inc();
+    }
+
+    /// Sets how many requests Kapso's rate limit allows now with the key of this project.
+    pub fn set_kapso_rate_limit_left(&self, project: Option<&str>, requests: u32) {
+        let left = self.kapso_left.get_or_create(&of_project(project));
+        left.set(u64::from(requests));
     }
 
     /// Counts a log line that was left out by a [`LogLimit`](super::LogLimit).
@@ -367,7 +388,8 @@ impl Metrics {
         let mut page = String::new();
         // Writing to a string cannot fail.
         let _ = text::encode(&mut page, &self.registry);
-        page
+        // A series of a project without an alias has no labels. Label values contain no braces.
+        page.replace("{} ", " ")
     }
 
     /// The metrics in Prometheus' text format, version 0.0.4. It differs where we use it: a counter is described under

@@ -15,13 +15,14 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
+use crate::config::Alias;
 use crate::db::DatabaseError;
 use crate::kapso::SessionId;
 use crate::queue::{Job, JobKeys, JobStore, Payload, Quota, Upserted};
 use crate::slack::Who;
 use crate::slack::button_value::Origin;
 
-/// How many watches there may be.
+/// How many watches there may be: of one person, and of one project.
 pub const QUOTA: Quota = Quota {
     per_owner: 20,
     total: 1_000,
@@ -69,18 +70,23 @@ pub enum PressedCard {
 
 impl Payload for Watch {
     const KIND: &'static str = "watch";
-    const VERSION: i64 = 1;
+    /// 2: the origin names the project.
+    const VERSION: i64 = 2;
     const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(1);
 }
 
-/// The keys of a watch: a person has at most one for a session.
+/// The keys of a watch: a person has at most one for a session of a project.
 #[must_use]
-pub fn keys(who: &Who, session: &SessionId) -> JobKeys {
+pub fn keys(who: &Who, project: Option<&Alias>, session: &SessionId) -> JobKeys {
     let owner = format!("{}/{}", who.home(), who.user);
     JobKeys {
-        unique: format!("{owner}/{session}"),
+        unique: match project {
+            Some(alias) => format!("{owner}/{alias}/{session}"),
+            None => format!("{owner}/{session}"),
+        },
         owner,
         topic: session.to_string(),
+        project: project.map(Alias::to_string).unwrap_or_default(),
     }
 }
 
@@ -105,20 +111,21 @@ impl Watches {
     pub async fn add(&self, watch: &Watch) -> Result<Upserted, DatabaseError> {
         let due_at = policy::first_poll(watch, self.clock.now());
         let job = Job::new(watch.clone(), watch.arrived_at, due_at);
-        self.store.upsert(&job, &keys(&watch.who, &watch.session), QUOTA).await
+        let keys = keys(&watch.who, watch.origin.project.as_ref(), &watch.session);
+        self.store.upsert(&job, &keys, QUOTA).await
     }
 
     /// Ends a watch; false if there was none.
     ///
     /// # Errors
     /// The database does not work, and the watch may still be stored.
-    pub async fn remove(&self, who: &Who, session: &SessionId) -> Result<bool, DatabaseError> {
-        self.store.delete_by_key(&keys(who, session).unique).await
+    pub async fn remove(&self, who: &Who, project: Option<&Alias>, session: &SessionId) -> Result<bool, DatabaseError> {
+        self.store.delete_by_key(&keys(who, project, session).unique).await
     }
 
     /// Until when a person watches a session, if they do and the database works.
-    pub async fn watched_until(&self, who: &Who, session: &SessionId) -> Option<Timestamp> {
-        let began = self.store.created_at(&keys(who, session).unique).await;
+    pub async fn watched_until(&self, who: &Who, project: Option<&Alias>, session: &SessionId) -> Option<Timestamp> {
+        let began = self.store.created_at(&keys(who, project, session).unique).await;
         Some(began.ok()?? + policy::WATCH_DURATION)
     }
 }

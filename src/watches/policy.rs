@@ -55,6 +55,8 @@ pub enum Ending {
     Changed(Change),
     /// The watch's time is up.
     TimeUp,
+    /// Its project was taken out of the configuration, or may no longer be used there.
+    ProjectUnavailable,
 }
 
 /// What a watch does next.
@@ -88,12 +90,13 @@ impl Change {
 
 impl Ending {
     /// Every ending.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Changed(Change::Activated),
         Self::Changed(Change::Expired),
         Self::Changed(Change::Superseded),
         Self::Changed(Change::Gone),
         Self::TimeUp,
+        Self::ProjectUnavailable,
     ];
 
     /// The word for log and metrics.
@@ -105,6 +108,7 @@ impl Ending {
             Self::Changed(Change::Superseded) => "superseded",
             Self::Changed(Change::Gone) => "gone",
             Self::TimeUp => "time_up",
+            Self::ProjectUnavailable => "project_unavailable",
         }
     }
 }

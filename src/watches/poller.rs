@@ -1,9 +1,11 @@
-//! Polls watched sessions: one request per step, evenly spread over time.
+//! Polls watched sessions: for each key of Kapso's one request per step, evenly spread over time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::StreamExt;
+use futures_util::future::{self, BoxFuture};
+use futures_util::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -12,8 +14,10 @@ use super::plan::{AHEAD, List, PER_PAGE, Plan, plan};
 use super::policy::{Decision, Ending, PollResult, WATCH_DURATION, decide};
 use super::{QUOTA, Watch};
 use crate::clock::Clock;
+use crate::config::Alias;
 use crate::kapso::{Client, Error, Session};
-use crate::queue::{ClaimFilter, JobStore, LeasedJob};
+use crate::projects::Projects;
+use crate::queue::{ClaimFilter, JobStore, LeasedJob, ProjectFilter};
 
 /// The pause while there is nothing to poll.
 const IDLE: SignedDuration = SignedDuration::from_secs(1);
@@ -26,32 +30,92 @@ const CLAIM_LIMIT: u32 = QUOTA.total;
 /// When a process starts, it may use one tenth of the limit without pauses.
 const CATCH_UP_SHARE: u32 = 10;
 
+/// The pause between two searches for watches whose project is not configured.
+const UNCONFIGURED_INTERVAL: SignedDuration = SignedDuration::from_secs(30);
+/// How long such a watch must be due: no other process, with another configuration, polls it.
+const UNCONFIGURED_DUE: SignedDuration = SignedDuration::from_mins(1);
+
 /// Ends a watch: sends its notification, or counts it as lost if there is no [`Ending`]. The session is the result of the
 /// poll, if there was one.
 pub type EndWatch =
     Box<dyn Fn(LeasedJob<Watch>, Option<Ending>, Option<Arc<Session>>) -> BoxFuture<'static, ()> + Send + Sync>;
 
+/// Called with a number of watches, and the alias of their project.
+pub type OnCount = Box<dyn Fn(Option<&Alias>, u64) + Send + Sync>;
+
 /// The dependencies of the poller.
 pub struct Environment {
-    /// Makes the requests.
-    pub kapso: Arc<Client>,
+    /// Their clients make the requests.
+    pub projects: Arc<Projects>,
     /// Stores the watches.
     pub store: Arc<JobStore>,
     /// The clock for due times.
     pub clock: Clock,
     /// Ends watches.
     pub end_watch: EndWatch,
-    /// Called with the number of watches.
-    pub on_count: Box<dyn Fn(u64) + Send + Sync>,
+    /// Called with the number of watches of the projects that share a key, and the alias of the first of them.
+    pub on_count: OnCount,
     /// Called with the number of stored watches that could not be parsed.
     pub on_lost: Box<dyn Fn(u64) + Send + Sync>,
     /// Cancelled when no new work is started.
     pub stopping: CancellationToken,
 }
 
-/// Polls watched sessions.
-pub struct Poller {
-    environment: Environment,
+/// Polls the watched sessions of all projects until the service stops. `max_interval` is the longest pause between two
+/// steps for one key.
+pub async fn run(environment: Environment, max_interval: Duration) {
+    let environment = Arc::new(environment);
+    // Concurrently: while one waits for the database, the others must go on, or it would wait for a lock that one of them
+    // holds.
+    future::join(
+        poll_all(&environment, max_interval),
+        end_unconfigured(&environment, max_interval),
+    )
+    .await;
+}
+
+/// Keeps one poller for each key.
+async fn poll_all(environment: &Arc<Environment>, max_interval: Duration) {
+    let mut replaced = environment.projects.subscribe();
+    let mut pollers = FuturesUnordered::new();
+    let mut polled: Vec<Arc<Client>> = Vec::new();
+    while !environment.stopping.is_cancelled() {
+        for project in environment.projects.all().iter() {
+            if !polled.iter().any(|client| Arc::ptr_eq(client, &project.kapso)) {
+                polled.push(Arc::clone(&project.kapso));
+                pollers.push(Poller::new(Arc::clone(environment), Arc::clone(&project.kapso)).run(max_interval));
+            }
+        }
+        tokio::select! {
+            Some(client) = pollers.next() => polled.retain(|polled| !Arc::ptr_eq(polled, &client)),
+            _ = replaced.changed() => {}
+            () = environment.stopping.cancelled() => {}
+        }
+    }
+    // Each ends after its step.
+    while pollers.next().await.is_some() {}
+}
+
+/// Ends the watches of projects that are not configured any more.
+async fn end_unconfigured(environment: &Environment, max_interval: Duration) {
+    let mut searched_at = None::<Timestamp>;
+    while !environment.stopping.is_cancelled() {
+        let now = environment.clock.now();
+        if searched_at.is_none_or(|at| now.duration_since(at).abs() >= UNCONFIGURED_INTERVAL) {
+            environment.end_unconfigured(now).await;
+            searched_at = Some(now);
+        }
+        tokio::select! {
+            () = sleep_until(Instant::now() + max_interval) => {}
+            () = environment.stopping.cancelled() => {}
+        }
+    }
+}
+
+/// Polls the watched sessions of the projects that share a key.
+struct Poller {
+    environment: Arc<Environment>,
+    kapso: Arc<Client>,
     /// Since when it pauses, and for how long.
     pause: Option<(Timestamp, SignedDuration)>,
     list: List,
@@ -73,12 +137,26 @@ enum PollOutcome {
     NotMade,
 }
 
+/// The projects that share a key.
+struct Scope {
+    /// The alias of the first of them.
+    first: Option<Alias>,
+    /// As in the table of jobs.
+    projects: Vec<String>,
+}
+
+impl Scope {
+    fn names(&self) -> Vec<&str> {
+        self.projects.iter().map(String::as_str).collect()
+    }
+}
+
 impl Poller {
     /// A poller that has polled nothing yet.
-    #[must_use]
-    pub fn new(environment: Environment) -> Self {
+    fn new(environment: Arc<Environment>, kapso: Arc<Client>) -> Self {
         Self {
             environment,
+            kapso,
             pause: None,
             list: List::default(),
             turn: 0,
@@ -87,23 +165,27 @@ impl Poller {
         }
     }
 
-    /// Polls until the service stops. `max_interval` is the longest pause between two steps.
-    pub async fn run(mut self, max_interval: Duration) {
+    /// Polls until the service stops, or no project has this key any more. Returns the client.
+    async fn run(mut self, max_interval: Duration) -> Arc<Client> {
         let stopping = self.environment.stopping.clone();
         while !stopping.is_cancelled() {
+            let Some(scope) = self.environment.scope(&self.kapso) else {
+                break;
+            };
             // The pause counts from the start of a step, so that a slow Kapso does not make polls rarer.
             let began = Instant::now();
-            let pause = self.step(self.environment.clock.now()).await;
+            let pause = self.step(&scope, self.environment.clock.now()).await;
             tokio::select! {
                 () = sleep_until(began + max_interval.min(pause.unsigned_abs())) => {}
                 () = stopping.cancelled() => {}
             }
         }
+        self.kapso
     }
 
     /// Makes at most one request for the watches that are due at `now`, and ends those whose time is up. Returns the pause
     /// until the next step.
-    pub async fn step(&mut self, now: Timestamp) -> SignedDuration {
+    async fn step(&mut self, scope: &Scope, now: Timestamp) -> SignedDuration {
         if let Some((since, pause)) = self.pause {
             let passed = now.duration_since(since);
             // A clock that was set back must not stop the poller.
@@ -111,18 +193,21 @@ impl Poller {
                 return pause - passed;
             }
         }
-        self.environment.end_overdue(now).await;
-        let Ok(stats) = self.environment.store.stats::<Watch>(now).await else {
+        let names = &scope.names()[..];
+        let Ok(stats) = self.environment.store.stats::<Watch>(Some(names), now).await else {
             return self.pause_for(now, IDLE);
         };
-        (self.environment.on_count)(stats.count);
-        let budget = self.environment.kapso.budget();
+        (self.environment.on_count)(scope.first.as_ref(), stats.count);
+        if stats.count > 0 {
+            self.environment.end_overdue(names, now).await;
+        }
+        let budget = self.kapso.budget();
         let outcome = match plan(stats.due, &self.list, budget, self.turn, now) {
             Plan::Nothing => PollOutcome::NotMade,
-            Plan::RequestOne => self.environment.request_one(now, now).await,
-            Plan::ReadPage => self.read_page(now).await,
-            Plan::RequestUnlisted { overdue } => match self.environment.request_one(now, now - overdue).await {
-                PollOutcome::NotMade => self.read_page(now).await,
+            Plan::RequestOne => self.request_one(names, now, now).await,
+            Plan::ReadPage => self.read_page(names, now).await,
+            Plan::RequestUnlisted { overdue } => match self.request_one(names, now, now - overdue).await {
+                PollOutcome::NotMade => self.read_page(names, now).await,
                 outcome => outcome,
             },
         };
@@ -162,11 +247,11 @@ impl Poller {
     }
 
     /// Polls all watches whose sessions are on the next page of the list.
-    async fn read_page(&mut self, now: Timestamp) -> PollOutcome {
+    async fn read_page(&mut self, projects: &[&str], now: Timestamp) -> PollOutcome {
         let environment = &self.environment;
         let number = self.list.next();
         let read = tokio::select! {
-            read = environment.kapso.page_if_spare(number, PER_PAGE) => read,
+            read = self.kapso.page_if_spare(number, PER_PAGE) => read,
             () = environment.stopping.cancelled() => return PollOutcome::NotMade,
         };
         let page = match read {
@@ -182,7 +267,7 @@ impl Poller {
         let pages = page.total_pages.unwrap_or(number + u32::from(has_next));
         let mut has_watched = false;
         let ids: Vec<&str> = page.sessions.iter().map(|session| session.id.as_str()).collect();
-        for job in environment.claim_by_sessions(&ids, now).await {
+        for job in environment.claim_by_sessions(projects, &ids, now).await {
             let watched = |session: &&Arc<Session>| session.id == job.payload.session;
             if let Some(session) = page.sessions.iter().find(watched) {
                 has_watched = true;
@@ -193,19 +278,22 @@ impl Poller {
         self.list.record_page(number, pages, has_watched, now);
         PollOutcome::Answered
     }
-}
 
-impl Environment {
     /// Polls the session of the watch that has been due for the longest, if it was due by `due_by`.
-    async fn request_one(&self, now: Timestamp, due_by: Timestamp) -> PollOutcome {
-        let first = self.claim(&ClaimFilter::due(due_by, 1), now).await;
+    async fn request_one(&self, projects: &[&str], now: Timestamp, due_by: Timestamp) -> PollOutcome {
+        let environment = &self.environment;
+        let filter = ClaimFilter {
+            projects: ProjectFilter::In(projects),
+            ..ClaimFilter::due(due_by, 1)
+        };
+        let first = environment.claim(&filter, now).await;
         let Some(job) = first.into_iter().next() else {
             return PollOutcome::NotMade;
         };
         let id = job.payload.session.clone();
         let response = tokio::select! {
             response = self.kapso.session_if_spare(&id) => response,
-            () = self.stopping.cancelled() => Err(Error::RateLimited { retry_after: Duration::ZERO }),
+            () = environment.stopping.cancelled() => Err(Error::RateLimited { retry_after: Duration::ZERO }),
         };
         let (outcome, result, session) = match response {
             Ok(session) => (
@@ -217,24 +305,27 @@ impl Environment {
             // Kapso answered; only this session cannot be parsed.
             Err(Error::UnexpectedResponse(_)) => (PollOutcome::Answered, PollResult::Unknown, None),
             Err(Error::RateLimited { .. }) => {
-                self.store.release(job).await;
+                environment.store.release(job).await;
                 return PollOutcome::NotMade;
             }
             Err(_) => (PollOutcome::Failed, PollResult::Unknown, None),
         };
         // The other watches first: while this one is leased, it is not claimed with them.
         if !matches!(outcome, PollOutcome::Failed) {
-            for other in self.claim_by_sessions(&[id.as_str()], now).await {
-                self.apply(other, &result, session.as_ref(), now).await;
+            for other in environment.claim_by_sessions(projects, &[id.as_str()], now).await {
+                environment.apply(other, &result, session.as_ref(), now).await;
             }
         }
-        self.apply(job, &result, session.as_ref(), now).await;
+        environment.apply(job, &result, session.as_ref(), now).await;
         outcome
     }
+}
 
+impl Environment {
     /// Ends watches whose time is up and that were not polled at their end.
-    async fn end_overdue(&self, now: Timestamp) {
+    async fn end_overdue(&self, projects: &[&str], now: Timestamp) {
         let filter = ClaimFilter {
+            projects: ProjectFilter::In(projects),
             created_by: now - WATCH_DURATION - UNPOLLED_END,
             ..ClaimFilter::due(Timestamp::MAX, CLAIM_LIMIT)
         };
@@ -243,9 +334,49 @@ impl Environment {
         }
     }
 
-    /// Claims the watches of these sessions that are due soon.
-    async fn claim_by_sessions(&self, ids: &[&str], now: Timestamp) -> Vec<LeasedJob<Watch>> {
+    /// Ends watches of projects that are not configured any more.
+    async fn end_unconfigured(&self, now: Timestamp) {
+        let all = self.projects.all();
+        let mut names: Vec<&str> = all
+            .iter()
+            .map(|project| project.alias().map_or("", Alias::as_str))
+            .collect();
+        if all.len() == 1 {
+            // A watch without an alias is one of the only project.
+            names.push("");
+        }
         let filter = ClaimFilter {
+            projects: ProjectFilter::NotIn(&names),
+            ..ClaimFilter::due(now - UNCONFIGURED_DUE, CLAIM_LIMIT)
+        };
+        for job in self.claim(&filter, now).await {
+            (self.end_watch)(job, Some(Ending::ProjectUnavailable), None).await;
+        }
+    }
+
+    /// The projects that have this client; `None` if none has.
+    fn scope(&self, kapso: &Arc<Client>) -> Option<Scope> {
+        let all = self.projects.all();
+        let of_client: Vec<_> = all
+            .iter()
+            .filter(|project| Arc::ptr_eq(&project.kapso, kapso))
+            .collect();
+        let first = of_client.first()?.alias().cloned();
+        let mut projects: Vec<String> = of_client
+            .iter()
+            .map(|project| project.alias().map(Alias::to_string).unwrap_or_default())
+            .collect();
+        if all.len() == 1 {
+            // A watch without an alias is one of the only project.
+            projects.push(String::new());
+        }
+        Some(Scope { first, projects })
+    }
+
+    /// Claims the watches of these sessions that are due soon.
+    async fn claim_by_sessions(&self, projects: &[&str], ids: &[&str], now: Timestamp) -> Vec<LeasedJob<Watch>> {
+        let filter = ClaimFilter {
+            projects: ProjectFilter::In(projects),
             topics: Some(ids),
             ..ClaimFilter::due(now + AHEAD, CLAIM_LIMIT)
         };

@@ -124,6 +124,7 @@ async fn a_link_to_whatsapp_is_shown_as_parsed() {
 #[tokio::test]
 async fn a_link_to_another_host_is_not_shown_but_the_code_is() {
     with_fresh_lookups(async |app| {
+        app.kapso.allow_undocumented();
         for given in HOSTILE {
             let card = linked_to(app, given).await;
             is_not_shown(&card, given, &["MARK", "evil", "://", "wa.me", "secret"]);
@@ -169,6 +170,7 @@ async fn a_long_link_is_in_the_button_only() {
 #[tokio::test]
 async fn only_a_pending_session_shows_its_link() {
     with_fresh_lookups(async |app| {
+        app.kapso.allow_undocumented();
         for status in ["active", "expired", "superseded", "paused_by_operator"] {
             app.kapso.set_field(ID, "status", status.into());
             let card = show_session(app).await.to_string();

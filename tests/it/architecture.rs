@@ -26,6 +26,7 @@ const LAYERS: &[&str] = &[
     "queue",
     "idempotency",
     "qr",
+    "projects",
     "db",
     "slack",
     "kapso",

@@ -131,7 +131,7 @@ async fn kill_while_sharing(kapso_waits: bool) {
     } else {
         let url = format!("sqlite:{}/jobs.db", folder.path()).parse().unwrap();
         let jobs = JobRows::new(Database::open(&url).await.unwrap());
-        let pending = jobs.stats::<LateReply>(Timestamp::MAX).await.unwrap();
+        let pending = jobs.stats::<LateReply>(None, Timestamp::MAX).await.unwrap();
         assert_eq!(pending.count, 0, "it is not repeated");
     }
     let shared = fakes

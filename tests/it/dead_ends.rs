@@ -41,6 +41,7 @@ async fn a_session_that_has_ended_can_be_created_again_with_one_confirmation() {
         (SUPERSEDED, "+12345678901", "agent-123abc"),
     ] {
         with_creation(async |app| {
+            app.kapso.allow_undocumented();
             app.kapso.set_field(ID, "status", ended.into());
             let card = app.command(SHOW).await;
             assert!(offers_new_session(&card), "{ended}: {card:?}");
@@ -90,13 +91,14 @@ async fn the_question_says_so_if_a_session_was_created_less_than_a_minute_ago() 
 #[tokio::test]
 async fn without_an_agent_the_new_session_gets_the_default_one() {
     with_creation(async |app| {
+        app.kapso.allow_undocumented();
         app.kapso.expire(ID);
         app.kapso.set_field(ID, "agent", json!(null));
         let card = app.command(SHOW).await;
         let question = app.press(&card, "create").await;
         assert_eq!(question.message["text"], "Create a new session for `+12345678901`?");
         app.press(&question, "again").await;
-        let wanted = json!({"phone_number": "+12345678901"});
+        let wanted = json!({"phone_number": "+12345678901", "agent_id": "agent-123abc"});
         assert_eq!(
             app.kapso.create_requests(),
             [json!({"whatsapp_sandbox_session": wanted})]
@@ -108,6 +110,7 @@ async fn without_an_agent_the_new_session_gets_the_default_one() {
 #[tokio::test]
 async fn only_cards_of_ended_sessions_with_a_phone_offer_a_new_one() {
     with_creation(async |app| {
+        app.kapso.allow_undocumented();
         for (status, offers) in [
             ("pending_activation", false),
             ("active", false),
@@ -202,6 +205,7 @@ async fn a_press_is_checked_again_against_kapso_and_the_rights() {
 #[tokio::test]
 async fn the_notification_of_an_end_offers_a_new_session_too() {
     with_creation(async |app| {
+        app.kapso.allow_undocumented();
         for (end, says) in [
             (EXPIRED, "expired before it was activated"),
             (SUPERSEDED, "was superseded"),
@@ -360,6 +364,7 @@ async fn the_card_of_a_created_session_says_that_it_was_created() {
 #[tokio::test]
 async fn watch_of_a_session_that_needs_no_watching_says_so() {
     with_app(async |app| {
+        app.kapso.allow_undocumented();
         app.wait_for_store().await;
         for (status, says) in [
             ("active", "I'm not watching this session: it is active already."),

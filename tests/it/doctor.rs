@@ -121,6 +121,29 @@ async fn with_setup(test: impl AsyncFnOnce(&mut Setup<'_>)) {
         .await;
 }
 
+#[tokio::test]
+async fn the_key_of_every_project_is_checked() {
+    with_setup(async |setup| {
+        let _staging = setup.app.kapso.add_project("kapso-key-of-staging");
+        let config = setup.folder.join("config.toml");
+        let project = |alias| format!("[projects.{alias}]\napi_key_env = \"KEY_{alias}\"\n");
+        fs::write(&config, project("support") + &project("staging")).unwrap();
+        setup.variables.remove("KAPSO_API_KEY");
+        setup.set("CONFIG_FILE", config.to_str().unwrap());
+        setup.set("KEY_support", KEY);
+        setup.set("KEY_staging", "kapso-key-of-staging");
+        assert_eq!(setup.findings().await, Vec::<&str>::new());
+        let text = setup.examine().await.to_text();
+        assert!(text.contains("the keys of 2 projects work"), "{text}");
+
+        setup.set("KEY_staging", "kapso-key-of-nobody");
+        assert_eq!(setup.findings().await, ["kapso_key_refused"]);
+        let text = setup.examine().await.to_text();
+        assert!(text.contains("project staging: "), "{text}");
+    })
+    .await;
+}
+
 /// Plants a fault, and expects exactly this finding.
 async fn expect_finding(code: &str, plant: impl AsyncFnOnce(&mut Setup<'_>)) {
     with_setup(async |setup| {
@@ -221,7 +244,7 @@ planted! {
     database_newer: async |setup: &mut Setup<'_>| {
         let database = Database::sqlite();
         database.open().await.close().await;
-        database.run("UPDATE kapso_slack_migrations SET version = 99").await;
+        database.run("UPDATE kapso_slack_migrations SET version = 99 WHERE version > 1").await;
         setup.set("DATABASE_URL", database.address.clone());
         setup.keep(database);
     };
@@ -403,7 +426,9 @@ async fn a_server_of_a_later_version_or_without_rights_is_reported() {
     with_setup(async |setup| {
         let database = Database::postgres().await;
         database.open().await.close().await;
-        database.run("UPDATE kapso_slack_migrations SET version = 99").await;
+        database
+            .run("UPDATE kapso_slack_migrations SET version = 99 WHERE version > 1")
+            .await;
         setup.set("DATABASE_URL", database.address.clone());
         assert_eq!(setup.findings().await, ["database_newer"]);
         database.drop().await;

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::{env, fs};
 
 use kapso_slack::commands::{self, CommandWord, Outcome};
-use kapso_slack::config::VARIABLES;
+use kapso_slack::config::{PROJECT_KEYS, VARIABLES};
 use kapso_slack::db::Database;
 use kapso_slack::dispatch::{FollowUpJob, LateReply, PendingNotification};
 use kapso_slack::doctor::{KINDS, Kind, Severity};
@@ -167,13 +167,15 @@ fn first_column(document: &str, name: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_documented_metrics_are_those_that_exist() {
-    let page = Metrics::new(&Labels {
+    let metrics = Metrics::new(&Labels {
         outcomes: vec!["shown"],
         news: vec!["activated"],
         reconnect_reasons: vec!["warning"],
         envelope_types: vec!["interactive"],
-    })
-    .to_text();
+    });
+    metrics.set_watches(None, 0);
+    metrics.set_kapso_rate_limit_left(None, 0);
+    let page = metrics.to_text();
     let there = page
         .lines()
         .filter_map(|line| Some(line.strip_prefix("# TYPE ")?.split_once(' ')?.0.to_owned()))
@@ -226,6 +228,15 @@ fn fields(text: &str) -> BTreeSet<String> {
         }
     }
     fields
+}
+
+#[test]
+fn the_keys_of_a_project_are_generated() {
+    let rows = PROJECT_KEYS
+        .iter()
+        .map(|(key, what)| [format!("`{key}`"), (*what).to_owned()]);
+    let keys = table(["key", "what"], rows);
+    parts_are_generated("docs/projects.md", &[("project keys", keys)]);
 }
 
 #[test]

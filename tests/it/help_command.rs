@@ -15,7 +15,8 @@ use crate::support::{ID, TestApp, TestAppBuilder, test_app};
 
 /// An app with all features, in which everybody has all permissions.
 fn open() -> TestAppBuilder {
-    test_app().with_public_url().with("CREATE_USERS", "*")
+    let app = test_app().with_public_url().with("CREATE_USERS", "*");
+    app.with("DEFAULT_AGENT", "agent-123abc")
 }
 
 async fn help(app: &TestApp) -> Value {

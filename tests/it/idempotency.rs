@@ -147,6 +147,7 @@ fn service(fakes: &Fakes, folder: &Folder) -> Program {
     fakes
         .service()
         .with("CREATE_USERS", "*")
+        .with("DEFAULT_AGENT", "agent-123abc")
         .with("REPLY_BUDGET_MS", "100")
         .with("DATABASE_URL", &format!("sqlite:{}/jobs.db", folder.path()))
 }

@@ -19,6 +19,7 @@ const FIELDS: &[&str] = &[
 #[tokio::test]
 async fn text_in_any_field_is_inert() {
     with_fresh_lookups(async |app| {
+        app.kapso.allow_undocumented();
         for words in WORDS {
             for field in FIELDS {
                 app.kapso.add_session(ID);
@@ -33,6 +34,7 @@ async fn text_in_any_field_is_inert() {
 #[tokio::test]
 async fn text_in_all_fields_is_inert_on_every_kind_of_card() {
     with_fresh_lookups(async |app| {
+        app.kapso.allow_undocumented();
         for words in WORDS {
             app.kapso.add_session(ID);
             for field in FIELDS {
@@ -55,6 +57,7 @@ async fn text_in_all_fields_is_inert_on_every_kind_of_card() {
 #[tokio::test]
 async fn long_text_is_cut_to_slacks_limits() {
     with_fresh_lookups(async |app| {
+        app.kapso.allow_undocumented();
         for unit in [
             "MARK ",
             "MARK",
@@ -98,6 +101,7 @@ async fn cut_text_ends_with_an_ellipsis() {
 #[tokio::test]
 async fn an_unpaired_surrogate_affects_only_its_field() {
     with_fresh_lookups(async |app| {
+        app.kapso.allow_undocumented();
         for half in [r"\ud83d", r"\udc00", r"\ud83dMARK", r"MARK\udc00\ud83d"] {
             let body = format!(
                 r#"{{"data":{{"id":"{ID}","status":"pending_activation",

@@ -97,7 +97,10 @@ async fn an_expired_lease_passes_to_the_next_worker() {
         assert!(claim::<LateReply>(&store, &first, 59).await.is_empty());
         assert!(store.complete(&lease).await.unwrap());
         assert!(!store.complete(&lease).await.unwrap(), "once");
-        assert_eq!(store.stats::<LateReply>(at(99)).await.unwrap(), QueueStats::default());
+        assert_eq!(
+            store.stats::<LateReply>(None, at(99)).await.unwrap(),
+            QueueStats::default()
+        );
     })
     .await;
 }
@@ -163,9 +166,9 @@ async fn jobs_are_claimed_longest_due_first_and_by_kind() {
             due,
             due_in: Some(jiff::SignedDuration::from_secs(seconds)),
         };
-        assert_eq!(store.stats::<LateReply>(at(5)).await.unwrap(), waiting(3, 0, 5));
-        assert_eq!(store.stats::<Watch>(at(5)).await.unwrap(), waiting(1, 0, 2));
-        assert_eq!(store.stats::<LateReply>(at(20)).await.unwrap(), waiting(3, 2, 0));
+        assert_eq!(store.stats::<LateReply>(None, at(5)).await.unwrap(), waiting(3, 0, 5));
+        assert_eq!(store.stats::<Watch>(None, at(5)).await.unwrap(), waiting(1, 0, 2));
+        assert_eq!(store.stats::<LateReply>(None, at(20)).await.unwrap(), waiting(3, 2, 0));
         let first = store
             .claim::<LateReply>(&ClaimFilter::due(at(25), 1), &worker, at(5), at(20))
             .await
@@ -173,7 +176,7 @@ async fn jobs_are_claimed_longest_due_first_and_by_kind() {
             .jobs;
         assert_eq!(first[0].job.due_at, at(10));
         assert_eq!(
-            store.stats::<LateReply>(at(5)).await.unwrap(),
+            store.stats::<LateReply>(None, at(5)).await.unwrap(),
             waiting(3, 0, 15),
             "a leased job is due when its lease ends"
         );
@@ -197,7 +200,7 @@ async fn jobs_survive_a_restart() {
             .await
             .unwrap();
         store.database().close().await;
-        store.stats::<LateReply>(at(0)).await.unwrap_err();
+        store.stats::<LateReply>(None, at(0)).await.unwrap_err();
         let store = database.jobs().await;
         let (job, _) = claim_one::<LateReply>(&store, &WorkerId::random(), 15).await;
         let late = job.payload;
@@ -219,7 +222,10 @@ async fn jobs_of_later_versions_are_ignored_and_damaged_ones_are_reported() {
         let store = database.jobs().await;
         let worker = WorkerId::random();
         assert!(claim::<LateReply>(&store, &worker, 9).await.is_empty());
-        assert_eq!(store.stats::<LateReply>(at(9)).await.unwrap(), QueueStats::default());
+        assert_eq!(
+            store.stats::<LateReply>(None, at(9)).await.unwrap(),
+            QueueStats::default()
+        );
         assert_eq!(store.delete_created_before(at(0)).await.unwrap(), 0, "not yet too old");
         assert_eq!(
             store.delete_created_before(at(1)).await.unwrap(),

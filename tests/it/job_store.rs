@@ -107,7 +107,7 @@ async fn a_watch_that_is_repeated_while_it_is_polled_keeps_its_newer_response_ur
         let upsert = async |watch: &Watch| {
             let job = Job::new(watch.clone(), at(0), at(0));
             store
-                .upsert(&job, &keys(&watch.who, &watch.session), quota)
+                .upsert(&job, &keys(&watch.who, None, &watch.session), quota)
                 .await
                 .unwrap()
         };

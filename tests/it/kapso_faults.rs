@@ -46,25 +46,25 @@ async fn a_refused_key_becomes_one_sentence() {
 #[tokio::test]
 async fn a_session_is_missing_only_if_kapso_says_so_in_its_own_form() {
     const MISSING: &str = "Kapso has no session with this ID";
-    const NOT_KAPSOS: &str = "Kapso sent an unexpected response: a 404 that is not Kapso's";
+    const MOVED: &str = "Kapso's API answered with status 404: Kapso may have moved it; check KAPSO_BASE_URL";
     with_app(async |app| {
         for (body, outcome, error) in [
             (r#"{"error":"zebra"}"#, "not_found", MISSING),
             (r#"{"error":"zebra","message":"zebra"}"#, "not_found", MISSING),
             (r#"{"zebra":[],"error":null}"#, "not_found", MISSING),
-            ("", "unintelligible", NOT_KAPSOS),
-            ("zebra", "unintelligible", NOT_KAPSOS),
-            ("<!DOCTYPE html><title>zebra</title>", "unintelligible", NOT_KAPSOS),
-            ("null", "unintelligible", NOT_KAPSOS),
-            ("{}", "unintelligible", NOT_KAPSOS),
-            (r#"["error","zebra"]"#, "unintelligible", NOT_KAPSOS),
-            (r#"[{"error":"zebra"}]"#, "unintelligible", NOT_KAPSOS),
-            (r#""error: zebra""#, "unintelligible", NOT_KAPSOS),
-            (r#"{"message":"zebra"}"#, "unintelligible", NOT_KAPSOS),
-            (r#"{"zebra":{"error":"zebra"}}"#, "unintelligible", NOT_KAPSOS),
-            (r#"{"Error":"zebra"}"#, "unintelligible", NOT_KAPSOS),
-            (r#"{"error":"zebra"#, "unintelligible", NOT_KAPSOS),
-            (r#"{"error":"zebra"} zebra"#, "unintelligible", NOT_KAPSOS),
+            ("", "moved", MOVED),
+            ("zebra", "moved", MOVED),
+            ("<!DOCTYPE html><title>zebra</title>", "moved", MOVED),
+            ("null", "moved", MOVED),
+            ("{}", "moved", MOVED),
+            (r#"["error","zebra"]"#, "moved", MOVED),
+            (r#"[{"error":"zebra"}]"#, "moved", MOVED),
+            (r#""error: zebra""#, "moved", MOVED),
+            (r#"{"message":"zebra"}"#, "moved", MOVED),
+            (r#"{"zebra":{"error":"zebra"}}"#, "moved", MOVED),
+            (r#"{"Error":"zebra"}"#, "moved", MOVED),
+            (r#"{"error":"zebra"#, "moved", MOVED),
+            (r#"{"error":"zebra"} zebra"#, "moved", MOVED),
         ] {
             answers(app, 404, body, 1, outcome, error).await;
         }
@@ -77,7 +77,7 @@ async fn a_session_is_missing_only_if_kapso_says_so_in_its_own_form() {
 async fn an_unexpected_status_becomes_one_sentence() {
     with_app(async |app| {
         for status in [
-            201, 202, 203, 206, 300, 305, 400, 402, 405, 406, 408, 409, 410, 418, 422, 423, 425, 451, 600, 999,
+            201, 202, 203, 206, 300, 305, 400, 402, 405, 406, 408, 409, 418, 422, 423, 425, 451, 600, 999,
         ] {
             for body in BODIES {
                 let error = format!("Kapso sent an unexpected response: status {status}");
@@ -87,6 +87,18 @@ async fn an_unexpected_status_becomes_one_sentence() {
         for status in [204, 205, 304] {
             let error = format!("Kapso sent an unexpected response: status {status}");
             answers(app, status, "", 1, "unintelligible", &error).await;
+        }
+        expect_nothing_leaked(app);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_api_that_is_gone_becomes_one_sentence() {
+    with_app(async |app| {
+        for body in BODIES {
+            let error = "Kapso's API answered with status 410: Kapso may have moved it; check KAPSO_BASE_URL";
+            answers(app, 410, body, 1, "moved", error).await;
         }
         expect_nothing_leaked(app);
     })

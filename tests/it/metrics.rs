@@ -27,6 +27,7 @@ async fn all_counters_start_at_zero() {
     with_app(async |app| {
         assert_snapshot!(counts(app).await, @"
         kapso_slack_answer_seconds_count 0
+        kapso_slack_kapso_moved_total 0
         kapso_slack_kapso_rate_limit_left 100
         kapso_slack_kapso_request_seconds_count 0
         kapso_slack_log_lines_dropped_total 0
@@ -66,6 +67,7 @@ async fn commands_replies_and_requests_to_kapso_are_counted() {
             kapso_slack_commands_total{outcome="key_refused"} 1
             kapso_slack_commands_total{outcome="not_found"} 3
             kapso_slack_commands_total{outcome="shown"} 2
+            kapso_slack_kapso_moved_total 0
             kapso_slack_kapso_rate_limit_left 92
             kapso_slack_kapso_request_seconds_count 8
             kapso_slack_kapso_requests_total{status="200"} 2
@@ -140,6 +142,7 @@ async fn rejected_requests_are_counted_by_status_and_logged() {
 
         assert_snapshot!(counts(app).await, @r#"
         kapso_slack_answer_seconds_count 0
+        kapso_slack_kapso_moved_total 0
         kapso_slack_kapso_rate_limit_left 100
         kapso_slack_kapso_request_seconds_count 0
         kapso_slack_log_lines_dropped_total 0

@@ -56,13 +56,43 @@ async fn a_created_session_is_shown_as_a_card() {
 async fn without_an_agent_the_request_names_none() {
     test_app()
         .with_creation()
+        .with("DEFAULT_AGENT", "")
         .run(async |app| {
+            app.kapso.accept_missing_agent();
             app.command(NEW).await;
             let wanted = json!({"phone_number": "+12345678901"});
             assert_eq!(
                 app.kapso.create_requests(),
                 [json!({"whatsapp_sandbox_session": wanted})]
             );
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn without_an_agent_the_request_names_the_default_one() {
+    test_app()
+        .with_creation()
+        .run(async |app| {
+            let card = app.command_text(NEW).await;
+            assert!(card.contains("Customer Support Agent"), "{card}");
+            let wanted = json!({"phone_number": "+12345678901", "agent_id": "agent-123abc"});
+            assert_eq!(
+                app.kapso.create_requests(),
+                [json!({"whatsapp_sandbox_session": wanted})]
+            );
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_agent_that_is_named_is_used_instead_of_the_default_one() {
+    test_app()
+        .with_creation()
+        .with("DEFAULT_AGENT", "agent-of-another-project")
+        .run(async |app| {
+            let card = app.command_text(&format!("{NEW} agent-123abc")).await;
+            assert!(card.contains("Waiting for activation"), "{card}");
         })
         .await;
 }

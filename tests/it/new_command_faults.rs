@@ -15,7 +15,8 @@ const UNSURE: &str = "Kapso did not confirm it: the session may or may not have 
                       you try again.";
 const KEY: &str =
     "Kapso refused this app's key, so nothing can be looked up or created. Please tell whoever runs this app.";
-const UNKNOWN: &str = "Kapso sent an unexpected response. Please tell whoever runs this app.";
+const MOVED: &str = "Kapso's sandbox API is not where this app expects it: Kapso may have moved this API. Please tell \
+                     whoever runs this app.";
 const LIMITED: &str = "Kapso is limiting this app's requests. Try again in 42 s.";
 const NO_ANSWER: &str = "Kapso did not answer. Nothing was changed; try again in a moment.";
 
@@ -46,13 +47,14 @@ async fn each_fault_becomes_one_sentence_and_no_second_request() {
             for (fault, words, outcome) in [
                 (answer(401, r#"{"error":"zebra"}"#), KEY, "key_refused"),
                 (answer(403, "zebra"), KEY, "key_refused"),
-                (answer(404, r#"{"error":"zebra"}"#), UNKNOWN, "unintelligible"),
-                (answer(404, "zebra"), UNSURE, "unsure"),
-                (answer(410, "zebra"), UNSURE, "unsure"),
+                (answer(404, r#"{"error":"zebra"}"#), MOVED, "moved"),
+                (answer(404, "zebra"), MOVED, "moved"),
+                (answer(410, "zebra"), MOVED, "moved"),
                 (answer(400, r#"{"error":"zebra"}"#), UNSURE, "unsure"),
                 (
                     answer(422, r#"{"error":"zebra"}"#),
-                    "Kapso rejected this number: +12345678901. Check it: it must be on WhatsApp.",
+                    "Kapso rejected this number: +12345678901, with this app's default agent agent-123abc. Check the \
+                     number: it must be on WhatsApp. To name another agent, type /sandbox new +12345678901 <agent id>",
                     "not_accepted",
                 ),
                 (answer(500, "zebra"), UNSURE, "unsure"),
@@ -84,6 +86,25 @@ async fn each_fault_becomes_one_sentence_and_no_second_request() {
                 expect_reply(app, fault, words, outcome).await;
             }
             expect_nothing_leaked(app);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn without_an_agent_the_rejection_says_how_to_name_one() {
+    test_app()
+        .with_creation()
+        .with("DEFAULT_AGENT", "")
+        .run(async |app| {
+            // FakeKapso rejects it, as Kapso's own document says.
+            let read = app.command(NEW).await;
+            assert_eq!(
+                text_without_request_id(&read),
+                "Kapso rejected this number: +12345678901. Check it: it must be on WhatsApp. Kapso may also need to know \
+                 the agent: type /sandbox new +12345678901 <agent id>"
+            );
+            let card = app.command_text("/sandbox new +1 (234) 567-8901 agent-123abc").await;
+            assert!(card.contains("Waiting for activation"), "{card}");
         })
         .await;
 }
@@ -181,7 +202,7 @@ async fn a_truncated_response_is_not_requested_again() {
             );
             assert!(request.contains("content-type: application/json\r\n"), "{request}");
             assert!(
-                request.ends_with("\r\n\r\n{\"whatsapp_sandbox_session\":{\"phone_number\":\"+12345678901\"}}"),
+                request.ends_with("\r\n\r\n{\"whatsapp_sandbox_session\":{\"phone_number\":\"+12345678901\",\"agent_id\":\"agent-123abc\"}}"),
                 "{request}"
             );
         })

@@ -174,7 +174,12 @@ async fn a_failed_confirmation_is_not_repeated() {
             app.kapso
                 .fail_next_request(Fault::answer(StatusCode::UNPROCESSABLE_ENTITY, "{}"));
             let answer = app.press(&question, "again").await;
-            expect_private_reply(app, &question, &answer, "Kapso rejected this number: `+12345678901`.");
+            expect_private_reply(
+                app,
+                &question,
+                &answer,
+                "Kapso rejected this number: `+12345678901`, with this app's default agent",
+            );
             let answer = app.press(&question, "again").await;
             expect_private_reply(
                 app,

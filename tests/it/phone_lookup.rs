@@ -141,7 +141,7 @@ async fn a_phone_without_a_session_is_offered_to_those_who_may_create() {
             assert_eq!(created.id, answer.id, "the card replaces the offer");
             assert_eq!(
                 app.kapso.create_requests(),
-                [json!({"whatsapp_sandbox_session": {"phone_number": PHONE}})]
+                [json!({"whatsapp_sandbox_session": {"phone_number": PHONE, "agent_id": "agent-123abc"}})]
             );
             let found = app.command_text("/sandbox +12025550123").await;
             assert!(found.contains("Phone: +12025550123"), "{found}");

@@ -123,7 +123,9 @@ const UNCLEAR: &[(&str, &str)] = &[
 async fn every_spelling_of_a_phone_number_creates_a_session_for_it() {
     test_app()
         .with_creation()
+        .with("DEFAULT_AGENT", "")
         .run(async |app| {
+            app.kapso.accept_missing_agent();
             app.kapso
                 .set_field(ID, "agent", json!({"id": "agent-123abc", "name": "One"}));
             app.kapso.add_session("another");

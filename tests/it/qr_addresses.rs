@@ -35,7 +35,8 @@ fn an_address_is_signed_with_a_derived_key() {
     };
     let key = hmac(SECRET.as_bytes(), "kapso-slack QR address v1");
     let signature = hex::encode(hmac(&key, &format!("{ID}.png?until=1795428600")));
-    let made = addresses("https://sandbox.example.com").address(&SessionId::parse(ID).unwrap(), at(1_795_428_000));
+    let made =
+        addresses("https://sandbox.example.com").address(None, &SessionId::parse(ID).unwrap(), at(1_795_428_000));
     let expected = format!("https://sandbox.example.com/qr/{ID}.png?until=1795428600&signature={signature}");
     assert_eq!(made.unwrap().as_str(), expected);
 }
@@ -48,7 +49,9 @@ fn an_address_is_below_the_public_url() {
         ("https://sandbox.example.com/behind", "/behind/qr/x.png"),
         ("https://sandbox.example.com/behind/a/path/", "/behind/a/path/qr/x.png"),
     ] {
-        let address = addresses(base).address(&SessionId::parse("x").unwrap(), at(0)).unwrap();
+        let address = addresses(base)
+            .address(None, &SessionId::parse("x").unwrap(), at(0))
+            .unwrap();
         assert_eq!(address.path(), path, "{base}");
     }
 }
@@ -62,12 +65,17 @@ proptest! {
     ) {
         let id = SessionId::parse(&id).unwrap();
         let addresses = addresses("https://sandbox.example.com/behind");
-        let address = addresses.address(&id, at(made)).unwrap();
+        let address = addresses.address(None, &id, at(made)).unwrap();
         let (file, query) = parts(&address);
         let result = addresses.verify(file, query, at(made) + SignedDuration::from_secs(passes));
         let left = LIFETIME.as_secs() - passes;
         if left > 0 {
-            let VerifiedAddress { id: verified, valid_for } = result.unwrap();
+            let VerifiedAddress {
+                project,
+                id: verified,
+                valid_for,
+            } = result.unwrap();
+            assert_eq!(project, None);
             prop_assert_eq!(verified, id);
             prop_assert_eq!(i64::try_from(valid_for.as_secs()).unwrap(), left.min(LIFETIME.as_secs()));
         } else {
@@ -82,7 +90,7 @@ proptest! {
         cut: bool,
     ) {
         let addresses = addresses("https://sandbox.example.com");
-        let address = addresses.address(&SessionId::parse(ID).unwrap(), at(1_000)).unwrap();
+        let address = addresses.address(None, &SessionId::parse(ID).unwrap(), at(1_000)).unwrap();
         let (file, query) = parts(&address);
         let whole = format!("{file}?{query}");
         let position = position.index(whole.len());

@@ -93,6 +93,7 @@ async fn only_a_card_with_a_usable_link_has_the_button() {
     ];
     reachable_app()
         .run(async |app| {
+            app.kapso.allow_undocumented();
             for (what, field, value, has) in rows {
                 app.kapso.add_session(ID);
                 app.kapso.set_field(ID, field, value);
@@ -129,7 +130,7 @@ async fn a_failed_lookup_leaves_the_card() {
             let card = app.command(&format!("/sandbox {ID}")).await;
             for (status, words) in [
                 (401, "Kapso refused this app's key"),
-                (404, "Kapso sent an unexpected response"),
+                (404, "Kapso's sandbox API is not where this app expects it"),
                 (429, "Kapso is limiting this app's requests"),
             ] {
                 app.next_kapso_response(status, "{}");

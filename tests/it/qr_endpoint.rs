@@ -22,7 +22,9 @@ const EXPIRED: &str = "There is no QR code here: its address was valid for 10 mi
 /// The address of a session's image, as the app with this secret signs it now.
 fn address(app: &TestApp, secret: &str, id: &str) -> Url {
     let addresses = Addresses::new(app.app_url.clone(), &[secret.into()]);
-    addresses.address(&SessionId::parse(id).unwrap(), app.now()).unwrap()
+    addresses
+        .address(None, &SessionId::parse(id).unwrap(), app.now())
+        .unwrap()
 }
 
 async fn fetched(app: &TestApp, address: Url) -> Response {
@@ -236,6 +238,7 @@ async fn the_image_is_a_png_with_the_right_headers() {
 async fn a_session_that_cannot_be_activated_has_no_image() {
     reachable_app()
         .run(async |app| {
+            app.kapso.allow_undocumented();
             let long = format!("https://wa.me/{}", "1".repeat(487));
             for (field, value) in [
                 ("status", "active".into()),

@@ -17,7 +17,9 @@ const FOREVER: Duration = Duration::from_mins(10);
 
 fn address(app: &TestApp, id: &str) -> Url {
     let addresses = Addresses::new(app.app_url.clone(), &[SECRET.into()]);
-    addresses.address(&SessionId::parse(id).unwrap(), app.now()).unwrap()
+    addresses
+        .address(None, &SessionId::parse(id).unwrap(), app.now())
+        .unwrap()
 }
 
 async fn fetch(app: &TestApp, id: &str) -> StatusCode {

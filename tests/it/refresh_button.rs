@@ -135,7 +135,7 @@ async fn a_failed_refresh_says_so_to_the_presser_and_leaves_the_card() {
         let faults = [
             (401, "{}", "refused this app's key"),
             (404, r#"{"error":"Sandbox session not found"}"#, "There is no session"),
-            (410, "", "sent an unexpected response"),
+            (410, "", "Kapso may have moved this API"),
             (503, "", "Kapso had an error"),
             (429, "", "Kapso is limiting this app's requests"),
         ];

@@ -99,8 +99,8 @@ fn a_secret_may_come_from_a_file() {
     }
     let path = file("key", "a1b2c3d4\n");
     let settings = settings(&[("KAPSO_API_KEY", " "), ("KAPSO_API_KEY_FILE", &path)]).unwrap();
-    assert_eq!(settings.kapso_api_key, "a1b2c3d4");
-    assert!(settings.kapso_api_key.is_sensitive());
+    assert_eq!(settings.projects[0].api_key, "a1b2c3d4");
+    assert!(settings.projects[0].api_key.is_sensitive());
 }
 
 #[test]

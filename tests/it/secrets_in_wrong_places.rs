@@ -23,7 +23,7 @@ fn quotes_around_a_value_are_taken_off() {
         ])
         .unwrap();
         assert_eq!(settings.signing_secrets[0].expose_secret(), HEX);
-        assert_eq!(settings.kapso_api_key, HEX);
+        assert_eq!(settings.projects[0].api_key, HEX);
         assert_eq!(settings.listen.port(), 9_000);
         assert_eq!(settings.command, "/wa-sandbox");
         assert_eq!(settings.access_lists.users.unwrap().len(), 2);
@@ -51,7 +51,7 @@ fn a_file_is_trimmed_like_a_variable() {
         ])
         .unwrap();
         assert_eq!(settings.signing_secrets[0].expose_secret(), HEX, "{content:?}");
-        assert_eq!(settings.kapso_api_key, HEX, "{content:?}");
+        assert_eq!(settings.projects[0].api_key, HEX, "{content:?}");
     }
 }
 

@@ -107,6 +107,7 @@ async fn a_superseded_session_says_what_it_means() {
 #[tokio::test]
 async fn an_unknown_status_is_shown_as_received() {
     with_fresh_lookups(async |app| {
+        app.kapso.allow_undocumented();
         app.kapso.set_field(ID, "status", "paused_by_operator".into());
         let card = show_session(app).await;
         assert_snapshot!(plain::text(&card), @"
@@ -129,6 +130,7 @@ async fn an_unknown_status_is_shown_as_received() {
 #[tokio::test]
 async fn a_session_with_only_id_and_status_has_a_card() {
     with_fresh_lookups(async |app| {
+        app.kapso.allow_undocumented();
         app.kapso
             .put_session(ID, json!({"id": ID, "status": "pending_activation"}));
         let card = show_session(app).await;
@@ -149,6 +151,7 @@ async fn a_session_with_only_id_and_status_has_a_card() {
 #[tokio::test]
 async fn null_or_mistyped_fields_count_as_missing() {
     with_fresh_lookups(async |app| {
+        app.kapso.allow_undocumented();
         app.kapso
             .put_session(ID, json!({"id": ID, "status": "pending_activation"}));
         let bare = show_session(app).await;
@@ -194,6 +197,7 @@ async fn null_or_mistyped_fields_count_as_missing() {
 #[tokio::test]
 async fn only_a_pending_session_has_a_primary_button() {
     with_fresh_lookups(async |app| {
+        app.kapso.allow_undocumented();
         for (status, primaries) in [
             ("pending_activation", 1),
             ("active", 0),

@@ -283,7 +283,7 @@ fn a_blank_variable_is_unset_and_values_are_trimmed() {
         ["C012AB3CD", "G012AB3CD", "D012AB3CD"]
     );
     assert_eq!(settings.access_lists.users.unwrap(), ["U012AB3CD", "W012AB3CD"]);
-    assert_eq!(settings.access_lists.creators, Creators::Everyone);
+    assert_eq!(settings.projects[0].creators, Creators::Everyone);
     assert_eq!(settings.response_hosts.len(), 3);
     assert_eq!(settings.metrics_addr.unwrap().to_string(), "[::1]:9090");
     assert_eq!(

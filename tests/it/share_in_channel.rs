@@ -87,6 +87,7 @@ async fn only_a_private_card_with_a_link_or_code_can_be_shared() {
         ("of a new status", json!({"status": "paused_by_operator"}), false),
     ];
     with_fresh_lookups(async |app| {
+        app.kapso.allow_undocumented();
         for (what, fields, can) in rows {
             app.kapso.add_session(ID);
             for (field, value) in fields.as_object().unwrap() {
@@ -165,6 +166,7 @@ async fn a_session_that_cannot_be_activated_is_not_shared() {
         // With the cache, too: sharing bypasses it.
         test_app()
             .run(async |app| {
+                app.kapso.allow_undocumented();
                 let card = app.command(SHOW).await;
                 app.kapso.set_field(ID, "status", end.into());
                 let instead = app.press(&card, "share").await;

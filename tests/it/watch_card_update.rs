@@ -40,6 +40,7 @@ async fn the_card_shows_how_the_watched_session_changed() {
         ("superseded", "🔵 Superseded"),
     ] {
         with_app(async |app| {
+            app.kapso.allow_undocumented();
             let card = watch(app).await;
             app.kapso.set_field(ID, "status", status.into());
             app.advance_clock(POLL_INTERVAL);

@@ -86,6 +86,7 @@ async fn each_ending_has_its_own_text() {
         ),
     ] {
         with_app(async |app| {
+            app.kapso.allow_undocumented();
             let confirmed = app.command(WATCH).await;
             app.kapso.set_field(ID, "status", end.into());
             app.advance_clock(POLL_INTERVAL);
@@ -273,6 +274,7 @@ async fn refresh_keeps_the_stop_button() {
 async fn a_session_in_a_final_status_is_shown_instead_of_watched() {
     for end in ["active", "expired", "superseded"] {
         with_app(async |app| {
+            app.kapso.allow_undocumented();
             app.kapso.set_field(ID, "status", end.into());
             let card = app.command_text(WATCH).await;
             assert!(!card.contains("I'll post here"), "{end}: {card}");

@@ -176,6 +176,20 @@ fn watchers_are_notified_within_a_minute_and_a_fifth_of_the_limit_stays_free() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures are for the documents")]
+fn fifty_projects_stay_within_the_limit_of_each_key() {
+    // Projects of 100 to 2,060 sessions, with 0 to 2 of the watched ones missing from the lists.
+    let results: Vec<_> = (0..50).map(|n| simulate(100, 100 + n * 40, n % 3, 100)).collect();
+    let longest = results.iter().map(|result| result.longest).max().unwrap();
+    let most = results.iter().map(|result| result.most).max().unwrap();
+    println!(
+        "50 projects of 100 watches: {most} requests of a key in a minute at most, {longest} ms between two polls"
+    );
+    assert!(longest <= 55_000, "{results:?}");
+    assert!(most <= 80, "{results:?}");
+}
+
+#[test]
 fn the_plan_chooses_the_cheaper_request() {
     let left = |left| RateBudget { limit: 100, left };
     let fresh = left(100);

@@ -143,7 +143,7 @@ async fn stopping_ends_only_that_watch_even_while_it_is_leased() {
             add_watch(&store, &watch(user, session), at(15), MANY).await.unwrap();
         }
         let claimed = claim::<Watch>(&store, &WorkerId::random(), 15).await;
-        let key = keys(&who(USER), &SessionId::parse("a").unwrap()).unique;
+        let key = keys(&who(USER), None, &SessionId::parse("a").unwrap()).unique;
         assert!(store.delete_by_key(&key).await.unwrap());
         assert!(
             !store.delete_by_key(&key).await.unwrap(),

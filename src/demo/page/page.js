@@ -20,6 +20,8 @@ const updates = [
     command = state.command;
     byId("hint-name").textContent = command.name;
     byId("hint-usage").textContent = command.hint;
+    byId("channel").lastChild.textContent = state.channel;
+    input.placeholder = `Message #${state.channel}: type /sandbox and a session ID`;
   },
 ];
 

@@ -14,7 +14,8 @@ const CHANGES = [
 export function panel(post, type) {
   const byId = (id) => document.getElementById(id);
   const parts = [
-    faults(byId("faults"), byId("fault-what"), post),
+    choice("fault", byId("faults"), byId("fault-what"), (state) => state.faults, (fault) => post("/kapso/fault", { fault })),
+    choice("channel", byId("channels"), byId("channel-what"), (state) => state.channels, (channel) => post("/channel", { channel })),
     sessions(byId("sessions"), post, type),
     clock(byId("clock"), post),
     exchange(byId("exchange")),
@@ -22,22 +23,18 @@ export function panel(post, type) {
   return (state) => parts.forEach((update) => update(state));
 }
 
-function faults(fieldset, description, post) {
+/** Radio buttons for the entries of `all(state)`, of which `state[key]` names the chosen one. */
+function choice(key, fieldset, description, all, choose) {
   const radios = new Map();
   return (state) => {
-    for (const fault of state.faults) {
-      if (radios.has(fault.name)) continue;
-      const radio = el("input", {
-        type: "radio",
-        name: "fault",
-        value: fault.name,
-        change: () => post("/kapso/fault", { fault: fault.name }),
-      });
-      radios.set(fault.name, radio);
-      fieldset.append(el("label", { class: "chip" }, radio, el("span", {}, fault.label)));
+    for (const { name, label } of all(state)) {
+      if (radios.has(name)) continue;
+      const radio = el("input", { type: "radio", name: key, value: name, change: () => choose(name) });
+      radios.set(name, radio);
+      fieldset.append(el("label", { class: "chip" }, radio, el("span", {}, label)));
     }
-    radios.get(state.fault).checked = true;
-    description.textContent = state.faults.find((fault) => fault.name === state.fault).effect;
+    radios.get(state[key]).checked = true;
+    description.textContent = all(state).find((entry) => entry.name === state[key]).effect;
   };
 }
 

@@ -259,7 +259,7 @@ pub async fn add_watch(
     quota: Quota,
 ) -> Result<Upserted, db::DatabaseError> {
     let job = Job::new(watch.clone(), watch.arrived_at, due_at);
-    jobs.upsert(&job, &watches::keys(&watch.who, &watch.session), quota)
+    jobs.upsert(&job, &watches::keys(&watch.who, None, &watch.session), quota)
         .await
 }
 

@@ -26,6 +26,9 @@ fn sentence(outcome: &str, error: &str) -> String {
         }
         "no_answer" => "Kapso did not answer. Nothing was changed; try again in a moment.".to_owned(),
         "unintelligible" => "Kapso sent an unexpected response. Please tell whoever runs this app.".to_owned(),
+        "moved" => "Kapso's sandbox API is not where this app expects it: Kapso may have moved this API. Please tell \
+                    whoever runs this app."
+            .to_owned(),
         other => panic!("no sentence for {other}"),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use kapso_slack::app::{App, client_builder};
+use kapso_slack::app::{App, Reloader, client_builder};
 use kapso_slack::clock::Clock;
 use kapso_slack::config::{Environment, Settings};
 use kapso_slack::demo::{DirectResponse, FakeKapso, FakeSlack, Fault, OpenFault, Person, PostedMessage, plain};
@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use url::Url;
+
+use super::databases::Folder;
 
 /// The session that Kapso documents.
 pub const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
@@ -53,6 +55,8 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 /// The service between both fakes.
 pub struct TestApp {
     pub kapso: FakeKapso,
+    /// The projects after the first one, which is `kapso`, if there are several.
+    pub other_projects: Vec<FakeKapso>,
     pub slack: FakeSlack,
     pub clock: Clock,
     pub app_url: Url,
@@ -64,6 +68,7 @@ pub struct TestApp {
     serving: Vec<JoinHandle<()>>,
     /// For another replica.
     settings: Settings,
+    reloader: Reloader,
     read: Mutex<HashSet<u64>>,
     /// Parts of the complaints and errors that the test expects.
     expected: Mutex<Vec<&'static str>>,
@@ -73,6 +78,8 @@ pub struct TestApp {
 #[expect(clippy::struct_excessive_bools, reason = "independent options")]
 pub struct TestAppBuilder {
     variables: Vec<(String, String)>,
+    /// Alias and further keys of each project.
+    projects: Vec<(String, String)>,
     settings: Vec<Change>,
     reachable: bool,
     clock: Clock,
@@ -94,6 +101,7 @@ pub fn test_app() -> TestAppBuilder {
     let over_socket = std::env::var(WAY_IN).is_ok_and(|way| way == "socket");
     TestAppBuilder {
         variables: Vec::new(),
+        projects: Vec::new(),
         settings: Vec::new(),
         reachable: false,
         clock: Clock::stopped(START),
@@ -119,17 +127,29 @@ impl TestAppBuilder {
         self
     }
 
+    /// Configures these projects in a file: the alias and further keys of each. The first one is `app.kapso`.
+    pub fn with_projects<'p>(self, projects: impl IntoIterator<Item = (&'p str, &'p str)>) -> Self {
+        let projects = projects.into_iter();
+        Self {
+            projects: projects
+                .map(|(alias, keys)| (alias.to_owned(), keys.to_owned()))
+                .collect(),
+            ..self
+        }
+    }
+
     /// Changes a setting that has no environment variable.
     pub fn set(mut self, change: impl FnOnce(&mut Settings) + Send + 'static) -> Self {
         self.settings.push(Box::new(change));
         self
     }
 
-    /// Allows everybody to create sessions, and waits for the database, which creating needs.
+    /// Allows everybody to create sessions, with the agent that Kapso's document requires, and waits for the database,
+    /// which creating needs.
     pub fn with_creation(self) -> Self {
         Self {
             waits_for_store: true,
-            ..self.with("CREATE_USERS", "*")
+            ..self.with("CREATE_USERS", "*").with("DEFAULT_AGENT", "agent-123abc")
         }
     }
 
@@ -227,7 +247,6 @@ impl TestAppBuilder {
         let slack = FakeSlack::start(port().await, http.clone(), SECRET.into(), clock.clone()).unwrap();
         let mut variables = vec![
             ("SLACK_SIGNING_SECRET".to_owned(), SECRET.to_owned()),
-            ("KAPSO_API_KEY".to_owned(), KEY.to_owned()),
             ("KAPSO_BASE_URL".to_owned(), kapso.base_url().to_string()),
             ("SLACK_RESPONSE_HOSTS".to_owned(), slack.origin()),
             ("DATABASE_URL".to_owned(), "sqlite::memory:".to_owned()),
@@ -250,6 +269,20 @@ impl TestAppBuilder {
         if self.reachable {
             variables.push(("PUBLIC_URL".to_owned(), app_url.to_string()));
         }
+        let mut other_projects = Vec::new();
+        let folder = Folder::new();
+        if self.projects.is_empty() {
+            variables.push(("KAPSO_API_KEY".to_owned(), KEY.to_owned()));
+        } else {
+            for (alias, _) in &self.projects[1..] {
+                other_projects.push(kapso.add_project(&key_of(alias)));
+            }
+            let (text, keys) = config_file(&self.projects);
+            let path = folder.join("config.toml");
+            std::fs::write(&path, text).unwrap();
+            variables.extend(keys);
+            variables.push(("CONFIG_FILE".to_owned(), path.to_str().unwrap().to_owned()));
+        }
         variables.extend(self.variables);
         let mut settings = Environment::of(variables).settings().unwrap();
         settings.timing.kapso.min_retry_delay = Duration::from_millis(1);
@@ -270,9 +303,11 @@ impl TestAppBuilder {
             .metrics_addr()
             .map(|address| format!("http://{address}/metrics").parse().unwrap());
         let shutdown = CancellationToken::new();
+        let reloader = app.reloader();
         let serving = tokio::spawn(app.serve(listener, shutdown.clone().cancelled_owned()));
         TestApp {
             kapso,
+            other_projects,
             slack,
             clock,
             app_url,
@@ -283,6 +318,7 @@ impl TestAppBuilder {
             shutdown,
             serving: vec![serving],
             settings,
+            reloader,
             read: Mutex::default(),
             expected: Mutex::default(),
         }
@@ -386,6 +422,25 @@ impl TestApp {
         assert_eq!(sent.status, Some(StatusCode::OK), "pressed {action_id}");
     }
 
+    /// Reads a configuration with other projects, as after SIGHUP. The first of them has the key of the first one before.
+    pub fn reload_projects(&self, projects: &[(&str, &str)]) {
+        let projects: Vec<_> = projects
+            .iter()
+            .map(|(alias, keys)| ((*alias).to_owned(), (*keys).to_owned()))
+            .collect();
+        let folder = Folder::new();
+        let path = folder.join("config.toml");
+        let (text, keys) = config_file(&projects);
+        std::fs::write(&path, text).unwrap();
+        let more = [
+            ("SLACK_SIGNING_SECRET", SECRET),
+            ("CONFIG_FILE", path.to_str().unwrap()),
+        ];
+        let more = more.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let settings = Environment::of(keys.into_iter().chain(more)).settings().unwrap();
+        self.reloader.replace(settings);
+    }
+
     /// Moves the clock forward.
     pub fn advance_clock(&self, span: SignedDuration) {
         self.clock.advance(span);
@@ -409,6 +464,13 @@ impl TestApp {
             .into_iter()
             .filter(|line| line["message"] == "command")
             .collect()
+    }
+
+    /// The log lines about commands and notifications so far.
+    pub fn all_command_lines(&self) -> Vec<Value> {
+        let mut lines = self.log_lines();
+        lines.retain(|line| line["message"] == "command" || line["message"] == "notice");
+        lines
     }
 
     /// Waits for `count` log lines about commands, and returns all there are.
@@ -557,6 +619,7 @@ impl TestApp {
             .rule_violations()
             .into_iter()
             .chain(self.kapso.unexpected_requests())
+            .chain(self.other_projects.iter().flat_map(FakeKapso::unexpected_requests))
             .chain(self.unknown_actions())
             .filter(|complaint| !self.is_expected(complaint))
             .collect();
@@ -575,6 +638,25 @@ impl TestApp {
             .iter()
             .any(|words| complaint.contains(words))
     }
+}
+
+/// The key of the project with this alias, unless it is the first one, whose key is [`KEY`].
+pub fn key_of(alias: &str) -> String {
+    format!("{KEY}-{alias}")
+}
+
+/// A configuration with these projects, and the variables that hold their keys.
+fn config_file(projects: &[(String, String)]) -> (String, Vec<(String, String)>) {
+    let mut text = String::new();
+    let mut variables = Vec::new();
+    for (at, (alias, keys)) in projects.iter().enumerate() {
+        let variable = format!("KEY_{at}");
+        let table = ["[projects.", alias, "]\napi_key_env = \"", &variable, "\"\n", keys, "\n"];
+        text.extend(table);
+        let key = if at == 0 { KEY.to_owned() } else { key_of(alias) };
+        variables.push((variable, key));
+    }
+    (text, variables)
 }
 
 /// Checks a message with a third-party Block Kit validator.
