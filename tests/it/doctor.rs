@@ -497,6 +497,8 @@ async fn every_fault_of_the_socket_is_found() {
                 "socket_failed",
             ),
             (OpenFault::RefuseHandshake(403), "socket_failed"),
+            (OpenFault::Accept(28), "socket_failed"),
+            (OpenFault::Accept(200), "socket_failed"),
             (OpenFault::NoHello, "socket_failed"),
             (OpenFault::DisconnectAtOnce("too_many_websockets"), "socket_failed"),
         ] {
