@@ -568,3 +568,72 @@ async fn every_series_of_the_socket_is_at_zero_from_the_start() {
     })
     .await;
 }
+
+/// The reply that was lost went into the acknowledgement of the second delivery, and Slack has received that one.
+#[tokio::test]
+async fn a_lost_reply_is_sent_once_more_and_not_again() {
+    quick_socket_app()
+        .run(async |app| {
+            app.slack.socket().fault_all(&SocketFault::Deaf);
+            let sending = app.command(SHOW);
+            let meanwhile = async {
+                app.wait_for_commands(1).await;
+                app.slack.socket().fault_all(&SocketFault::Drop);
+            };
+            let (card, ()) = tokio::join!(sending, meanwhile);
+            let pings = app.slack.socket().pings();
+            app.slack
+                .socket()
+                .wait_until(|socket| (socket.pings() >= pings + 6).then_some(()))
+                .await;
+            assert_eq!(app.slack.redeliver_command(card.exchange).await, Some(Vec::new()));
+        })
+        .await;
+}
+
+/// Why an attempt failed is not said any more once a later one has succeeded.
+#[tokio::test]
+async fn an_old_failure_is_not_given_as_the_reason() {
+    let bad_gateway = || OpenFault::Status(http::StatusCode::BAD_GATEWAY);
+    quick_socket_app()
+        .without_waiting_for_socket()
+        .failing_opens([bad_gateway(), bad_gateway()])
+        .run(async |app| {
+            app.wait_for_log_lines("a socket connection to Slack is open", 2).await;
+            let socket = app.slack.socket();
+            for _ in 0..100 {
+                socket.fail_next_open(OpenFault::NoHello);
+            }
+            socket.fault_all(&SocketFault::Drop);
+            app.wait_for_log_lines("\"reason\":\"closed\"", 2).await;
+            let (status, why) = app.readiness().await;
+            assert_eq!(
+                (status.as_str(), why.as_str()),
+                ("disconnected", "the socket to Slack is not open yet")
+            );
+        })
+        .await;
+}
+
+/// Slack sends an envelope before it reads the ping of a connection that has been replaced.
+#[tokio::test]
+async fn what_slack_has_sent_to_a_replaced_connection_is_handled() {
+    quick_socket_app()
+        .set(|settings| settings.timing.socket.close = Duration::from_secs(10))
+        .run(async |app| {
+            let socket = app.slack.socket();
+            let old = socket.connections()[0];
+            socket.fault(old, SocketFault::Deaf);
+            socket.fault(old, SocketFault::Disconnect("warning"));
+            app.wait_for_log_lines("a socket connection to Slack is open", 3).await;
+            let envelope = json!({
+                "envelope_id": "envelope-1", "type": "slash_commands", "accepts_response_payload": true,
+                "payload": {"command": "/sandbox", "text": "help"},
+            });
+            socket.send_text(old, envelope.to_string());
+            app.wait_for_commands(1).await;
+            socket.fault(old, SocketFault::Drop);
+            socket.wait_for_connections(2).await;
+        })
+        .await;
+}

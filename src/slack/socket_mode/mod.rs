@@ -446,6 +446,11 @@ impl Shared {
     /// Counts a connection as ready until the result is dropped.
     fn ready(&self) -> Ready<'_> {
         let open = self.change_ready(|ready| ready + 1);
+        let mut status = self.status();
+        if !status.is_halted {
+            status.last_error = None;
+        }
+        drop(status);
         tracing::info!(open, "a socket connection to Slack is open");
         Ready(self)
     }
