@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures_util::future;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
-use secrecy::SecretString;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,7 +32,7 @@ use crate::slack::request::SlackVerifier;
 use crate::slack::response_url::ResponseUrlClient;
 use crate::slack::signature::SignatureVerifier;
 use crate::slack::socket_mode::{self, EnvelopeKind, Event, Reason, Request, SocketMode};
-use crate::telemetry::{Labels, Metrics};
+use crate::telemetry::{Labels, LogLimit, Metrics};
 use crate::watches::Watches;
 use crate::watches::policy::Ending;
 use crate::watches::poller::{self, Poller};
@@ -84,6 +83,7 @@ impl App {
     /// See [`StartError`].
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let socket_settings = settings.clone();
+        let keys = settings.signing_keys();
         let connect = settings.timing.connect;
         let proxy = &settings.proxy;
         let new_connections = unpooled_client(proxy, connect).map_err(StartError::Client)?;
@@ -114,16 +114,9 @@ impl App {
         );
         let queue = Arc::new(queue.await.map_err(StartError::Memory)?);
         let idempotency = IdempotencyKeys::new(Arc::clone(&connection), clock.clone());
-        // The first one signs.
-        let secrets: Vec<SecretString> = settings
-            .signing_secrets
-            .iter()
-            .chain(&settings.app_token)
-            .cloned()
-            .collect();
         let qr_addresses = settings
             .public_url
-            .map(|public_url| Arc::new(qr::Addresses::new(public_url, &secrets)));
+            .map(|public_url| Arc::new(qr::Addresses::new(public_url, &keys)));
         let dispatcher = Dispatcher {
             commands: Commands {
                 kapso: Arc::clone(&kapso),
@@ -133,7 +126,7 @@ impl App {
                 clock: clock.clone(),
                 command_name: settings.command,
                 qr_addresses: qr_addresses.clone(),
-                signer: ValueSigner::new(&secrets),
+                signer: ValueSigner::new(&keys),
             },
             // A post that is not answered may have been accepted, so that posting it again may double a message. A new
             // connection is the least likely not to answer: no firewall has forgotten it, and Slack is not closing it.
@@ -155,6 +148,7 @@ impl App {
             queue,
             idempotency,
             metrics: Arc::clone(&metrics),
+            log_limit: LogLimit::default(),
         };
         let dispatcher = Arc::new(dispatcher);
         let socket = socket(socket_settings, new_connections, &dispatcher)?.map(Arc::new);
@@ -368,6 +362,10 @@ fn socket(settings: Settings, http: Client, dispatcher: &Arc<Dispatcher>) -> Res
         timing: settings.timing.socket,
         handle: socket_handler(dispatcher),
         observe: socket_observer(&dispatcher.metrics),
+        admit_line: {
+            let dispatcher = Arc::clone(dispatcher);
+            Box::new(move |kind| dispatcher.admit_line(kind))
+        },
     });
     socket.map(Some).ok_or(StartError::Token)
 }

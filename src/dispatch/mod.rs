@@ -41,7 +41,7 @@ use crate::slack::command::SlashCommand;
 use crate::slack::interaction::Interaction;
 use crate::slack::response_url::{DeliveryError, POSTS, ResponseUrlClient};
 use crate::slack::verified::{Verified, Way};
-use crate::telemetry::{Delivery, Metrics, chain};
+use crate::telemetry::{Delivery, LogLimit, Metrics, chain};
 
 pub use self::delivery::{Outgoing, StoredMessage};
 pub use self::follow_up::FollowUpJob;
@@ -89,6 +89,8 @@ pub struct Dispatcher {
     pub idempotency: IdempotencyKeys,
     /// Counts replies.
     pub metrics: Arc<Metrics>,
+    /// Limits lines about what Slack sends and this app does not handle.
+    pub log_limit: LogLimit,
 }
 
 /// A command, and what is known about it before it runs.
@@ -252,7 +254,13 @@ impl Dispatcher {
         let press = match form {
             Interaction::Press(press) => press,
             Interaction::Other(kind) => {
-                tracing::warn!(kind, "Slack sent an interaction that this app does not handle");
+                if let Some(suppressed) = self.admit_line("interaction") {
+                    tracing::warn!(
+                        kind,
+                        suppressed,
+                        "Slack sent an interaction that this app does not handle"
+                    );
+                }
                 return;
             }
         };
@@ -382,6 +390,15 @@ impl Dispatcher {
             unreadable: 0,
             is_full: rounds.iter().any(|round| round.is_full),
         }
+    }
+
+    /// Whether a line of this kind may be logged; `Some` with the number of lines like it that were left out before.
+    pub fn admit_line(&self, kind: &str) -> Option<u64> {
+        let admitted = self.log_limit.admit(kind, self.clock.now());
+        if admitted.is_none() {
+            self.metrics.count_suppressed_log_line();
+        }
+        admitted
     }
 
     /// Counts jobs as lost that were stored and could not be read.

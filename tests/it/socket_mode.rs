@@ -637,3 +637,83 @@ async fn what_slack_has_sent_to_a_replaced_connection_is_handled() {
         })
         .await;
 }
+
+#[tokio::test]
+async fn every_reason_is_given_why_the_service_is_not_ready() {
+    quick_socket_app()
+        .without_waiting_for_socket()
+        .with("DATABASE_URL", "sqlite:///nowhere/jobs.db")
+        .failing_opens([OpenFault::NoHello, OpenFault::NoHello])
+        .run(async |app| {
+            app.wait_for_log("the store does not work; replies are stored in memory only")
+                .await;
+            let (code, body) = app.get("/readyz").await;
+            assert_eq!(code, 503);
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(body["status"], "disconnected");
+            let why = |index: usize| body["why"][index].as_str().unwrap_or_default();
+            assert!(why(0).starts_with("the socket to Slack is not open"), "{body}");
+            assert!(why(1).starts_with("the database file cannot be opened"), "{body}");
+            app.slack.socket().wait_for_connections(2).await;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_flood_of_what_the_app_does_not_handle_does_not_fill_the_log() {
+    quick_socket_app()
+        .run(async |app| {
+            let socket = app.slack.socket();
+            for connection in socket.connections() {
+                for _ in 0..50 {
+                    socket.send_text(connection, "zebra");
+                }
+            }
+            for _ in 0..50 {
+                for (kind, payload) in [
+                    ("slash_commands", json!(null)),
+                    ("events_api", json!({})),
+                    ("interactive", json!({"type": "view_submission"})),
+                ] {
+                    assert_eq!(socket.deliver(kind, &payload, true).await, Some(Vec::new()));
+                }
+            }
+            app.shut_down().await;
+            for message in [
+                "Slack sent a frame on the socket that this app does not know",
+                "Slack sent a command on the socket that this app cannot read",
+                "Slack sent an envelope that this app does not handle",
+                "Slack sent an interaction that this app does not handle",
+            ] {
+                let count = app.log_lines().iter().filter(|line| line["message"] == message).count();
+                assert_eq!(count, 20, "{message}");
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_left_works_when_no_new_ones_are_opened() {
+    quick_socket_app()
+        .run(async |app| {
+            app.expect_complaint("no new socket connections to Slack are opened");
+            app.expect_complaint("the socket to Slack stays closed");
+            app.wait_for_store().await;
+            let socket = app.slack.socket();
+            let connections = socket.connections();
+            socket.fail_next_open(OpenFault::Error("invalid_auth"));
+            socket.fault(connections[0], SocketFault::Drop);
+            let line = app
+                .wait_for_log("no new socket connections to Slack are opened; restart the service when this is mended")
+                .await;
+            assert_eq!(line["open"], 1);
+            assert_eq!(app.readiness().await.0, "ready");
+            app.command(SHOW).await;
+            socket.fail_next_open(OpenFault::Error("invalid_auth"));
+            socket.fault(connections[1], SocketFault::Drop);
+            app.wait_for_log("the socket to Slack stays closed; restart the service when this is mended")
+                .await;
+            assert_eq!(app.readiness().await.0, "disconnected");
+        })
+        .await;
+}

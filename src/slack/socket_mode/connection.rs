@@ -106,7 +106,14 @@ impl Connection<'_> {
                                 let _ = self.signals.send(Signal::Replace(Reason::of_disconnect(&reason)));
                             }
                             Frame::Envelope(envelope) => handling.push(self.handle(envelope, last_frame, &hurry)),
-                            Frame::Unknown => tracing::warn!("Slack sent a frame on the socket that this app does not know"),
+                            Frame::Unknown => {
+                                if let Some(suppressed) = (self.shared.admit_line)("frame") {
+                                    tracing::warn!(
+                                        suppressed,
+                                        "Slack sent a frame on the socket that this app does not know"
+                                    );
+                                }
+                            }
                         }
                     }
                 }
@@ -199,8 +206,13 @@ impl Connection<'_> {
         match envelope.kind.as_str() {
             "slash_commands" => {
                 let form = SlashCommand::from_json(envelope.payload);
-                if form.is_none() {
-                    tracing::warn!("Slack sent a command on the socket that this app cannot read");
+                if form.is_none()
+                    && let Some(suppressed) = (self.shared.admit_line)("command")
+                {
+                    tracing::warn!(
+                        suppressed,
+                        "Slack sent a command on the socket that this app cannot read"
+                    );
                 }
                 let request = form.map(|form| {
                     Request::Command(Verified {
@@ -224,7 +236,9 @@ impl Connection<'_> {
             }
             kind => {
                 let kind = envelope::word(kind);
-                tracing::warn!(kind, "Slack sent an envelope that this app does not handle");
+                if let Some(suppressed) = (self.shared.admit_line)("envelope") {
+                    tracing::warn!(kind, suppressed, "Slack sent an envelope that this app does not handle");
+                }
                 (EnvelopeKind::Other, None)
             }
         }
