@@ -90,10 +90,7 @@ impl App {
         let http = kapso_clients(proxy, &settings.timing, new_connections.clone()).map_err(StartError::Client)?;
         let metrics = Arc::new(metrics());
         metrics.set_kapso_rate_limit_left(kapso::DEFAULT_RATE_LIMIT);
-        let metrics_listener = match settings.metrics_addr {
-            Some(address) => Some(listen_for_metrics(address).await?),
-            None => None,
-        };
+        let metrics_listener = listen_for_metrics(settings.metrics_addr).await?;
         let kapso = Arc::new(kapso::Client::new(
             http,
             &settings.kapso_base_url,
@@ -332,9 +329,14 @@ pub fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-async fn listen_for_metrics(address: SocketAddr) -> Result<TcpListener, StartError> {
+async fn listen_for_metrics(address: Option<SocketAddr>) -> Result<Option<TcpListener>, StartError> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
     let listener = TcpListener::bind(address).await;
-    listener.map_err(|source| StartError::Metrics { address, source })
+    listener
+        .map(Some)
+        .map_err(|source| StartError::Metrics { address, source })
 }
 
 /// Counts requests to Kapso.

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use url::Url;
 
@@ -126,6 +127,11 @@ fn serve() -> Result<(), Box<dyn Error>> {
             version = env!("CARGO_PKG_VERSION"),
             "listening"
         );
+        notify_service_manager(NotifyState::Ready);
+        let shutdown = async {
+            shutdown.await;
+            notify_service_manager(NotifyState::Stopping);
+        };
         let checks = async {
             doctor::warn_at_start(&checked, &clock).await;
             future::pending::<Infallible>().await
@@ -140,6 +146,13 @@ fn serve() -> Result<(), Box<dyn Error>> {
     // A DNS lookup that is still running must not delay the exit.
     runtime.shutdown_background();
     Ok(())
+}
+
+/// Tells systemd, or whoever started the process with `NOTIFY_SOCKET`; does nothing if that is not set.
+fn notify_service_manager(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "the service manager was not told");
+    }
 }
 
 /// Prints the report of `doctor`.

@@ -8,7 +8,7 @@ pub mod problem;
 #[cfg(feature = "demo")]
 pub(crate) mod samples;
 pub(crate) mod sentence;
-pub(crate) mod session;
+pub mod session;
 pub(crate) mod time;
 
 use jiff::Timestamp;

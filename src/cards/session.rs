@@ -32,7 +32,7 @@ pub(crate) enum Badge<'a> {
 
 /// Whether the reader is notified when the session changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Watched {
+pub enum Watched {
     /// No, or unknown.
     No,
     /// Until this time.
@@ -52,7 +52,8 @@ impl Watched {
 }
 
 /// The card of a session, with the phone number masked where others may see it.
-pub(crate) fn card(session: &Session, watched: Watched, context: &RenderContext<'_>) -> Message {
+#[must_use]
+pub fn card(session: &Session, watched: Watched, context: &RenderContext<'_>) -> Message {
     render(None, None, session, watched, context)
 }
 

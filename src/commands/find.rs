@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use super::{CommandWord, Commands, Definition, Outcome, Phone, RequestContext, Response, new};
+#[cfg(feature = "demo")]
+use super::new;
+use super::{CommandWord, Commands, Definition, Outcome, Phone, RequestContext, Response};
 use crate::cards::buttons::{Action, TypedValue, button};
 #[cfg(feature = "demo")]
 use crate::cards::samples::SampleGroup;

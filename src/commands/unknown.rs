@@ -1,6 +1,8 @@
 //! Text that was not understood: a correction, or what is missing.
 
-use super::{CommandWord, Commands, Definition, Outcome, ParseError, RequestContext, Response, new, show};
+#[cfg(feature = "demo")]
+use super::new;
+use super::{CommandWord, Commands, Definition, Outcome, ParseError, RequestContext, Response, show};
 use crate::cards::buttons::{Action, SessionValue, TypedValue, button};
 #[cfg(feature = "demo")]
 use crate::cards::samples::{SAMPLE_ID, SampleGroup, sample_values};

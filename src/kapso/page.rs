@@ -41,7 +41,7 @@ impl Page {
     ///
     /// # Errors
     /// Says what is wrong with it, without quoting it.
-    pub(super) fn parse(body: &[u8]) -> Result<Self, String> {
+    pub fn parse(body: &[u8]) -> Result<Self, String> {
         let list: List<'_> = serde_json::from_slice(body).map_err(|error| describe(&error))?;
         let items = list.data.len().min(SESSIONS_MAX);
         let read = list.data.iter().take(items);

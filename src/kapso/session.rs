@@ -264,7 +264,7 @@ impl Session {
     ///
     /// # Errors
     /// Says what is wrong with it, without quoting it.
-    pub(super) fn parse_any(body: &[u8]) -> Result<Self, String> {
+    pub fn parse_any(body: &[u8]) -> Result<Self, String> {
         let Envelope { data } = serde_json::from_slice(body).map_err(|error| describe(&error))?;
         Self::read(data.id()?, &data)
     }

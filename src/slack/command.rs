@@ -29,7 +29,8 @@ impl Form for SlashCommand {
 
 impl SlashCommand {
     /// Reads the JSON object of the socket, which has the same fields. `None` if it is not one of a command.
-    pub(super) fn from_json(payload: &str) -> Option<Self> {
+    #[must_use]
+    pub fn from_json(payload: &str) -> Option<Self> {
         let fields: Map<String, Value> = serde_json::from_str(payload).ok()?;
         Self::of_fields(fields.into_iter().filter_map(|(name, value)| match value {
             Value::String(value) => Some((name, value)),

@@ -50,7 +50,8 @@ impl Form for Interaction {
 
 impl Interaction {
     /// Reads the payload, which is JSON.
-    pub(super) fn from_json(payload: &str) -> Self {
+    #[must_use]
+    pub fn from_json(payload: &str) -> Self {
         let Ok(payload) = serde_json::from_str::<Payload>(payload) else {
             return Self::Other("unreadable");
         };

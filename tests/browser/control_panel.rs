@@ -199,7 +199,10 @@ async fn dates_are_updated_when_the_clock_advances() {
         let card = page
             .wait_for_message("Expired today at 10:00 AM (15 minutes ago)")
             .await;
-        assert!(card.contains("It expired before it was activated."), "{card}");
+        assert!(
+            card.contains("Messages from this phone no longer reach the agent."),
+            "{card}"
+        );
     })
     .await;
 }

@@ -1,79 +1,30 @@
 //! An outage of PostgreSQL: lookups and new late replies use memory. Replies stored on the server wait for it, so that
 //! no other process delivers them too.
 
-use std::net::SocketAddr;
-
 use jiff::SignedDuration;
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinHandle, JoinSet};
 
 use crate::support::databases::Database;
 use crate::support::late_replies::start_late_reply;
+use crate::support::proxy::Proxy;
 use crate::support::store_health::{expect_broken_store, expect_working_store};
-use crate::support::{TestAppBuilder, port, test_app};
+use crate::support::{TestAppBuilder, test_app};
 
 /// Longer than a lease.
 const AFTER_LEASE: SignedDuration = SignedDuration::from_secs(16);
 
-/// A TCP proxy to the server that can be cut: it then closes its connections and refuses new ones.
-struct Proxy {
-    from: SocketAddr,
-    to: SocketAddr,
-    forwarding: JoinHandle<()>,
-}
-
-impl Proxy {
-    /// A proxy to the server of this database.
-    async fn to(database: &Database) -> Self {
-        let (_, server) = database.address.rsplit_once('@').unwrap();
-        let to = server.split('/').next().unwrap().parse().unwrap();
-        let listener = port().await;
-        Self {
-            from: listener.local_addr().unwrap(),
-            to,
-            forwarding: tokio::spawn(forward(listener, to)),
-        }
-    }
-
-    /// The service, connected to the database through this proxy.
-    fn service(&self, database: &Database) -> TestAppBuilder {
-        let address = database.address.replace(&self.to.to_string(), &self.from.to_string());
-        test_app()
-            .with_short_budget()
-            .without_cache()
-            .with("DATABASE_URL", address)
-    }
-
-    async fn cut(&mut self) {
-        self.forwarding.abort();
-        let _ = (&mut self.forwarding).await;
-    }
-
-    async fn restore(&mut self) {
-        let listener = TcpListener::bind(self.from).await.unwrap();
-        self.forwarding = tokio::spawn(forward(listener, self.to));
-    }
-}
-
-async fn forward(listener: TcpListener, to: SocketAddr) {
-    let mut connections = JoinSet::new();
-    while let Ok((mut connection, _)) = listener.accept().await {
-        connections.spawn(async move {
-            if let Ok(mut server) = TcpStream::connect(to).await {
-                // It does not matter how the connection ends.
-                drop(copy_bidirectional(&mut connection, &mut server).await);
-            }
-        });
-    }
+/// The service, connected to the database through this proxy.
+fn service(proxy: &Proxy, database: &Database) -> TestAppBuilder {
+    test_app()
+        .with_short_budget()
+        .without_cache()
+        .with("DATABASE_URL", proxy.address(database))
 }
 
 #[tokio::test]
 async fn an_outage_delays_only_replies_stored_on_the_server() {
     let database = Database::postgres().await;
     let mut proxy = Proxy::to(&database).await;
-    proxy
-        .service(&database)
+    service(&proxy, &database)
         .run(async |app| {
             expect_working_store(app, 1).await;
             let stored = start_late_reply(app).await;
@@ -98,8 +49,7 @@ async fn an_outage_delays_only_replies_stored_on_the_server() {
 async fn a_reply_delivered_during_an_outage_is_not_posted_again() {
     let database = Database::postgres().await;
     let mut proxy = Proxy::to(&database).await;
-    proxy
-        .service(&database)
+    service(&proxy, &database)
         .run(async |app| {
             expect_working_store(app, 1).await;
             let exchange = start_late_reply(app).await;

@@ -13,7 +13,7 @@ const REASON_MAX: usize = 40;
 
 /// A frame from Slack.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Frame<'f> {
+pub enum Frame<'f> {
     /// The connection is ready. With the number of connections of the app, if Slack says so.
     Hello { connections: Option<u64> },
     /// The connection will end.
@@ -26,20 +26,21 @@ pub(super) enum Frame<'f> {
 
 /// Something that Slack delivers, and delivers again unless it is acknowledged.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Envelope<'f> {
-    pub(super) id: String,
+pub struct Envelope<'f> {
+    pub id: String,
     /// `slash_commands`, `interactive`, or what this app does not handle.
-    pub(super) kind: String,
+    pub kind: String,
     /// Whether the acknowledgement may contain a message.
-    pub(super) accepts_message: bool,
+    pub accepts_message: bool,
     /// JSON, not parsed: the envelope is acknowledged also if it cannot be.
-    pub(super) payload: &'f str,
+    pub payload: &'f str,
 }
 
 impl<'f> Frame<'f> {
     /// Reads a frame. Fields of an unexpected type count as missing, so that as little as possible prevents the
     /// acknowledgement of an envelope: one that is never acknowledged comes again and again.
-    pub(super) fn parse(text: &'f str) -> Self {
+    #[must_use]
+    pub fn parse(text: &'f str) -> Self {
         // Raw values are skipped without recursion, so that no depth of nesting is an error.
         let Ok(fields) = serde_json::from_str::<HashMap<String, &RawValue>>(text) else {
             return Self::Unknown;
@@ -76,7 +77,8 @@ pub(super) fn word(text: &str) -> String {
 }
 
 /// The acknowledgement of an envelope. `message` is JSON.
-pub(super) fn acknowledgement(id: &str, message: Option<&[u8]>) -> String {
+#[must_use]
+pub fn acknowledgement(id: &str, message: Option<&[u8]>) -> String {
     let id = serde_json::Value::from(id);
     match message.map(String::from_utf8_lossy) {
         Some(message) => format!(r#"{{"envelope_id":{id},"payload":{message}}}"#),

@@ -7,7 +7,7 @@
 
 mod connection;
 mod dial;
-mod envelope;
+pub mod envelope;
 mod open;
 mod probe;
 

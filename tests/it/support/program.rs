@@ -56,6 +56,16 @@ pub fn program(arguments: &[&str]) -> Program {
     program_with_prefix(&[], arguments)
 }
 
+/// The program in `KAPSO_SLACK_PROGRAM`, so that a release build can be measured; by default the one that was compiled with
+/// the tests. Logs little, since it is not read line by line.
+pub fn program_under_load() -> Program {
+    let path = env::var("KAPSO_SLACK_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_kapso-slack").to_owned());
+    run(&[&path])
+        .with("HOST", "127.0.0.1")
+        .with("PORT", "0")
+        .with("RUST_LOG", "error,kapso_slack::cli=info")
+}
+
 /// `kapso-slack` with these arguments, with the command `before` in front.
 fn program_with_prefix(before: &[&str], arguments: &[&str]) -> Program {
     run(&[before, &[env!("CARGO_BIN_EXE_kapso-slack")], arguments].concat())
@@ -171,6 +181,24 @@ impl Running {
     /// Closes the pipe that its standard output goes to.
     pub fn close_stdout(&mut self) {
         self.stdout = None;
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it still runs")
+    }
+
+    /// Reads and forgets what it writes from now on.
+    pub fn drain_output(&mut self) {
+        let mut stdout = self.stdout.take().expect("it is not closed");
+        tokio::spawn(async move { while let Ok(Some(_)) = stdout.next_line().await {} });
+    }
+
+    /// Waits for its end, which must be a success.
+    pub async fn wait_for_end(mut self) {
+        let status = timeout(TIMEOUT, self.child.wait()).await.expect("it ends in time");
+        let status = status.unwrap();
+        assert!(status.success(), "{status}");
     }
 
     /// Waits for its end and reads nothing more of its standard output: its exit code and standard error.
