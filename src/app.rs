@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures_util::future;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
-use secrecy::SecretString;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -35,7 +34,7 @@ use crate::slack::request::SlackVerifier;
 use crate::slack::response_url::ResponseUrlClient;
 use crate::slack::signature::SignatureVerifier;
 use crate::slack::socket_mode::{self, EnvelopeKind, Event, Reason, Request, SocketMode};
-use crate::telemetry::{Labels, Metrics};
+use crate::telemetry::{Labels, LogLimit, Metrics};
 use crate::watches::Watches;
 use crate::watches::policy::Ending;
 use crate::watches::poller;
@@ -87,7 +86,7 @@ impl App {
     #[expect(clippy::too_many_lines, reason = "it lists each part of the service once")]
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let socket_settings = settings.clone();
-        let secrets = secrets(&settings);
+        let keys = settings.signing_keys();
         let connect = settings.timing.connect;
         let proxy = &settings.proxy;
         let new_connections = unpooled_client(proxy, connect).map_err(StartError::Client)?;
@@ -118,7 +117,7 @@ impl App {
         let idempotency = IdempotencyKeys::new(Arc::clone(&connection), clock.clone());
         let qr_addresses = settings
             .public_url
-            .map(|public_url| Arc::new(qr::Addresses::new(public_url, &secrets)));
+            .map(|public_url| Arc::new(qr::Addresses::new(public_url, &keys)));
         let dispatcher = Dispatcher {
             commands: Commands {
                 projects: Arc::clone(&projects),
@@ -128,7 +127,7 @@ impl App {
                 clock: clock.clone(),
                 command_name: settings.command,
                 qr_addresses: qr_addresses.clone(),
-                signer: ValueSigner::new(&secrets),
+                signer: ValueSigner::new(&keys),
             },
             // A post that is not answered may have been accepted, so that posting it again may double a message. A new
             // connection is the least likely not to answer: no firewall has forgotten it, and Slack is not closing it.
@@ -150,6 +149,7 @@ impl App {
             queue,
             idempotency,
             metrics: Arc::clone(&metrics),
+            log_limit: LogLimit::default(),
         };
         let dispatcher = Arc::new(dispatcher);
         let socket = socket(socket_settings, new_connections, &dispatcher)?.map(Arc::new);
@@ -253,20 +253,14 @@ impl Reloader {
     /// Replaces the projects and the signing secrets by those of these settings. Keys that stay go on with their client.
     pub fn replace(&self, settings: Settings) {
         let commands = &self.0.dispatcher.commands;
-        let secrets = secrets(&settings);
+        let keys = settings.signing_keys();
         self.0.verifier.signatures.set_secrets(&settings.signing_secrets);
-        commands.signer.set_secrets(&secrets);
+        commands.signer.set_secrets(&keys);
         if let Some(addresses) = &commands.qr_addresses {
-            addresses.set_secrets(&secrets);
+            addresses.set_secrets(&keys);
         }
         commands.projects.replace(settings.projects);
     }
-}
-
-/// The secrets from which the keys for values of buttons and addresses of images are derived. The first one signs.
-fn secrets(settings: &Settings) -> Vec<SecretString> {
-    let all = settings.signing_secrets.iter().chain(&settings.app_token);
-    all.cloned().collect()
 }
 
 /// Completes with each SIGHUP. Call it early, so that none ends the process.
@@ -424,6 +418,10 @@ fn socket(settings: Settings, http: Client, dispatcher: &Arc<Dispatcher>) -> Res
         timing: settings.timing.socket,
         handle: socket_handler(dispatcher),
         observe: socket_observer(&dispatcher.metrics),
+        admit_line: {
+            let dispatcher = Arc::clone(dispatcher);
+            Box::new(move |kind| dispatcher.admit_line(kind))
+        },
     });
     socket.map(Some).ok_or(StartError::Token)
 }

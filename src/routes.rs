@@ -207,18 +207,21 @@ fn printable_start(path: &str) -> String {
 }
 
 async fn readyz(State(state): State<AppState>) -> Response {
-    let (code, status, why) = if state.dispatcher.stopping.is_cancelled() {
-        let why = "the service is shutting down".to_owned();
-        (StatusCode::SERVICE_UNAVAILABLE, "draining", Some(why))
-    } else if let Some(problem) = state.socket.as_ref().and_then(|socket| socket.problem()) {
-        (StatusCode::SERVICE_UNAVAILABLE, "disconnected", Some(problem))
-    } else if let Some(failure) = state.connection.degradation() {
-        // Status 200, since look-ups still work.
-        (StatusCode::OK, "degraded", Some(failure.to_string()))
+    let stopping = state.dispatcher.stopping.is_cancelled();
+    let shutdown = stopping.then(|| "the service is shutting down".to_owned());
+    let disconnected = state.socket.as_ref().and_then(|socket| socket.problem());
+    let degraded = state.connection.degradation().map(|failure| failure.to_string());
+    let (code, status) = if shutdown.is_some() {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining")
+    } else if disconnected.is_some() {
+        (StatusCode::SERVICE_UNAVAILABLE, "disconnected")
+    } else if degraded.is_some() {
+        // Look-ups still work.
+        (StatusCode::OK, "degraded")
     } else {
-        (StatusCode::OK, "ready", None)
+        (StatusCode::OK, "ready")
     };
-    let why: Vec<String> = why.into_iter().collect();
+    let why: Vec<String> = shutdown.into_iter().chain(disconnected).chain(degraded).collect();
     let body = serde_json::json!({ "status": status, "why": why });
     (code, json(body.to_string().into())).into_response()
 }

@@ -74,6 +74,14 @@ pub struct Settings {
     pub timing: Timing,
 }
 
+impl Settings {
+    /// Secrets from which the keys for buttons and addresses of QR codes are derived. The first one signs.
+    #[must_use]
+    pub fn signing_keys(&self) -> Vec<SecretString> {
+        self.signing_secrets.iter().chain(&self.app_token).cloned().collect()
+    }
+}
+
 /// How the process logs. Read separately from [`Settings`], which may be invalid.
 #[derive(Clone, Debug)]
 pub struct Log {

@@ -67,6 +67,8 @@ pub enum OpenFault {
     Body(String),
     /// The WebSocket handshake is refused with this status.
     RefuseHandshake(u16),
+    /// The `Sec-WebSocket-Accept` of the WebSocket handshake has so many characters.
+    Accept(usize),
     /// The WebSocket handshake succeeds, and nothing follows.
     NoHello,
     /// Slack says `disconnect` with this reason instead of hello.
@@ -521,6 +523,14 @@ async fn serve(
     if let Some(OpenFault::RefuseHandshake(status)) = fault {
         let refusal = format!("HTTP/1.1 {status} Refused\r\nContent-Length: 0\r\n\r\n");
         return Ok(stream.write_all(refusal.as_bytes()).await?);
+    }
+    if let Some(OpenFault::Accept(length)) = fault {
+        let accept = "A".repeat(length);
+        let response = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n\r\n"
+        );
+        return Ok(stream.write_all(response.as_bytes()).await?);
     }
     let limits = Limits::default().max_payload_len(Some(FRAME_MAX));
     let (_, mut frames) = ServerBuilder::new().limits(limits).accept(Watched::new(stream)).await?;

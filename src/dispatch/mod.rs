@@ -41,15 +41,15 @@ use crate::slack::channel_pace::ChannelPace;
 use crate::slack::command::SlashCommand;
 use crate::slack::interaction::Interaction;
 use crate::slack::response_url::{DeliveryError, POSTS, ResponseUrlClient};
-use crate::slack::verified::{SocketDelivery, Verified, Way};
-use crate::telemetry::{Delivery, Metrics, chain};
+use crate::slack::verified::{Verified, Way};
+use crate::telemetry::{Delivery, LogLimit, Metrics, chain};
 
 pub use self::delivery::{Outgoing, StoredMessage};
 pub use self::follow_up::FollowUpJob;
 pub use self::late_reply::{LateReply, Trigger};
 pub use self::notification::PendingNotification;
 pub use self::replays::RecentRequests;
-use self::replays::{Occurrence, RecentRequest, Repeated, ReplyRight};
+use self::replays::{Occurrence, PendingReply, RecentRequest, Repeated};
 
 /// Late replies run at the same time: enough for all that a busy process leaves when it dies, so that the last one is
 /// finished within 20 s.
@@ -90,6 +90,8 @@ pub struct Dispatcher {
     pub idempotency: IdempotencyKeys,
     /// Counts replies.
     pub metrics: Arc<Metrics>,
+    /// Limits lines about what Slack sends and this app does not handle.
+    pub log_limit: LogLimit,
 }
 
 /// A command, and what is known about it before it runs.
@@ -154,22 +156,37 @@ impl Dispatcher {
         };
         let mut invocation = Invocation::new(request, Trigger::Typed(form.text), received, &command, way);
         let (occurrence, mut recent) = self.occurrence(&invocation, &trigger_id);
-        match (occurrence, &invocation.way) {
-            (Occurrence::First, _) => {}
-            (_, Way::Socket(delivery)) => return self.acknowledge_again(&invocation, &recent, delivery).await,
+        let acknowledged = match (occurrence, &invocation.way) {
+            (Occurrence::First, Way::Socket(delivery)) => recent.await_reply(delivery.max_message_bytes),
+            (Occurrence::First, Way::Http) => recent.await_reply(usize::MAX),
+            (_, Way::Socket(delivery)) => match recent.repeat(delivery.max_message_bytes) {
+                Repeated::Message(acknowledgement) => {
+                    invocation.log_repetition();
+                    return acknowledgement;
+                }
+                Repeated::Awaits(acknowledged) => return acknowledged.await.unwrap_or_default(),
+                Repeated::Empty => {
+                    invocation.log_replay();
+                    return Acknowledgement::empty();
+                }
+                Repeated::RunsAgain(acknowledged) => {
+                    invocation.log_repetition();
+                    acknowledged
+                }
+            },
             (Occurrence::Replay, Way::Http) => {
                 // It has a response of its own.
                 recent = Arc::default();
                 invocation.is_replay = true;
+                recent.await_reply(usize::MAX)
             }
             (Occurrence::ReplayTooOften, Way::Http) => {
                 invocation.log_replay();
                 return Acknowledgement::empty();
             }
-        }
-        let acknowledged = recent.await_reply();
+        };
         self.tasks
-            .spawn(Arc::clone(self).reply(invocation, command, ReplyRight(recent)));
+            .spawn(Arc::clone(self).reply(invocation, command, PendingReply(recent)));
         acknowledged.await.unwrap_or_default()
     }
 
@@ -187,39 +204,15 @@ impl Dispatcher {
         (occurrence, request)
     }
 
-    /// Acknowledges a command that Slack has delivered through the socket before.
-    async fn acknowledge_again(
-        &self,
-        invocation: &Invocation,
-        recent: &RecentRequest,
-        delivery: &SocketDelivery,
-    ) -> Acknowledgement {
-        match recent.repeat(delivery.max_message_bytes) {
-            Repeated::Message(message) => {
-                tracing::info!(
-                    request_id = invocation.request.request_id,
-                    verb = invocation.name,
-                    "the same request came again, since Slack has not received its reply"
-                );
-                Acknowledgement::with_message(message, None)
-            }
-            Repeated::Awaits(reply) => reply.await.unwrap_or_default(),
-            Repeated::Empty => {
-                invocation.log_replay();
-                Acknowledgement::empty()
-            }
-        }
-    }
-
     /// Runs a command within its budget, and then for as long as it takes.
-    async fn reply(self: Arc<Self>, invocation: Invocation, command: Command, reply: ReplyRight) {
+    async fn reply(self: Arc<Self>, invocation: Invocation, command: Command, reply: PendingReply) {
         let mut work = pin!(self.execute(command, &invocation, !self.stopping.is_cancelled()));
         let in_time = tokio::select! {
             biased;
             response = &mut work => Some(response),
             () = invocation.end_of_budget(self.budget) => None,
         };
-        let response = match in_time {
+        let mut response = match in_time {
             Some(response) => response,
             None if invocation.is_replay => return invocation.log_replay(),
             None if self.response_urls.allows(&invocation.request.response_url) => {
@@ -231,24 +224,21 @@ impl Dispatcher {
             }
             None => self.problem(Problem::NoAnswer, &invocation),
         };
-        let entry = LogEntry::from(&response);
-        let message = Bytes::from(response.message.to_json());
-        if let Way::Socket(delivery) = &invocation.way
-            && message.len() > delivery.max_message_bytes
-        {
-            let job = self.store(&invocation).await;
-            reply.acknowledge();
-            return self
-                .deliver(&invocation, job, &entry, &response.message, response.follow_up)
-                .await;
+        let mut message = Bytes::from(response.message.to_json());
+        if !reply.has_room(message.len()) && !self.response_urls.allows(&invocation.request.response_url) {
+            // It could not be delivered at all; a short message has room.
+            response = self.problem(Problem::ResponseUrlNotAllowed, &invocation);
+            message = Bytes::from(response.message.to_json());
         }
+        let entry = LogEntry::from(&response);
         if reply.send(message, matches!(invocation.way, Way::Socket(_))).await {
             self.log_reply(&invocation, &entry, Delivered::By(Delivery::InTime));
         } else if invocation.is_replay {
             invocation.log_replay();
         } else {
-            // The connection is closed.
+            // There is no room for it, or the connection is closed.
             let job = self.store(&invocation).await;
+            reply.acknowledge();
             self.deliver(&invocation, job, &entry, &response.message, response.follow_up)
                 .await;
         }
@@ -265,7 +255,13 @@ impl Dispatcher {
         let press = match form {
             Interaction::Press(press) => press,
             Interaction::Other(kind) => {
-                tracing::warn!(kind, "Slack sent an interaction that this app does not handle");
+                if let Some(suppressed) = self.admit_line("interaction") {
+                    tracing::warn!(
+                        kind,
+                        suppressed,
+                        "Slack sent an interaction that this app does not handle"
+                    );
+                }
                 return;
             }
         };
@@ -397,6 +393,15 @@ impl Dispatcher {
         }
     }
 
+    /// Whether a line of this kind may be logged; `Some` with the number of lines like it that were left out before.
+    pub fn admit_line(&self, kind: &str) -> Option<u64> {
+        let admitted = self.log_limit.admit(kind, self.clock.now());
+        if admitted.is_none() {
+            self.metrics.count_suppressed_log_line();
+        }
+        admitted
+    }
+
     /// Counts jobs as lost that were stored and could not be read.
     pub fn count_unreadable(&self, count: u64) {
         if count > 0 {
@@ -502,6 +507,15 @@ impl Invocation {
                 () = delivery.hurry.cancelled() => {}
             },
         }
+    }
+
+    /// The log line about a reply that is sent once more.
+    fn log_repetition(&self) {
+        tracing::info!(
+            request_id = self.request.request_id,
+            verb = self.name,
+            "the same request came again, since Slack has not received its reply"
+        );
     }
 
     /// The only log line about a replay that was acknowledged and not answered.

@@ -17,8 +17,12 @@ use crate::slack::acknowledgement::Acknowledgement;
 /// How long a request is remembered. A signature is accepted from five minutes before its timestamp to five minutes after
 /// it; Slack has been seen to deliver again after six minutes.
 const WINDOW: Duration = Duration::from_hours(1);
-/// Most requests remembered; the oldest are forgotten first. They take about 300 bytes each.
+/// Most requests remembered; the oldest are forgotten first. They take about 300 bytes each, without their replies.
 const REQUESTS_MAX: usize = 100_000;
+/// The latest requests, whose replies are kept until Slack has received them. A reply has up to 19 KiB.
+const REPLIES_MAX: usize = 1_000;
+/// How long a reply is kept, which may contain an activation code.
+const REPLY_WINDOW: Duration = Duration::from_mins(10);
 /// How often a request may come over HTTP before it is not run any more.
 const RUNS_MAX: u32 = 20;
 
@@ -46,6 +50,8 @@ struct Recent {
     requests: HashMap<Key, Arc<RecentRequest>>,
     /// The same keys, oldest first.
     by_time: VecDeque<(Instant, Vec<Key>)>,
+    /// Those whose replies are kept, oldest first.
+    with_reply: VecDeque<(Instant, Arc<RecentRequest>)>,
 }
 
 /// A request that is remembered.
@@ -65,10 +71,14 @@ struct State {
 #[derive(Default)]
 enum Reply {
     /// The command runs, and its reply goes to the latest delivery of the request, which waits here.
-    Awaited(oneshot::Sender<Acknowledgement>),
+    Awaited {
+        sender: oneshot::Sender<Acknowledgement>,
+        max_message_bytes: usize,
+    },
     /// It went into an acknowledgement that Slack may not have received.
     Unconfirmed {
-        message: Bytes,
+        /// `None` when it is kept no more.
+        message: Option<Bytes>,
         /// Whether it has gone into the acknowledgement of a later delivery, too.
         was_repeated: bool,
     },
@@ -84,11 +94,13 @@ pub(super) enum Repeated {
     /// With the reply to the first one, once it is there.
     Awaits(oneshot::Receiver<Acknowledgement>),
     /// With the reply to the first one, whose acknowledgement Slack did not receive.
-    Message(Bytes),
+    Message(Acknowledgement),
+    /// There is no room for that reply: the command runs once more, and this waits for the acknowledgement.
+    RunsAgain(oneshot::Receiver<Acknowledgement>),
 }
 
-/// The duty to reply to a request. Dropped without a reply, the request is acknowledged without one.
-pub(super) struct ReplyRight(pub(super) Arc<RecentRequest>);
+/// A reply that is still to be sent. Dropped without one, the request is acknowledged without a message.
+pub(super) struct PendingReply(pub(super) Arc<RecentRequest>);
 
 impl RecentRequests {
     /// Remembers a request that has these keys, and says whether one with any of them has come before. Blank keys are
@@ -111,6 +123,7 @@ impl RecentRequests {
                 recent.requests.remove(&key);
             }
         }
+        recent.forget_replies(received);
         let known = keys.iter().find_map(|key| recent.requests.get(key).map(Arc::clone));
         let request = known.unwrap_or_default();
         // A delivery under another envelope id has a new key.
@@ -124,9 +137,12 @@ impl RecentRequests {
         if !new.is_empty() {
             recent.by_time.push_back((received, new));
         }
-        drop(recent);
         let mut state = request.state();
         state.count = state.count.saturating_add(1);
+        if state.count == 1 {
+            recent.with_reply.push_back((received, Arc::clone(&request)));
+        }
+        drop(recent);
         let occurrence = match state.count {
             1 => Occurrence::First,
             2..=RUNS_MAX => Occurrence::Replay,
@@ -134,6 +150,19 @@ impl RecentRequests {
         };
         drop(state);
         (occurrence, request)
+    }
+}
+
+impl Recent {
+    /// Forgets the replies to old requests, and to those that are too many.
+    fn forget_replies(&mut self, now: Instant) {
+        while let Some((at, request)) = self.with_reply.front() {
+            let is_kept = self.with_reply.len() < REPLIES_MAX && now.duration_since(*at) <= REPLY_WINDOW;
+            if is_kept || !request.forget_message() {
+                return;
+            }
+            self.with_reply.pop_front();
+        }
     }
 }
 
@@ -150,59 +179,98 @@ impl RecentRequest {
 
     /// Waits for the reply, which is to go into the acknowledgement of the delivery that has just come. An earlier
     /// delivery that waits gets none.
-    pub(super) fn await_reply(&self) -> oneshot::Receiver<Acknowledgement> {
-        let (sender, receiver) = oneshot::channel();
-        self.state().reply = Reply::Awaited(sender);
-        receiver
+    pub(super) fn await_reply(&self, max_message_bytes: usize) -> oneshot::Receiver<Acknowledgement> {
+        self.state().await_reply(max_message_bytes)
     }
 
     /// What to acknowledge another delivery with, in whose acknowledgement there is room for so many bytes.
-    pub(super) fn repeat(&self, max_message_bytes: usize) -> Repeated {
+    pub(super) fn repeat(self: &Arc<Self>, max_message_bytes: usize) -> Repeated {
         let mut state = self.state();
         match &mut state.reply {
-            Reply::Awaited(sender) => {
-                let (newer, receiver) = oneshot::channel();
-                *sender = newer;
-                Repeated::Awaits(receiver)
-            }
-            Reply::Unconfirmed { message, was_repeated } if message.len() <= max_message_bytes => {
+            Reply::Awaited { .. } => Repeated::Awaits(state.await_reply(max_message_bytes)),
+            Reply::Unconfirmed { message: None, .. } | Reply::Settled => Repeated::Empty,
+            Reply::Unconfirmed {
+                message: Some(message),
+                was_repeated,
+            } if message.len() <= max_message_bytes => {
                 *was_repeated = true;
-                Repeated::Message(message.clone())
+                let acknowledgement = Acknowledgement::with_message(message.clone(), None);
+                Repeated::Message(self.settled_by(acknowledgement))
             }
-            Reply::Unconfirmed { .. } | Reply::Settled => Repeated::Empty,
+            Reply::Unconfirmed { .. } => Repeated::RunsAgain(state.await_reply(max_message_bytes)),
         }
     }
 
-    /// Slack has received the reply.
-    pub(super) fn settle(&self) {
-        self.state().reply = Reply::Settled;
+    /// The same acknowledgement; nothing is sent again once Slack has received it.
+    fn settled_by(self: &Arc<Self>, acknowledgement: Acknowledgement) -> Acknowledgement {
+        let request = Arc::clone(self);
+        acknowledgement.when_received(move || request.state().settle())
+    }
+
+    /// Forgets the reply, unless it is still awaited. Returns whether there is none now.
+    fn forget_message(&self) -> bool {
+        match &mut self.state().reply {
+            Reply::Awaited { .. } => return false,
+            Reply::Unconfirmed { message, .. } => *message = None,
+            Reply::Settled => {}
+        }
+        true
     }
 }
 
-impl ReplyRight {
-    /// Acknowledges the request without a message, since its reply is posted to the `response_url`.
+impl State {
+    fn await_reply(&mut self, max_message_bytes: usize) -> oneshot::Receiver<Acknowledgement> {
+        let (sender, receiver) = oneshot::channel();
+        self.reply = Reply::Awaited {
+            sender,
+            max_message_bytes,
+        };
+        receiver
+    }
+
+    fn settle(&mut self) {
+        // While the command runs again, another acknowledgement waits.
+        if !matches!(self.reply, Reply::Awaited { .. }) {
+            self.reply = Reply::Settled;
+        }
+    }
+}
+
+impl PendingReply {
+    /// Whether there is room for a message of so many bytes in the acknowledgement.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        match self.0.state().reply {
+            Reply::Awaited { max_message_bytes, .. } => bytes <= max_message_bytes,
+            Reply::Unconfirmed { .. } | Reply::Settled => true,
+        }
+    }
+
+    /// Acknowledges the request without a message, if it is not yet, since its reply is posted to the `response_url`.
     pub(super) fn acknowledge(&self) {
-        if let Reply::Awaited(sender) = std::mem::take(&mut self.0.state().reply) {
+        if let Reply::Awaited { sender, .. } = std::mem::take(&mut self.0.state().reply) {
             // If nobody waits for it any more, the reply is delivered nevertheless.
             let _ = sender.send(Acknowledgement::empty());
         }
     }
 
-    /// Sends the reply with the acknowledgement. Returns whether it was sent; if not, it is to be posted to the
-    /// `response_url`. Where the acknowledgement is not `confirmable`, nobody learns whether Slack received it.
+    /// Sends the reply with the acknowledgement. Returns whether it was sent; if not, because there was no room or the
+    /// connection is closed, it is to be posted to the `response_url`. Where the acknowledgement is not `confirmable`,
+    /// nobody learns whether Slack received it.
     pub(super) async fn send(&self, message: Bytes, confirmable: bool) -> bool {
         let (written, was_written) = oneshot::channel();
         let mut acknowledgement = Acknowledgement::with_message(message.clone(), Some(written));
         let sent = {
             let mut state = self.0.state();
-            let Reply::Awaited(sender) = std::mem::take(&mut state.reply) else {
+            if matches!(state.reply, Reply::Awaited { max_message_bytes, .. } if message.len() > max_message_bytes) {
+                return false;
+            }
+            let Reply::Awaited { sender, .. } = std::mem::take(&mut state.reply) else {
                 return false;
             };
             if confirmable {
-                let request = Arc::clone(&self.0);
-                acknowledgement = acknowledgement.when_received(move || request.settle());
+                acknowledgement = self.0.settled_by(acknowledgement);
                 state.reply = Reply::Unconfirmed {
-                    message,
+                    message: Some(message),
                     was_repeated: false,
                 };
             }
@@ -211,22 +279,26 @@ impl ReplyRight {
         if sent.is_ok() && was_written.await.is_ok() {
             return true;
         }
-        // Not sent. If it has come again in the meantime, its reply went there.
-        let reply = std::mem::take(&mut self.0.state().reply);
-        match reply {
-            Reply::Unconfirmed { was_repeated: true, .. } => {
-                self.0.state().reply = reply;
-                true
+        // Not sent. If the request has come again in the meantime, its reply went there, or will.
+        let mut state = self.0.state();
+        match &state.reply {
+            Reply::Unconfirmed { was_repeated, .. } => {
+                let was_repeated = *was_repeated;
+                if !was_repeated {
+                    state.reply = Reply::Settled;
+                }
+                was_repeated
             }
-            _ => false,
+            Reply::Awaited { .. } => true,
+            Reply::Settled => confirmable,
         }
     }
 }
 
-impl Drop for ReplyRight {
+impl Drop for PendingReply {
     fn drop(&mut self) {
         let mut state = self.0.state();
-        if matches!(state.reply, Reply::Awaited(_)) {
+        if matches!(state.reply, Reply::Awaited { .. }) {
             state.reply = Reply::Settled;
         }
     }
@@ -322,5 +394,98 @@ mod tests {
         assert_eq!(occurrence(&requests, &["url-0"], now), Occurrence::First);
         let last = format!("url-{}", REQUESTS_MAX + 9);
         assert_eq!(occurrence(&requests, &[&last], now), Occurrence::Replay);
+    }
+
+    fn request(requests: &RecentRequests, key: &str, received: Instant) -> Arc<RecentRequest> {
+        requests.insert([key], received).1
+    }
+
+    /// Writes the acknowledgement of a delivery; Slack receives it if `is_received`.
+    async fn write(delivery: oneshot::Receiver<Acknowledgement>, is_received: bool) -> Option<Bytes> {
+        let acknowledgement = delivery.await.unwrap_or_default();
+        let message = acknowledgement.message().cloned();
+        let on_received = acknowledgement.mark_written();
+        if is_received && let Some(on_received) = on_received {
+            on_received();
+        }
+        message
+    }
+
+    const MESSAGE: Bytes = Bytes::from_static(b"{}");
+
+    /// A request that was replied to in an acknowledgement that Slack did not receive.
+    async fn unconfirmed(requests: &RecentRequests, key: &str, received: Instant) -> Arc<RecentRequest> {
+        let request = request(requests, key, received);
+        let delivery = request.await_reply(100);
+        let reply = PendingReply(Arc::clone(&request));
+        let (was_sent, _) = tokio::join!(reply.send(MESSAGE, true), write(delivery, false));
+        assert!(was_sent);
+        request
+    }
+
+    #[tokio::test]
+    async fn a_reply_is_sent_again_until_slack_has_received_it() {
+        let request = unconfirmed(&RecentRequests::default(), "url", Instant::now()).await;
+        for is_received in [false, true] {
+            let Repeated::Message(acknowledgement) = request.repeat(100) else {
+                unreachable!("it is not received yet");
+            };
+            assert_eq!(acknowledgement.message(), Some(&MESSAGE));
+            let on_received = acknowledgement.mark_written();
+            if is_received {
+                on_received.unwrap_or_else(|| unreachable!("it can be confirmed"))();
+            }
+        }
+        assert!(matches!(request.repeat(100), Repeated::Empty));
+    }
+
+    #[tokio::test]
+    async fn the_reply_must_fit_into_the_acknowledgement_of_the_latest_delivery() {
+        let request = request(&RecentRequests::default(), "url", Instant::now());
+        let first = request.await_reply(100);
+        let reply = PendingReply(Arc::clone(&request));
+        let Repeated::Awaits(second) = request.repeat(1) else {
+            unreachable!("it is awaited");
+        };
+        assert!(first.await.is_err());
+        assert!(!reply.has_room(MESSAGE.len()));
+        assert!(!reply.send(MESSAGE, true).await);
+        // Not before its job is stored.
+        reply.acknowledge();
+        assert_eq!(write(second, true).await, None);
+        assert!(matches!(request.repeat(100), Repeated::Empty));
+    }
+
+    #[tokio::test]
+    async fn a_reply_that_does_not_fit_any_more_is_made_again() {
+        let request = unconfirmed(&RecentRequests::default(), "url", Instant::now()).await;
+        let Repeated::RunsAgain(delivery) = request.repeat(1) else {
+            unreachable!("it does not fit");
+        };
+        let reply = PendingReply(Arc::clone(&request));
+        assert!(!reply.send(MESSAGE, true).await);
+        reply.acknowledge();
+        assert_eq!(write(delivery, true).await, None);
+        assert!(matches!(request.repeat(100), Repeated::Empty));
+    }
+
+    #[tokio::test]
+    async fn replies_are_kept_for_ten_minutes_and_a_thousand_of_them() {
+        let requests = RecentRequests::default();
+        let now = Instant::now();
+        let old = unconfirmed(&requests, "old", now).await;
+        request(&requests, "new", now + REPLY_WINDOW);
+        assert!(matches!(old.repeat(100), Repeated::Message(_)));
+        request(&requests, "newer", now + REPLY_WINDOW + Duration::from_secs(1));
+        assert!(matches!(old.repeat(100), Repeated::Empty));
+
+        let first = unconfirmed(&requests, "first", now + REPLY_WINDOW).await;
+        for number in 0..REPLIES_MAX {
+            request(&requests, &format!("url-{number}"), now + REPLY_WINDOW);
+        }
+        let recent = requests.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(recent.with_reply.len(), REPLIES_MAX);
+        drop(recent);
+        assert!(matches!(first.repeat(100), Repeated::Empty));
     }
 }

@@ -182,10 +182,10 @@ async fn socket(examination: &Examination<'_>) -> Outcome {
     };
     let error = match socket_mode::probe(target, network.deadline).await {
         Ok(Some(connections)) => {
-            return Outcome::passed(format!(
-                "Slack says hello; the app had {} other connections",
-                connections.saturating_sub(1)
-            ));
+            return Outcome::passed(match connections.saturating_sub(1) {
+                1 => "Slack says hello; the app had 1 other connection".to_owned(),
+                others => format!("Slack says hello; the app had {others} other connections"),
+            });
         }
         Ok(None) => return Outcome::passed("Slack says hello"),
         Err(socket_mode::ProbeError::Transport(error)) => return network.explain(&error, place).into(),
@@ -254,6 +254,7 @@ fn largest_card_blocks(examination: &Examination<'_>) -> Option<String> {
     // Nobody sees the card, so an example will do where no address is configured.
     let public_url = settings.public_url.clone();
     let public_url = public_url.or_else(|| Url::parse("https://sandbox.example.com").ok())?;
+    let keys = settings.signing_keys();
     let context = RenderContext {
         now: examination.clock.now(),
         command: &settings.command,
@@ -261,8 +262,8 @@ fn largest_card_blocks(examination: &Examination<'_>) -> Option<String> {
         target: ReplyTarget::Command,
         origin: &Origin::default(),
         project: None,
-        signer: &ValueSigner::new(&settings.signing_secrets),
-        qr_addresses: Some(&Addresses::new(public_url, &settings.signing_secrets)),
+        signer: &ValueSigner::new(&keys),
+        qr_addresses: Some(&Addresses::new(public_url, &keys)),
         may_create: true,
     };
     let message: Value = serde_json::from_slice(&largest_card(&context)?.to_json()).ok()?;

@@ -68,11 +68,14 @@ async fn used_by(examination: &Examination<'_>) -> Outcome {
     };
     let status: Value = serde_json::from_str(&answer).unwrap_or_default();
     match status["status"].as_str() {
-        Some(word) if word != "degraded" => Outcome::passed("the running service uses it, and says that it works"),
-        Some(_) => DATABASE_FAILED
+        Some("ready") => Outcome::passed("the running service uses it, and says that it works"),
+        Some("degraded") => DATABASE_FAILED
             .with("the running service says so: see its log and /readyz")
             .into(),
-        None => finding(&DatabaseError::InUse).into(),
+        Some("disconnected" | "draining") => {
+            Outcome::skipped("the running service uses it, and is not ready: see its log and /readyz")
+        }
+        Some(_) | None => finding(&DatabaseError::InUse).into(),
     }
 }
 

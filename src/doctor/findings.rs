@@ -191,7 +191,7 @@ kinds! {
     APP_TOKEN_REFUSED = "app_token_refused", Problem,
         "Slack refuses the app-level token",
         "Without the socket, no command reaches the service.",
-        "Generate a new token under Basic Information, App-Level Tokens, of your Slack app, set SLACK_APP_TOKEN, and restart.";
+        "Generate a new token under Basic Information, App-Level Tokens, of your Slack app, set SLACK_APP_TOKEN, and restart. Without SLACK_SIGNING_SECRET, buttons on existing cards stop working then.";
     APP_TOKEN_SCOPE = "app_token_scope", Problem,
         "The app-level token may not open the socket",
         "Without the socket, no command reaches the service.",
@@ -203,7 +203,7 @@ kinds! {
     SOCKET_FAILED = "socket_failed", Problem,
         "The socket to Slack cannot be opened",
         "While it is closed, no command reaches the service.",
-        "Check that firewalls and proxies allow WebSockets (wss) to slack.com and the hosts below it; then try again.";
+        "Check that firewalls and proxies allow WebSockets (wss) to slack.com, slack-msgs.com and slack-gov.com and the hosts below them; then try again.";
 
     BOT_TOKEN_REFUSED = "bot_token_refused", Problem,
         "Slack refuses the bot token",

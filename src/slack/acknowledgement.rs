@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 /// Called when Slack has certainly received a message.
-type OnReceived = Box<dyn FnOnce() + Send>;
+pub type OnReceived = Box<dyn FnOnce() + Send>;
 
 /// The acknowledgement of a request. Dropped before [`mark_written`](Self::mark_written), its message counts as not sent.
 #[derive(Default)]

@@ -522,6 +522,8 @@ async fn every_fault_of_the_socket_is_found() {
                 "socket_failed",
             ),
             (OpenFault::RefuseHandshake(403), "socket_failed"),
+            (OpenFault::Accept(28), "socket_failed"),
+            (OpenFault::Accept(200), "socket_failed"),
             (OpenFault::NoHello, "socket_failed"),
             (OpenFault::DisconnectAtOnce("too_many_websockets"), "socket_failed"),
         ] {
@@ -664,4 +666,40 @@ fn findings_say_what_why_and_how_to_mend() {
         warnings,
         ["configuration_suspicious", "kapso_limited", "database_in_memory"]
     );
+}
+
+#[tokio::test]
+async fn only_a_service_that_is_ready_proves_that_the_database_works() {
+    with_setup(async |setup| {
+        let url = setup.variables["DATABASE_URL"].parse().unwrap();
+        let other = db::Database::open(&url).await.unwrap();
+        for (status, findings, text) in [
+            (
+                "ready",
+                &[][..],
+                "ok       database: the running service uses it, and says",
+            ),
+            ("degraded", &["database_failed"], ""),
+            (
+                "disconnected",
+                &[],
+                "skipped  database: the running service uses it, and is not ready",
+            ),
+            (
+                "draining",
+                &[],
+                "skipped  database: the running service uses it, and is not ready",
+            ),
+            ("zebra", &["database_in_use"], ""),
+        ] {
+            let body = format!(r#"{{"status":"{status}","why":["zebra"]}}"#);
+            let address = setup.server(ScriptedResponse::answer("200 OK", &body)).await;
+            setup.set("PORT", address.rsplit(':').next().unwrap());
+            assert_eq!(setup.findings().await, findings, "{status}");
+            let report = setup.examine().await.to_text();
+            assert!(report.contains(text), "{text}: {report}");
+        }
+        other.close().await;
+    })
+    .await;
 }

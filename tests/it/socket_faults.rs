@@ -290,3 +290,24 @@ async fn reconnects_are_counted_by_reason() {
         })
         .await;
 }
+
+#[tokio::test]
+async fn a_handshake_response_that_cannot_be_read_ends_one_attempt_only() {
+    let lengths = [0, 27, 28, 29, 64, 1024];
+    quick_socket_app()
+        .without_waiting_for_socket()
+        .failing_opens(lengths.map(OpenFault::Accept))
+        .run(async |app| {
+            app.slack.socket().wait_for_connections(2).await;
+            let lines = app.wait_for_log_lines("could not be opened", lengths.len()).await;
+            assert!(
+                lines.iter().any(|line| line["error"]
+                    .as_str()
+                    .unwrap()
+                    .ends_with("the response to the WebSocket handshake cannot be read")),
+                "{lines:?}"
+            );
+            app.command(SHOW).await;
+        })
+        .await;
+}

@@ -685,3 +685,152 @@ async fn every_series_of_the_socket_is_at_zero_from_the_start() {
     })
     .await;
 }
+
+/// The reply that was lost went into the acknowledgement of the second delivery, and Slack has received that one.
+#[tokio::test]
+async fn a_lost_reply_is_sent_once_more_and_not_again() {
+    quick_socket_app()
+        .run(async |app| {
+            app.slack.socket().fault_all(&SocketFault::Deaf);
+            let sending = app.command(SHOW);
+            let meanwhile = async {
+                app.wait_for_commands(1).await;
+                app.slack.socket().fault_all(&SocketFault::Drop);
+            };
+            let (card, ()) = tokio::join!(sending, meanwhile);
+            let pings = app.slack.socket().pings();
+            app.slack
+                .socket()
+                .wait_until(|socket| (socket.pings() >= pings + 6).then_some(()))
+                .await;
+            assert_eq!(app.slack.redeliver_command(card.exchange).await, Some(Vec::new()));
+        })
+        .await;
+}
+
+/// Why an attempt failed is not said any more once a later one has succeeded.
+#[tokio::test]
+async fn an_old_failure_is_not_given_as_the_reason() {
+    let bad_gateway = || OpenFault::Status(http::StatusCode::BAD_GATEWAY);
+    quick_socket_app()
+        .without_waiting_for_socket()
+        .failing_opens([bad_gateway(), bad_gateway()])
+        .run(async |app| {
+            app.wait_for_log_lines("a socket connection to Slack is open", 2).await;
+            let socket = app.slack.socket();
+            for _ in 0..100 {
+                socket.fail_next_open(OpenFault::NoHello);
+            }
+            socket.fault_all(&SocketFault::Drop);
+            app.wait_for_log_lines("\"reason\":\"closed\"", 2).await;
+            let (status, why) = app.readiness().await;
+            assert_eq!(
+                (status.as_str(), why.as_str()),
+                ("disconnected", "the socket to Slack is not open yet")
+            );
+        })
+        .await;
+}
+
+/// Slack sends an envelope before it reads the ping of a connection that has been replaced.
+#[tokio::test]
+async fn what_slack_has_sent_to_a_replaced_connection_is_handled() {
+    quick_socket_app()
+        .set(|settings| settings.timing.socket.close = Duration::from_secs(10))
+        .run(async |app| {
+            let socket = app.slack.socket();
+            let old = socket.connections()[0];
+            socket.fault(old, SocketFault::Deaf);
+            socket.fault(old, SocketFault::Disconnect("warning"));
+            app.wait_for_log_lines("a socket connection to Slack is open", 3).await;
+            let envelope = json!({
+                "envelope_id": "envelope-1", "type": "slash_commands", "accepts_response_payload": true,
+                "payload": {"command": "/sandbox", "text": "help"},
+            });
+            socket.send_text(old, envelope.to_string());
+            app.wait_for_commands(1).await;
+            socket.fault(old, SocketFault::Drop);
+            socket.wait_for_connections(2).await;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn every_reason_is_given_why_the_service_is_not_ready() {
+    quick_socket_app()
+        .without_waiting_for_socket()
+        .with("DATABASE_URL", "sqlite:///nowhere/jobs.db")
+        .failing_opens([OpenFault::NoHello, OpenFault::NoHello])
+        .run(async |app| {
+            app.wait_for_log("the store does not work; replies are stored in memory only")
+                .await;
+            let (code, body) = app.get("/readyz").await;
+            assert_eq!(code, 503);
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(body["status"], "disconnected");
+            let why = |index: usize| body["why"][index].as_str().unwrap_or_default();
+            assert!(why(0).starts_with("the socket to Slack is not open"), "{body}");
+            assert!(why(1).starts_with("the database file cannot be opened"), "{body}");
+            app.slack.socket().wait_for_connections(2).await;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_flood_of_what_the_app_does_not_handle_does_not_fill_the_log() {
+    quick_socket_app()
+        .run(async |app| {
+            let socket = app.slack.socket();
+            for connection in socket.connections() {
+                for _ in 0..50 {
+                    socket.send_text(connection, "zebra");
+                }
+            }
+            for _ in 0..50 {
+                for (kind, payload) in [
+                    ("slash_commands", json!(null)),
+                    ("events_api", json!({})),
+                    ("interactive", json!({"type": "view_submission"})),
+                ] {
+                    assert_eq!(socket.deliver(kind, &payload, true).await, Some(Vec::new()));
+                }
+            }
+            app.shut_down().await;
+            for message in [
+                "Slack sent a frame on the socket that this app does not know",
+                "Slack sent a command on the socket that this app cannot read",
+                "Slack sent an envelope that this app does not handle",
+                "Slack sent an interaction that this app does not handle",
+            ] {
+                let count = app.log_lines().iter().filter(|line| line["message"] == message).count();
+                assert_eq!(count, 20, "{message}");
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_left_works_when_no_new_ones_are_opened() {
+    quick_socket_app()
+        .run(async |app| {
+            app.expect_complaint("no new socket connections to Slack are opened");
+            app.expect_complaint("the socket to Slack stays closed");
+            app.wait_for_store().await;
+            let socket = app.slack.socket();
+            let connections = socket.connections();
+            socket.fail_next_open(OpenFault::Error("invalid_auth"));
+            socket.fault(connections[0], SocketFault::Drop);
+            let line = app
+                .wait_for_log("no new socket connections to Slack are opened; restart the service when this is mended")
+                .await;
+            assert_eq!(line["open"], 1);
+            assert_eq!(app.readiness().await.0, "ready");
+            app.command(SHOW).await;
+            socket.fail_next_open(OpenFault::Error("invalid_auth"));
+            socket.fault(connections[1], SocketFault::Drop);
+            app.wait_for_log("the socket to Slack stays closed; restart the service when this is mended")
+                .await;
+            assert_eq!(app.readiness().await.0, "disconnected");
+        })
+        .await;
+}

@@ -1,5 +1,6 @@
 //! One connection: reads envelopes, has them handled, and is the only writer of its socket.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -13,7 +14,7 @@ use tokio_websockets::Message;
 use super::dial::Socket;
 use super::envelope::{self, Envelope, Frame};
 use super::{EnvelopeKind, Event, Reason, Request, Shared};
-use crate::slack::acknowledgement::Acknowledgement;
+use crate::slack::acknowledgement::{Acknowledgement, OnReceived};
 use crate::slack::command::SlashCommand;
 use crate::slack::interaction::Interaction;
 use crate::slack::verified::{SocketDelivery, Verified, Way};
@@ -23,13 +24,15 @@ const ENVELOPES_MAX: usize = 512;
 /// Longest frame that is sent, in bytes. Slack closes the connection for one over 20,480 bytes, and then delivers the
 /// same command after each reconnect.
 const FRAME_MAX: usize = 19 * 1024;
+/// Acknowledgements whose receipt is waited for. Without its receipt, one counts as not received.
+const UNCONFIRMED_MAX: usize = 512;
 
 /// What a connection tells whoever replaces it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signal {
     /// Slack said hello. With the number of connections of the app, if Slack says so.
     Ready { connections: Option<u64> },
-    /// It has ended or will end. Sent once.
+    /// It has ended or will end. Sent again when it ends.
     Replace(Reason),
 }
 
@@ -52,8 +55,8 @@ struct Handled {
 #[derive(Default)]
 struct Unconfirmed {
     pings: u64,
-    /// With the number of the ping after each.
-    waiting: Vec<(u64, Box<dyn FnOnce() + Send>)>,
+    /// With the number of the ping after each, oldest first.
+    waiting: VecDeque<(u64, OnReceived)>,
 }
 
 impl Connection<'_> {
@@ -103,7 +106,14 @@ impl Connection<'_> {
                                 let _ = self.signals.send(Signal::Replace(Reason::of_disconnect(&reason)));
                             }
                             Frame::Envelope(envelope) => handling.push(self.handle(envelope, last_frame, &hurry)),
-                            Frame::Unknown => tracing::warn!("Slack sent a frame on the socket that this app does not know"),
+                            Frame::Unknown => {
+                                if let Some(suppressed) = (self.shared.admit_line)("frame") {
+                                    tracing::warn!(
+                                        suppressed,
+                                        "Slack sent a frame on the socket that this app does not know"
+                                    );
+                                }
+                            }
                         }
                     }
                 }
@@ -125,6 +135,12 @@ impl Connection<'_> {
                     draining_since = Some(Instant::now());
                     // Its replacement is counted.
                     ready = None;
+                    // Envelopes that Slack has sent already come before the pong. One that it sends after the pong is
+                    // not acknowledged: Slack delivers it again.
+                    let ping = unconfirmed.ping_and_then(Box::new(|| {}));
+                    if !self.write(Some(ping)).await {
+                        break Reason::Broken;
+                    }
                 }
                 () = sleep_until(drain_deadline(timing.drain)), if draining_since.is_some() && !hurry.is_cancelled() => {
                     hurry.cancel();
@@ -190,8 +206,13 @@ impl Connection<'_> {
         match envelope.kind.as_str() {
             "slash_commands" => {
                 let form = SlashCommand::from_json(envelope.payload);
-                if form.is_none() {
-                    tracing::warn!("Slack sent a command on the socket that this app cannot read");
+                if form.is_none()
+                    && let Some(suppressed) = (self.shared.admit_line)("command")
+                {
+                    tracing::warn!(
+                        suppressed,
+                        "Slack sent a command on the socket that this app cannot read"
+                    );
                 }
                 let request = form.map(|form| {
                     Request::Command(Verified {
@@ -215,7 +236,9 @@ impl Connection<'_> {
             }
             kind => {
                 let kind = envelope::word(kind);
-                tracing::warn!(kind, "Slack sent an envelope that this app does not handle");
+                if let Some(suppressed) = (self.shared.admit_line)("envelope") {
+                    tracing::warn!(kind, suppressed, "Slack sent an envelope that this app does not handle");
+                }
                 (EnvelopeKind::Other, None)
             }
         }
@@ -232,9 +255,7 @@ impl Connection<'_> {
         if let Some(on_received) = handled.acknowledgement.mark_written()
             && has_message
         {
-            // Slack reads frames in their order: its pong says that it has read the acknowledgement.
-            let ping = unconfirmed.next_ping();
-            unconfirmed.waiting.push((unconfirmed.pings, on_received));
+            let ping = unconfirmed.ping_and_then(on_received);
             return self.write(Some(ping)).await;
         }
         true
@@ -259,17 +280,64 @@ impl Unconfirmed {
         Message::ping(self.pings.to_be_bytes().to_vec())
     }
 
+    /// A ping to write now. Slack reads frames in their order: its pong says that it has read everything before the
+    /// ping, and `on_received` is called.
+    fn ping_and_then(&mut self, on_received: OnReceived) -> Message {
+        if self.waiting.len() == UNCONFIRMED_MAX {
+            self.waiting.pop_front();
+        }
+        let ping = self.next_ping();
+        self.waiting.push_back((self.pings, on_received));
+        ping
+    }
+
     /// Slack has read everything before the ping with this payload.
     fn confirm(&mut self, payload: &[u8]) {
         let Ok(ping) = payload.try_into().map(u64::from_be_bytes) else {
             return;
         };
-        let (received, waiting) = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .partition::<Vec<_>, _>(|(number, _)| *number <= ping);
-        self.waiting = waiting;
-        for (_, on_received) in received {
+        while let Some((_, on_received)) = self.waiting.pop_front_if(|(number, _)| *number <= ping) {
             on_received();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_pong_confirms_what_was_written_before_its_ping() {
+        let received = Arc::new(AtomicUsize::new(0));
+        let mut unconfirmed = Unconfirmed::default();
+        let pings: Vec<Message> = (0..3)
+            .map(|_| {
+                let received = Arc::clone(&received);
+                unconfirmed.ping_and_then(Box::new(move || {
+                    received.fetch_add(1, Ordering::Relaxed);
+                }))
+            })
+            .collect();
+        for (payload, expected) in [
+            (&b"zebra"[..], 0),
+            (&pings[1].as_payload()[..], 2),
+            (&pings[0].as_payload()[..], 2),
+            (&pings[2].as_payload()[..], 3),
+        ] {
+            unconfirmed.confirm(payload);
+            assert_eq!(received.load(Ordering::Relaxed), expected);
+        }
+    }
+
+    #[test]
+    fn a_peer_that_answers_no_ping_takes_a_bounded_amount_of_memory() {
+        let mut unconfirmed = Unconfirmed::default();
+        for _ in 0..2 * UNCONFIRMED_MAX {
+            unconfirmed.ping_and_then(Box::new(|| {}));
+        }
+        assert_eq!(unconfirmed.waiting.len(), UNCONFIRMED_MAX);
     }
 }

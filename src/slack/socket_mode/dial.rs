@@ -1,9 +1,11 @@
 //! Connects a WebSocket: TCP, a proxy's `CONNECT` where there is a proxy, TLS, and the WebSocket handshake.
 
 use std::io;
+use std::panic::AssertUnwindSafe;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use futures_util::FutureExt;
 use http::Uri;
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
@@ -39,6 +41,8 @@ pub(super) enum DialError {
     Proxy(#[source] io::Error),
     #[error("the WebSocket handshake failed")]
     Handshake(#[source] tokio_websockets::Error),
+    #[error("the response to the WebSocket handshake cannot be read")]
+    HandshakeResponse,
 }
 
 /// The other end of a connection.
@@ -70,7 +74,10 @@ pub(super) async fn dial(url: &Url, proxy: &Proxy) -> Result<Socket, DialError> 
     };
     let stream = wrap(url, stream, Peer::Slack).await?;
     let limits = Limits::default().max_payload_len(Some(MESSAGE_MAX));
-    let handshake = ClientBuilder::from_uri(uri).limits(limits).connect_on(stream).await;
+    let client = ClientBuilder::from_uri(uri).limits(limits);
+    // tokio-websockets panics if Sec-WebSocket-Accept is too long. One task runs all connections, and would end.
+    let handshake = AssertUnwindSafe(client.connect_on(stream)).catch_unwind().await;
+    let handshake = handshake.map_err(|_panic| DialError::HandshakeResponse)?;
     handshake.map(|(socket, _)| socket).map_err(DialError::Handshake)
 }
 

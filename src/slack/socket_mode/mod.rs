@@ -56,6 +56,9 @@ pub enum Request {
 /// Handles a request up to its acknowledgement.
 pub type Handler = Box<dyn Fn(Request) -> BoxFuture<'static, Acknowledgement> + Send + Sync>;
 
+/// Whether a line of this kind may be logged; `Some` with the number of lines like it that were left out before.
+pub type AdmitLine = Box<dyn Fn(&str) -> Option<u64> + Send + Sync>;
+
 /// Something that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -174,6 +177,7 @@ pub struct Environment {
     pub timing: SocketTiming,
     pub handle: Handler,
     pub observe: Box<dyn Fn(Event) + Send + Sync>,
+    pub admit_line: AdmitLine,
 }
 
 /// What the connections share.
@@ -182,6 +186,7 @@ struct Shared {
     timing: SocketTiming,
     handle: Handler,
     observe: Box<dyn Fn(Event) + Send + Sync>,
+    admit_line: AdmitLine,
     status: SyncMutex<Status>,
 }
 
@@ -231,6 +236,7 @@ impl SocketMode {
                 timing: environment.timing,
                 handle: environment.handle,
                 observe: environment.observe,
+                admit_line: environment.admit_line,
                 status: SyncMutex::default(),
             },
             next_request: Mutex::new(Instant::now()),
@@ -381,7 +387,7 @@ impl SocketMode {
         }
         self.shared.status().last_error = Some(error.to_string());
         tracing::warn!(
-            error = with_causes(error),
+            error = chain(error),
             "a socket connection to Slack could not be opened"
         );
         false
@@ -392,12 +398,21 @@ impl SocketMode {
         let mut status = self.shared.status();
         status.last_error = Some(error.to_string());
         let is_first = !std::mem::replace(&mut status.is_halted, true);
+        let open = status.ready;
         drop(status);
-        if is_first {
-            let error = error.to_string();
+        if !is_first {
+            return;
+        }
+        // Then those that are open are closed at once.
+        let is_turned_off = matches!(error, OpenError::Fatal(code) if code == Reason::LinkDisabled.name());
+        let error = error.to_string();
+        if open == 0 {
+            log_closed(&error);
+        } else if !is_turned_off {
             tracing::error!(
                 error,
-                "the socket to Slack stays closed; restart the service when this is mended"
+                open,
+                "no new socket connections to Slack are opened; restart the service when this is mended"
             );
         }
     }
@@ -430,6 +445,11 @@ impl Shared {
     /// Counts a connection as ready until the result is dropped.
     fn ready(&self) -> Ready<'_> {
         let open = self.change_ready(|ready| ready + 1);
+        let mut status = self.status();
+        if !status.is_halted {
+            status.last_error = None;
+        }
+        drop(status);
         tracing::info!(open, "a socket connection to Slack is open");
         Ready(self)
     }
@@ -462,7 +482,13 @@ struct Ready<'s>(&'s Shared);
 
 impl Drop for Ready<'_> {
     fn drop(&mut self) {
-        self.0.change_ready(|ready| ready.saturating_sub(1));
+        let open = self.0.change_ready(|ready| ready.saturating_sub(1));
+        let status = self.0.status();
+        let error = status.last_error.clone().filter(|_| open == 0 && status.is_halted);
+        drop(status);
+        if let Some(error) = error {
+            log_closed(&error);
+        }
     }
 }
 
@@ -489,6 +515,13 @@ fn failures_after(failures: u32, reason: Reason, was_stable: bool) -> u32 {
     }
 }
 
+fn log_closed(error: &str) {
+    tracing::error!(
+        error,
+        "the socket to Slack stays closed; restart the service when this is mended"
+    );
+}
+
 /// Waits for `future`, and serves `connections` at the same time.
 async fn drive<T, C: Future<Output = ()>>(future: impl Future<Output = T>, connections: &mut FuturesUnordered<C>) -> T {
     let mut future = pin!(future);
@@ -498,17 +531,6 @@ async fn drive<T, C: Future<Output = ()>>(future: impl Future<Output = T>, conne
             Some(()) = connections.next() => {}
         }
     }
-}
-
-/// An error and its causes, in one line.
-fn with_causes(error: &OpenError) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(line, ": {error}");
-        cause = error.source();
-    }
-    line
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Opens one connection to learn whether Slack says hello on it, and closes it at once, so that Slack delivers nothing
-//! through it.
+//! Opens one connection to learn whether Slack says hello on it, and closes it at once. For about one round trip Slack may
+//! deliver a command to it, which is not acknowledged, so that Slack delivers it again.
 
 use std::time::Duration;
 
