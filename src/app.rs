@@ -83,7 +83,6 @@ impl App {
     ///
     /// # Errors
     /// See [`StartError`].
-    #[expect(clippy::too_many_lines, reason = "it lists each part of the service once")]
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let socket_settings = settings.clone();
         let keys = settings.signing_keys();

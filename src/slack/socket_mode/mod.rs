@@ -12,8 +12,6 @@ mod open;
 mod probe;
 
 use std::collections::VecDeque;
-use std::error::Error as _;
-use std::fmt::Write as _;
 use std::pin::pin;
 use std::sync::{Mutex as SyncMutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -39,6 +37,7 @@ use super::interaction::Interaction;
 use super::verified::Verified;
 use crate::clock::Clock;
 use crate::config::{Proxy, SocketHost, SocketTiming};
+use crate::telemetry::chain;
 
 /// Connections that are open at the same time, of the 10 that Slack allows for all processes of the app.
 pub const CONNECTIONS: usize = 2;
@@ -386,10 +385,7 @@ impl SocketMode {
             return true;
         }
         self.shared.status().last_error = Some(error.to_string());
-        tracing::warn!(
-            error = chain(error),
-            "a socket connection to Slack could not be opened"
-        );
+        tracing::warn!(error = chain(error), "a socket connection to Slack could not be opened");
         false
     }
 
