@@ -275,13 +275,15 @@ impl Environment {
     }
 
     /// A secret from its variable or from the file that `NAME_FILE` names.
-    fn secret(&self, problems: &mut Problems, variable: &Variable) -> Option<SecretString> {
+    fn secret(&self, problems: &mut Problems, variable: &Variable, alternative: &str) -> Option<SecretString> {
         let name = variable.name;
         let file_name = format!("{name}_FILE");
         if self.get(name).is_none() && self.get(&file_name).is_none() {
             problems.add(
                 name,
-                format_args!("is missing (set it, or set {file_name} to the path of a file that contains it)"),
+                format_args!(
+                    "is missing (set it, or set {file_name} to the path of a file that contains it{alternative})"
+                ),
             );
         }
         self.optional_secret(problems, variable)
@@ -355,7 +357,11 @@ impl Environment {
         let value = if has_app_token {
             self.optional_secret(problems, &SLACK_SIGNING_SECRET)
         } else {
-            self.secret(problems, &SLACK_SIGNING_SECRET)
+            self.secret(
+                problems,
+                &SLACK_SIGNING_SECRET,
+                "; or set SLACK_APP_TOKEN instead, for Socket Mode",
+            )
         };
         let Some(value) = value else {
             return Vec::new();
@@ -387,7 +393,7 @@ impl Environment {
         if self.get(CONFIG_FILE.name).is_some() {
             return None;
         }
-        let value = self.secret(problems, &KAPSO_API_KEY)?;
+        let value = self.secret(problems, &KAPSO_API_KEY, "")?;
         let key = api_key(value.expose_secret());
         key.map_err(|problem| problems.add(KAPSO_API_KEY.name, problem)).ok()
     }

@@ -7,6 +7,7 @@ mod endpoints;
 mod exchange;
 mod faults;
 mod forms;
+mod frame_headers;
 mod gallery;
 mod kapso;
 mod pictures;

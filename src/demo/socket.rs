@@ -19,6 +19,8 @@ use tokio::time::{Instant, interval_at, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tokio_websockets::{CloseCode, Limits, Message, ServerBuilder, WebSocketStream};
 
+use super::frame_headers::Watched;
+
 /// Longest frame that Slack takes, in bytes.
 const FRAME_MAX: usize = 20_480;
 /// Connections of one app that Slack allows.
@@ -78,7 +80,6 @@ pub enum OpenFault {
 /// Slack's side of the sockets of one app.
 pub struct FakeSocket {
     origin: String,
-    /// `None` until the workspace's app uses Socket Mode.
     state: Mutex<State>,
     changed: watch::Sender<u64>,
 }
@@ -87,6 +88,8 @@ pub struct FakeSocket {
 struct State {
     /// The app-level token; `None` while Socket Mode is off.
     token: Option<String>,
+    /// Where connections are made to instead of the fake's own address.
+    front: Option<String>,
     /// Handed out and not used yet.
     tickets: HashSet<String>,
     connections: BTreeMap<u64, Handle>,
@@ -106,6 +109,7 @@ struct State {
     open_requests: u64,
     open_requested_at: Vec<Instant>,
     oversized: u64,
+    longest_frame: usize,
     acknowledged: u64,
     violations: Vec<String>,
 }
@@ -149,6 +153,11 @@ impl FakeSocket {
 
     pub(super) fn turn_on(&self, token: &str) {
         self.state().token = Some(token.to_owned());
+    }
+
+    /// Names the origin of a server in front of this one, such as `wss://slack.example`, in the addresses of connections.
+    pub fn stand_behind(&self, origin: &str) {
+        self.state().front = Some(origin.to_owned());
     }
 
     /// Whether the app uses Socket Mode.
@@ -210,6 +219,12 @@ impl FakeSocket {
     #[must_use]
     pub fn oversized_frames(&self) -> u64 {
         self.state().oversized
+    }
+
+    /// The length of the longest text frame that Slack has taken, in bytes.
+    #[must_use]
+    pub fn longest_frame(&self) -> usize {
+        self.state().longest_frame
     }
 
     /// Pings that Slack has received.
@@ -313,10 +328,33 @@ impl FakeSocket {
         payload: &Value,
         accepts_payload: bool,
     ) -> oneshot::Receiver<Value> {
+        let number = {
+            let mut state = self.state();
+            state.last_envelope += 1;
+            state.last_envelope
+        };
+        let id = format!("{:08x}-11-222-{number}", fastrand::u32(..));
+        self.send_envelope_as(id, connection, kind, payload, accepts_payload)
+    }
+
+    /// Delivers an envelope with this id on one connection, once. `None` if the connection ended before it was
+    /// acknowledged, else the message in the acknowledgement, which may be null.
+    pub async fn deliver_as(&self, id: &str, connection: u64, kind: &str, payload: &Value) -> Option<Value> {
+        self.send_envelope_as(id.to_owned(), connection, kind, payload, true)
+            .await
+            .ok()
+    }
+
+    fn send_envelope_as(
+        &self,
+        id: String,
+        connection: u64,
+        kind: &str,
+        payload: &Value,
+        accepts_payload: bool,
+    ) -> oneshot::Receiver<Value> {
         let (acknowledged, receiver) = oneshot::channel();
         let mut state = self.state();
-        state.last_envelope += 1;
-        let id = format!("{:08x}-11-222-{}", fastrand::u32(..), state.last_envelope);
         let envelope = json!({
             "envelope_id": id, "type": kind, "accepts_response_payload": accepts_payload, "payload": payload,
         });
@@ -337,6 +375,7 @@ impl FakeSocket {
     /// Takes an acknowledgement.
     fn acknowledge(&self, text: &str) {
         let mut state = self.state();
+        state.longest_frame = state.longest_frame.max(text.len());
         let acknowledgement: Value = serde_json::from_str(text).unwrap_or_default();
         let id = acknowledgement["envelope_id"].as_str().unwrap_or_default();
         let payload = acknowledgement["payload"].clone();
@@ -415,7 +454,8 @@ pub(super) async fn open(AxumState(socket): AxumState<Arc<FakeSocket>>, headers:
             _ if sent != expected.as_deref() => refuse("invalid_auth"),
             fault => {
                 let ticket = format!("zebra-{:032x}", fastrand::u128(..));
-                let url = format!("{}/link/?ticket={ticket}&app_id=A0123456789", socket.origin);
+                let origin = state.front.as_ref().unwrap_or(&socket.origin);
+                let url = format!("{origin}/link/?ticket={ticket}&app_id=A0123456789");
                 if let Some(fault) = fault {
                     state.handshake_faults.insert(ticket.clone(), fault);
                 }
@@ -483,7 +523,7 @@ async fn serve(
         return Ok(stream.write_all(refusal.as_bytes()).await?);
     }
     let limits = Limits::default().max_payload_len(Some(FRAME_MAX));
-    let (_, mut frames) = ServerBuilder::new().limits(limits).accept(stream).await?;
+    let (_, mut frames) = ServerBuilder::new().limits(limits).accept(Watched::new(stream)).await?;
     let Some(greeting) = greeting(fault.as_ref(), connections) else {
         return Ok(());
     };
@@ -508,6 +548,10 @@ async fn serve(
                     Some(Err(error)) => return Err(error),
                     None => return Ok(()),
                 };
+                if frames.get_ref().has_fragments() {
+                    let violation = "the app sent a fragmented message, which Slack does not assemble".to_owned();
+                    socket.state().violations.push(violation);
+                }
                 if frame.is_ping() {
                     socket.state().pings += 1;
                     socket.notify();
@@ -566,14 +610,14 @@ fn disconnect(reason: &str) -> Value {
 }
 
 /// Closing then sends a reset.
-fn reset(frames: &WebSocketStream<TcpStream>) -> Result<(), tokio_websockets::Error> {
-    frames.get_ref().set_zero_linger()?;
+fn reset(frames: &WebSocketStream<Watched<TcpStream>>) -> Result<(), tokio_websockets::Error> {
+    frames.get_ref().stream.set_zero_linger()?;
     Ok(())
 }
 
 /// Passes nothing on until the app gives up.
-async fn half_open(frames: WebSocketStream<TcpStream>) -> Result<(), tokio_websockets::Error> {
-    let mut stream = frames.into_inner();
+async fn half_open(frames: WebSocketStream<Watched<TcpStream>>) -> Result<(), tokio_websockets::Error> {
+    let mut stream = frames.into_inner().stream;
     let mut lost = [0; 1024];
     while stream.read(&mut lost).await? > 0 {}
     Ok(())

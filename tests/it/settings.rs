@@ -30,7 +30,7 @@ type Row = (&'static str, &'static str, &'static [&'static str]);
 const BAD_VALUES: &[Row] = &[
     (
         "SLACK_SIGNING_SECRET",
-        "is missing (set it, or set SLACK_SIGNING_SECRET_FILE to the path of a file that contains it)",
+        "is missing (set it, or set SLACK_SIGNING_SECRET_FILE to the path of a file that contains it; or set SLACK_APP_TOKEN instead, for Socket Mode)",
         &["", " \n"],
     ),
     (

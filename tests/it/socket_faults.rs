@@ -6,7 +6,7 @@ use kapso_slack::demo::{Fault, OpenFault, Person, SocketFault};
 
 use crate::support::TestApp;
 use crate::support::cards::SHOW;
-use crate::support::sockets::{quick_socket_app, reconnects};
+use crate::support::sockets::{quick_socket_app, reconnects, value};
 
 const COMMANDS: usize = 200;
 
@@ -190,11 +190,13 @@ async fn commands_on_a_replaced_connection_are_acknowledged_before_it_is_closed(
                 all(app, &SocketFault::Disconnect("warning"));
             };
             let (exchanges, ()) = tokio::join!(sending, meanwhile);
+            let metrics = app.metrics().await;
             assert_eq!(
-                app.slack.socket().acknowledged(),
-                COMMANDS as u64,
-                "each delivery, once"
+                value(&metrics, "kapso_slack_socket_redeliveries_total "),
+                0,
+                "each is delivered once"
             );
+            assert_eq!(app.slack.socket().acknowledged(), COMMANDS as u64);
             app.kapso.release_stalled_requests();
             for exchange in exchanges {
                 app.late_reply(exchange).await;

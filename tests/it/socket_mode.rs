@@ -1,16 +1,20 @@
 //! Socket Mode: commands and presses come through `WebSocket`s that the service opens to Slack.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use kapso_slack::config::SocketHost;
-use kapso_slack::demo::{Fault, OpenFault, SocketFault, plain};
-use kapso_slack::slack::socket_mode::Reason;
-use serde_json::json;
+use kapso_slack::app::client_builder;
+use kapso_slack::clock::Clock;
+use kapso_slack::config::{Proxy, SocketHost, Timing};
+use kapso_slack::demo::{FakeSlack, FakeSocket, Fault, OpenFault, SocketFault, plain};
+use kapso_slack::slack::socket_mode::{Environment, Reason, SocketMode};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::cards::SHOW;
 use crate::support::raw_request::{COMMANDS, RawRequest};
 use crate::support::sockets::{quick_socket_app, reconnects, value};
-use crate::support::{SECRET, TestApp, TestAppBuilder, test_app};
+use crate::support::{APP_TOKEN, ID, SECRET, SOCKET_OPEN, TestApp, TestAppBuilder, port, test_app};
 
 /// The service with the app-level token and no signing secret.
 fn socket_app() -> TestAppBuilder {
@@ -279,6 +283,9 @@ async fn it_pings_and_a_connection_without_any_frame_is_replaced() {
             let silent = socket.connections()[0];
             socket.fault(silent, SocketFault::HalfOpen);
             socket.wait_for_opened(3).await;
+            // The close handshake is not waited for longer than a second.
+            let is_gone = |socket: &FakeSocket| !socket.connections().contains(&silent);
+            socket.wait_until(|socket| is_gone(socket).then_some(())).await;
             assert_eq!(reconnects(&app.metrics().await, "silent"), 1);
             assert!(app.command_text(SHOW).await.contains("Waiting for activation"));
         })
@@ -346,29 +353,67 @@ async fn a_message_is_not_put_where_slack_accepts_none() {
         .await;
 }
 
+/// The frame of an acknowledgement may take 19 KiB: Slack closes the connection for one over 20,480 bytes.
 #[tokio::test]
 async fn a_message_too_long_for_a_frame_comes_to_the_response_url() {
+    const FRAME_MAX: usize = 19 * 1024;
+    /// More than fit on a page, so that there is a button for the next one.
+    const SESSIONS: usize = 12;
+    /// Longest name that is shown.
+    const NAME_MAX: usize = 80;
     quick_socket_app()
+        .without_cache()
         .run(async |app| {
-            for number in 0..10 {
-                let id = format!("session-{number}");
+            app.kapso.delete(ID);
+            for number in 0..SESSIONS {
+                let id = format!("session-{number:02}-{}", "x".repeat(53));
                 app.kapso.add_session(&id);
-                app.kapso
-                    .set_field(&id, "agent", json!({"id": "agent-1", "name": "&\"'<>".repeat(600)}));
-                app.kapso.set_field(&id, "activation_code", "&".repeat(600).into());
+                app.kapso.set_field(
+                    &id,
+                    "status",
+                    format!("{}{}", "\u{1f642}".repeat(60), "&".repeat(20)).into(),
+                );
             }
-            let sent = app.send("/sandbox list").await;
-            let message = match sent.message {
-                Some(message) => message,
-                None => app.late_reply(sent.exchange).await,
+            let socket = app.slack.socket();
+            // The message of a list with so many long characters in its names, its length, and whether it came at once.
+            let list = async |app: &TestApp, long: usize| {
+                for (number, id) in app.kapso.sessions().into_keys().enumerate() {
+                    let here = (long + number) / SESSIONS;
+                    let name = format!("{}{}", "\u{1f642}".repeat(here), "a".repeat(NAME_MAX - here));
+                    app.kapso
+                        .set_field(&id, "agent", json!({"id": "agent-1", "name": name}));
+                }
+                let sent = app.send("/sandbox list").await;
+                let is_direct = sent.message.is_some();
+                let message = match sent.message {
+                    Some(message) => message,
+                    None => app.late_reply(sent.exchange).await,
+                };
+                (message.message.to_string().len(), is_direct)
             };
-            let length = message.message.to_string().len();
-            assert_eq!(
-                app.slack.post_count(),
-                usize::from(length > 19 * 1024),
-                "{length} bytes"
+            // The longest message that comes at once, and the shortest one that does not.
+            let (mut fits, mut exceeds) = (0, SESSIONS * NAME_MAX);
+            let (certainly_too_long, is_direct) = list(app, exceeds).await;
+            assert!(certainly_too_long > FRAME_MAX && !is_direct, "{certainly_too_long}");
+            let (mut longest, is_direct) = list(app, fits).await;
+            assert!(longest < FRAME_MAX && is_direct, "{longest}");
+            let mut shortest = certainly_too_long;
+            while exceeds - fits > 1 {
+                let middle = fits.midpoint(exceeds);
+                let (length, is_direct) = list(app, middle).await;
+                if is_direct {
+                    (fits, longest) = (middle, length);
+                } else {
+                    (exceeds, shortest) = (middle, length);
+                }
+            }
+            let longest_frame = socket.longest_frame();
+            let around = longest_frame - longest;
+            assert!(
+                longest_frame <= FRAME_MAX && FRAME_MAX < shortest + around,
+                "{longest} bytes came at once, in a frame of {longest_frame}, and {shortest} did not"
             );
-            assert_eq!(app.slack.socket().oversized_frames(), 0);
+            assert_eq!(socket.oversized_frames(), 0);
         })
         .await;
 }
@@ -389,6 +434,38 @@ async fn a_command_that_comes_again_after_its_reply_is_acknowledged_only() {
             assert_eq!(value(&app.metrics().await, "kapso_slack_socket_redeliveries_total "), 1);
             app.wait_for_log("the same request came again; only the first is answered")
                 .await;
+        })
+        .await;
+}
+
+/// Slack may deliver a command again with nothing but its trigger, its `response_url` or its envelope in common.
+#[tokio::test]
+async fn a_command_is_recognized_by_each_of_its_ids() {
+    quick_socket_app()
+        .run(async |app| {
+            let socket = app.slack.socket();
+            let connection = socket.connections()[0];
+            let command = |trigger: &str, response_url: &str| {
+                json!({"command": "/sandbox", "text": "help", "trigger_id": trigger, "response_url": response_url})
+            };
+            let deliver = async |envelope: &str, trigger: &str, response_url: &str| {
+                let payload = command(trigger, response_url);
+                let answer = socket.deliver_as(envelope, connection, "slash_commands", &payload).await;
+                // Slack has read the acknowledgement once it has answered a ping behind it.
+                let pings = socket.pings();
+                socket.wait_until(|socket| (socket.pings() >= pings + 4).then_some(())).await;
+                !answer.unwrap().is_null()
+            };
+            assert!(deliver("envelope-1", "trigger-1", "").await);
+            assert!(!deliver("envelope-2", "trigger-1", "").await, "the same trigger");
+            assert!(!deliver("envelope-1", "trigger-2", "").await, "the same envelope");
+            assert!(deliver("envelope-3", "", "https://hooks.slack.com/commands/1").await);
+            assert!(
+                !deliver("envelope-4", "", "https://hooks.slack.com/commands/1").await,
+                "the same response_url"
+            );
+            assert!(deliver("envelope-5", "trigger-5", "https://hooks.slack.com/commands/5").await);
+            assert_eq!(value(&app.metrics().await, "kapso_slack_socket_redeliveries_total "), 3);
         })
         .await;
 }
@@ -432,6 +509,10 @@ async fn a_late_reply_is_not_sent_again_when_its_command_comes_again() {
 
 #[tokio::test]
 async fn connections_of_another_process_are_warned_of_once() {
+    let warnings = |app: &TestApp| {
+        let is_warning = |line: &Value| line["message"].as_str().unwrap().starts_with("other processes");
+        app.log_lines().iter().filter(|line| is_warning(line)).count()
+    };
     quick_socket_app()
         .without_waiting_for_socket()
         .failing_opens([OpenFault::Connections(9), OpenFault::Connections(9)])
@@ -440,23 +521,24 @@ async fn connections_of_another_process_are_warned_of_once() {
                 .wait_for_log("other processes have sockets of this app: each command goes to one of them")
                 .await;
             assert!(line["others"].as_u64().unwrap() >= 7, "{line}");
-            app.slack.socket().wait_for_connections(2).await;
+            app.wait_for_log_lines(SOCKET_OPEN, 2).await;
             app.command(SHOW).await;
+            app.shut_down().await;
+            assert_eq!(warnings(app), 1);
         })
         .await;
     quick_socket_app()
         .run(async |app| {
             for round in 1..=3 {
+                // Slack still counts the two that have just ended.
+                for _ in 0..2 {
+                    app.slack.socket().fail_next_open(OpenFault::Connections(3));
+                }
                 app.slack.socket().fault_all(&SocketFault::Drop);
                 app.slack.socket().wait_for_opened(2 + 2 * round).await;
             }
             app.shut_down().await;
-            let lines = app.log_lines();
-            assert!(
-                !lines
-                    .iter()
-                    .any(|line| line["message"].as_str().unwrap().starts_with("other processes"))
-            );
+            assert_eq!(warnings(app), 0);
         })
         .await;
 }
@@ -517,7 +599,7 @@ async fn only_slacks_hosts_are_dialed() {
         .run(async |app| {
             app.slack.socket().wait_for_connections(2).await;
             let lines = app.wait_for_log_lines("could not be opened", forbidden.len()).await;
-            let allowed = |line: &serde_json::Value| {
+            let allowed = |line: &Value| {
                 !matches!(
                     line["error"].as_str().unwrap(),
                     "Slack named an address that SLACK_SOCKET_HOSTS does not allow" | "Slack's response cannot be read"
@@ -526,6 +608,41 @@ async fn only_slacks_hosts_are_dialed() {
             assert!(!lines.iter().any(allowed), "{lines:?}");
         })
         .await;
+}
+
+#[tokio::test]
+async fn a_socket_that_has_panicked_is_not_ready() {
+    let http = client_builder().build().unwrap();
+    let slack = FakeSlack::start(port().await, http.clone(), SECRET.into(), Clock::system()).unwrap();
+    slack.turn_on_socket_mode(APP_TOKEN);
+    slack.socket().wait_patiently();
+    let socket = SocketMode::new(Environment {
+        http,
+        api: format!("{}/", slack.api_url()).parse().unwrap(),
+        token: APP_TOKEN.into(),
+        hosts: vec![slack.socket().origin().parse().unwrap()],
+        proxy: Proxy::default(),
+        clock: Clock::system(),
+        timing: Timing::standard(Duration::from_secs(2)).socket,
+        handle: Box::new(|_| Box::pin(async { panic!("planted") })),
+        observe: Box::new(|_| {}),
+    });
+    let socket = Arc::new(socket.unwrap());
+    let running = tokio::spawn({
+        let socket = Arc::clone(&socket);
+        async move { socket.run(&CancellationToken::new()).await }
+    });
+    slack.socket().wait_for_connections(2).await;
+    let payload = json!({"command": "/sandbox"});
+    let ended = tokio::select! {
+        ended = running => ended,
+        acknowledged = slack.socket().deliver("slash_commands", &payload, true) => panic!("{acknowledged:?}"),
+    };
+    assert!(ended.unwrap_err().is_panic());
+    assert_eq!(
+        socket.problem().as_deref(),
+        Some("the socket to Slack is closed: it has failed; restart the service")
+    );
 }
 
 #[test]

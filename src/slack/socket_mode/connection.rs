@@ -232,7 +232,7 @@ impl Connection<'_> {
         if let Some(on_received) = handled.acknowledgement.mark_written()
             && has_message
         {
-            // Slack has_room frames in their order: its pong says that it has read the acknowledgement.
+            // Slack reads frames in their order: its pong says that it has read the acknowledgement.
             let ping = unconfirmed.next_ping();
             unconfirmed.waiting.push((unconfirmed.pings, on_received));
             return self.write(Some(ping)).await;

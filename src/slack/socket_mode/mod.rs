@@ -255,10 +255,10 @@ impl SocketMode {
     /// Keeps the connections open until `stop` is cancelled, or Slack refuses for good. Then waits for the last
     /// acknowledgements.
     pub async fn run(&self, stop: &CancellationToken) {
+        let _halts = Halts(&self.shared);
         // Of all connections, also if one learns that Socket Mode is turned off.
         let stop = stop.child_token();
         join_all((0..CONNECTIONS).map(|_| self.keep_connected(&stop))).await;
-        self.shared.status().is_halted = true;
     }
 
     /// Keeps one connection open.
@@ -321,16 +321,12 @@ impl SocketMode {
                     return;
                 }
                 tracing::info!(reason = reason.name(), "a socket connection to Slack is being replaced");
-                if connected_at.elapsed() >= self.shared.timing.stable {
-                    failures = 0;
-                }
                 if reason == Reason::TooManyWebsockets {
                     // One more would make it worse.
                     previous.take().inspect(CancellationToken::cancel);
-                    failures = MANY_FAILURES;
-                } else if !reason.is_announced() || connected_at.elapsed() < self.shared.timing.stable {
-                    failures = failures.saturating_add(1);
                 }
+                let was_stable = connected_at.elapsed() >= self.shared.timing.stable;
+                failures = failures_after(failures, reason, was_stable);
             }
         };
         tokio::select! {
@@ -343,7 +339,7 @@ impl SocketMode {
 
     /// Opens a connection, after a pause that grows with the number of failures before.
     async fn connect(&self, failures: u32) -> Result<Socket, OpenError> {
-        sleep(self.pause_after(failures)).await;
+        sleep(pause_after(failures, &self.shared.timing)).await;
         let url = {
             let mut next_request = self.next_request.lock().await;
             sleep_until(*next_request).await;
@@ -357,18 +353,6 @@ impl SocketMode {
         };
         let dialed = timeout(self.shared.timing.open, dial(&url, &self.proxy)).await;
         dialed.map_err(|_| OpenError::TimedOut)?.map_err(OpenError::Dial)
-    }
-
-    /// Exponential, with full jitter; none without failures.
-    fn pause_after(&self, failures: u32) -> Duration {
-        let timing = &self.shared.timing;
-        let Some(doublings) = failures.checked_sub(1) else {
-            return Duration::ZERO;
-        };
-        let longest = timing
-            .min_retry_delay
-            .saturating_mul(2_u32.saturating_pow(doublings.min(MANY_FAILURES)));
-        longest.min(timing.max_retry_delay).mul_f64(fastrand::f64())
     }
 
     async fn serve(&self, socket: Socket, signals: mpsc::UnboundedSender<Signal>, drain: CancellationToken) {
@@ -460,12 +444,48 @@ impl Shared {
     }
 }
 
+/// Marks the socket as halted when it runs no more, also after a panic.
+struct Halts<'s>(&'s Shared);
+
+impl Drop for Halts<'_> {
+    fn drop(&mut self) {
+        let mut status = self.0.status();
+        status.is_halted = true;
+        if std::thread::panicking() {
+            status.last_error = Some("it has failed; restart the service".to_owned());
+        }
+    }
+}
+
 /// A connection on which Slack has said hello.
 struct Ready<'s>(&'s Shared);
 
 impl Drop for Ready<'_> {
     fn drop(&mut self) {
         self.0.change_ready(|ready| ready.saturating_sub(1));
+    }
+}
+
+/// The pause before the next attempt: exponential, with full jitter; none without failures.
+fn pause_after(failures: u32, timing: &SocketTiming) -> Duration {
+    let Some(doublings) = failures.checked_sub(1) else {
+        return Duration::ZERO;
+    };
+    let longest = timing
+        .min_retry_delay
+        .saturating_mul(2_u32.saturating_pow(doublings.min(MANY_FAILURES)));
+    longest.min(timing.max_retry_delay).mul_f64(fastrand::f64())
+}
+
+/// The failures in a row after a connection on which Slack had said hello.
+fn failures_after(failures: u32, reason: Reason, was_stable: bool) -> u32 {
+    let before = if was_stable { 0 } else { failures };
+    if reason == Reason::TooManyWebsockets {
+        MANY_FAILURES
+    } else if reason.is_announced() && was_stable {
+        before
+    } else {
+        before.saturating_add(1)
     }
 }
 
@@ -489,4 +509,67 @@ fn with_causes(error: &OpenError) -> String {
         cause = error.source();
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Timing;
+
+    const SAMPLES: usize = 1_000;
+
+    fn timing() -> SocketTiming {
+        Timing::standard(Duration::from_secs(2)).socket
+    }
+
+    #[test]
+    fn a_pause_is_a_random_part_of_a_span_that_doubles_up_to_its_limit() {
+        fastrand::seed(1);
+        for (failures, seconds) in [
+            (1, 1),
+            (2, 2),
+            (3, 4),
+            (4, 8),
+            (5, 16),
+            (6, 30),
+            (MANY_FAILURES, 30),
+            (u32::MAX, 30),
+        ] {
+            let longest = Duration::from_secs(seconds);
+            let pauses: Vec<Duration> = (0..SAMPLES).map(|_| pause_after(failures, &timing())).collect();
+            assert!(pauses.iter().all(|pause| *pause <= longest), "{failures}");
+            // Full jitter: the whole span is used.
+            for tenth in 0..10 {
+                let part = longest * tenth / 10..longest * (tenth + 1) / 10;
+                assert!(pauses.iter().any(|pause| part.contains(pause)), "{failures}: {part:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn there_is_no_pause_before_the_first_attempt() {
+        assert_eq!(pause_after(0, &timing()), Duration::ZERO);
+    }
+
+    #[test]
+    fn failures_are_forgotten_after_a_connection_that_lasted() {
+        for (reason, was_stable, expected) in [
+            (Reason::Warning, true, 0),
+            (Reason::RefreshRequested, true, 0),
+            (Reason::Closed, true, 1),
+            (Reason::Silent, true, 1),
+            (Reason::Broken, true, 1),
+            // One that Slack ends again and again must not be replaced without a pause.
+            (Reason::Warning, false, 8),
+            (Reason::Closed, false, 8),
+            (Reason::TooManyWebsockets, true, MANY_FAILURES),
+            (Reason::TooManyWebsockets, false, MANY_FAILURES),
+        ] {
+            assert_eq!(
+                failures_after(7, reason, was_stable),
+                expected,
+                "{reason:?}, {was_stable}"
+            );
+        }
+    }
 }
