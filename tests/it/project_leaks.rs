@@ -317,5 +317,5 @@ async fn nobody_gets_data_of_a_project_that_may_not_be_used_there() {
             .await;
     }
     assert!(answers > CONFIGURATIONS * STEPS, "{answers}");
-    assert!(notified > CONFIGURATIONS, "{notified}");
+    assert!(notified >= 10, "{notified}");
 }

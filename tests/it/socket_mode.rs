@@ -626,6 +626,7 @@ async fn a_socket_that_has_panicked_is_not_ready() {
         timing: Timing::standard(Duration::from_secs(2)).socket,
         handle: Box::new(|_| Box::pin(async { panic!("planted") })),
         observe: Box::new(|_| {}),
+        admit_line: Box::new(|_| None),
     });
     let socket = Arc::new(socket.unwrap());
     let running = tokio::spawn({

@@ -651,7 +651,15 @@ fn config_file(projects: &[(String, String)]) -> (String, Vec<(String, String)>)
     let mut variables = Vec::new();
     for (at, (alias, keys)) in projects.iter().enumerate() {
         let variable = format!("KEY_{at}");
-        let table = ["[projects.", alias, "]\napi_key_env = \"", &variable, "\"\n", keys, "\n"];
+        let table = [
+            "[projects.",
+            alias,
+            "]\napi_key_env = \"",
+            &variable,
+            "\"\n",
+            keys,
+            "\n",
+        ];
         text.extend(table);
         let key = if at == 0 { KEY.to_owned() } else { key_of(alias) };
         variables.push((variable, key));
