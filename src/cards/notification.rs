@@ -27,7 +27,7 @@ pub struct Notification<'a> {
 /// Renders a notification.
 #[must_use]
 pub fn render(notification: &Notification<'_>, context: &RenderContext<'_>) -> Message {
-    let text = text(notification, context.now);
+    let text = text(notification, context);
     let value = SessionValue(notification.id.clone());
     let show = || button(Action::ShowFullCard, "Show the session", &value, context);
     let buttons = match notification.ending {
@@ -50,21 +50,25 @@ pub fn render(notification: &Notification<'_>, context: &RenderContext<'_>) -> M
     context.name_project(Message::ephemeral(text, blocks.collect()))
 }
 
-fn text(notification: &Notification<'_>, now: Timestamp) -> Mrkdwn {
+fn text(notification: &Notification<'_>, context: &RenderContext<'_>) -> Mrkdwn {
     let subject = [("subject", subject(notification))];
     match notification.ending {
-        Ending::Changed(Change::Activated) => activated(notification, now),
+        Ending::Changed(Change::Activated) => activated(notification, context.now),
         Ending::Changed(Change::Expired) if was_active(notification) => {
-            fill("⚫ {subject} has expired. Create a new session to continue.", subject)
+            let what = fill("⚫ {subject} has expired.", subject);
+            session::advise(what, "Create a new session to continue.", context)
         }
-        Ending::Changed(Change::Expired) => fill(
-            "⚫ {subject} expired before it was activated. Create a new session for a fresh link.",
-            subject,
-        ),
-        Ending::Changed(Change::Superseded) => fill(
-            "🔵 {subject} was superseded: another project has claimed this phone. Create a new session to claim it back.",
-            subject,
-        ),
+        Ending::Changed(Change::Expired) => {
+            let what = fill("⚫ {subject} expired before it was activated.", subject);
+            session::advise(what, "Create a new session for a fresh link.", context)
+        }
+        Ending::Changed(Change::Superseded) => {
+            let what = fill(
+                "🔵 {subject} was superseded: another project has claimed this phone.",
+                subject,
+            );
+            session::advise(what, "Create a new session to claim it back.", context)
+        }
         Ending::Changed(Change::Gone) => {
             Mrkdwn::new("This session no longer exists in Kapso, so I've stopped watching.")
         }

@@ -197,10 +197,13 @@ fn not_found(id: &SessionId) -> Mrkdwn {
             [("id", monospace(id.as_str()))],
         )
     } else {
-        Mrkdwn::new(
+        let is_number = text.bytes().all(|b| b.is_ascii_digit());
+        let not_found = Mrkdwn::new(
             "There is no session with this ID in this app's Kapso project. Check the ID, and whether it belongs to \
              another project.",
-        )
+        );
+        let about_phones = Mrkdwn::new("For a phone number, start with `+` and the country code.");
+        join(" ", [not_found].into_iter().chain(is_number.then_some(about_phones)))
     }
 }
 

@@ -79,6 +79,7 @@ pub(crate) fn problems(context: &RenderContext<'_>) -> SampleGroup {
             ("No such session", SAMPLE_ID),
             ("No such session, and the ID is not a UUID", "agent-7"),
             ("No such session, perhaps a code", "ABC123"),
+            ("No such session, perhaps a phone number", "1812345678"),
         ]
             .into_iter()
             .filter_map(|(title, id)| Some((title, Problem::NotFound(SessionId::parse(id)?)))),

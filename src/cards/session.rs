@@ -57,9 +57,13 @@ pub fn card(session: &Session, watched: Watched, context: &RenderContext<'_>) ->
     render(None, None, session, watched, context)
 }
 
-/// The card of a session that was created for this request.
-pub(crate) fn card_after_creating(session: &Session, context: &RenderContext<'_>) -> Message {
-    let created = Mrkdwn::new("Session created.");
+/// The card of a session that was created for this request, or for an earlier copy of it.
+pub(crate) fn card_after_creating(session: &Session, is_old: bool, context: &RenderContext<'_>) -> Message {
+    let created = Mrkdwn::new(if is_old {
+        "This session was already created."
+    } else {
+        "Session created."
+    });
     render(Some(created), None, session, Watched::No, context)
 }
 
@@ -92,11 +96,11 @@ fn render(
         lead.clone()
             .map(|lead| Block::section(Text::mrkdwn(fill("✅ {lead}", [("lead", lead)])))),
     );
-    blocks.extend(status(session, link, context.now));
+    blocks.extend(status(session, link, context));
     blocks.push(facts(session, phone.as_deref(), code));
     let paragraphs = expiry::on_card(session, context.now)
         .into_iter()
-        .chain(warnings(session, context.now))
+        .chain(warnings(session, context))
         .chain(notes.iter().cloned());
     blocks.extend(paragraphs.map(|text| Block::section(Text::mrkdwn(text))));
     blocks.extend(button_row(session, watched, link, shareable, context));
@@ -126,30 +130,54 @@ pub(crate) fn badge(status: &Status) -> Badge<'_> {
     Badge::Known { emoji, title }
 }
 
+/// Whether the readers of this message are offered to create sessions. Not where the phone number is masked: the question
+/// that follows shows it, and others who read the message may not be allowed to.
+fn offers_creating(context: &RenderContext<'_>) -> bool {
+    context.may_create && !context.masks_phone()
+}
+
+/// `advice` to create a session, which follows `what`, if the readers are offered to; otherwise whom to ask.
+pub(crate) fn advise(what: Mrkdwn, advice: &'static str, context: &RenderContext<'_>) -> Mrkdwn {
+    let advice = if offers_creating(context) {
+        advice
+    } else {
+        "Ask somebody who may create sessions for a new one."
+    };
+    join(" ", [what, Mrkdwn::new(advice)])
+}
+
 /// What the status means and what to do next.
-fn next_step(session: &Session, now: Timestamp) -> &'static str {
-    match (session.status_at(now), &session.status) {
-        (Status::Pending, _) => "Open the link on the tester's phone and send the pre-filled message.",
-        (Status::Active, _) => "Messages from this phone to the sandbox number reach the agent.",
-        (Status::Expired, Status::Pending) => {
-            "It expired before it was activated. Create a new session for a fresh link."
-        }
+fn next_step(session: &Session, context: &RenderContext<'_>) -> Mrkdwn {
+    let create = |what, advice| advise(Mrkdwn::new(what), advice, context);
+    match (session.status_at(context.now), &session.status) {
+        (Status::Pending, _) => Mrkdwn::new("Open the link on the tester's phone and send the pre-filled message."),
+        (Status::Active, _) => Mrkdwn::new("Messages from this phone to the sandbox number reach the agent."),
+        (Status::Expired, Status::Pending) => create(
+            "It expired before it was activated.",
+            "Create a new session for a fresh link.",
+        ),
         // Known by the clock alone.
-        (Status::Expired, Status::Active) => {
-            "Messages from this phone may no longer reach the agent. Create a new session to continue."
+        (Status::Expired, Status::Active) => create(
+            "Messages from this phone may no longer reach the agent.",
+            "Create a new session to continue.",
+        ),
+        (Status::Expired, _) => create(
+            "Messages from this phone no longer reach the agent.",
+            "Create a new session to continue.",
+        ),
+        (Status::Superseded, _) => create(
+            "Another project has claimed this phone, and messages go to its newer session.",
+            "Create a new session to claim it back.",
+        ),
+        (Status::Other(_), _) => {
+            Mrkdwn::new("This app doesn't recognise this status. Look the session up in Kapso's dashboard.")
         }
-        (Status::Expired, _) => "Messages from this phone no longer reach the agent. Create a new session to continue.",
-        (Status::Superseded, _) => {
-            "Another project has claimed this phone, and messages go to its newer session. \
-             Create a new session to claim it back."
-        }
-        (Status::Other(_), _) => "This app doesn't recognise this status. Look the session up in Kapso's dashboard.",
     }
 }
 
-fn status(session: &Session, link: Option<&ActivationLink>, now: Timestamp) -> Vec<Block> {
-    let status = session.status_at(now);
-    let next = Mrkdwn::new(next_step(session, now));
+fn status(session: &Session, link: Option<&ActivationLink>, context: &RenderContext<'_>) -> Vec<Block> {
+    let status = session.status_at(context.now);
+    let next = next_step(session, context);
     match badge(status) {
         Badge::Unknown(word) => {
             let fact = Fact {
@@ -194,7 +222,8 @@ fn facts(session: &Session, phone: Option<&str>, code: Option<&str>) -> Block {
 }
 
 /// Problems that may prevent the tester from activating a pending session.
-fn warnings(session: &Session, now: Timestamp) -> Vec<Mrkdwn> {
+fn warnings(session: &Session, context: &RenderContext<'_>) -> Vec<Mrkdwn> {
+    let now = context.now;
     if *session.status_at(now) != Status::Pending {
         return Vec::new();
     }
@@ -202,28 +231,29 @@ fn warnings(session: &Session, now: Timestamp) -> Vec<Mrkdwn> {
         .created_at
         .filter(|created_at| now.duration_since(*created_at) >= CODE_LIFETIME);
     let time = old.map(|created_at| {
-        fill(
+        let what = fill(
             "⏳ This session was created {relative}. Codes usually expire after 15 minutes, so this one may no longer \
-             work. Create a new session for a fresh code.",
+             work.",
             [("relative", from_now(created_at, now))],
-        )
+        );
+        advise(what, "Create a new session for a fresh code.", context)
     });
+    let neither = |what| advise(Mrkdwn::new(what), "Create a new session to get both.", context);
     let link = match (&session.activation_link, &session.activation_code) {
         (Some(Ok(_)), _) => None,
-        (Some(Err(NotWhatsApp)), Some(_)) => Some(
+        (Some(Err(NotWhatsApp)), Some(_)) => Some(Mrkdwn::new(
             "⚠️ Kapso's activation link does not lead to WhatsApp, so it is not shown. \
              Send the code from the tester's phone to the sandbox number instead.",
-        ),
-        (Some(Err(NotWhatsApp)), None) => Some(
-            "⚠️ Kapso's activation link does not lead to WhatsApp, so it is not shown, and there is no code. \
-             Create a new session to get both.",
-        ),
-        (None, Some(_)) => Some(
+        )),
+        (Some(Err(NotWhatsApp)), None) => Some(neither(
+            "⚠️ Kapso's activation link does not lead to WhatsApp, so it is not shown, and there is no code.",
+        )),
+        (None, Some(_)) => Some(Mrkdwn::new(
             "Kapso didn't provide an activation link. Send the code from the tester's phone to the sandbox number.",
-        ),
-        (None, None) => Some("Kapso didn't provide an activation link or a code. Create a new session to get both."),
+        )),
+        (None, None) => Some(neither("Kapso didn't provide an activation link or a code.")),
     };
-    time.into_iter().chain(link.map(Mrkdwn::new)).collect()
+    time.into_iter().chain(link).collect()
 }
 
 fn watch_note(watched: Watched, status: &Status, now: Timestamp) -> Option<Mrkdwn> {
@@ -277,13 +307,9 @@ fn button_row(
     Block::actions(row.collect())
 }
 
-/// The button that offers a new session in place of one that has ended, to those who may create. Not where the phone
-/// number is masked: the question that follows shows it.
+/// The button that offers a new session in place of one that has ended.
 pub(crate) fn create_button(session: &Session, context: &RenderContext<'_>) -> Option<Button> {
-    let offers = context.may_create
-        && !context.masks_phone()
-        && session.status_at(context.now).has_ended()
-        && session.phone.is_some();
+    let offers = offers_creating(context) && session.status_at(context.now).has_ended() && session.phone.is_some();
     let value = SessionValue(session.id.clone());
     offers.then(|| button(Action::CreateNewSession, buttons::CREATE, &value, context))
 }

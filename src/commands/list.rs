@@ -93,13 +93,7 @@ impl Definition for List {
                 return commands.problem(&problem, request).caused_by(Arc::new(error));
             }
         };
-        if page.unreadable > 0 {
-            tracing::warn!(
-                request_id = request.request_id,
-                unreadable = page.unreadable,
-                "sessions of a list could not be read"
-            );
-        }
+        log_unreadable(&page, request);
         // Should Kapso send more, the buttons would exceed the limit on blocks.
         page.sessions.truncate(PER_PAGE as usize);
         let may_create = project.may_create(&request.who);
@@ -120,6 +114,17 @@ impl Definition for List {
             samples(context.now).into_iter().map(view),
             context,
         )]
+    }
+}
+
+/// Tells the operator about sessions that could not be read.
+pub(super) fn log_unreadable(page: &Page, request: &RequestContext) {
+    if page.unreadable > 0 {
+        tracing::warn!(
+            request_id = request.request_id,
+            unreadable = page.unreadable,
+            "sessions of a list could not be read"
+        );
     }
 }
 
@@ -200,6 +205,10 @@ fn parse(rest: &[&str]) -> Result<Command, ParseError> {
         _ if rest.iter().any(is_session) => Err(corrected(rest, SHOW)),
         _ => Err(match rest.iter().find_map(page).and_then(|list| list.typed()) {
             Some(instead) => ParseError::instead(instead),
+            // Such as `list sessions`.
+            None if !rest.iter().any(|word| word.contains(|c: char| c.is_ascii_digit())) => {
+                ParseError::instead(WORD.name)
+            }
             None => ParseError::Usage(WORD),
         }),
     }

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::session_id::looks_like_id;
 use super::{
     Command, CommandWord, Commands, Definition, Outcome, ParseError, Phone, RequestContext, Response, Usage, phone,
@@ -27,6 +29,8 @@ use crate::slack::text::Mrkdwn;
 pub const SAMPLE_PHONE: &str = "+12025550123";
 /// An example with [`SAMPLE_PHONE`].
 pub(super) const EXAMPLE: &str = "new +12025550123";
+/// For this long, the reply to a repeated request says that the session was created: the first reply may have been lost.
+const JUST_CREATED: SignedDuration = SignedDuration::from_mins(1);
 /// A longer name of an agent is cut in a question.
 const AGENT_MAX: usize = 80;
 
@@ -146,8 +150,8 @@ impl Definition for New {
             Ok(BeginOutcome::NeedsConfirmation(earlier)) => {
                 self.question(key, earlier.as_ref(), None, commands, request)
             }
-            Ok(BeginOutcome::Repeated(Creation { outcome, .. })) => match outcome {
-                Some(CreationOutcome::Created(id)) => created_before(&id, &project, commands, request).await,
+            Ok(BeginOutcome::Repeated(Creation { began_at, outcome })) => match outcome {
+                Some(CreationOutcome::Created(id)) => created_before(&id, began_at, &project, commands, request).await,
                 Some(CreationOutcome::NotCreated | CreationOutcome::ConfirmationNeeded) => {
                     let context = commands.render_context(request);
                     Response::new(Outcome::NothingCreated, render_nothing_created(&context), &context)
@@ -168,7 +172,10 @@ impl Definition for New {
                 confirmation: ConfirmationToken::parse(&"5eed".repeat(16)),
             })
         };
-        let created = usual_session(context.now).map(|session| ("Created", render(&session, context)));
+        let created = [("Created", false), ("Created by an earlier copy of the request", true)];
+        let created = created
+            .into_iter()
+            .filter_map(|(title, is_old)| Some((title, render(&usual_session(context.now)?, is_old, context))));
         let agent = AgentId::parse("agent-123abc");
         let rejected = [
             ("Kapso rejects the number, or needs an agent", new(None), None),
@@ -184,7 +191,7 @@ impl Definition for New {
             .filter_map(|(title, new, default)| Some((title, render_not_accepted(&new?, default, context))));
         let nothing = ("The same request again", render_nothing_created(context));
         let question = |(title, outcome)| {
-            let began_at = context.now - jiff::SignedDuration::from_secs(20);
+            let began_at = context.now - SignedDuration::from_secs(20);
             let earlier = Creation { began_at, outcome };
             Some((
                 title,
@@ -196,11 +203,7 @@ impl Definition for New {
             ("There may be one", None),
         ];
         vec![
-            SampleGroup::new(
-                "A new session",
-                created.into_iter().chain(rejected).chain([nothing]),
-                context,
-            ),
+            SampleGroup::new("A new session", created.chain(rejected).chain([nothing]), context),
             SampleGroup::new(
                 "Another session for the same phone",
                 questions.into_iter().filter_map(question),
@@ -297,7 +300,7 @@ impl New {
         let context = commands.render_context(request);
         let (response, error) = match result {
             Ok(session) => {
-                let view = render(&session, &context);
+                let view = render(&session, false, &context);
                 return Response::new(Outcome::Created, view, &context).showing(&session.id);
             }
             Err(error) if error.is_ambiguous() => (commands.problem(&Problem::Unsure, request), error),
@@ -314,6 +317,7 @@ impl New {
 /// The session that was created when the same request came before.
 async fn created_before(
     id: &SessionId,
+    began_at: Timestamp,
     project: &ProjectRef,
     commands: &Commands,
     request: &RequestContext,
@@ -321,22 +325,23 @@ async fn created_before(
     match project.kapso.session(id, Age::Recent).await {
         Ok(session) => {
             let context = commands.render_context(request);
-            Response::new(Outcome::Shown, render(&session, &context), &context).showing(id)
+            let is_old = context.now.duration_since(began_at) > JUST_CREATED;
+            Response::new(Outcome::Shown, render(&session, is_old, &context), &context).showing(id)
         }
         Err(error) => commands.session_problem(id, error, request),
     }
 }
 
-/// Parses a phone number in any grouping, and the id of an agent after it or, if it is clearly one, before it.
+/// Parses a phone number in any grouping, and the id of an agent after it or, if it is clearly one, before it. A number
+/// without its country code could be one of another country, so it is only offered to be looked up.
 pub(super) fn parse(rest: &[&str]) -> Result<Command, ParseError> {
     let words: Vec<&str> = rest.iter().map(|word| word.trim_end_matches([',', ';'])).collect();
     let is_number = |word: &&str| phone::is_part(word) && SessionId::parse(word).is_none_or(|id| !id.is_uuid());
     let (number, others): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| is_number(word));
     let written = number.join(" ");
-    let (phone, is_international) = match (Phone::parse(&written), Phone::guess(&written)) {
-        (Some(phone), _) => (phone, true),
-        (None, Some(guess)) => (guess, false),
-        (None, None) => return Err(ParseError::Usage(WORD)),
+    let Some(phone) = Phone::parse(&written) else {
+        let guess = Phone::guess(&written);
+        return Err(guess.map_or(ParseError::Usage(WORD), |guess| ParseError::instead(guess.as_str())));
     };
     // Digits after a complete number may not belong to it.
     let has_more_digits = number[1..]
@@ -361,13 +366,17 @@ pub(super) fn parse(rest: &[&str]) -> Result<Command, ParseError> {
         confirmation: None,
     };
     match new.typed() {
-        Some(instead) if !(is_international && is_one && is_plain) => Err(ParseError::instead(instead)),
+        Some(instead) if !(is_one && is_plain) => Err(ParseError::instead(instead)),
         _ => Ok(new.into()),
     }
 }
 
-fn render(session: &Session, context: &RenderContext<'_>) -> View {
-    View::new(session::card_after_creating(session, context), Replaces::OwnCard)
+/// `is_old` says that the session was created by an earlier copy of the request.
+fn render(session: &Session, is_old: bool, context: &RenderContext<'_>) -> View {
+    View::new(
+        session::card_after_creating(session, is_old, context),
+        Replaces::OwnCard,
+    )
 }
 
 fn render_not_accepted(new: &New, default_agent: Option<&AgentId>, context: &RenderContext<'_>) -> View {

@@ -2,13 +2,32 @@
 
 use super::session_id::{corrected, looks_like_id, session_id};
 use super::typed_text::{plain, words};
-use super::{Command, CommandWord, Find, Help, ParseError, Show, Unknown, new, phone, show, unwatch};
+use super::{Command, CommandWord, Find, Help, ParseError, Show, Unknown, new, phone, show, unwatch, watch};
 
 /// First words of people who want a session that does not exist yet.
 const CREATING: &[&str] = &["add", "create", "make", "new", "register", "start"];
 /// Words that turn `watch` into its opposite.
 const NEGATIONS: &[&str] = &[
-    "cancel", "don't", "don’t", "dont", "end", "never", "no", "not", "quit", "stop",
+    "abort",
+    "cancel",
+    "clear",
+    "delete",
+    "disable",
+    "don't",
+    "don’t",
+    "dont",
+    "end",
+    "mute",
+    "never",
+    "no",
+    "not",
+    "off",
+    "pause",
+    "quit",
+    "remove",
+    "stop",
+    "un",
+    "unsubscribe",
 ];
 
 /// Parses the text after the command's name, which people may have typed again.
@@ -23,6 +42,12 @@ pub fn parse(text: &str, command_name: &str) -> Command {
         [] if !repeats_name && !plain.trim().is_empty() => Err(ParseError::Usage(show::WORD)),
         [] => Ok(Help.into()),
         [first, rest @ ..] => match named(first) {
+            Some(word)
+                if word == watch::WORD
+                    && let Some(correction) = negated_watch(words) =>
+            {
+                Err(correction)
+            }
             Some(word) => (word.parse)(rest),
             None => match (phone::alone(words), rest) {
                 (Some(phone), _) => phone.map(|phone| Find(phone).into()),
@@ -69,6 +94,9 @@ fn lone(word: &str, repeats_name: bool) -> Result<Command, ParseError> {
             as_id: session_id(word),
         });
     }
+    if is_creating(word) {
+        return Err(ParseError::Usage(new::WORD));
+    }
     match session_id(word) {
         // "Sandbox session" and the like are words, not ids.
         Some(id) if !repeats_name || looks_like_id(word) => Ok(Show(id).into()),
@@ -81,6 +109,9 @@ fn several(first: &str, rest: &[&str], words: &[&str]) -> Result<Command, ParseE
     if let Some(correction) = negated_watch(words) {
         return Err(correction);
     }
+    if let Some(correction) = new_session(first, rest) {
+        return Err(correction);
+    }
     let Some(near) = CommandWord::near(first) else {
         return sentence(words);
     };
@@ -91,13 +122,49 @@ fn several(first: &str, rest: &[&str], words: &[&str]) -> Result<Command, ParseE
     Err(corrected_to(near, rest))
 }
 
-/// What somebody wants who writes "stop watching …", and never the opposite.
+/// What somebody wants who writes "stop watching …" in whatever order, and never the opposite.
 fn negated_watch(words: &[&str]) -> Option<ParseError> {
-    let is_negation = |word: &&str| NEGATIONS.iter().any(|negation| negation.eq_ignore_ascii_case(word));
-    let starts_watch = |word: &&str| word.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("watch"));
-    let negation = words.iter().position(is_negation)?;
-    let watch = negation + words[negation..].iter().position(starts_watch)?;
-    Some(corrected_to(unwatch::WORD, &words[watch + 1..]))
+    let is_negation = |word: &str| {
+        NEGATIONS
+            .iter()
+            .any(|negation| negation.eq_ignore_ascii_case(bare(word)))
+    };
+    let is_watch = |word: &str| is_watch(bare(word));
+    if !words.iter().any(|word| is_negation(word)) || !words.iter().any(|word| is_watch(word)) {
+        return None;
+    }
+    let others = words.iter().filter(|word| !is_negation(word) && !is_watch(word));
+    Some(corrected(&others.copied().collect::<Vec<_>>(), unwatch::WORD))
+}
+
+/// Whether this is `watch`, also in another form or with a typo.
+fn is_watch(word: &str) -> bool {
+    let (name, word) = (watch::WORD.name, word.to_ascii_lowercase());
+    word.starts_with(name) || word.len() <= name.len() + 1 && strsim::osa_distance(name, &word) == 1
+}
+
+/// The word without punctuation around it.
+fn bare(word: &str) -> &str {
+    word.trim_matches(|c: char| !c.is_alphanumeric())
+}
+
+fn is_creating(word: &str) -> bool {
+    CREATING.iter().any(|creating| creating.eq_ignore_ascii_case(word))
+}
+
+/// What "create …" without an id, another command word or a number with a `+` means.
+fn new_session(first: &str, rest: &[&str]) -> Option<ParseError> {
+    let is_about_more = |word: &&str| {
+        let is_id = looks_like_id(word) && !phone::is_part(word) || is_uuid(word);
+        is_id || word.starts_with('+') || is_watch(bare(word)) || named(word).is_some()
+    };
+    if !is_creating(first) || rest.iter().any(is_about_more) {
+        return None;
+    }
+    Some(match new::parse(rest) {
+        Ok(new) => ParseError::instead(new.typed().unwrap_or_default()),
+        Err(error) => error,
+    })
 }
 
 /// Corrects what begins with no command word: to what the rest asks for, if there is a phone number, an id or a command
@@ -124,10 +191,9 @@ fn sentence(words: &[&str]) -> Result<Command, ParseError> {
 
 /// A phone number among other words: to be found, or to get a session if they say so or name an agent.
 fn about_phone(words: &[&str], at: usize) -> ParseError {
-    let is_creating = |word: &&str| CREATING.iter().any(|creating| creating.eq_ignore_ascii_case(word));
     let parts = words[at..].iter().take_while(|word| phone::is_part(word)).count();
     let (number, after) = words[at..].split_at(parts);
-    if !words[..at].iter().any(is_creating) && !after.iter().any(|word| looks_like_id(word)) {
+    if !words[..at].iter().any(|word| is_creating(word)) && !after.iter().any(|word| looks_like_id(word)) {
         return phone::corrected(number).unwrap_or(ParseError::Usage(show::WORD));
     }
     match new::parse(&words[at..]) {

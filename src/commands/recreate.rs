@@ -1,12 +1,13 @@
 //! "Create a new session": asks whether to create one for the phone and the agent of a session that has ended.
 
-use super::show::{shown, watched_until};
-use super::{CommandWord, Commands, Definition, New, ParseError, Phone, RequestContext, Response, Unknown, new};
 #[cfg(feature = "demo")]
-use crate::cards::RenderContext;
+use super::new;
+use super::show::{shown, watched_until};
+use super::{CommandWord, Commands, Definition, New, Outcome, Phone, RequestContext, Response};
 #[cfg(feature = "demo")]
 use crate::cards::samples::SampleGroup;
-use crate::cards::{Action, Problem};
+use crate::cards::sentence::fill;
+use crate::cards::{Action, Problem, RenderContext, View, problem};
 use crate::kapso::{Age, SessionId};
 use crate::projects::ProjectRef;
 
@@ -46,7 +47,8 @@ impl Definition for Recreate {
         }
         let written = session.phone.as_deref().unwrap_or_default();
         let Some(phone) = Phone::parse(written).or_else(|| Phone::guess(written)) else {
-            return Unknown(ParseError::Usage(new::WORD)).run((), commands, request).await;
+            let context = commands.render_context(request);
+            return Response::new(Outcome::NothingCreated, render_no_phone(&context), &context).showing(&session.id);
         };
         let new = New {
             phone,
@@ -60,8 +62,18 @@ impl Definition for Recreate {
     fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup> {
         vec![SampleGroup::new(
             "A new session in place of one that has ended",
-            new::question_samples(context),
+            new::question_samples(context)
+                .into_iter()
+                .chain([("Kapso's phone number is unreadable", render_no_phone(context))]),
             context,
         )]
     }
+}
+
+fn render_no_phone(context: &RenderContext<'_>) -> View {
+    let text = fill(
+        "I couldn't read this session's phone number in Kapso, so nothing was created. You can create one with {new}",
+        [("new", context.typed("new <+phone>"))],
+    );
+    problem::with_request_id(text, context)
 }

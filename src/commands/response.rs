@@ -136,7 +136,7 @@ word_enum! {
         NotAccepted = "not_accepted",
         /// A session may have been created, or not.
         Unsure = "unsure",
-        /// `new` was already processed when the same request came again, and nothing had been created.
+        /// Nothing was created: the same request was processed before, or Kapso's phone number could not be read.
         NothingCreated = "nothing_created",
         /// Too many sessions are watched, by this person or by all.
         TooManyWatches = "too_many_watches",

@@ -73,9 +73,22 @@ impl Definition for Show {
     fn samples(context: &RenderContext<'_>) -> Vec<SampleGroup> {
         let view = |(title, session)| (title, render(&session, None, context));
         let by_expiry = sessions_by_expiry(context.now).into_iter().map(view);
+        let may_not_create = RenderContext {
+            may_create: false,
+            ..*context
+        };
+        let ended = sessions(context.now)
+            .into_iter()
+            .filter(|(_, session)| session.status_at(context.now).has_ended())
+            .map(|(title, session)| (title, render(&session, None, &may_not_create)));
         vec![
             SampleGroup::new("A session", sessions(context.now).into_iter().map(view), context),
             SampleGroup::new("A session before and after its expiry", by_expiry, context),
+            SampleGroup::new(
+                "A session that has ended, without permission to create one",
+                ended,
+                context,
+            ),
         ]
     }
 }

@@ -1,8 +1,8 @@
 //! `/sandbox unwatch <id>` and "Stop watching": no more notifications of a session.
 
-use super::session_id::one_session_id;
+use super::session_id::{looks_like_id, one_session_id};
 use super::show::{no_session_id, sample_of};
-use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, Usage, watch};
+use super::{CommandWord, Commands, Definition, Outcome, ParseError, RequestContext, Response, Unknown, Usage, watch};
 #[cfg(feature = "demo")]
 use crate::cards::RenderContext;
 #[cfg(feature = "demo")]
@@ -58,6 +58,10 @@ impl Definition for StopWatching {
             Ok(session) => {
                 let view = watch::render(&session, ended, &context);
                 Response::new(outcome, view, &context).showing(&session.id)
+            }
+            // Such as `unwatch all`.
+            Err(_) if ended == Watched::NotAtAll && !looks_like_id(self.0.as_str()) => {
+                Unknown(ParseError::Usage(WORD)).run(commands, request).await
             }
             Err(error) => Response::new(outcome, render_without_session(&self.0, ended), &context)
                 .showing(&self.0)

@@ -17,7 +17,7 @@ use crate::slack::text::Mrkdwn;
 use crate::watches::policy::{self, WATCH_DURATION};
 use crate::watches::{self, PressedCard, QUOTA, Watch};
 
-const WORD: &CommandWord = &CommandWord {
+pub(super) const WORD: &CommandWord = &CommandWord {
     name: "watch",
     takes_session_id: true,
     usages: &[Usage {

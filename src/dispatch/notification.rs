@@ -17,9 +17,10 @@ use crate::config::Alias;
 use crate::kapso::{Session, SessionId};
 use crate::queue::{LeasedJob, Payload};
 use crate::slack::Who;
+use crate::slack::message::Message;
 use crate::slack::response_url::DeliveryError;
 use crate::telemetry::Delivery;
-use crate::watches::policy::Ending;
+use crate::watches::policy::{Change, Ending};
 use crate::watches::{PressedCard, Watch};
 
 /// How long after it was rendered a card may replace the one in Slack: later, that one may be newer.
@@ -82,6 +83,18 @@ impl CardUpdate {
         Self {
             message: (&view.into_message(&context)).into(),
             not_after: context.now + UPDATE_WITHIN,
+        }
+    }
+
+    /// Replaces the person's own card of a session that no longer exists by the notification. A shared card stays: others
+    /// did not watch.
+    fn gone(pressed: PressedCard, notification: &Message, now: Timestamp) -> Option<Self> {
+        match pressed {
+            PressedCard::Own => Some(Self {
+                message: (&notification.clone().replacing(true)).into(),
+                not_after: now + UPDATE_WITHIN,
+            }),
+            PressedCard::Shared => None,
         }
     }
 
@@ -149,10 +162,11 @@ impl Dispatcher {
         );
         let notification = PendingNotification {
             outgoing: notification.outgoing.with_message((&message).into()),
-            card: watch
-                .card
-                .zip(session.as_deref())
-                .map(|(pressed, session)| CardUpdate::render(pressed, session, &context)),
+            card: watch.card.and_then(|pressed| match session.as_deref() {
+                Some(session) => Some(CardUpdate::render(pressed, session, &context)),
+                None if ending == Ending::Changed(Change::Gone) => CardUpdate::gone(pressed, &message, context.now),
+                None => None,
+            }),
             ..notification
         };
         let lost = notification.clone();

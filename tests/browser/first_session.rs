@@ -73,7 +73,7 @@ async fn each_wrong_input_gets_a_helpful_error() {
             ),
             ("/sandbox new", "I couldn't read a phone number."),
             ("/sandbox new 0151 12345678", "I couldn't read a phone number."),
-            ("/sandbox new 12025550123", "Did you mean /sandbox new +12025550123?"),
+            ("/sandbox new 12025550123", "Did you mean /sandbox +12025550123?"),
             (
                 "/sandbox new +12025550123 nobody",
                 "whether the agent is one of this app's Kapso project",

@@ -238,7 +238,9 @@ const CORRECTIONS: &[(&str, &str, &str)] = &[
     ("unwach ID", "Stop watching", "Stopped watching this session."),
     ("shwo", "Show how", "I couldn't find a session ID in that."),
     ("nwe steve", "Show how", "I couldn't read a phone number."),
-    ("new 12345678901", "Create the session", "Session created."),
+    ("new 12345678901", "Find by phone number", "Session ID"),
+    ("new +12345678901 for steve", "Create the session", "Session created."),
+    ("list sessions", "Show the list", "Page 1 of 1"),
 ];
 
 #[tokio::test]
@@ -277,7 +279,7 @@ async fn a_word_that_may_be_an_id_can_be_looked_up_with_one_press() {
 #[tokio::test]
 async fn a_correction_pressed_twice_asks_before_it_creates_a_second_session() {
     with_creation(async |app| {
-        let correction = app.command("/sandbox new 12345678901").await;
+        let correction = app.command("/sandbox new +12345678901 for steve").await;
         let (first, second) = tokio::join!(app.press(&correction, "run"), app.press(&correction, "run"));
         let texts = [first, second].map(|posted| plain::text(&posted.message));
         assert_eq!(create_requests(app), 1, "{texts:?}");

@@ -162,7 +162,11 @@ async fn people_without_permission_create_nothing() {
                     "{what}: {help}"
                 );
                 // Mistyped commands are not corrected for people without permission.
-                for mistyped in ["/sandbox new", "/sandbox new 12345678901", "/sandbox nwe +12345678901"] {
+                for mistyped in [
+                    "/sandbox new",
+                    "/sandbox new +12345678901 for steve",
+                    "/sandbox nwe +12345678901",
+                ] {
                     let read = app.command_text(mistyped).await;
                     assert_eq!(read.starts_with("You cannot create"), !may, "{what}: {read}");
                 }

@@ -94,11 +94,14 @@ const UNCLEAR: &[(&str, &str)] = &[
     // Unknown country.
     ("new 0151 12345678", "NO PHONE"),
     ("new (020) 7946 0958", "NO PHONE"),
-    ("new 12345678901", "new +12345678901"),
-    ("new 1 (234) 567-8901 agent-1", "new +12345678901 agent-1"),
-    ("new 49 151 12345678", "new +4915112345678"),
+    ("new 12345678901", "+12345678901"),
+    ("new 1 (234) 567-8901 agent-1", "+12345678901"),
+    ("new 49 151 12345678", "+4915112345678"),
+    ("new 2025550123", "+2025550123"),
+    ("create", "NO PHONE"),
+    ("create session", "NO PHONE"),
     // Mexico's mobile numbers as WhatsApp still shows them.
-    ("new +52 1 55 1234 5678", "new +525512345678"),
+    ("new +52 1 55 1234 5678", "+525512345678"),
     // The last digits may not be part of the number.
     ("new +49151123456 78", "new +4915112345678"),
     ("new +49151123456 78 agent-1", "new +4915112345678 agent-1"),

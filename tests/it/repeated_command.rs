@@ -135,6 +135,14 @@ async fn unwatch_stops_watching_and_never_offers_to_watch() {
                 ("Stop watch ID", "Did you mean `/sandbox unwatch ID`?"),
                 ("don't watch ID", "Did you mean `/sandbox unwatch ID`?"),
                 ("please do not watch ID", "Did you mean `/sandbox unwatch ID`?"),
+                ("un watch ID", "Did you mean `/sandbox unwatch ID`?"),
+                ("remove watch ID", "Did you mean `/sandbox unwatch ID`?"),
+                ("watch stop ID", "Did you mean `/sandbox unwatch ID`?"),
+                ("watch ID off", "Did you mean `/sandbox unwatch ID`?"),
+                ("wacth stop ID", "Did you mean `/sandbox unwatch ID`?"),
+                ("delete watch", "I couldn't find a session ID in that."),
+                ("disable watch", "I couldn't find a session ID in that."),
+                ("unwatch all", "I couldn't find a session ID in that."),
             ] {
                 let answer = app.command(&format!("/sandbox {}", typed.replace("ID", ID))).await;
                 let text = answer.message["text"].as_str().unwrap();

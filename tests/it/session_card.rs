@@ -81,7 +81,7 @@ async fn an_expired_session_says_how_to_continue() {
         assert_snapshot!(plain::text(&card), @"
             WHATSAPP SANDBOX SESSION
             ⚫ Expired
-            Messages from this phone no longer reach the agent. Create a new session to continue.
+            Messages from this phone no longer reach the agent. Ask somebody who may create sessions for a new one.
             Agent: Customer Support Agent
             Phone: +12345678901
             Expired Nov 24, 2026 at 10:00 UTC (an hour ago)
@@ -139,7 +139,7 @@ async fn a_session_with_only_id_and_status_has_a_card() {
         🟡 Waiting for activation
         Agent: none assigned
         Phone: not given
-        Kapso didn't provide an activation link or a code. Create a new session to get both.
+        Kapso didn't provide an activation link or a code. Ask somebody who may create sessions for a new one.
         [ Refresh ]  [ Tell me when it is active ]
         Session 123e4567-e89b-12d3-a456-426614174000
         ");

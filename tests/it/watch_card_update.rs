@@ -119,7 +119,7 @@ async fn a_typed_watch_posts_only_its_notification() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_gone_leaves_the_card_as_it_was() {
+async fn a_session_that_is_gone_replaces_the_persons_own_card() {
     with_app(async |app| {
         let card = watch(app).await;
         app.kapso.delete(ID);
@@ -127,9 +127,11 @@ async fn a_session_that_is_gone_leaves_the_card_as_it_was() {
         app.kapso.wait_for_requests(2).await;
         app.advance_clock(POLL_INTERVAL);
         app.next_message(&card).await;
-        app.wait_for_log("notice").await;
-        app.shut_down().await;
-        assert_eq!(app.slack.post_count(), 2);
+        let card = updated(&app.slack, &card).await;
+        let shown = plain::text(&card.message);
+        assert!(shown.contains("no longer exists in Kapso"), "{shown}");
+        assert!(!shown.contains("Watching until"), "{shown}");
+        assert_eq!(app.slack.post_count(), 3, "the card, the notification, the card");
     })
     .await;
 }
