@@ -61,7 +61,7 @@ impl Definition for StopWatching {
             }
             // Such as `unwatch all`.
             Err(_) if ended == Watched::NotAtAll && !looks_like_id(self.0.as_str()) => {
-                Unknown(ParseError::Usage(WORD)).run(commands, request).await
+                Unknown(ParseError::Usage(WORD)).run((), commands, request).await
             }
             Err(error) => Response::new(outcome, render_without_session(&self.0, ended), &context)
                 .showing(&self.0)
