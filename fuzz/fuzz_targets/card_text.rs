@@ -47,6 +47,7 @@ fuzz_target!(|input: &str| {
             },
             origin: &Origin::default(),
             signer: &ValueSigner::new(&["secret".into()]),
+            project: None,
             qr_addresses: None,
             may_create: true,
         };

@@ -27,6 +27,7 @@ fuzz_target!(|body: &[u8]| {
             target,
             origin: &Origin::default(),
             signer: &ValueSigner::new(&["secret".into()]),
+            project: None,
             qr_addresses: None,
             may_create: true,
         };

@@ -19,7 +19,7 @@ fuzz_target!(|input: &str| {
     let now = Timestamp::from_second(1_795_000_000).expect("a time");
     assert!(ADDRESSES.verify(file, query, now).is_err());
     if let Some(id) = SessionId::parse(file) {
-        let address = ADDRESSES.address(&id, now).expect("an address");
+        let address = ADDRESSES.address(None, &id, now).expect("an address");
         let query_of_it = address.query().expect("a query");
         let verified = ADDRESSES
             .verify(&format!("{id}.png"), query_of_it, now)
