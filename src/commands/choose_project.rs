@@ -3,7 +3,9 @@
 use super::named_project::Named;
 #[cfg(feature = "demo")]
 use super::show;
-use super::{Command, CommandWord, Commands, Definition, Outcome, RequestContext, Response, parse};
+#[cfg(feature = "demo")]
+use super::parse;
+use super::{Command, CommandWord, Commands, Definition, Outcome, RequestContext, Response};
 use crate::cards::buttons::{Action, TypedValue, button};
 #[cfg(feature = "demo")]
 use crate::cards::problem;
