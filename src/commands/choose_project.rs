@@ -2,9 +2,9 @@
 
 use super::named_project::Named;
 #[cfg(feature = "demo")]
-use super::show;
-#[cfg(feature = "demo")]
 use super::parse;
+#[cfg(feature = "demo")]
+use super::show;
 use super::{Command, CommandWord, Commands, Definition, Outcome, RequestContext, Response};
 use crate::cards::buttons::{Action, TypedValue, button};
 #[cfg(feature = "demo")]
@@ -127,7 +127,7 @@ fn render(choose: &ChooseProject, aliases: &[&Alias], context: &RenderContext<'_
         Block::row(
             Text::plain(alias.as_str()),
             None,
-            choose.with_label(&format!("Use the project {alias}")),
+            choose.with_label(&format!("Use this project: {alias}")),
         )
     });
     let blocks = [Block::section(Text::mrkdwn(question.clone()))].into_iter().chain(rows);

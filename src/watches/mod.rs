@@ -1,7 +1,7 @@
 //! Watches: notifications when a session changes.
 //!
 //! [`policy::decide`] decides what a watch does after a poll, [`plan::plan`] which request to make next, and
-//! [`poller::Poller`] makes it. A watch is a job of the queue. When it ends with a notification, the poller passes the
+//! [`poller`] makes it. A watch is a job of the queue. When it ends with a notification, the poller passes the
 //! job to a callback, which renders the notification.
 
 pub mod plan;

@@ -66,7 +66,7 @@ async fn a_second_session_for_the_same_phone_needs_a_confirmation() {
 async fn each_wrong_input_gets_a_helpful_error() {
     page(async |page| {
         for (typed, reads) in [
-            ("/sandbox list zwei", "Page numbers go from 1 to 999999."),
+            ("/sandbox list zwei", "Did you mean /sandbox list?"),
             (
                 "/sandbox list 999",
                 "There is nothing to show on page 999: the list has one page",

@@ -12,6 +12,8 @@ mod open;
 mod probe;
 
 use std::collections::VecDeque;
+use std::error::Error as _;
+use std::fmt::Write as _;
 use std::pin::pin;
 use std::sync::{Mutex as SyncMutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,7 +39,6 @@ use super::interaction::Interaction;
 use super::verified::Verified;
 use crate::clock::Clock;
 use crate::config::{Proxy, SocketHost, SocketTiming};
-use crate::telemetry::chain;
 
 /// Connections that are open at the same time, of the 10 that Slack allows for all processes of the app.
 pub const CONNECTIONS: usize = 2;
@@ -385,7 +386,10 @@ impl SocketMode {
             return true;
         }
         self.shared.status().last_error = Some(error.to_string());
-        tracing::warn!(error = chain(error), "a socket connection to Slack could not be opened");
+        tracing::warn!(
+            error = with_causes(error),
+            "a socket connection to Slack could not be opened"
+        );
         false
     }
 
@@ -527,6 +531,17 @@ async fn drive<T, C: Future<Output = ()>>(future: impl Future<Output = T>, conne
             Some(()) = connections.next() => {}
         }
     }
+}
+
+/// An error and its causes, in one line.
+fn with_causes(error: &OpenError) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(line, ": {error}");
+        cause = error.source();
+    }
+    line
 }
 
 #[cfg(test)]
