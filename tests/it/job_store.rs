@@ -76,16 +76,24 @@ async fn a_job_that_is_claimed_again_while_it_completes_is_not_run_again() {
     with_store(&database, async |store, clock| {
         let job = store.enqueue(late(0).payload, at(0)).await;
         clock.advance(LEASE * 2);
+        // The deletion waits before it reads the row, until the test releases a lock.
+        let wait = "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+                        $$ BEGIN PERFORM pg_advisory_xact_lock(hashtext(current_schema())); RETURN NULL; END $$;
+                    CREATE TRIGGER wait BEFORE DELETE ON kapso_slack_jobs
+                        FOR EACH STATEMENT EXECUTE FUNCTION wait();";
+        database.run(wait).await;
+        install_default_drivers();
+        let mut locking = AnyConnection::connect(&database.address).await.unwrap();
+        let lock = "BEGIN; SELECT pg_advisory_xact_lock(hashtext(current_schema()))";
+        raw_sql(lock).execute(&mut locking).await.unwrap();
         let mut completing = pin!(store.complete(job));
-        assert!(poll!(&mut completing).is_pending());
+        while database.number(WAITING).await == 0 {
+            assert!(poll!(&mut completing).is_pending());
+        }
         let mut claimed = claim::<LateReply>(store, clock.now()).await;
-        assert_eq!(
-            database
-                .number("SELECT count(*) FROM kapso_slack_jobs WHERE attempts = 2")
-                .await,
-            1,
-            "it is claimed"
-        );
+        let again = "SELECT count(*) FROM kapso_slack_jobs WHERE attempts = 2";
+        assert_eq!(database.number(again).await, 1, "it is claimed");
+        raw_sql("COMMIT").execute(&mut locking).await.unwrap();
         completing.await;
         assert_eq!(database.number("SELECT count(*) FROM kapso_slack_jobs").await, 0);
         claimed.extend(claim(store, clock.now()).await);

@@ -364,6 +364,7 @@ async fn a_message_too_long_for_a_frame_comes_to_the_response_url() {
     quick_socket_app()
         .without_cache()
         .run(async |app| {
+            app.kapso.allow_undocumented();
             app.kapso.delete(ID);
             for number in 0..SESSIONS {
                 let id = format!("session-{number:02}-{}", "x".repeat(53));

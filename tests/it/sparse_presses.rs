@@ -64,6 +64,7 @@ async fn a_press_in_which_an_id_is_null_or_missing_is_answered() {
 #[tokio::test]
 async fn a_card_that_others_may_see_is_answered_with_a_masked_number() {
     with_fresh_lookups(async |app| {
+        app.wait_for_store().await;
         let ways: [(&str, Change); 4] = [
             ("null", |payload| {
                 set(payload, &["container", "is_ephemeral"], Value::Null);

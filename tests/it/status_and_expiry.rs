@@ -147,6 +147,7 @@ fn expect_consistent(message: &Value, what: &str) {
 #[tokio::test]
 async fn cards_and_lists_say_the_same_about_status_and_expiry() {
     with_fresh_lookups(async |app| {
+        app.kapso.allow_undocumented();
         for (status, expires_at, badge, statement, expiry) in SHOWN {
             set(app, status, *expires_at);
             for command in [SHOW, "/sandbox list"] {
