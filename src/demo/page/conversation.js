@@ -114,7 +114,7 @@ function message(line, now, press) {
       "div",
       { class: "content" },
       line.echo ? el("p", { class: "echo" }, el("b", {}, "steve"), " used ", el("code", {}, line.echo)) : null,
-      line.in_channel ? null : el("p", { class: "only-you" }, "👁 Only visible to you"),
+      line.in_channel || line.ts ? null : el("p", { class: "only-you" }, "👁 Only visible to you"),
       el("p", { class: "byline" }, el("b", {}, NAME), " ", el("span", { class: "badge" }, "APP"), " ", clock(line.at_ms, now)),
       blocks(line.message, context),
       trace(line),
@@ -139,7 +139,7 @@ function failure(line, now) {
 
 /** Not shown by Slack: what this message replies to, and how it arrived. */
 function trace(line) {
-  if (!line.act) return null;
+  if (!line.act) return line.ts ? el("p", { class: "trace" }, "↳ sent by the app with ", el("code", {}, "chat.postMessage")) : null;
   const trigger = line.act.typed ?? `the button “${line.act.pressed}”`;
   const way = line.by === "response" ? "in the response" : "to the response_url";
   const source = line.from_memory ? " · from memory: Kapso was not asked" : "";
