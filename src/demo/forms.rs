@@ -34,8 +34,14 @@ impl Default for Person {
     }
 }
 
+/// The ids that Slack gives a request.
+pub(super) struct RequestIds<'a> {
+    pub(super) response_url: &'a str,
+    pub(super) trigger_id: &'a str,
+}
+
 /// A slash command; format: <https://docs.slack.dev/interactivity/implementing-slash-commands>.
-pub(super) fn command(person: &Person, name: &str, text: &str, response_url: &str) -> String {
+pub(super) fn command(person: &Person, name: &str, text: &str, ids: &RequestIds<'_>) -> String {
     form_urlencoded::Serializer::new(String::new())
         .append_pair("token", "gIkuvaNzQIHg97ATvDxqgjtO")
         .append_pair("team_id", &person.team)
@@ -52,14 +58,9 @@ pub(super) fn command(person: &Person, name: &str, text: &str, response_url: &st
             "is_enterprise_install",
             if person.organisation_wide { "true" } else { "false" },
         )
-        .append_pair("response_url", response_url)
-        .append_pair("trigger_id", &trigger_id())
+        .append_pair("response_url", ids.response_url)
+        .append_pair("trigger_id", ids.trigger_id)
         .finish()
-}
-
-/// A new id each time: Slack never repeats one.
-fn trigger_id() -> String {
-    format!("1334522460933.738474920.{:032x}", fastrand::u128(..))
 }
 
 /// A button press, its payload changed by `change`; format:
@@ -69,7 +70,7 @@ pub(super) fn press(
     on: &PostedMessage,
     button: &ButtonRef,
     value: &Value,
-    response_url: &str,
+    ids: &RequestIds<'_>,
     change: impl FnOnce(&mut Value),
 ) -> String {
     let null_if_unknown = |id: &str, value: Value| if id.is_empty() { Value::Null } else { value };
@@ -86,16 +87,16 @@ pub(super) fn press(
         "api_app_id": "A0123456789",
         "token": "gIkuvaNzQIHg97ATvDxqgjtO",
         "container": {
-            "type": "message", "message_ts": "1606455372.001200", "channel_id": person.channel,
+            "type": "message", "message_ts": on.ts.as_deref().unwrap_or("1606455372.001200"), "channel_id": person.channel,
             "is_ephemeral": !on.in_channel,
         },
-        "trigger_id": trigger_id(),
+        "trigger_id": ids.trigger_id,
         "team": team,
         "enterprise": person.enterprise.as_ref().map(|id| json!({"id": id, "name": "Globular"})),
         "is_enterprise_install": person.organisation_wide,
         "channel": null_if_unknown(&person.channel, json!({"id": person.channel, "name": "sandbox"})),
         "state": {"values": {}},
-        "response_url": response_url,
+        "response_url": ids.response_url,
         "actions": [{
             "action_id": button.action_id, "block_id": format!("b{}", button.block), "type": "button",
             "value": value, "text": {"type": "plain_text", "text": "…", "emoji": true},
