@@ -34,6 +34,7 @@ use crate::slack::request::SlackVerifier;
 use crate::slack::response_url::ResponseUrlClient;
 use crate::slack::signature::SignatureVerifier;
 use crate::slack::socket_mode::{self, EnvelopeKind, Event, Reason, Request, SocketMode};
+use crate::slack::web_api::WebApi;
 use crate::telemetry::{Labels, LogLimit, Metrics};
 use crate::watches::Watches;
 use crate::watches::policy::Ending;
@@ -127,6 +128,12 @@ impl App {
                 command_name: settings.command,
                 qr_addresses: qr_addresses.clone(),
                 signer: ValueSigner::new(&keys),
+                web_api: WebApi::new(
+                    new_connections.clone(),
+                    settings.slack_api_url,
+                    settings.timing.response_url.attempt,
+                    settings.bot_token,
+                ),
             },
             // A post that is not answered may have been accepted, so that posting it again may double a message. A new
             // connection is the least likely not to answer: no firewall has forgotten it, and Slack is not closing it.
@@ -186,7 +193,7 @@ impl App {
         })
     }
 
-    /// Replaces the projects and the signing secrets while the service runs.
+    /// Replaces the projects, the signing secrets and the bot token while the service runs.
     #[must_use]
     pub fn reloader(&self) -> Reloader {
         Reloader(self.state.clone())
@@ -249,7 +256,8 @@ impl App {
 pub struct Reloader(AppState);
 
 impl Reloader {
-    /// Replaces the projects and the signing secrets by those of these settings. Keys that stay go on with their client.
+    /// Replaces the projects, the signing secrets and the bot token by those of these settings. Keys that stay go on with
+    /// their client.
     pub fn replace(&self, settings: Settings) {
         let commands = &self.0.dispatcher.commands;
         let keys = settings.signing_keys();
@@ -258,6 +266,7 @@ impl Reloader {
         if let Some(addresses) = &commands.qr_addresses {
             addresses.set_secrets(&keys);
         }
+        commands.web_api.set_token(settings.bot_token);
         commands.projects.replace(settings.projects);
     }
 }

@@ -102,6 +102,8 @@ impl Finds {
         else {
             return;
         };
+        // Typed, an underscore beside a UUID is formatting.
+        let id = uuid_in(id.as_str().trim_matches('_')).unwrap_or(id);
         let is_kapsos = SessionId::parse(word).is_none();
         let has_digit = id.as_str().contains(|c: char| c.is_ascii_digit());
         if id.is_uuid() || is_kapsos && has_digit {
@@ -193,6 +195,7 @@ mod tests {
             ),
             (format!("<https://app.kapso.ai/sandbox/{ID}|the session>."), show(ID)),
             (format!("see https://app.kapso.ai/sandbox/{ID}."), show(ID)),
+            (format!("https://app.kapso.ai/sandbox/_{ID}"), show(ID)),
             ("`https://app.kapso.ai/sandbox/sess-42`".to_owned(), show("sess-42")),
             (format!("<https://jira.example/browse|{ID}>"), show(ID)),
             (

@@ -57,6 +57,7 @@ use crate::qr::Addresses;
 use crate::slack::Who;
 use crate::slack::button_value::{Origin, ValueSigner};
 use crate::slack::interaction::PressedButton;
+use crate::slack::web_api::WebApi;
 use crate::watches::Watches;
 
 /// The definition of a command. Nothing has a default, so that nothing can be forgotten.
@@ -332,6 +333,8 @@ pub struct Commands {
     pub qr_addresses: Option<Arc<Addresses>>,
     /// Signs and verifies the values of buttons.
     pub signer: ValueSigner,
+    /// The methods that need a bot token, which there may not be.
+    pub web_api: WebApi,
 }
 
 impl Commands {

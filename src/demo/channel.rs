@@ -47,6 +47,11 @@ pub struct PostedMessage {
     pub author: Option<String>,
     /// The message in whose thread it is.
     pub thread: Option<u64>,
+    /// Where it was posted through the Web API: `C…`, or `D…` for the app's direct messages with a person. Empty for a
+    /// message that answers a request.
+    pub channel: String,
+    /// Identifies a message that was posted through the Web API in its channel.
+    pub ts: Option<String>,
     /// The message as the app sent it.
     pub message: Value,
 }
@@ -233,6 +238,32 @@ impl Channel {
         posted
     }
 
+    /// Appends a message that was posted through the Web API, and returns its `ts`.
+    pub(super) fn post(&self, channel: &str, message: Value) -> String {
+        let now = self.clock.now();
+        let mut state = self.state();
+        let mut posted = state.append(0, now, DeliveryPath::WebApi, None, message);
+        let ts = format!("{}.{:06}", now.as_second(), posted.id);
+        posted.in_channel = !channel.starts_with('D');
+        channel.clone_into(&mut posted.channel);
+        posted.ts = Some(ts.clone());
+        state.conversation.insert(posted.id, posted);
+        drop(state);
+        self.notify();
+        ts
+    }
+
+    /// Replaces a message that was posted through the Web API; false if there is none with this `ts` in this channel.
+    pub(super) fn update(&self, channel: &str, ts: &str, message: Value) -> bool {
+        let mut state = self.state();
+        let mut messages = state.conversation.values_mut();
+        let found = messages.find(|posted| posted.channel == channel && posted.ts.as_deref() == Some(ts));
+        let is_found = found.map(|posted| posted.message = message).is_some();
+        drop(state);
+        self.notify();
+        is_found
+    }
+
     /// Adds a message to the channel that belongs to no exchange.
     pub(super) fn add_shared(&self, message: Value) -> PostedMessage {
         let mut state = self.state();
@@ -302,7 +333,23 @@ pub(super) async fn receive_post(
     "ok".into_response()
 }
 
+/// Counts a message to a channel, which takes one per second after a burst; false if it has no room for it.
+fn has_room(paid_off_at: &mut HashMap<String, Timestamp>, channel: &str, now: Timestamp) -> bool {
+    let paid_off_at = paid_off_at.entry(channel.to_owned()).or_insert(now);
+    *paid_off_at = (*paid_off_at).max(now);
+    if *paid_off_at > now + SignedDuration::from_secs(i64::from(BURST) - 1) {
+        return false;
+    }
+    *paid_off_at += SignedDuration::from_secs(1);
+    true
+}
+
 impl State {
+    /// Whether a channel takes one more message now, where channels are limited.
+    pub(super) fn admit_message(&mut self, channel: &str, now: Timestamp) -> bool {
+        !self.limits_channels || has_room(&mut self.paid_off_at, channel, now)
+    }
+
     fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
@@ -346,6 +393,8 @@ impl State {
                 .map(str::to_owned),
             author: None,
             thread: thread.filter(|_| !in_channel),
+            channel: String::new(),
+            ts: None,
             message,
         };
         self.conversation.insert(posted.id, posted.clone());
@@ -374,13 +423,9 @@ impl State {
             return reject("an unknown response_url was posted to");
         };
         self.posts.push(response_url.exchange);
-        if self.limits_channels {
-            let paid_off_at = self.paid_off_at.entry(response_url.channel.clone()).or_insert(now);
-            *paid_off_at = (*paid_off_at).max(now);
-            if *paid_off_at > now + SignedDuration::from_secs(i64::from(BURST) - 1) {
-                return Err((StatusCode::TOO_MANY_REQUESTS, Some(1)));
-            }
-            *paid_off_at += SignedDuration::from_secs(1);
+        let limit = self.limits_channels.then_some(&mut self.paid_off_at);
+        if !limit.is_none_or(|paid_off_at| has_room(paid_off_at, &response_url.channel, now)) {
+            return Err((StatusCode::TOO_MANY_REQUESTS, Some(1)));
         }
         let fault = self.next_faults.pop_front().flatten();
         if let Some(rejection @ (StatusCode::TOO_MANY_REQUESTS, _)) = fault {

@@ -72,6 +72,8 @@ pub enum DeliveryPath {
     Response,
     /// As a post to the `response_url`.
     ResponseUrl,
+    /// Through the Web API.
+    WebApi,
 }
 
 impl Exchange {

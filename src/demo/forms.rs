@@ -34,8 +34,14 @@ impl Default for Person {
     }
 }
 
+/// The ids that Slack gives a request.
+pub(super) struct RequestIds<'a> {
+    pub(super) response_url: &'a str,
+    pub(super) trigger_id: &'a str,
+}
+
 /// A slash command; format: <https://docs.slack.dev/interactivity/implementing-slash-commands>.
-pub(super) fn command(person: &Person, name: &str, text: &str, response_url: &str) -> String {
+pub(super) fn command(person: &Person, name: &str, text: &str, ids: &RequestIds<'_>) -> String {
     form_urlencoded::Serializer::new(String::new())
         .append_pair("token", "gIkuvaNzQIHg97ATvDxqgjtO")
         .append_pair("team_id", &person.team)
@@ -52,14 +58,9 @@ pub(super) fn command(person: &Person, name: &str, text: &str, response_url: &st
             "is_enterprise_install",
             if person.organisation_wide { "true" } else { "false" },
         )
-        .append_pair("response_url", response_url)
-        .append_pair("trigger_id", &trigger_id())
+        .append_pair("response_url", ids.response_url)
+        .append_pair("trigger_id", ids.trigger_id)
         .finish()
-}
-
-/// A new id each time: Slack never repeats one.
-fn trigger_id() -> String {
-    format!("1334522460933.738474920.{:032x}", fastrand::u128(..))
 }
 
 /// A button press, its payload changed by `change`; format:
@@ -69,17 +70,17 @@ pub(super) fn press(
     on: &PostedMessage,
     button: &ButtonRef,
     value: &Value,
-    response_url: &str,
+    ids: &RequestIds<'_>,
     change: impl FnOnce(&mut Value),
 ) -> String {
     let mut payload = json!({
         "type": "block_actions",
         "container": {
-            "type": "message", "message_ts": ts(on.id), "channel_id": person.channel,
+            "type": "message", "message_ts": ts_of(on), "channel_id": person.channel,
             "is_ephemeral": !on.in_channel,
         },
         "state": {"values": {}},
-        "response_url": response_url,
+        "response_url": ids.response_url,
         "actions": [{
             "action_id": button.action_id, "block_id": format!("b{}", button.block), "type": "button",
             "value": value, "text": {"type": "plain_text", "text": "…", "emoji": true},
@@ -92,7 +93,7 @@ pub(super) fn press(
     if let Some(thread) = on.thread {
         payload["container"]["thread_ts"] = ts(thread).into();
     }
-    sent_by(person, payload, change)
+    sent_by(person, ids, payload, change)
 }
 
 /// A shortcut chosen in the menu of a message, its payload changed by `change`; format:
@@ -101,12 +102,12 @@ pub(super) fn shortcut(
     person: &Person,
     on: &PostedMessage,
     callback_id: &str,
-    response_url: &str,
+    ids: &RequestIds<'_>,
     change: impl FnOnce(&mut Value),
 ) -> String {
     let mut message = on.message.clone();
     message["type"] = "message".into();
-    message["ts"] = ts(on.id).into();
+    message["ts"] = ts_of(on).into();
     if let Some(thread) = on.thread {
         message["thread_ts"] = ts(thread).into();
     }
@@ -114,22 +115,22 @@ pub(super) fn shortcut(
         "type": "message_action",
         "callback_id": callback_id,
         "action_ts": "1606455407.603639",
-        "message_ts": ts(on.id),
+        "message_ts": ts_of(on),
         "message": message,
-        "response_url": response_url,
+        "response_url": ids.response_url,
     });
-    sent_by(person, payload, change)
+    sent_by(person, ids, payload, change)
 }
 
 /// A form with this payload, to which the fields about the person and the place are added.
-fn sent_by(person: &Person, mut payload: Value, change: impl FnOnce(&mut Value)) -> String {
+fn sent_by(person: &Person, ids: &RequestIds<'_>, mut payload: Value, change: impl FnOnce(&mut Value)) -> String {
     let null_if_unknown = |id: &str, value: Value| if id.is_empty() { Value::Null } else { value };
     let home_team = person.home_team.as_ref().unwrap_or(&person.team);
     let user = json!({"id": person.user, "username": "steve", "name": "steve", "team_id": home_team});
     payload["user"] = null_if_unknown(&person.user, user);
     payload["api_app_id"] = "A0123456789".into();
     payload["token"] = "gIkuvaNzQIHg97ATvDxqgjtO".into();
-    payload["trigger_id"] = trigger_id().into();
+    payload["trigger_id"] = ids.trigger_id.into();
     payload["team"] = if person.organisation_wide {
         Value::Null
     } else {
@@ -146,6 +147,10 @@ fn sent_by(person: &Person, mut payload: Value, change: impl FnOnce(&mut Value))
 }
 
 /// The timestamp that identifies a message in Slack.
+fn ts_of(message: &PostedMessage) -> String {
+    message.ts.clone().unwrap_or_else(|| ts(message.id))
+}
+
 fn ts(message: u64) -> String {
     format!("1606455372.{message:06}")
 }

@@ -19,10 +19,11 @@ use url::Url;
 
 use super::channel::{self, ButtonRef, Channel, FailureNotice, PostedMessage, State, Target};
 use super::exchange::{DeliveryPath, Exchange, SlackRequest, UserAction};
-use super::forms::{self, Person};
+use super::forms::{self, Person, RequestIds};
 use super::pictures::Pictures;
 use super::rules;
 use super::socket::{self, FakeSocket};
+use super::web_api::{self, FakeWebApi};
 use crate::clock::Clock;
 use crate::routes::{COMMANDS, INTERACTIONS};
 use crate::slack::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
@@ -50,6 +51,7 @@ pub struct FakeSlack {
     secret: SecretString,
     own_url: Url,
     socket: Arc<FakeSocket>,
+    web_api: Arc<FakeWebApi>,
     _serving: [AbortOnDropHandle<()>; 2],
 }
 
@@ -62,6 +64,7 @@ impl FakeSlack {
         let own_url = Url::parse(&format!("http://{}", listener.local_addr()?)).map_err(io::Error::other)?;
         let channel = Arc::new(Channel::new(clock, Pictures::new(http.clone())));
         let (socket, serving_socket) = FakeSocket::start()?;
+        let web_api = Arc::new(FakeWebApi::new(Arc::clone(&channel)));
         let routes = Router::new()
             .route("/response/{token}", post(channel::receive_post))
             .with_state(Arc::clone(&channel))
@@ -69,7 +72,8 @@ impl FakeSlack {
                 Router::new()
                     .route("/api/apps.connections.open", post(socket::open))
                     .with_state(Arc::clone(&socket)),
-            );
+            )
+            .merge(web_api::routes(Arc::clone(&web_api)));
         let serving = tokio::spawn(super::serve(listener, routes));
         Ok(Self {
             channel,
@@ -77,6 +81,7 @@ impl FakeSlack {
             secret,
             own_url,
             socket,
+            web_api,
             _serving: [AbortOnDropHandle::new(serving), serving_socket],
         })
     }
@@ -104,6 +109,12 @@ impl FakeSlack {
         &self.socket
     }
 
+    /// The Web API, for an app with a bot token.
+    #[must_use]
+    pub fn web_api(&self) -> &FakeWebApi {
+        &self.web_api
+    }
+
     /// Changes with every change of the workspace's state.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<u64> {
@@ -113,9 +124,8 @@ impl FakeSlack {
     /// Sends `command` (`/sandbox …`) to the app, and returns its response.
     pub async fn send_command(&self, app: &Url, person: &Person, command: &str) -> DirectResponse {
         let (name, text) = command.split_once(' ').unwrap_or((command, ""));
-        let (exchange, response_url) =
-            self.start_exchange(UserAction::Typed(command.to_owned()), person, Target::default());
-        let form = forms::command(person, name, text, &response_url);
+        let (exchange, ids) = self.start_exchange(UserAction::Typed(command.to_owned()), person, Target::default());
+        let form = forms::command(person, name, text, &ids.as_ref());
         if self.socket.is_on() {
             return self.deliver_command(exchange, name, &form, true).await;
         }
@@ -148,9 +158,8 @@ impl FakeSlack {
     /// Sends `command` through the socket in an envelope whose acknowledgement may contain no message.
     pub async fn send_command_accepting_no_message(&self, person: &Person, command: &str) -> DirectResponse {
         let (name, text) = command.split_once(' ').unwrap_or((command, ""));
-        let (exchange, response_url) =
-            self.start_exchange(UserAction::Typed(command.to_owned()), person, Target::default());
-        let form = forms::command(person, name, text, &response_url);
+        let (exchange, ids) = self.start_exchange(UserAction::Typed(command.to_owned()), person, Target::default());
+        let form = forms::command(person, name, text, &ids.as_ref());
         self.deliver_command(exchange, name, &form, false).await
     }
 
@@ -222,8 +231,8 @@ impl FakeSlack {
             pressed: Some(on.id),
             thread: on.thread,
         };
-        let (exchange, response_url) = self.start_exchange(act, person, target);
-        let form = forms::press(person, on, &button, &value, &response_url, change);
+        let (exchange, ids) = self.start_exchange(act, person, target);
+        let form = forms::press(person, on, &button, &value, &ids.as_ref(), change);
         let sent = self.send_interaction(app, exchange, form).await;
         if sent.status != Some(StatusCode::OK) {
             self.channel.mark_unacknowledged(on.id, button);
@@ -261,8 +270,8 @@ impl FakeSlack {
             thread: on.thread,
         };
         let act = UserAction::Chosen(callback_id.to_owned());
-        let (exchange, response_url) = self.start_exchange(act, person, target);
-        let form = forms::shortcut(person, on, callback_id, &response_url, change);
+        let (exchange, ids) = self.start_exchange(act, person, target);
+        let form = forms::shortcut(person, on, callback_id, &ids.as_ref(), change);
         let sent = self.send_interaction(app, exchange, form).await;
         if sent.status != Some(StatusCode::OK) {
             let failure = "The shortcut failed because the app did not respond.";
@@ -449,12 +458,41 @@ impl FakeSlack {
     pub fn rule_violations(&self) -> Vec<String> {
         let mut violations = self.channel.state().rule_violations.clone();
         violations.extend(self.socket.violations());
+        violations.extend(self.web_api.violations());
         violations
     }
 
-    fn start_exchange(&self, act: UserAction, person: &Person, target: Target) -> (u64, String) {
+    /// The messages that the app has posted to a person.
+    #[must_use]
+    pub fn direct_messages(&self, user: &str) -> Vec<PostedMessage> {
+        let channel = self.web_api.direct_channel(user);
+        let mut messages = self.conversation();
+        messages.retain(|posted| Some(&posted.channel) == channel.as_ref());
+        messages
+    }
+
+    /// Waits until the app has posted so many messages to a person, and returns them.
+    pub async fn wait_for_direct_messages(&self, user: &str, count: usize) -> Vec<PostedMessage> {
+        let mut changed = self.subscribe();
+        loop {
+            let messages = self.direct_messages(user);
+            if messages.len() >= count {
+                return messages;
+            }
+            // Cannot fail: `self` owns the sender.
+            drop(changed.changed().await);
+        }
+    }
+
+    fn start_exchange(&self, act: UserAction, person: &Person, target: Target) -> (u64, Ids) {
         let (exchange, token) = self.channel.start_exchange(act, &person.channel, target);
-        (exchange, format!("{}/response/{token}", self.origin()))
+        let ids = Ids {
+            response_url: format!("{}/response/{token}", self.origin()),
+            trigger_id: self.web_api.issue_trigger_id(),
+        };
+        self.web_api.add_person(&person.user);
+        self.web_api.add_channel(&person.channel);
+        (exchange, ids)
     }
 
     /// Sends a command through the socket.
@@ -563,6 +601,21 @@ impl FakeSlack {
             unreachable,
             body,
             took: began.elapsed(),
+        }
+    }
+}
+
+/// What Slack gives a request.
+struct Ids {
+    response_url: String,
+    trigger_id: String,
+}
+
+impl Ids {
+    fn as_ref(&self) -> RequestIds<'_> {
+        RequestIds {
+            response_url: &self.response_url,
+            trigger_id: &self.trigger_id,
         }
     }
 }
