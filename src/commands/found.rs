@@ -92,6 +92,10 @@ pub fn found(texts: &[String]) -> Vec<Found> {
 impl Finds {
     fn read_word(&mut self, word: &str) {
         let word = word.trim_matches(PUNCTUATION);
+        // Cheap, for messages with very many words.
+        if !looks_like_id(word) && !word.contains("://") {
+            return;
+        }
         let is_address = word.contains("://");
         // The UUIDs in addresses of others are not sessions.
         let uuid = if is_address { None } else { uuid_in(word) };
@@ -135,7 +139,10 @@ fn phone_at(words: &[&str]) -> Option<(Phone, usize)> {
     }
     let word = |at: usize| if at == 0 { first } else { words[at] };
     let count = words.len().min(PHONE_WORDS_MAX);
-    let parts = (0..count).take_while(|at| phone::is_part(word(*at).trim_end_matches(PUNCTUATION)));
+    // At another plus, another number begins.
+    let is_more = |at: &usize| *at == 0 || !word(*at).starts_with('+');
+    let is_part = |at: &usize| is_more(at) && phone::is_part(word(*at).trim_end_matches(PUNCTUATION));
+    let parts = (0..count).take_while(is_part);
     (1..=parts.count()).rev().find_map(|length| {
         let written: Vec<&str> = (0..length).map(word).collect();
         let written = written.join(" ");
@@ -208,6 +215,7 @@ mod tests {
             ("<tel:+12025550123|+1 202 555 0123>".to_owned(), phone.clone()),
             ("<tel:+12025550123|call me>, 10 times".to_owned(), phone.clone()),
             ("+12025550123 10 20 30 times".to_owned(), phone.clone()),
+            ("+12025550123 +12025550123".to_owned(), phone.clone()),
             (
                 format!("{OTHER} or {ID}, not {OTHER}; +12025550123 COVID-19"),
                 [show(OTHER), show(ID), phone].concat(),
