@@ -10,6 +10,7 @@ pub mod channel_pace;
 pub mod command;
 pub mod interaction;
 pub mod message;
+pub mod message_text;
 pub mod request;
 pub mod response_url;
 pub mod signature;
