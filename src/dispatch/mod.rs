@@ -6,6 +6,7 @@
 //! acknowledges, so that another process can finish the work if this one dies.
 
 mod delivery;
+mod direct;
 mod follow_up;
 mod late_reply;
 mod notification;
@@ -45,6 +46,7 @@ use crate::slack::verified::{Verified, Way};
 use crate::telemetry::{Delivery, LogLimit, Metrics, chain};
 
 pub use self::delivery::{Outgoing, StoredMessage};
+pub use self::direct::Recipient;
 pub use self::follow_up::FollowUpJob;
 pub use self::late_reply::{LateReply, Trigger};
 pub use self::notification::PendingNotification;

@@ -119,6 +119,83 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Slack's code for it.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::MissingScope(_) => "missing_scope",
+            Self::NotInChannel => "not_in_channel",
+            Self::ChannelNotFound => "channel_not_found",
+            Self::AccountInactive => "account_inactive",
+            Self::TokenRevoked => "token_revoked",
+            Self::InvalidAuth => "invalid_auth",
+            Self::TokenExpired => "token_expired",
+            Self::CannotDmBot => "cannot_dm_bot",
+            Self::MessagesTabDisabled => "messages_tab_disabled",
+            Self::CantUpdateMessage => "cant_update_message",
+            Self::MessageNotFound => "message_not_found",
+            Self::MsgTooLong => "msg_too_long",
+            Self::ExpiredTriggerId => "expired_trigger_id",
+            Self::Other(_) => "other",
+        }
+    }
+
+    /// The codes with which Slack refuses a direct message.
+    pub const OF_DIRECT_MESSAGES: [&'static str; 9] = [
+        "missing_scope",
+        "not_in_channel",
+        "channel_not_found",
+        "account_inactive",
+        "token_revoked",
+        "invalid_auth",
+        "token_expired",
+        "cannot_dm_bot",
+        "messages_tab_disabled",
+    ];
+
+    /// Whether every message is refused, whoever it is for, until the operator changes something.
+    #[must_use]
+    pub fn concerns_everybody(&self) -> bool {
+        match self {
+            Self::MissingScope(_)
+            | Self::AccountInactive
+            | Self::TokenRevoked
+            | Self::InvalidAuth
+            | Self::TokenExpired
+            | Self::MessagesTabDisabled => true,
+            Self::NotInChannel
+            | Self::ChannelNotFound
+            | Self::CannotDmBot
+            | Self::CantUpdateMessage
+            | Self::MessageNotFound
+            | Self::MsgTooLong
+            | Self::ExpiredTriggerId
+            | Self::Other(_) => false,
+        }
+    }
+
+    /// What the operator can do about it.
+    #[must_use]
+    pub fn fix(&self) -> &'static str {
+        match self {
+            Self::MissingScope(_) => {
+                "add the scope under OAuth & Permissions of the Slack app, and install the app again"
+            }
+            Self::NotInChannel => "invite the app to the channel",
+            Self::ChannelNotFound => "nothing: the person or the channel is not there, or not in this workspace",
+            Self::AccountInactive => "install the app again: it or its workspace has been deactivated",
+            Self::TokenRevoked => "install the app again, and set SLACK_BOT_TOKEN to its new token",
+            Self::InvalidAuth => "set SLACK_BOT_TOKEN to the Bot User OAuth Token under OAuth & Permissions",
+            Self::TokenExpired => "renew the token that is rotated, and send the service SIGHUP",
+            Self::CannotDmBot => "nothing: a bot cannot get direct messages",
+            Self::MessagesTabDisabled => "turn on the Messages Tab under App Home of the Slack app",
+            Self::CantUpdateMessage | Self::MessageNotFound => "nothing: the message is not the app's, or is gone",
+            Self::MsgTooLong | Self::ExpiredTriggerId | Self::Other(_) => {
+                "look the code up in Slack's documentation of the method"
+            }
+        }
+    }
+
     fn of(code: &str, needed: &str) -> Self {
         match code {
             "missing_scope" => Self::MissingScope(if is_scope(needed) { needed } else { "unknown" }.to_owned()),

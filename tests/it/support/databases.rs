@@ -248,6 +248,7 @@ pub fn watch(user: &str, session: &str) -> Watch {
         posts_left: 4,
         not_found: 0,
         card: None,
+        direct: None,
     }
 }
 
