@@ -13,7 +13,7 @@ use crate::slack::response_url::DeliveryError;
 use crate::slack::web_api::{Refusal, WebApiError};
 
 /// The pause after a refusal that concerns everybody: the operator may put it right.
-const REFUSED_PAUSE: SignedDuration = SignedDuration::from_mins(10);
+pub(super) const REFUSED_PAUSE: SignedDuration = SignedDuration::from_mins(10);
 
 /// The person that a message is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
