@@ -11,9 +11,9 @@ use crate::projects::ProjectRef;
 use crate::slack::UserId;
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
-use crate::watches::{Shown, WatchedUntil};
 #[cfg(feature = "demo")]
 use crate::watches::policy::WATCH_DURATION;
+use crate::watches::{Shown, WatchedUntil};
 
 /// Shows a session to everybody in the channel.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -122,6 +122,10 @@ impl Dispatcher {
         session: &Session,
     ) {
         if !self.is_authorized(&watch) {
+            tracing::info!(
+                request_id = watch.request_id,
+                "a shared card is no longer updated: its project may not be used there"
+            );
             return self.queue.complete(job).await;
         }
         let message = self.render_shared(&watch, session);
@@ -141,8 +145,7 @@ impl Dispatcher {
         let now = self.clock.now();
         match sent {
             Ok(()) => {
-                card.shown = card.current.clone();
-                card.not_before = now + UPDATE_PAUSE;
+                card.record_update(now);
                 tracing::info!(
                     request_id = watch.request_id,
                     channel = card.posted.channel,

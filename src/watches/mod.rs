@@ -84,6 +84,14 @@ pub struct SharedCard {
     pub is_paced: bool,
 }
 
+impl SharedCard {
+    /// Records that the card shows since `now` what it has to show.
+    pub fn record_update(&mut self, now: Timestamp) {
+        self.shown = self.current.clone();
+        self.not_before = now + policy::UPDATE_PAUSE;
+    }
+}
+
 /// A session as a card shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {

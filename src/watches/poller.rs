@@ -49,8 +49,9 @@ pub type TellNews = Box<
 
 /// Updates a shared card as the session is now, whose watch is then polled at this time; `None` after the last update.
 /// Returns before Slack has answered.
-pub type UpdateCard =
-    Box<dyn Fn(LeasedJob<Watch>, (Box<Watch>, Option<Timestamp>), Arc<Session>) -> BoxFuture<'static, ()> + Send + Sync>;
+pub type UpdateCard = Box<
+    dyn Fn(LeasedJob<Watch>, (Box<Watch>, Option<Timestamp>), Arc<Session>) -> BoxFuture<'static, ()> + Send + Sync,
+>;
 
 /// Called with a number of watches, and the alias of their project.
 pub type OnCount = Box<dyn Fn(Option<&Alias>, u64) + Send + Sync>;
