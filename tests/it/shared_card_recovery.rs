@@ -1,9 +1,8 @@
 //! A shared card is true again after its process was killed, and is updated by one of several processes.
 
-use jiff::SignedDuration;
 use kapso_slack::demo::{PostedMessage, plain};
 
-use crate::support::cards::{SHOW, channel_messages};
+use crate::support::cards::{SHOW, advance_until, channel_messages};
 use crate::support::databases::Database;
 use crate::support::program::{Fakes, Program, Running};
 use crate::support::{BOT_TOKEN, ID, test_app};
@@ -71,7 +70,6 @@ async fn a_killed_process_leaves_a_true_card(database: Database) {
     fakes.kapso.supersede(ID);
     database.run(DUE).await;
     let mut last = service(&fakes, &database).start();
-    last.wait_until_serving().await;
     last.wait_for_line("a shared card was updated").await;
     let text = plain::text(&cards(&fakes)[1].message);
     assert!(text.contains("🔵 Superseded"), "{text}");
@@ -107,15 +105,10 @@ async fn two_replicas_update_a_card_once() {
             let card = app.command(SHOW).await;
             app.press(&card, "share").await;
             app.kapso.activate(ID);
-            app.advance_clock(SignedDuration::from_secs(61));
-            app.slack.web_api().wait_for_calls(UPDATE, 1).await;
-            app.wait_for_log("a shared card was updated").await;
-            // Both poll it once more.
-            for _ in 0..2 {
-                let requests = app.kapso.requests().len();
-                app.advance_clock(SignedDuration::from_secs(61));
-                app.kapso.wait_for_requests(requests + 1).await;
-            }
+            advance_until(app, || !app.slack.web_api().calls_of(UPDATE).is_empty()).await;
+            // Both go on polling it.
+            let requests = app.kapso.requests().len();
+            advance_until(app, || app.kapso.requests().len() >= requests + 5).await;
             app.shut_down().await;
             assert_eq!(app.slack.web_api().calls_of(UPDATE).len(), 1);
             let text = plain::text(&channel_messages(app)[0].message);

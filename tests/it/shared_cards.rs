@@ -7,15 +7,16 @@ use jiff::SignedDuration;
 use kapso_slack::demo::{DeliveryPath, FakeWebApi, PostedMessage, TokenState, WebFault, plain};
 use serde_json::{Value, json};
 
-use crate::support::cards::{SHOW, channel_messages, share};
+use crate::support::cards::{SHOW, advance_until, channel_messages, share};
+use crate::support::databases::Database;
 use crate::support::inert_text::expect_inert;
 use crate::support::{BOT_TOKEN, ID, TestApp, TestAppBuilder, test_app};
 
 const CHANNEL: &str = "C2147483705";
 const POST: &str = "chat.postMessage";
 const UPDATE: &str = "chat.update";
-/// Longer than the pause between two polls of a card that was shared a moment ago.
-const POLLED: SignedDuration = SignedDuration::from_secs(61);
+/// In the log about each update.
+const UPDATED: &str = "a shared card was updated";
 
 fn fast(builder: TestAppBuilder) -> TestAppBuilder {
     builder
@@ -36,16 +37,24 @@ async fn as_member(builder: TestAppBuilder, test: impl AsyncFnOnce(&mut TestApp)
         .await;
 }
 
-/// Shares the documented session. Returns the card in the channel.
+/// Shares the documented session, and waits until its card is stored. Returns the card in the channel.
 async fn shared(app: &TestApp) -> PostedMessage {
     let card = app.command(SHOW).await;
     app.press(&card, "share").await;
+    wait_for_watches(app, 1).await;
     channel_messages(app).pop().unwrap()
 }
 
-/// Waits for so many updates that Slack accepted, and returns the card as it is then.
+/// How often this line was logged.
+fn logged(app: &TestApp, message: &str) -> usize {
+    let lines = app.log_lines();
+    lines.iter().filter(|line| line["message"] == message).count()
+}
+
+/// Moves the clock until there were so many updates, and returns the card as it is then.
 async fn updated(app: &TestApp, card: &PostedMessage, count: usize) -> PostedMessage {
-    app.slack.web_api().wait_for_calls(UPDATE, count).await;
+    advance_until(app, || logged(app, UPDATED) >= count).await;
+    assert_eq!(app.slack.web_api().calls_of(UPDATE).len(), count);
     current(app, card)
 }
 
@@ -54,7 +63,18 @@ fn current(app: &TestApp, card: &PostedMessage) -> PostedMessage {
     messages.find(|posted| posted.id == card.id).unwrap()
 }
 
-/// Moves the clock until so many watches and shared cards are stored. They are counted once a second.
+/// Moves the clock until `chat.update` was called so often.
+async fn wait_for_calls(app: &TestApp, count: usize) {
+    advance_until(app, || app.slack.web_api().calls_of(UPDATE).len() >= count).await;
+}
+
+/// Moves the clock until the session was polled so often.
+async fn wait_for_polls(app: &TestApp, count: usize) {
+    let requests = app.kapso.requests().len();
+    advance_until(app, || app.kapso.requests().len() >= requests + count).await;
+}
+
+/// Moves the clock until so many watches and shared cards are stored.
 async fn wait_for_watches(app: &TestApp, count: usize) {
     let line = format!("kapso_slack_watches {count}\n");
     while !app.metrics().await.contains(&line) {
@@ -147,7 +167,8 @@ async fn where_slack_refuses_it_the_card_is_posted_as_without_a_token() {
         ),
     ];
     for (refusal, set_up, fix) in rows {
-        as_member(test_app(), async |app| {
+        let database = Database::sqlite();
+        as_member(test_app().with("DATABASE_URL", &database.address), async |app| {
             set_up(app.slack.web_api());
             let card = app.command(SHOW).await;
             let (for_all, own) = share(app, &card).await;
@@ -167,9 +188,12 @@ async fn where_slack_refuses_it_the_card_is_posted_as_without_a_token() {
                     assert!(warnings[0]["fix"].as_str().unwrap().contains(fix), "{warnings:?}");
                 }
             }
-            wait_for_watches(app, 0).await;
         })
         .await;
+        assert!(
+            database.payloads("1 = 1").await.is_empty(),
+            "{refusal}: nothing to update"
+        );
     }
 }
 
@@ -215,11 +239,8 @@ async fn a_post_that_is_limited_or_unclear_is_repeated() {
             }
             let card = app.command(SHOW).await;
             let sent = app.slack.press_button(&app.app_url, &app.person, &card, "share").await;
-            for count in 1..=faults.len() {
-                app.slack.web_api().wait_for_calls(POST, count).await;
-                app.advance_clock(SignedDuration::from_secs(5));
-            }
-            let own = app.slack.wait_for_replacement(&card).await;
+            advance_until(app, || current(app, &card).message != card.message).await;
+            let own = current(app, &card);
             assert!(plain::text(&own.message).contains("📣 Shared"), "{faults:?}: {own:?}");
             app.late_reply(sent.exchange).await;
             assert_eq!(channel_messages(app).len(), cards, "{faults:?}");
@@ -233,7 +254,6 @@ async fn the_card_shows_what_becomes_of_the_session_until_it_ends() {
     as_member(test_app(), async |app| {
         let card = shared(app).await;
         app.kapso.activate(ID);
-        app.advance_clock(POLLED);
         let active = updated(app, &card, 1).await;
         let text = plain::text(&active.message);
         assert!(
@@ -245,13 +265,10 @@ async fn the_card_shows_what_becomes_of_the_session_until_it_ends() {
         wait_for_watches(app, 1).await;
 
         app.kapso.supersede(ID);
-        app.advance_clock(POLLED);
         let superseded = updated(app, &card, 2).await;
         let text = plain::text(&superseded.message);
         assert!(text.contains("🔵 Superseded"), "{text}");
         wait_for_watches(app, 0).await;
-        app.advance_clock(SignedDuration::from_hours(1));
-        assert_eq!(app.slack.web_api().calls_of(UPDATE).len(), 2);
     })
     .await;
 }
@@ -261,7 +278,6 @@ async fn an_updated_card_is_what_refresh_shows_and_both_go_together() {
     as_member(test_app(), async |app| {
         let card = shared(app).await;
         app.kapso.activate(ID);
-        app.advance_clock(POLLED);
         let active = updated(app, &card, 1).await;
         app.person.user = "U0OTHER".to_owned();
         let refreshed = app.press(&active, "refresh").await;
@@ -274,7 +290,6 @@ async fn an_updated_card_is_what_refresh_shows_and_both_go_together() {
             assert_eq!(active.message[part], refreshed.message[part], "{part}");
         }
         app.kapso.supersede(ID);
-        app.advance_clock(POLLED);
         let superseded = updated(app, &card, 2).await;
         assert!(plain::text(&superseded.message).contains("🔵 Superseded"));
     })
@@ -302,7 +317,6 @@ async fn ten_changes_within_five_seconds_are_one_update() {
             app.kapso.set_field(ID, "agent", json!({"name": format!("Agent {n}")}));
             app.advance_clock(SignedDuration::from_millis(500));
         }
-        app.advance_clock(POLLED);
         let changed = updated(app, &card, 1).await;
         assert!(plain::text(&changed.message).contains("Agent: Agent 10"), "{changed:?}");
         wait_for_watches(app, 1).await;
@@ -315,11 +329,7 @@ async fn ten_changes_within_five_seconds_are_one_update() {
 async fn a_card_without_news_is_not_updated() {
     as_member(test_app(), async |app| {
         shared(app).await;
-        for _ in 0..5 {
-            let requests = app.kapso.requests().len();
-            app.advance_clock(POLLED);
-            app.kapso.wait_for_requests(requests + 1).await;
-        }
+        wait_for_polls(app, 5).await;
         app.shut_down().await;
         assert!(app.slack.web_api().calls_of(UPDATE).is_empty());
     })
@@ -331,20 +341,16 @@ async fn a_limit_delays_the_update_and_the_last_state_wins() {
     as_member(test_app(), async |app| {
         let card = shared(app).await;
         app.slack.web_api().fail_next(UPDATE, WebFault::RateLimited(300));
+        let before = app.now();
         app.kapso.activate(ID);
-        app.advance_clock(POLLED);
-        app.slack.web_api().wait_for_calls(UPDATE, 1).await;
+        wait_for_calls(app, 1).await;
         app.kapso.supersede(ID);
-        let requests = app.kapso.requests().len();
-        app.advance_clock(SignedDuration::from_secs(299));
-        assert_eq!(
-            app.slack.web_api().calls_of(UPDATE).len(),
-            1,
-            "not before its Retry-After"
+        wait_for_calls(app, 2).await;
+        assert!(
+            app.now() - before >= SignedDuration::from_secs(300),
+            "after its Retry-After"
         );
-        app.advance_clock(SignedDuration::from_secs(2));
-        app.kapso.wait_for_requests(requests + 1).await;
-        let superseded = updated(app, &card, 2).await;
+        let superseded = current(app, &card);
         assert!(
             plain::text(&superseded.message).contains("🔵 Superseded"),
             "{superseded:?}"
@@ -362,10 +368,7 @@ async fn an_update_that_slack_may_not_have_taken_is_repeated() {
         api.fail_next(UPDATE, WebFault::Status(StatusCode::BAD_GATEWAY));
         api.fail_next(UPDATE, WebFault::DoneWithStatus(StatusCode::BAD_GATEWAY));
         app.kapso.supersede(ID);
-        for count in 1..=3 {
-            app.advance_clock(POLLED);
-            api.wait_for_calls(UPDATE, count).await;
-        }
+        wait_for_calls(app, 3).await;
         let superseded = current(app, &card);
         assert!(
             plain::text(&superseded.message).contains("🔵 Superseded"),
@@ -389,8 +392,6 @@ async fn a_message_that_cannot_be_updated_ends_it_with_one_line() {
             let card = shared(app).await;
             app.slack.web_api().fail_next(UPDATE, WebFault::Error(refusal));
             app.kapso.activate(ID);
-            app.advance_clock(POLLED);
-            app.wait_for_log("Slack did not update a shared card").await;
             wait_for_watches(app, 0).await;
             let warnings = warnings(app);
             assert_eq!(warnings.len(), 1, "{refusal}: {warnings:?}");
@@ -408,12 +409,13 @@ async fn a_token_that_works_again_updates_the_card() {
         let api = app.slack.web_api();
         api.set_token_state(BOT_TOKEN, TokenState::Revoked);
         app.kapso.activate(ID);
-        app.advance_clock(POLLED);
-        app.wait_for_log("Slack did not update a shared card").await;
+        let refused = app.now();
+        wait_for_calls(app, 1).await;
         api.set_token_state(BOT_TOKEN, TokenState::Valid);
-        let refused = api.calls_of(UPDATE).len();
-        app.advance_clock(SignedDuration::from_mins(11));
-        let active = updated(app, &card, refused + 1).await;
+        advance_until(app, || logged(app, UPDATED) == 1).await;
+        let active = current(app, &card);
+        assert!(app.now() - refused >= SignedDuration::from_mins(10), "no call in vain");
+        assert_eq!(api.calls_of(UPDATE).len(), 2);
         assert!(plain::text(&active.message).contains("🟢 Active"), "{active:?}");
     })
     .await;
@@ -437,9 +439,10 @@ async fn after_a_week_the_card_is_not_updated_any_more() {
         let expiry = app.now() + SignedDuration::from_hours(24 * 30);
         app.kapso.set_field(ID, "expires_at", expiry.to_string().into());
         shared(app).await;
-        app.advance_clock(SignedDuration::from_hours(24 * 7) - POLLED);
+        app.advance_clock(SignedDuration::from_hours(24 * 7 - 1));
+        wait_for_polls(app, 1).await;
         wait_for_watches(app, 1).await;
-        app.advance_clock(POLLED);
+        app.advance_clock(SignedDuration::from_hours(1));
         wait_for_watches(app, 0).await;
         assert!(app.slack.web_api().calls_of(UPDATE).is_empty());
     })
@@ -458,7 +461,6 @@ async fn text_on_an_updated_card_is_inert() {
         for (count, words) in texts.into_iter().enumerate() {
             app.kapso.set_field(ID, "agent", json!({"name": words}));
             app.kapso.set_field(ID, "activation_code", words.into());
-            app.advance_clock(POLLED);
             expect_inert(&updated(app, &card, count + 1).await.message, words);
         }
     })
@@ -475,16 +477,14 @@ async fn a_project_that_is_taken_from_the_channel_is_shown_there_no_more() {
         let for_all = channel_messages(app).pop().unwrap();
         assert!(plain::text(&for_all.message).contains("Project support"), "{for_all:?}");
         app.kapso.activate(ID);
-        app.advance_clock(POLLED);
         let active = updated(app, &for_all, 1).await;
         let text = plain::text(&active.message);
         assert!(text.contains("🟢 Active") && text.contains("Project support"), "{text}");
 
         app.reload_projects(&[("support", r#"channels = ["C0000000001"]"#), ("sales", allowed)]);
         app.kapso.supersede(ID);
-        app.advance_clock(POLLED);
-        app.wait_for_log("a shared card is no longer updated: its project may not be used there")
-            .await;
+        let ended = "a shared card is no longer updated: its project may not be used there";
+        advance_until(app, || logged(app, ended) == 1).await;
         assert_eq!(current(app, &for_all).message, active.message);
         assert_eq!(app.slack.web_api().calls_of(UPDATE).len(), 1);
     })
@@ -498,7 +498,7 @@ async fn a_token_that_is_taken_away_ends_the_updates() {
         // Without `SLACK_BOT_TOKEN`.
         app.reload_projects(&[("support", "")]);
         app.kapso.activate(ID);
-        wait_for_watches(app, 0).await;
+        advance_until(app, || !warnings(app).is_empty()).await;
         assert!(app.slack.web_api().calls_of(UPDATE).is_empty());
         assert_eq!(current(app, &card).message, card.message);
         assert_eq!(warnings(app)[0]["problem"], "SLACK_BOT_TOKEN is not set");
