@@ -162,11 +162,11 @@ impl App {
         };
         let dispatcher = Arc::new(dispatcher);
         let socket = socket(socket_settings, new_connections, &dispatcher)?.map(Arc::new);
-        let verifier = SlackVerifier {
-            signatures: SignatureVerifier::new(&settings.signing_secrets),
-            clock: clock.clone(),
-            body_deadline: settings.timing.request_body,
-        };
+        let verifier = SlackVerifier::new(
+            SignatureVerifier::new(&settings.signing_secrets),
+            clock.clone(),
+            settings.timing.request_body,
+        );
         let connections = settings.connections.unwrap_or_else(server::connections_allowed);
         let connection_tasks = TaskTracker::new();
         let images = qr::Images::new(

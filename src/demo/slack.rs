@@ -1,5 +1,5 @@
-//! `FakeSlack`: a workspace with one channel. It sends commands and button presses, signed over HTTP or through Socket
-//! Mode, accepts the app's replies, and checks them against Slack's rules.
+//! `FakeSlack`: a workspace with one channel. It sends commands, button presses and message shortcuts, signed over HTTP or
+//! through Socket Mode, accepts the app's replies, and checks them against Slack's rules.
 
 use std::io;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use super::channel::{self, ButtonRef, Channel, FailureNotice, PostedMessage, State};
+use super::channel::{self, ButtonRef, Channel, FailureNotice, PostedMessage, State, Target};
 use super::exchange::{DeliveryPath, Exchange, SlackRequest, UserAction};
 use super::forms::{self, Person, RequestIds};
 use super::pictures::Pictures;
@@ -124,7 +124,7 @@ impl FakeSlack {
     /// Sends `command` (`/sandbox …`) to the app, and returns its response.
     pub async fn send_command(&self, app: &Url, person: &Person, command: &str) -> DirectResponse {
         let (name, text) = command.split_once(' ').unwrap_or((command, ""));
-        let (exchange, ids) = self.start_exchange(UserAction::Typed(command.to_owned()), person, None);
+        let (exchange, ids) = self.start_exchange(UserAction::Typed(command.to_owned()), person, Target::default());
         let form = forms::command(person, name, text, &ids.as_ref());
         if self.socket.is_on() {
             return self.deliver_command(exchange, name, &form, true).await;
@@ -137,7 +137,11 @@ impl FakeSlack {
             None => show_failure("because the app did not respond."),
             Some(StatusCode::OK) if response.body.is_empty() => {}
             Some(StatusCode::OK) => match serde_json::from_slice(&response.body) {
-                Ok(body) => message = self.channel.accept(exchange, DeliveryPath::Response, None, body),
+                Ok(body) => {
+                    message = self
+                        .channel
+                        .accept(exchange, DeliveryPath::Response, Target::default(), body);
+                }
                 Err(_) => self.channel.record_violation("the response to a command is not JSON"),
             },
             Some(status) if status.is_client_error() => show_failure("with the error \"http_client_error\""),
@@ -154,7 +158,7 @@ impl FakeSlack {
     /// Sends `command` through the socket in an envelope whose acknowledgement may contain no message.
     pub async fn send_command_accepting_no_message(&self, person: &Person, command: &str) -> DirectResponse {
         let (name, text) = command.split_once(' ').unwrap_or((command, ""));
-        let (exchange, ids) = self.start_exchange(UserAction::Typed(command.to_owned()), person, None);
+        let (exchange, ids) = self.start_exchange(UserAction::Typed(command.to_owned()), person, Target::default());
         let form = forms::command(person, name, text, &ids.as_ref());
         self.deliver_command(exchange, name, &form, false).await
     }
@@ -223,13 +227,63 @@ impl FakeSlack {
         change: impl FnOnce(&mut Value),
     ) -> DirectResponse {
         let act = UserAction::Pressed(button.action_id.clone());
-        let (exchange, ids) = self.start_exchange(act, person, Some(on.id));
+        let target = Target {
+            pressed: Some(on.id),
+            thread: on.thread,
+        };
+        let (exchange, ids) = self.start_exchange(act, person, target);
         let form = forms::press(person, on, &button, &value, &ids.as_ref(), change);
+        let sent = self.send_interaction(app, exchange, form).await;
+        if sent.status != Some(StatusCode::OK) {
+            self.channel.mark_unacknowledged(on.id, button);
+        }
+        sent
+    }
+
+    /// Chooses a shortcut of the app in the menu of a message.
+    pub async fn choose_shortcut(
+        &self,
+        app: &Url,
+        person: &Person,
+        on: &PostedMessage,
+        callback_id: &str,
+    ) -> DirectResponse {
+        self.choose_shortcut_with_payload(app, person, on, callback_id, |_| {})
+            .await
+    }
+
+    /// Chooses a shortcut, with a payload that is changed before it is signed.
+    pub async fn choose_shortcut_with_payload(
+        &self,
+        app: &Url,
+        person: &Person,
+        on: &PostedMessage,
+        callback_id: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> DirectResponse {
+        if !on.in_channel {
+            self.channel
+                .record_violation("a message that only one person sees has no shortcuts");
+        }
+        let target = Target {
+            pressed: None,
+            thread: on.thread,
+        };
+        let act = UserAction::Chosen(callback_id.to_owned());
+        let (exchange, ids) = self.start_exchange(act, person, target);
+        let form = forms::shortcut(person, on, callback_id, &ids.as_ref(), change);
+        let sent = self.send_interaction(app, exchange, form).await;
+        if sent.status != Some(StatusCode::OK) {
+            let failure = "The shortcut failed because the app did not respond.";
+            self.channel.show_failure(exchange, failure.to_owned());
+        }
+        sent
+    }
+
+    /// Sends an interaction, whose acknowledgement must be empty.
+    async fn send_interaction(&self, app: &Url, exchange: u64, form: String) -> DirectResponse {
         if self.socket.is_on() {
-            let (status, took) = self.deliver_press(exchange, &form).await;
-            if status.is_none() {
-                self.channel.mark_unacknowledged(on.id, button);
-            }
+            let (status, took) = self.deliver_interaction(exchange, &form).await;
             return DirectResponse {
                 exchange,
                 status,
@@ -238,10 +292,9 @@ impl FakeSlack {
             };
         }
         let response = self.post_form(app, INTERACTIONS, exchange, form).await;
-        if response.status != Some(StatusCode::OK) {
-            self.channel.mark_unacknowledged(on.id, button);
-        } else if !response.body.is_empty() {
-            self.channel.record_violation("the response to a press has a body");
+        if response.status == Some(StatusCode::OK) && !response.body.is_empty() {
+            self.channel
+                .record_violation("the response to an interaction has a body");
         }
         DirectResponse {
             exchange,
@@ -249,6 +302,12 @@ impl FakeSlack {
             message: None,
             took: response.took,
         }
+    }
+
+    /// Adds a message that a person writes: in the channel, or in the thread of another message.
+    #[must_use]
+    pub fn write_message(&self, person: &Person, text: &str, thread: Option<u64>) -> PostedMessage {
+        self.channel.add_written(forms::written(person, text), thread)
     }
 
     /// Adds a message to the channel, as if the app had shared it earlier.
@@ -383,6 +442,11 @@ impl FakeSlack {
         self.channel.state().exchanges.get(&number).cloned()
     }
 
+    /// The number of the latest exchange, or of the latest message that a person wrote.
+    pub(super) fn last_number(&self) -> u64 {
+        self.channel.state().last_exchange
+    }
+
     /// The latest command or press.
     #[must_use]
     pub fn last_exchange(&self) -> Option<Exchange> {
@@ -420,8 +484,8 @@ impl FakeSlack {
         }
     }
 
-    fn start_exchange(&self, act: UserAction, person: &Person, pressed: Option<u64>) -> (u64, Ids) {
-        let (exchange, token) = self.channel.start_exchange(act, &person.channel, pressed);
+    fn start_exchange(&self, act: UserAction, person: &Person, target: Target) -> (u64, Ids) {
+        let (exchange, token) = self.channel.start_exchange(act, &person.channel, target);
         let ids = Ids {
             response_url: format!("{}/response/{token}", self.origin()),
             trigger_id: self.web_api.issue_trigger_id(),
@@ -442,7 +506,7 @@ impl FakeSlack {
                 for payload in payloads {
                     message = self
                         .channel
-                        .accept(exchange, DeliveryPath::Response, None, payload.clone());
+                        .accept(exchange, DeliveryPath::Response, Target::default(), payload.clone());
                 }
             }
             None => self
@@ -464,13 +528,13 @@ impl FakeSlack {
         let payloads = self.socket.deliver(request.path, &request.fields, true).await?;
         for payload in &payloads {
             self.channel
-                .accept(exchange, DeliveryPath::Response, None, payload.clone());
+                .accept(exchange, DeliveryPath::Response, Target::default(), payload.clone());
         }
         Some(payloads)
     }
 
-    /// Sends a press through the socket. The status is `None` if it was not acknowledged.
-    async fn deliver_press(&self, exchange: u64, form: &str) -> (Option<StatusCode>, Duration) {
+    /// Sends an interaction through the socket. The status is `None` if it was not acknowledged.
+    async fn deliver_interaction(&self, exchange: u64, form: &str) -> (Option<StatusCode>, Duration) {
         let payload = form_urlencoded::parse(form.as_bytes()).next();
         let payload = payload.and_then(|(_, payload)| serde_json::from_str(&payload).ok());
         let (answer, took) = self

@@ -11,6 +11,7 @@ pub mod command;
 pub mod direct_messages;
 pub mod interaction;
 pub mod message;
+pub mod message_text;
 pub mod request;
 pub mod response_url;
 pub mod signature;

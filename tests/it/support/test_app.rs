@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use kapso_slack::app::{App, Reloader, client_builder};
 use kapso_slack::clock::Clock;
+use kapso_slack::commands::Shortcut;
 use kapso_slack::config::{Environment, Settings};
 use kapso_slack::demo::{DirectResponse, FakeKapso, FakeSlack, Fault, OpenFault, Person, PostedMessage, plain};
 use kapso_slack::slack::socket_mode::CONNECTIONS;
@@ -435,6 +436,41 @@ impl TestApp {
         self.late_reply(sent.exchange).await
     }
 
+    /// Somebody else writes a message in the channel.
+    pub fn written(&self, text: &str) -> PostedMessage {
+        self.written_in(text, None)
+    }
+
+    /// The same, in the thread of another message.
+    pub fn written_in(&self, text: &str, thread: Option<u64>) -> PostedMessage {
+        let colleague = Person {
+            user: "U0COLLEAGUE".to_owned(),
+            ..self.person.clone()
+        };
+        self.slack.write_message(&colleague, text, thread)
+    }
+
+    /// Chooses *Look up sandbox session* in the menu of a message, and waits for the message that answers.
+    pub async fn look_up(&self, on: &PostedMessage) -> PostedMessage {
+        self.choose_shortcut(on, Shortcut::LookUpSession.callback_id(), |_| {})
+            .await
+    }
+
+    /// Chooses a shortcut in the menu of a message with a changed payload, and waits for the message that answers.
+    pub async fn choose_shortcut(
+        &self,
+        on: &PostedMessage,
+        callback_id: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> PostedMessage {
+        let sent = self
+            .slack
+            .choose_shortcut_with_payload(&self.app_url, &self.person, on, callback_id, change)
+            .await;
+        assert_eq!(sent.status, Some(StatusCode::OK), "chose {callback_id}");
+        self.late_reply(sent.exchange).await
+    }
+
     /// The message that comes after this one for the same command or press.
     pub async fn next_message(&self, posted: &PostedMessage) -> PostedMessage {
         self.slack.next_message(posted).await
@@ -647,6 +683,9 @@ impl TestApp {
         assert!(lost.is_empty(), "tasks panicked or were left behind: {lost:?}");
         let read = self.read.lock().unwrap().clone();
         for posted in self.slack.conversation() {
+            if posted.author.is_some() {
+                continue;
+            }
             assert!(
                 posted.exchange == 0 || read.contains(&posted.exchange),
                 "nobody read {posted:?}"
