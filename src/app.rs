@@ -305,7 +305,7 @@ async fn run_in_background(
         },
         update_card: {
             let dispatcher = Arc::clone(&dispatcher);
-            Box::new(move |job, next, session| Box::pin(Arc::clone(&dispatcher).update_card(job, next, session)))
+            Box::new(move |job, next, session| dispatcher.update_card(job, next, session))
         },
         on_count: {
             let metrics = Arc::clone(&dispatcher.metrics);

@@ -17,7 +17,11 @@ static FILE: LazyLock<PathBuf> =
 fuzz_target!(|text: &[u8]| {
     fs::write(&*FILE, text).expect("the temporary folder can be written");
     let path = FILE.to_str().expect("UTF-8");
-    let variables = [("SLACK_SIGNING_SECRET", SECRET), ("SUPPORT_KEY", KEY), ("CONFIG_FILE", path)];
+    let variables = [
+        ("SLACK_SIGNING_SECRET", SECRET),
+        ("SUPPORT_KEY", KEY),
+        ("CONFIG_FILE", path),
+    ];
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
     match Environment::of(variables).settings() {
         Ok(settings) => {

@@ -45,9 +45,8 @@ impl Dispatcher {
             }
             Err(WebApiError::RateLimited(pause)) => Some(PostOutcome::RateLimited(pause)),
             Err(WebApiError::Unclear(_)) => Some(PostOutcome::Unknown),
-            Err(WebApiError::NoToken) => None,
             // In a channel without the app, this is how it is.
-            Err(WebApiError::Refused(Refusal::NotInChannel | Refusal::ChannelNotFound)) => None,
+            Err(WebApiError::NoToken | WebApiError::Refused(Refusal::NotInChannel | Refusal::ChannelNotFound)) => None,
             Err(error @ (WebApiError::NotSent(_) | WebApiError::Refused(_))) => {
                 if let Some(suppressed) = self.admit_line("shared card") {
                     tracing::warn!(
@@ -103,13 +102,13 @@ impl Dispatcher {
 
     /// Updates a card in a task of its own: the poller does not wait for Slack. `until` is when the session is polled next;
     /// `None` if this is the last update.
-    pub async fn update_card(
-        self: Arc<Self>,
+    pub fn update_card(
+        self: &Arc<Self>,
         job: LeasedJob<Watch>,
         (watch, until): (Box<Watch>, Option<Timestamp>),
         session: Arc<Session>,
     ) {
-        let dispatcher = Arc::clone(&self);
+        let dispatcher = Arc::clone(self);
         self.tasks
             .spawn(async move { dispatcher.attempt_update(job, *watch, until, &session).await });
     }

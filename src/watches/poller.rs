@@ -49,9 +49,7 @@ pub type TellNews = Box<
 
 /// Updates a shared card as the session is now, whose watch is then polled at this time; `None` after the last update.
 /// Returns before Slack has answered.
-pub type UpdateCard = Box<
-    dyn Fn(LeasedJob<Watch>, (Box<Watch>, Option<Timestamp>), Arc<Session>) -> BoxFuture<'static, ()> + Send + Sync,
->;
+pub type UpdateCard = Box<dyn Fn(LeasedJob<Watch>, (Box<Watch>, Option<Timestamp>), Arc<Session>) + Send + Sync>;
 
 /// Called with a number of watches, and the alias of their project.
 pub type OnCount = Box<dyn Fn(Option<&Alias>, u64) + Send + Sync>;
@@ -427,12 +425,12 @@ impl Environment {
         match decide(&job.payload, result, now) {
             Decision::Wait { until, watch } => drop(self.store.reschedule(job, *watch, until).await),
             Decision::Tell { news, until, watch } => {
-                (self.tell_news)(job, news, (watch, until), session.cloned()).await
+                (self.tell_news)(job, news, (watch, until), session.cloned()).await;
             }
             Decision::Notify(ending) => (self.end_watch)(job, Some(ending), session.cloned()).await,
             Decision::Expire => (self.end_watch)(job, None, session.cloned()).await,
             Decision::Update { until, watch } => match session {
-                Some(session) => (self.update_card)(job, (watch, until), Arc::clone(session)).await,
+                Some(session) => (self.update_card)(job, (watch, until), Arc::clone(session)),
                 None => self.store.release(job).await,
             },
             Decision::End => self.store.complete(job).await,
