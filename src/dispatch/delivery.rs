@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Dispatcher;
-use super::direct::Recipient;
 use crate::queue::{LeasedJob, Payload};
 use crate::slack::message::Message;
 use crate::slack::response_url::{DeliveryError, POSTS, PostOutcome};
@@ -47,6 +46,15 @@ pub struct Outgoing {
     /// Where that was.
     #[serde(skip)]
     pub posted: Option<Posted>,
+}
+
+/// The person that a message is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipient {
+    /// `U…` or `W…`.
+    pub user: String,
+    /// After this it is not posted any more.
+    pub not_after: Timestamp,
 }
 
 /// A message as JSON.

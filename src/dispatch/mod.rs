@@ -46,8 +46,7 @@ use crate::slack::response_url::{DeliveryError, POSTS, ResponseUrlClient};
 use crate::slack::verified::{Verified, Way};
 use crate::telemetry::{Delivery, LogLimit, Metrics, chain};
 
-pub use self::delivery::{Outgoing, StoredMessage};
-pub use self::direct::Recipient;
+pub use self::delivery::{Outgoing, Recipient, StoredMessage};
 pub use self::follow_up::FollowUpJob;
 pub use self::late_reply::{LateReply, Trigger};
 pub use self::notification::PendingNotification;

@@ -9,8 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Dispatcher;
-use super::delivery::{Attempt, Deliverable, Outgoing, StoredMessage};
-use super::direct::Recipient;
+use super::delivery::{Attempt, Deliverable, Outgoing, Recipient, StoredMessage};
 use super::follow_up::FollowUpJob;
 use crate::cards::notification::DirectNews;
 use crate::cards::session::{Watched, card};
