@@ -303,6 +303,10 @@ async fn run_in_background(
                 Box::pin(Arc::clone(&dispatcher).tell_news(job, news, next, session))
             })
         },
+        update_card: {
+            let dispatcher = Arc::clone(&dispatcher);
+            Box::new(move |job, next, session| dispatcher.update_card(job, next, session))
+        },
         on_count: {
             let metrics = Arc::clone(&dispatcher.metrics);
             Box::new(move |project, count| metrics.set_watches(project.map(Alias::as_str), count))

@@ -97,6 +97,7 @@ impl Definition for StartWatching {
                 ReplyTarget::Command | ReplyTarget::NewMessage => None,
             },
             direct,
+            shared: None,
         };
         let added = commands.watches.add(&watch).await;
         let context = commands.render_context(request);

@@ -12,7 +12,7 @@ use crate::slack::response_url::DeliveryError;
 use crate::slack::web_api::{Refusal, WebApiError};
 
 /// The pause after a refusal that concerns everybody: the operator may put it right.
-const REFUSED_PAUSE: SignedDuration = SignedDuration::from_mins(10);
+pub(super) const REFUSED_PAUSE: SignedDuration = SignedDuration::from_mins(10);
 
 impl Dispatcher {
     /// Makes one attempt to deliver the message of a job to a person.

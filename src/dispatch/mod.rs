@@ -11,6 +11,7 @@ mod follow_up;
 mod late_reply;
 mod notification;
 mod replays;
+mod shared_card;
 
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};

@@ -170,7 +170,7 @@ impl Dispatcher {
             .await;
     }
 
-    fn is_authorized(&self, watch: &Watch) -> bool {
+    pub(super) fn is_authorized(&self, watch: &Watch) -> bool {
         let project = watch.origin.project.as_ref();
         self.commands.projects.authorize(project, &watch.who).is_ok()
     }

@@ -143,6 +143,7 @@ proptest! {
             let now = due + SignedDuration::from_millis(late);
             match decide(&watch, &result, now) {
                 Decision::Tell { .. } => panic!("only a watch with direct messages goes on"),
+                Decision::Update { .. } | Decision::End => panic!("it is no shared card"),
                 Decision::Wait { until, watch: next } => {
                     prop_assert!(until > now, "the next poll is later");
                     prop_assert!(until <= at(28 * MINUTE), "never after the end of the watch");
@@ -172,6 +173,7 @@ proptest! {
         for now in seconds.into_iter().map(at) {
             match decide(&watch, &result, now) {
                 Decision::Tell { .. } => panic!("only a watch with direct messages goes on"),
+                Decision::Update { .. } | Decision::End => panic!("it is no shared card"),
                 Decision::Wait { until, watch: next } => {
                     prop_assert!(until > now && until - now <= SignedDuration::from_secs(25));
                     watch = *next;

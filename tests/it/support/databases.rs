@@ -249,6 +249,7 @@ pub fn watch(user: &str, session: &str) -> Watch {
         not_found: 0,
         card: None,
         direct: None,
+        shared: None,
     }
 }
 
