@@ -7,16 +7,13 @@ use kapso_slack::queue::{CLAIM_POSTGRES, CLAIM_SQLITE, WorkerId};
 
 use crate::support::databases::{Database, at, claim, late, on_both_databases};
 
-/// Of which none is due before `at(1_000)`.
-const STORED: u32 = 100_000;
-
-/// Stores many jobs that are not due yet, as copies of one.
-async fn store_many(database: &Database) {
+/// Stores so many jobs that are not due before `at(1_000)`, as copies of one.
+async fn store(database: &Database, count: u32) {
     let jobs = database.jobs().await;
     jobs.insert(&late(1_000), None).await.unwrap();
     jobs.database().close().await;
     let copies = format!(
-        "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {STORED})
+        "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})
          INSERT INTO kapso_slack_jobs
              (id, kind, version, due_at, created_at, leased_by, leased_until, attempts, payload)
          SELECT 'copy-' || n, kind, version, due_at + n, created_at, leased_by, leased_until, attempts, payload
@@ -60,7 +57,7 @@ async fn plan(database: &Database) -> String {
 #[tokio::test]
 async fn a_claim_uses_the_index_of_due_times() {
     on_both_databases(async |database| {
-        store_many(database).await;
+        store(database, 5_000).await;
         let plan = plan(database).await;
         assert!(plan.contains("kapso_slack_jobs_due"), "{plan}");
         for scan in ["Seq Scan on kapso_slack_jobs", "SCAN kapso_slack_jobs"] {
@@ -78,9 +75,9 @@ async fn time_of_a_claim() {
     const CLAIMS: u32 = 50;
     on_both_databases(async |database| {
         let worker = WorkerId::random();
-        for is_full in [false, true] {
-            if is_full {
-                store_many(database).await;
+        for stored in [0, 100_000] {
+            if stored > 0 {
+                store(database, stored).await;
             }
             let jobs = database.jobs().await;
             let mut took = Duration::ZERO;
@@ -92,12 +89,9 @@ async fn time_of_a_claim() {
                 assert_eq!(claimed.len(), 1);
                 jobs.complete(&claimed[0].lease).await.unwrap();
             }
-            println!(
-                "{}: a claim among {} jobs: {:.2} ms",
-                database.url.kind().name(),
-                if is_full { STORED } else { 0 },
-                took.as_secs_f64() * 1_000.0 / f64::from(CLAIMS)
-            );
+            let milliseconds = took.as_secs_f64() * 1_000.0 / f64::from(CLAIMS);
+            let kind = database.url.kind().name();
+            println!("{kind}: a claim among {stored} jobs that are not due: {milliseconds:.2} ms");
             jobs.database().close().await;
         }
     })
