@@ -30,13 +30,15 @@ use crate::server::{self, Bounds};
 use crate::slack::acknowledgement::Acknowledgement;
 use crate::slack::button_value::ValueSigner;
 use crate::slack::channel_pace::ChannelPace;
+use crate::slack::direct_messages::DirectMessages;
 use crate::slack::request::SlackVerifier;
 use crate::slack::response_url::ResponseUrlClient;
 use crate::slack::signature::SignatureVerifier;
 use crate::slack::socket_mode::{self, EnvelopeKind, Event, Reason, Request, SocketMode};
+use crate::slack::web_api::{Refusal, WebApi};
 use crate::telemetry::{Labels, LogLimit, Metrics};
 use crate::watches::Watches;
-use crate::watches::policy::Ending;
+use crate::watches::policy::News;
 use crate::watches::poller;
 
 /// Most connections to the metrics at the same time, out of the reserved file descriptors.
@@ -120,6 +122,12 @@ impl App {
         let qr_addresses = settings
             .public_url
             .map(|public_url| Arc::new(qr::Addresses::new(public_url, &keys)));
+        let web_api = WebApi::new(
+            new_connections.clone(),
+            settings.slack_api_url,
+            settings.timing.response_url.attempt,
+            settings.bot_token,
+        );
         let dispatcher = Dispatcher {
             commands: Commands {
                 projects: Arc::clone(&projects),
@@ -130,6 +138,8 @@ impl App {
                 command_name: settings.command,
                 qr_addresses: qr_addresses.clone(),
                 signer: ValueSigner::new(&keys),
+                direct_messages: DirectMessages::new(web_api.clone(), clock.clone()),
+                web_api,
             },
             // A post that is not answered may have been accepted, so that posting it again may double a message. A new
             // connection is the least likely not to answer: no firewall has forgotten it, and Slack is not closing it.
@@ -155,11 +165,11 @@ impl App {
         };
         let dispatcher = Arc::new(dispatcher);
         let socket = socket(socket_settings, new_connections, &dispatcher)?.map(Arc::new);
-        let verifier = SlackVerifier {
-            signatures: SignatureVerifier::new(&settings.signing_secrets),
-            clock: clock.clone(),
-            body_deadline: settings.timing.request_body,
-        };
+        let verifier = SlackVerifier::new(
+            SignatureVerifier::new(&settings.signing_secrets),
+            clock.clone(),
+            settings.timing.request_body,
+        );
         let connections = settings.connections.unwrap_or_else(server::connections_allowed);
         let connection_tasks = TaskTracker::new();
         let images = qr::Images::new(
@@ -191,7 +201,7 @@ impl App {
         })
     }
 
-    /// Replaces the projects and the signing secrets while the service runs.
+    /// Replaces the projects, the signing secrets and the bot token while the service runs.
     #[must_use]
     pub fn reloader(&self) -> Reloader {
         Reloader(self.state.clone())
@@ -263,7 +273,8 @@ impl App {
 pub struct Reloader(AppState);
 
 impl Reloader {
-    /// Replaces the projects and the signing secrets by those of these settings. Keys that stay go on with their client.
+    /// Replaces the projects, the signing secrets and the bot token by those of these settings. Keys that stay go on with
+    /// their client.
     pub fn replace(&self, settings: Settings) {
         let commands = &self.0.dispatcher.commands;
         let keys = settings.signing_keys();
@@ -272,6 +283,7 @@ impl Reloader {
         if let Some(addresses) = &commands.qr_addresses {
             addresses.set_secrets(&keys);
         }
+        commands.direct_messages.set_token(settings.bot_token);
         commands.projects.replace(settings.projects);
     }
 }
@@ -298,6 +310,12 @@ async fn run_in_background(
         end_watch: {
             let dispatcher = Arc::clone(&dispatcher);
             Box::new(move |job, ending, session| Box::pin(Arc::clone(&dispatcher).end_watch(job, ending, session)))
+        },
+        tell_news: {
+            let dispatcher = Arc::clone(&dispatcher);
+            Box::new(move |job, news, next, session| {
+                Box::pin(Arc::clone(&dispatcher).tell_news(job, news, next, session))
+            })
         },
         on_count: {
             let metrics = Arc::clone(&dispatcher.metrics);
@@ -470,8 +488,9 @@ fn socket_observer(metrics: &Arc<Metrics>) -> Box<dyn Fn(Event) + Send + Sync> {
 fn metrics() -> Metrics {
     Metrics::new(&Labels {
         outcomes: Outcome::ALL.iter().map(|outcome| outcome.word()).collect(),
-        news: Ending::ALL.map(Ending::name).to_vec(),
+        news: News::ALL.map(News::name).to_vec(),
         reconnect_reasons: Reason::COUNTED.map(Reason::name).to_vec(),
+        refusals: [&Refusal::OF_DIRECT_MESSAGES[..], &["other"]].concat(),
         envelope_types: EnvelopeKind::ALL.map(EnvelopeKind::name).to_vec(),
     })
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::commands::CommandWord;
+use crate::commands::{CommandWord, Shortcut};
 use crate::routes::{COMMANDS, INTERACTIONS};
 
 /// The manifest in the repository, for the command `/sandbox` at an example address.
@@ -31,7 +31,17 @@ pub fn for_deployment(transport: Transport<'_>, name: &str) -> Result<Value, ser
     command["command"] = json!(name);
     command["usage_hint"] = json!(CommandWord::hint());
     set_address(command, "url", transport, COMMANDS);
+    manifest["features"]["shortcuts"] = Shortcut::ALL.iter().map(|shortcut| shortcut_entry(*shortcut)).collect();
     Ok(manifest)
+}
+
+fn shortcut_entry(shortcut: Shortcut) -> Value {
+    json!({
+        "name": shortcut.name(),
+        "type": "message",
+        "callback_id": shortcut.callback_id(),
+        "description": shortcut.description(),
+    })
 }
 
 /// Sets `field` to the address of `path`, or removes it where there is no address.
@@ -103,7 +113,15 @@ mod tests {
                 ],
             );
             known("/display_information", &["background_color", "description", "name"]);
-            known("/features", &["bot_user", "slash_commands"]);
+            known("/features", &["bot_user", "shortcuts", "slash_commands"]);
+            for index in 0..Shortcut::ALL.len() {
+                let shortcut = format!("/features/shortcuts/{index}");
+                known(&shortcut, &["callback_id", "description", "name", "type"]);
+                assert_eq!(manifest.pointer(&format!("{shortcut}/type")).unwrap(), "message");
+                assert!((1..=24).contains(&length(&format!("{shortcut}/name"))));
+                assert!((1..=255).contains(&length(&format!("{shortcut}/callback_id"))));
+                assert!((1..=150).contains(&length(&format!("{shortcut}/description"))));
+            }
             known("/features/bot_user", &["always_online", "display_name"]);
             known("/oauth_config", &["scopes"]);
             known(

@@ -50,7 +50,9 @@ pub fn serve(address: SocketAddr, secret: &str, key: &str, base_url: &str, threa
         base_url: base_url.to_owned(),
         http: kapso_slack::app::client_builder().build().expect("a client"),
     });
-    let router = Router::new().route("/slack/commands", post(command)).with_state(handler);
+    let router = Router::new()
+        .route("/slack/commands", post(command))
+        .with_state(handler);
     runtime.expect("a runtime").block_on(async {
         let listener = TcpListener::bind(address).await.expect("a port");
         axum::serve(listener, router).await.expect("it serves for ever");
@@ -68,7 +70,10 @@ async fn command(State(handler): State<Arc<Handler>>, headers: HeaderMap, body: 
     let Ok(session) = session(&handler, &id).await else {
         return StatusCode::BAD_GATEWAY.into_response();
     };
-    let text = format!("*{}*\nPhone {}\nCode `{}`", session.status, session.phone_number, session.activation_code);
+    let text = format!(
+        "*{}*\nPhone {}\nCode `{}`",
+        session.status, session.phone_number, session.activation_code
+    );
     let card = json!({
         "response_type": "ephemeral",
         "text": text,
@@ -93,17 +98,26 @@ async fn session(handler: &Handler, id: &str) -> Result<Session, reqwest::Error>
 }
 
 fn is_signed(secret: &str, headers: &HeaderMap, body: &[u8]) -> bool {
-    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &http::HeaderValue| value.to_str().ok())
+    };
     let (Some(timestamp), Some(signature)) = (text(TIMESTAMP_HEADER), text(SIGNATURE_HEADER)) else {
         return false;
     };
     let now = Timestamp::now().as_second();
-    if !timestamp.parse().is_ok_and(|at: i64| (now - at).abs() <= MAX_SKEW_SECONDS) {
+    if !timestamp
+        .parse()
+        .is_ok_and(|at: i64| (now - at).abs() <= MAX_SKEW_SECONDS)
+    {
         return false;
     }
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key of any length");
     mac.update(format!("v0:{timestamp}:").as_bytes());
     mac.update(body);
-    let signature = signature.strip_prefix("v0=").and_then(|signature| hex::decode(signature).ok());
+    let signature = signature
+        .strip_prefix("v0=")
+        .and_then(|signature| hex::decode(signature).ok());
     signature.is_some_and(|signature| mac.verify_slice(&signature).is_ok())
 }

@@ -1,6 +1,7 @@
-//! The JSON of a button press.
+//! The JSON of a button press or a message shortcut.
 #![no_main]
 
+use kapso_slack::commands::{self, Found};
 use kapso_slack::slack::interaction::Interaction;
 use kapso_slack::slack::request::Form;
 use libfuzzer_sys::fuzz_target;
@@ -9,7 +10,13 @@ fuzz_target!(|payload: &[u8]| {
     let encoded: String = form_urlencoded::byte_serialize(payload).collect();
     // Every signed interaction is acknowledged.
     let interaction = Interaction::parse(format!("payload={encoded}").as_bytes()).expect("an interaction");
-    if let Interaction::Press(press) = interaction {
-        assert!(!press.buttons.is_empty());
+    match interaction {
+        Interaction::Press(press) => assert!(!press.buttons.is_empty()),
+        Interaction::Shortcut(shortcut) => {
+            for found in commands::found(&shortcut.texts) {
+                assert_eq!(Found::parse(&found.typed()), Some(found));
+            }
+        }
+        Interaction::Other(_) => {}
     }
 });

@@ -1,6 +1,6 @@
 //! `/sandbox help`: the commands and buttons, in groups of short lines for phones.
 
-use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, Usage, new};
+use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, Shortcut, Usage, new};
 #[cfg(feature = "demo")]
 use crate::cards::samples::SampleGroup;
 use crate::cards::sentence::{fill, join};
@@ -68,6 +68,7 @@ fn render(may_create: bool, context: &RenderContext<'_>) -> View {
     let groups = [
         typed(may_create, context),
         pressed(may_create, context),
+        chosen(),
         good_to_know(),
         not_active(may_create, context),
     ];
@@ -113,6 +114,20 @@ fn pressed(may_create: bool, context: &RenderContext<'_>) -> Mrkdwn {
         .chain(buttons)
         .chain(no_qr_codes);
     join("\n", lines)
+}
+
+fn chosen() -> Mrkdwn {
+    let shortcuts = Shortcut::ALL.iter().map(|shortcut| {
+        let does = match shortcut {
+            Shortcut::LookUpSession => "finds the session that the message is about, also in threads",
+        };
+        fill(
+            "*{shortcut}* {does}",
+            [("shortcut", Mrkdwn::new(shortcut.name())), ("does", Mrkdwn::new(does))],
+        )
+    });
+    let head = Mrkdwn::new("*What you can choose in the ⋮ menu of a message*");
+    join("\n", [head].into_iter().chain(shortcuts))
 }
 
 fn good_to_know() -> Mrkdwn {

@@ -5,8 +5,10 @@
 mod access;
 mod choose_project;
 mod find;
+mod found;
 mod help;
 mod list;
+mod look_up;
 mod named_project;
 mod new;
 mod parse;
@@ -17,12 +19,15 @@ mod refresh;
 mod response;
 mod session_id;
 mod share;
+mod shortcut;
 mod show;
 mod stale_button;
 mod typed_text;
 mod unknown;
+mod unknown_shortcut;
 mod unwatch;
 mod watch;
+mod watching;
 mod word;
 
 use std::sync::Arc;
@@ -30,12 +35,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
+pub use found::{Found, found};
 pub use list::PageValue;
 pub use named_project::{Named, split as split_project};
 pub use new::{ConfirmationToken, ConfirmationValue, SAMPLE_PHONE};
 pub use parse::parse;
 pub use phone::Phone;
 pub use response::{FollowUp, Outcome, Response};
+pub use shortcut::Shortcut;
 pub use word::{CommandWord, ParseError, Usage};
 
 use crate::cards::buttons::TypedValue;
@@ -50,7 +57,9 @@ use crate::projects::{ProjectRef, Projects, Resolution, Unusable};
 use crate::qr::Addresses;
 use crate::slack::Who;
 use crate::slack::button_value::{Origin, ValueSigner};
+use crate::slack::direct_messages::DirectMessages;
 use crate::slack::interaction::PressedButton;
+use crate::slack::web_api::WebApi;
 use crate::watches::Watches;
 
 /// The definition of a command. Nothing has a default, so that nothing can be forgotten.
@@ -232,6 +241,8 @@ commands! {
     StartWatching(watch),
     /// Stop notifying a person about changes of a session.
     StopWatching(unwatch),
+    /// List what the person watches.
+    Watching(watching),
     /// Show an activation link as a QR code.
     ShowQrCode(qr_code),
     /// Show a session to everybody in the channel.
@@ -240,10 +251,14 @@ commands! {
     ChooseProject(choose_project),
     /// Show the help.
     Help(help),
+    /// Ask which of the sessions in a message is meant.
+    LookUp(look_up),
     /// Text that was not understood.
     Unknown(unknown),
     /// A button of another version of this app, or one whose value was changed.
     StaleButton(stale_button),
+    /// A shortcut of another version of this app.
+    UnknownShortcut(unknown_shortcut),
 }
 
 /// The button of ours among those that were pressed; if none of them is, the first one.
@@ -268,6 +283,7 @@ pub fn reply_target(action_id: &str, is_shared: bool) -> ReplyTarget {
             | Action::ShowFullCard
             | Action::StartWatching
             | Action::StopWatching
+            | Action::StopListed
             | Action::ShareInChannel
             | Action::NextPage
             | Action::PreviousPage
@@ -322,6 +338,10 @@ pub struct Commands {
     pub qr_addresses: Option<Arc<Addresses>>,
     /// Signs and verifies the values of buttons.
     pub signer: ValueSigner,
+    /// The methods that need a bot token, which there may not be.
+    pub web_api: WebApi,
+    /// Direct messages, which need it, too.
+    pub direct_messages: DirectMessages,
 }
 
 impl Commands {
@@ -332,7 +352,15 @@ impl Commands {
             return (parse(text, &self.command_name), None);
         }
         let (rest, named) = named_project::split(text);
-        let command = parse(&rest, &self.command_name);
+        self.in_place(parse(&rest, &self.command_name), named, who)
+    }
+
+    /// The command with the alias of its project, if that has one; the question which project is meant, if that is not
+    /// clear.
+    fn in_place(&self, command: Command, named: Named, who: &Who) -> (Command, Option<Alias>) {
+        if !self.projects.have_names() {
+            return (command, None);
+        }
         match (self.projects.resolve(named.alias(), who), &named) {
             (Resolution::Project(project), Named::Nothing | Named::Project(_)) => (command, project.alias().cloned()),
             (Resolution::Unclear(_) | Resolution::NotHere(_), Named::Nothing) if !command.is_about_project() => {
@@ -376,6 +404,7 @@ impl Commands {
             Action::ShowFullCard => about_session(|id| Refresh(id).into()),
             Action::StartWatching => about_session(|id| StartWatching(id).into()),
             Action::StopWatching => about_session(|id| StopWatching(id).into()),
+            Action::StopListed => about_session(|id| Watching { stop: Some(id) }.into()),
             Action::ShowQrCode => about_session(|id| ShowQrCode(id).into()),
             Action::ShareInChannel => about_session(|id| Share(id).into()),
             Action::ShowInNewMessage => about_session(|id| Show(id).into()),
@@ -392,6 +421,39 @@ impl Commands {
         };
         let origin = verified.map(|(_, origin)| origin).unwrap_or_default();
         Some((command.unwrap_or(StaleButton.into()), origin))
+    }
+
+    /// The project of a pressed button that runs a command as if it were typed: its own, or else that of the place.
+    #[must_use]
+    pub fn resolve_press(&self, action_id: &str, command: Command, origin: Origin, who: &Who) -> (Command, Origin) {
+        let is_typed = Action::parse(action_id) == Some(Action::RunCommand);
+        if !is_typed || origin.project.is_some() || !command.is_about_project() {
+            return (command, origin);
+        }
+        let (command, project) = self.in_place(command, Named::Nothing, who);
+        let origin = origin.in_project(project.as_ref());
+        (command, origin)
+    }
+
+    /// Reads a shortcut that was chosen in the menu of a message: the command, and the alias of its project if it has
+    /// one. `found` is what is in the message; `project` is the project of a pending reply, if it had an alias then.
+    #[must_use]
+    pub fn shortcut(
+        &self,
+        callback_id: &str,
+        found: &[Found],
+        project: Option<&Alias>,
+        who: &Who,
+    ) -> (Command, Option<Alias>) {
+        let command = match (Shortcut::parse(callback_id), found) {
+            (Some(Shortcut::LookUpSession), [only]) => only.command(),
+            (Some(Shortcut::LookUpSession), _) => LookUp(found.to_vec()).into(),
+            (None, _) => UnknownShortcut.into(),
+        };
+        match project {
+            Some(alias) => (command, Some(alias.clone())),
+            None => self.in_place(command, Named::Nothing, who),
+        }
     }
 
     /// Runs a command, if the person may.

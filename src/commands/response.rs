@@ -112,6 +112,12 @@ word_enum! {
         Help = "help",
         /// The text was not understood.
         NotUnderstood = "not_understood",
+        /// There are several sessions in a message, and the person was asked which one they mean.
+        AskedSession = "asked_session",
+        /// There is no session in a message.
+        NothingFound = "nothing_found",
+        /// The shortcut is of another version.
+        UnknownShortcut = "unknown_shortcut",
         /// Kapso has no such session.
         NotFound = "not_found",
         /// Kapso refused the app's key.

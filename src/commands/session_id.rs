@@ -19,7 +19,7 @@ pub(super) fn one_session_id(rest: &[&str], word: &'static CommandWord) -> Resul
 /// A correction to `word` and the id that is somewhere in the text, or to the phone number that it is.
 pub(super) fn corrected(words: &[&str], word: &'static CommandWord) -> ParseError {
     let ids = || words.iter().filter_map(|word| session_id(word));
-    let buried = || words.iter().find_map(|word| buried_uuid(word));
+    let buried = || words.iter().find_map(|word| uuid_in(word));
     let instead = |id| ParseError::instead(format!("{} {id}", word.name));
     ids()
         .find(SessionId::is_uuid)
@@ -54,8 +54,8 @@ pub(super) fn session_id(word: &str) -> Option<SessionId> {
     })
 }
 
-/// A UUID inside a word that is not an id as a whole.
-fn buried_uuid(word: &str) -> Option<SessionId> {
+/// The first UUID inside a word.
+pub(super) fn uuid_in(word: &str) -> Option<SessionId> {
     word.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
         .filter_map(SessionId::parse)
         .find(SessionId::is_uuid)

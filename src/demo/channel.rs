@@ -43,6 +43,15 @@ pub struct PostedMessage {
     pub in_channel: bool,
     /// The command, if Slack shows it with the message.
     pub echo: Option<String>,
+    /// The person who wrote it; `None` for a message of the app.
+    pub author: Option<String>,
+    /// The message in whose thread it is.
+    pub thread: Option<u64>,
+    /// Where it was posted through the Web API: `C…`, or `D…` for the app's direct messages with a person. Empty for a
+    /// message that answers a request.
+    pub channel: String,
+    /// Identifies a message that was posted through the Web API in its channel.
+    pub ts: Option<String>,
     /// The message as the app sent it.
     pub message: Value,
 }
@@ -84,7 +93,7 @@ pub(super) struct Channel {
 
 #[derive(Default)]
 pub(super) struct State {
-    last_exchange: u64,
+    pub(super) last_exchange: u64,
     pub(super) exchanges: BTreeMap<u64, Exchange>,
     /// By the token in their path.
     response_urls: HashMap<String, ResponseUrl>,
@@ -111,8 +120,16 @@ struct ResponseUrl {
     channel: String,
     issued_at: Timestamp,
     posts: u32,
+    target: Target,
+}
+
+/// Where a reply is shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Target {
     /// The message whose button was pressed.
-    pressed: Option<u64>,
+    pub(super) pressed: Option<u64>,
+    /// The message in whose thread it is.
+    pub(super) thread: Option<u64>,
 }
 
 impl Channel {
@@ -139,7 +156,7 @@ impl Channel {
     }
 
     /// Starts an exchange. Returns its number and the token of its `response_url`.
-    pub(super) fn start_exchange(&self, act: UserAction, channel: &str, pressed: Option<u64>) -> (u64, String) {
+    pub(super) fn start_exchange(&self, act: UserAction, channel: &str, target: Target) -> (u64, String) {
         let mut state = self.state();
         state.last_exchange += 1;
         let exchange = state.last_exchange;
@@ -147,7 +164,7 @@ impl Channel {
         if state.exchanges.len() > MAX_EXCHANGES {
             state.exchanges.pop_first();
         }
-        if let Some(message) = pressed {
+        if let Some(message) = target.pressed {
             state.unacknowledged.remove(&message);
         }
         let token = format!("T0001ABCD-{exchange}-{:016x}", fastrand::u64(..));
@@ -156,7 +173,7 @@ impl Channel {
             channel: channel.to_owned(),
             issued_at: self.clock.now(),
             posts: 0,
-            pressed,
+            target,
         };
         state.response_urls.insert(token.clone(), response_url);
         (exchange, token)
@@ -196,7 +213,7 @@ impl Channel {
         &self,
         exchange: u64,
         by: DeliveryPath,
-        pressed: Option<u64>,
+        target: Target,
         message: Value,
     ) -> Option<PostedMessage> {
         let now = self.clock.now();
@@ -205,7 +222,7 @@ impl Channel {
             state.rule_violations.push(format!("{violation}: {message}"));
         }
         state.count_message(exchange, &message);
-        let posted = match pressed {
+        let posted = match target.pressed {
             Some(id) if message["delete_original"] == true => {
                 state.conversation.remove(&id);
                 None
@@ -214,18 +231,61 @@ impl Channel {
                 state.replace(id, exchange, by, message)
             }
             // The response_url of a command replaces nothing, even if the message has `replace_original`.
-            _ => Some(state.append(exchange, now, by, message)),
+            _ => Some(state.append(exchange, now, by, target.thread, message)),
         };
         drop(state);
         self.notify();
         posted
     }
 
+    /// Appends a message that was posted through the Web API, and returns its `ts`.
+    pub(super) fn post(&self, channel: &str, message: Value) -> String {
+        let now = self.clock.now();
+        let mut state = self.state();
+        let mut posted = state.append(0, now, DeliveryPath::WebApi, None, message);
+        let ts = format!("{}.{:06}", now.as_second(), posted.id);
+        posted.in_channel = !channel.starts_with('D');
+        channel.clone_into(&mut posted.channel);
+        posted.ts = Some(ts.clone());
+        state.conversation.insert(posted.id, posted);
+        drop(state);
+        self.notify();
+        ts
+    }
+
+    /// Replaces a message that was posted through the Web API; false if there is none with this `ts` in this channel.
+    pub(super) fn update(&self, channel: &str, ts: &str, message: Value) -> bool {
+        let mut state = self.state();
+        let mut messages = state.conversation.values_mut();
+        let found = messages.find(|posted| posted.channel == channel && posted.ts.as_deref() == Some(ts));
+        let is_found = found.map(|posted| posted.message = message).is_some();
+        drop(state);
+        self.notify();
+        is_found
+    }
+
     /// Adds a message to the channel that belongs to no exchange.
     pub(super) fn add_shared(&self, message: Value) -> PostedMessage {
         let mut state = self.state();
-        let mut posted = state.append(0, self.clock.now(), DeliveryPath::ResponseUrl, message);
+        let mut posted = state.append(0, self.clock.now(), DeliveryPath::ResponseUrl, None, message);
         posted.in_channel = true;
+        state.conversation.insert(posted.id, posted.clone());
+        drop(state);
+        self.notify();
+        posted
+    }
+
+    /// Adds a message that a person wrote, in the thread of another one or in the channel. It gets the number of an
+    /// exchange, but the app is not told.
+    pub(super) fn add_written(&self, message: Value, thread: Option<u64>) -> PostedMessage {
+        let mut state = self.state();
+        state.last_exchange += 1;
+        let number = state.last_exchange;
+        let author = message["user"].as_str().map(str::to_owned);
+        let mut posted = state.append(number, self.clock.now(), DeliveryPath::ResponseUrl, None, message);
+        posted.in_channel = true;
+        posted.author = author;
+        posted.thread = thread;
         state.conversation.insert(posted.id, posted.clone());
         drop(state);
         self.notify();
@@ -241,7 +301,7 @@ pub(super) async fn receive_post(
 ) -> Response {
     let now = channel.clock.now();
     let admitted = channel.state().admit_post(&token, now);
-    let (exchange, pressed) = match admitted {
+    let (exchange, target) = match admitted {
         Ok(admitted) => admitted,
         Err((status, retry_after)) => {
             channel.notify();
@@ -267,13 +327,29 @@ pub(super) async fn receive_post(
         return (StatusCode::BAD_REQUEST, "invalid_blocks").into_response();
     }
     record(StatusCode::OK);
-    channel.accept(exchange, DeliveryPath::ResponseUrl, pressed, message);
+    channel.accept(exchange, DeliveryPath::ResponseUrl, target, message);
     // `wait_for` cannot fail: `channel` owns the sender.
     drop(channel.responses_stalled.subscribe().wait_for(|stalled| !stalled).await);
     "ok".into_response()
 }
 
+/// Counts a message to a channel, which takes one per second after a burst; false if it has no room for it.
+fn has_room(paid_off_at: &mut HashMap<String, Timestamp>, channel: &str, now: Timestamp) -> bool {
+    let paid_off_at = paid_off_at.entry(channel.to_owned()).or_insert(now);
+    *paid_off_at = (*paid_off_at).max(now);
+    if *paid_off_at > now + SignedDuration::from_secs(i64::from(BURST) - 1) {
+        return false;
+    }
+    *paid_off_at += SignedDuration::from_secs(1);
+    true
+}
+
 impl State {
+    /// Whether a channel takes one more message now, where channels are limited.
+    pub(super) fn admit_message(&mut self, channel: &str, now: Timestamp) -> bool {
+        !self.limits_channels || has_room(&mut self.paid_off_at, channel, now)
+    }
+
     fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
@@ -292,7 +368,15 @@ impl State {
         }
     }
 
-    fn append(&mut self, exchange: u64, at: Timestamp, by: DeliveryPath, message: Value) -> PostedMessage {
+    /// `thread` is that of the pressed button or the shortcut: what everybody sees is not shown there.
+    fn append(
+        &mut self,
+        exchange: u64,
+        at: Timestamp,
+        by: DeliveryPath,
+        thread: Option<u64>,
+        message: Value,
+    ) -> PostedMessage {
         let in_channel = message["response_type"] == "in_channel";
         let id = self.next_id();
         let replied_to = self.exchanges.get(&exchange);
@@ -307,6 +391,10 @@ impl State {
                 .and_then(Exchange::typed)
                 .filter(|_| in_channel)
                 .map(str::to_owned),
+            author: None,
+            thread: thread.filter(|_| !in_channel),
+            channel: String::new(),
+            ts: None,
             message,
         };
         self.conversation.insert(posted.id, posted.clone());
@@ -324,9 +412,9 @@ impl State {
         Some(posted.clone())
     }
 
-    /// Checks a post to a `response_url` against Slack's limits and the injected faults. Returns the exchange and the
-    /// message whose button was pressed, or how Slack rejects the post.
-    fn admit_post(&mut self, token: &str, now: Timestamp) -> Result<(u64, Option<u64>), Rejection> {
+    /// Checks a post to a `response_url` against Slack's limits and the injected faults. Returns the exchange and
+    /// where it is shown, or how Slack rejects the post.
+    fn admit_post(&mut self, token: &str, now: Timestamp) -> Result<(u64, Target), Rejection> {
         let mut reject = |rule: &str| {
             self.rule_violations.push(rule.to_owned());
             Err((StatusCode::NOT_FOUND, None))
@@ -335,13 +423,9 @@ impl State {
             return reject("an unknown response_url was posted to");
         };
         self.posts.push(response_url.exchange);
-        if self.limits_channels {
-            let paid_off_at = self.paid_off_at.entry(response_url.channel.clone()).or_insert(now);
-            *paid_off_at = (*paid_off_at).max(now);
-            if *paid_off_at > now + SignedDuration::from_secs(i64::from(BURST) - 1) {
-                return Err((StatusCode::TOO_MANY_REQUESTS, Some(1)));
-            }
-            *paid_off_at += SignedDuration::from_secs(1);
+        let limit = self.limits_channels.then_some(&mut self.paid_off_at);
+        if !limit.is_none_or(|paid_off_at| has_room(paid_off_at, &response_url.channel, now)) {
+            return Err((StatusCode::TOO_MANY_REQUESTS, Some(1)));
         }
         let fault = self.next_faults.pop_front().flatten();
         if let Some(rejection @ (StatusCode::TOO_MANY_REQUESTS, _)) = fault {
@@ -357,7 +441,7 @@ impl State {
         }
         match fault {
             Some(rejection) => Err(rejection),
-            None => Ok((response_url.exchange, response_url.pressed)),
+            None => Ok((response_url.exchange, response_url.target)),
         }
     }
 }

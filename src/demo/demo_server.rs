@@ -191,7 +191,7 @@ impl DemoServer {
     }
 
     fn last_exchange(&self) -> u64 {
-        self.slack.last_exchange().map_or(0, |exchange| exchange.number)
+        self.slack.last_number()
     }
 
     /// Sends the command that shows the first card of a new conversation. Returns the card as plain text.
@@ -208,6 +208,21 @@ impl DemoServer {
             _ => return "Slack says that the app did not respond.".to_owned(),
         };
         plain::text(&reply.message)
+    }
+
+    /// Writes a message in the channel, or in the thread of a message that everybody sees. Returns false if there is no
+    /// such message.
+    pub(super) fn write_message(&self, text: &str, thread: Option<u64>) -> bool {
+        let conversation = self.slack.conversation();
+        let has_thread = |id| {
+            let mut messages = conversation.iter();
+            messages.any(|posted| posted.id == id && posted.in_channel && posted.thread.is_none())
+        };
+        let may = thread.is_none_or(has_thread);
+        if may {
+            let _ = self.slack.write_message(&self.person(), text, thread);
+        }
+        may
     }
 
     /// Advances the clock and updates the playground. Sessions expire.

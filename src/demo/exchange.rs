@@ -1,4 +1,4 @@
-//! The recorded HTTP traffic of one command or button press, in both directions.
+//! The recorded HTTP traffic of one command, button press or shortcut, in both directions.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::cards::Action;
 use crate::commands;
 
-/// One command or button press, and everything the app replied to it.
+/// One command, button press or shortcut, and everything the app replied to it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Exchange {
     /// Counts from 1, see [`super::DirectResponse::exchange`].
@@ -33,6 +33,8 @@ pub enum UserAction {
     Typed(String),
     /// Pressed the button with this action id.
     Pressed(String),
+    /// Chose the shortcut with this callback id in the menu of a message.
+    Chosen(String),
 }
 
 /// A request from Slack to the app. Through the socket it is not signed: what concerns the signature is empty.
@@ -70,6 +72,8 @@ pub enum DeliveryPath {
     Response,
     /// As a post to the `response_url`.
     ResponseUrl,
+    /// Through the Web API.
+    WebApi,
 }
 
 impl Exchange {
@@ -83,12 +87,12 @@ impl Exchange {
         }
     }
 
-    /// The command; `None` for a button press.
+    /// The command; `None` for a press or a shortcut.
     #[must_use]
     pub fn typed(&self) -> Option<&str> {
         match &self.act {
             UserAction::Typed(command) => Some(command),
-            UserAction::Pressed(_) => None,
+            UserAction::Pressed(_) | UserAction::Chosen(_) => None,
         }
     }
 
@@ -108,6 +112,7 @@ impl Exchange {
                 }
                 false
             }
+            UserAction::Chosen(_) => false,
         };
         1 + u32::from(reserves_posts || self.is_share())
     }

@@ -1,10 +1,10 @@
-//! The form bodies of Slack's requests: slash commands and button presses.
+//! The form bodies of Slack's requests: slash commands, button presses and message shortcuts.
 
 use serde_json::{Value, json};
 
 use super::channel::{ButtonRef, PostedMessage};
 
-/// Who sends a command or presses a button, and where. Slack omits what is empty.
+/// Who sends a command, presses a button or chooses a shortcut, and where. Slack omits what is empty.
 #[derive(Clone, Debug)]
 pub struct Person {
     /// `T…`
@@ -34,8 +34,14 @@ impl Default for Person {
     }
 }
 
+/// The ids that Slack gives a request.
+pub(super) struct RequestIds<'a> {
+    pub(super) response_url: &'a str,
+    pub(super) trigger_id: &'a str,
+}
+
 /// A slash command; format: <https://docs.slack.dev/interactivity/implementing-slash-commands>.
-pub(super) fn command(person: &Person, name: &str, text: &str, response_url: &str) -> String {
+pub(super) fn command(person: &Person, name: &str, text: &str, ids: &RequestIds<'_>) -> String {
     form_urlencoded::Serializer::new(String::new())
         .append_pair("token", "gIkuvaNzQIHg97ATvDxqgjtO")
         .append_pair("team_id", &person.team)
@@ -52,14 +58,9 @@ pub(super) fn command(person: &Person, name: &str, text: &str, response_url: &st
             "is_enterprise_install",
             if person.organisation_wide { "true" } else { "false" },
         )
-        .append_pair("response_url", response_url)
-        .append_pair("trigger_id", &trigger_id())
+        .append_pair("response_url", ids.response_url)
+        .append_pair("trigger_id", ids.trigger_id)
         .finish()
-}
-
-/// A new id each time: Slack never repeats one.
-fn trigger_id() -> String {
-    format!("1334522460933.738474920.{:032x}", fastrand::u128(..))
 }
 
 /// A button press, its payload changed by `change`; format:
@@ -69,33 +70,17 @@ pub(super) fn press(
     on: &PostedMessage,
     button: &ButtonRef,
     value: &Value,
-    response_url: &str,
+    ids: &RequestIds<'_>,
     change: impl FnOnce(&mut Value),
 ) -> String {
-    let null_if_unknown = |id: &str, value: Value| if id.is_empty() { Value::Null } else { value };
-    let home_team = person.home_team.as_ref().unwrap_or(&person.team);
-    let user = json!({"id": person.user, "username": "steve", "name": "steve", "team_id": home_team});
-    let team = if person.organisation_wide {
-        Value::Null
-    } else {
-        null_if_unknown(&person.team, json!({"id": person.team, "domain": "example"}))
-    };
     let mut payload = json!({
         "type": "block_actions",
-        "user": null_if_unknown(&person.user, user),
-        "api_app_id": "A0123456789",
-        "token": "gIkuvaNzQIHg97ATvDxqgjtO",
         "container": {
-            "type": "message", "message_ts": "1606455372.001200", "channel_id": person.channel,
+            "type": "message", "message_ts": ts_of(on), "channel_id": person.channel,
             "is_ephemeral": !on.in_channel,
         },
-        "trigger_id": trigger_id(),
-        "team": team,
-        "enterprise": person.enterprise.as_ref().map(|id| json!({"id": id, "name": "Globular"})),
-        "is_enterprise_install": person.organisation_wide,
-        "channel": null_if_unknown(&person.channel, json!({"id": person.channel, "name": "sandbox"})),
         "state": {"values": {}},
-        "response_url": response_url,
+        "response_url": ids.response_url,
         "actions": [{
             "action_id": button.action_id, "block_id": format!("b{}", button.block), "type": "button",
             "value": value, "text": {"type": "plain_text", "text": "…", "emoji": true},
@@ -105,8 +90,91 @@ pub(super) fn press(
     if on.in_channel {
         payload["message"] = on.message.clone();
     }
+    if let Some(thread) = on.thread {
+        payload["container"]["thread_ts"] = ts(thread).into();
+    }
+    sent_by(person, ids, payload, change)
+}
+
+/// A shortcut chosen in the menu of a message, its payload changed by `change`; format:
+/// <https://docs.slack.dev/reference/interaction-payloads/shortcuts-interaction-payload>.
+pub(super) fn shortcut(
+    person: &Person,
+    on: &PostedMessage,
+    callback_id: &str,
+    ids: &RequestIds<'_>,
+    change: impl FnOnce(&mut Value),
+) -> String {
+    let mut message = on.message.clone();
+    message["type"] = "message".into();
+    message["ts"] = ts_of(on).into();
+    if let Some(thread) = on.thread {
+        message["thread_ts"] = ts(thread).into();
+    }
+    let payload = json!({
+        "type": "message_action",
+        "callback_id": callback_id,
+        "action_ts": "1606455407.603639",
+        "message_ts": ts_of(on),
+        "message": message,
+        "response_url": ids.response_url,
+    });
+    sent_by(person, ids, payload, change)
+}
+
+/// A form with this payload, to which the fields about the person and the place are added.
+fn sent_by(person: &Person, ids: &RequestIds<'_>, mut payload: Value, change: impl FnOnce(&mut Value)) -> String {
+    let null_if_unknown = |id: &str, value: Value| if id.is_empty() { Value::Null } else { value };
+    let home_team = person.home_team.as_ref().unwrap_or(&person.team);
+    let user = json!({"id": person.user, "username": "steve", "name": "steve", "team_id": home_team});
+    payload["user"] = null_if_unknown(&person.user, user);
+    payload["api_app_id"] = "A0123456789".into();
+    payload["token"] = "gIkuvaNzQIHg97ATvDxqgjtO".into();
+    payload["trigger_id"] = ids.trigger_id.into();
+    payload["team"] = if person.organisation_wide {
+        Value::Null
+    } else {
+        null_if_unknown(&person.team, json!({"id": person.team, "domain": "example"}))
+    };
+    let enterprise = person.enterprise.as_ref();
+    payload["enterprise"] = json!(enterprise.map(|id| json!({"id": id, "name": "Globular"})));
+    payload["is_enterprise_install"] = person.organisation_wide.into();
+    payload["channel"] = null_if_unknown(&person.channel, json!({"id": person.channel, "name": "sandbox"}));
     change(&mut payload);
     form_urlencoded::Serializer::new(String::new())
         .append_pair("payload", &payload.to_string())
         .finish()
+}
+
+/// The timestamp that identifies a message in Slack.
+fn ts_of(message: &PostedMessage) -> String {
+    message.ts.clone().unwrap_or_else(|| ts(message.id))
+}
+
+fn ts(message: u64) -> String {
+    format!("1606455372.{message:06}")
+}
+
+/// A message that a person writes, with the blocks that Slack makes of it: addresses become links.
+pub(super) fn written(person: &Person, text: &str) -> Value {
+    let mut runs = Vec::new();
+    let mut marked = Vec::new();
+    for word in text.split(' ') {
+        if word.starts_with("https://") || word.starts_with("http://") {
+            runs.push(json!({"type": "link", "url": word}));
+            marked.push(format!("<{word}>"));
+        } else {
+            runs.push(json!({"type": "text", "text": word}));
+            marked.push(word.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"));
+        }
+        runs.push(json!({"type": "text", "text": " "}));
+    }
+    runs.pop();
+    // An empty run is not valid.
+    runs.retain(|run| run["text"] != "");
+    json!({
+        "user": person.user,
+        "text": marked.join(" "),
+        "blocks": [{"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": runs}]}],
+    })
 }

@@ -21,6 +21,8 @@ mod sandbox_server;
 mod security_headers;
 mod slack;
 mod socket;
+mod views;
+mod web_api;
 
 use std::error::Error;
 use std::io::Write as _;
@@ -43,6 +45,7 @@ pub use self::running_demo::{RunningDemo, Transport, start, start_over};
 pub use self::sandbox::KapsoRequest;
 pub use self::slack::{DirectResponse, FakeSlack};
 pub use self::socket::{FakeSocket, OpenFault, SocketFault};
+pub use self::web_api::{FakeWebApi, OpenedView, TokenState, WebCall, WebFault};
 use crate::app::client_builder;
 use crate::app::shutdown_signal;
 use crate::clock::Clock;

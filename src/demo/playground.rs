@@ -1,4 +1,5 @@
-//! HTTP handlers of the playground: a page to type commands, press buttons and inject faults into Kapso.
+//! HTTP handlers of the playground: a page to type commands, press buttons, choose shortcuts and inject faults into
+//! Kapso.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +21,10 @@ use serde_json::{Value, json};
 use super::demo_server::CHANNELS;
 use super::exchange::milliseconds;
 use super::{ButtonRef, DemoServer, Exchange, PostedMessage, faults, gallery, rules, security_headers};
-use crate::commands::CommandWord;
+use crate::commands::{CommandWord, Shortcut};
 
 /// Embedded files: path, content type, content.
-const FILES: [(&str, &str, &str); 11] = [
+const FILES: [(&str, &str, &str); 12] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/gallery", HTML, include_str!("page/gallery.html")),
     (
@@ -35,6 +36,7 @@ const FILES: [(&str, &str, &str); 11] = [
     ("/page/dom.js", SCRIPT, include_str!("page/dom.js")),
     ("/page/page.js", SCRIPT, include_str!("page/page.js")),
     ("/page/conversation.js", SCRIPT, include_str!("page/conversation.js")),
+    ("/page/menu.js", SCRIPT, include_str!("page/menu.js")),
     ("/page/panel.js", SCRIPT, include_str!("page/panel.js")),
     ("/page/blocks.js", SCRIPT, include_str!("page/blocks.js")),
     ("/page/mrkdwn.js", SCRIPT, include_str!("page/mrkdwn.js")),
@@ -44,6 +46,10 @@ const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 const NOT_A_COMMAND: &str = "a command begins with a slash, such as /sandbox help";
+/// What Slack says, in other words.
+const NOT_IN_THREADS: &str = "slash commands do not work in threads; type it in the channel";
+/// Longest message that a person writes, in characters.
+const WRITTEN_MAX: usize = 4_000;
 /// Largest clock step, in minutes.
 const MINUTES_MAX: i64 = 366 * 24 * 60;
 /// Number of requests to Kapso that the page shows, at most.
@@ -57,6 +63,7 @@ pub(super) fn routes(server: Arc<DemoServer>) -> Router {
         .route("/picture", get(picture))
         .route("/type", post(send_command))
         .route("/press", post(press_button))
+        .route("/shortcut", post(choose_shortcut))
         .route("/kapso/sessions/{id}/{change}", post(change_session))
         .route("/kapso/fault", post(set_fault))
         .route("/channel", post(show_channel))
@@ -113,8 +120,11 @@ fn snapshot(server: &DemoServer) -> Value {
             .map(|failure| (failure.id, json!(failure))),
     );
     lines.sort_by_key(|(id, _)| *id);
+    let shortcut = |shortcut: &Shortcut| json!({"callback_id": shortcut.callback_id(), "name": shortcut.name()});
+    let shortcuts: Vec<Value> = Shortcut::ALL.iter().map(shortcut).collect();
     json!({
         "command": {"name": DemoServer::COMMAND, "hint": CommandWord::hint()},
+        "shortcuts": shortcuts,
         "socket": server.slack.socket().is_on(),
         "now_ms": server.clock.now().as_millisecond(),
         "conversation": lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>(),
@@ -197,12 +207,14 @@ async fn picture(State(server): State<Arc<DemoServer>>, RawQuery(address): RawQu
 }
 
 #[derive(Deserialize)]
-struct TypedCommand {
+struct Typed {
     text: String,
+    /// The message in whose thread it is typed.
+    thread: Option<u64>,
 }
 
-/// Sends a command. The page posts JSON and sees the reply through `/events`; `demo --type` posts plain text and gets
-/// the reply in the response.
+/// Sends a command, or writes a message. The page posts JSON and sees the reply through `/events`; `demo --type` posts
+/// plain text, which must be a command, and gets the reply in the response.
 async fn send_command(
     State(server): State<Arc<DemoServer>>,
     headers: HeaderMap,
@@ -217,9 +229,12 @@ async fn send_command(
             (StatusCode::BAD_REQUEST, NOT_A_COMMAND).into_response()
         });
     }
-    let TypedCommand { text } = parse(&body)?;
+    let Typed { text, thread } = parse(&body)?;
     let command = text.trim();
     match command.split_whitespace().next() {
+        Some(name) if name.starts_with('/') && thread.is_some() => {
+            return Err(BadRequest(NOT_IN_THREADS.to_owned()));
+        }
         Some(DemoServer::COMMAND) => {}
         Some(name) if name.starts_with('/') => {
             return Err(BadRequest(format!(
@@ -227,7 +242,15 @@ async fn send_command(
                 DemoServer::COMMAND
             )));
         }
-        _ => return Err(BadRequest(NOT_A_COMMAND.to_owned())),
+        Some(_) if command.chars().count() <= WRITTEN_MAX => {
+            return if server.write_message(command, thread) {
+                Ok(empty_object())
+            } else {
+                Err(BadRequest("this message no longer exists".to_owned()))
+            };
+        }
+        Some(_) => return Err(BadRequest("a message has at most 4,000 characters".to_owned())),
+        None => return Err(BadRequest("there is nothing to send".to_owned())),
     }
     let sent = server
         .slack
@@ -262,6 +285,29 @@ async fn press_button(State(server): State<Arc<DemoServer>>, body: Bytes) -> Res
         .press_button_at(&server.app_url, &server.person(), press.message, button)
         .await
         .ok_or_else(|| BadRequest("this button no longer exists".to_owned()))?;
+    Ok(json_response(
+        StatusCode::OK,
+        &json!({"exchange": sent.exchange, "acknowledged": sent.status == Some(StatusCode::OK)}),
+    ))
+}
+
+#[derive(Deserialize)]
+struct ShortcutChoice {
+    message: u64,
+    callback_id: String,
+}
+
+/// Chooses a shortcut in the menu of a message.
+async fn choose_shortcut(State(server): State<Arc<DemoServer>>, body: Bytes) -> Result<Response, BadRequest> {
+    let ShortcutChoice { message, callback_id } = parse(&body)?;
+    let mut conversation = server.slack.conversation().into_iter();
+    let Some(on) = conversation.find(|posted| posted.id == message && posted.in_channel) else {
+        return Err(BadRequest("this message no longer exists".to_owned()));
+    };
+    let sent = server
+        .slack
+        .choose_shortcut(&server.app_url, &server.person(), &on, &callback_id)
+        .await;
     Ok(json_response(
         StatusCode::OK,
         &json!({"exchange": sent.exchange, "acknowledged": sent.status == Some(StatusCode::OK)}),

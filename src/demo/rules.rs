@@ -54,23 +54,29 @@ pub(super) fn pictures(message: &Value) -> impl Iterator<Item = &str> {
 #[must_use]
 pub fn violations(message: &Value) -> Vec<String> {
     let mut broken = Vec::new();
+    let known = |key: &String| KEYS.contains(&key.as_str());
+    if !message.as_object().is_some_and(|object| object.keys().all(known)) {
+        broken.push("a message has only Slack's keys".to_owned());
+    }
+    if !matches!(message["response_type"].as_str(), Some("ephemeral" | "in_channel")) {
+        broken.push("a message has the response_type ephemeral or in_channel".to_owned());
+    }
+    broken.extend(content_violations(message));
+    broken
+}
+
+/// The same for the text and the blocks of a message, which are alike in the Web API.
+#[must_use]
+pub(super) fn content_violations(message: &Value) -> Vec<String> {
+    let mut broken = Vec::new();
     let mut check = |valid: bool, rule: &str| {
         if !valid {
             broken.push(rule.to_owned());
         }
     };
-    let known = |key: &String| KEYS.contains(&key.as_str());
-    check(
-        message.as_object().is_some_and(|object| object.keys().all(known)),
-        "a message has only Slack's keys",
-    );
     check(
         (1..=4_000).contains(&length(&message["text"])),
         "a message has a text of at most 4,000 characters",
-    );
-    check(
-        matches!(message["response_type"].as_str(), Some("ephemeral" | "in_channel")),
-        "a message has the response_type ephemeral or in_channel",
     );
     check(blocks(message).count() <= 50, "a message has at most 50 blocks");
     let mut block_ids = HashSet::new();
@@ -128,7 +134,7 @@ fn check_confirm(confirm: &Value, check: &mut impl FnMut(bool, &str)) {
 }
 
 /// Checks one block.
-fn check_block(block: &Value, check: &mut impl FnMut(bool, &str)) {
+pub(super) fn check_block(block: &Value, check: &mut impl FnMut(bool, &str)) {
     let elements = block["elements"].as_array().map(Vec::as_slice).unwrap_or_default();
     match block["type"].as_str() {
         Some("header") => {
@@ -201,7 +207,7 @@ fn check_block(block: &Value, check: &mut impl FnMut(bool, &str)) {
     }
 }
 
-fn length(text: &Value) -> usize {
+pub(super) fn length(text: &Value) -> usize {
     text.as_str().map_or(0, |text| text.chars().count())
 }
 

@@ -1,5 +1,5 @@
-//! `FakeSlack`: a workspace with one channel. It sends commands and button presses, signed over HTTP or through Socket
-//! Mode, accepts the app's replies, and checks them against Slack's rules.
+//! `FakeSlack`: a workspace with one channel. It sends commands, button presses and message shortcuts, signed over HTTP or
+//! through Socket Mode, accepts the app's replies, and checks them against Slack's rules.
 
 use std::io;
 use std::sync::Arc;
@@ -17,12 +17,13 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use super::channel::{self, ButtonRef, Channel, FailureNotice, PostedMessage, State};
+use super::channel::{self, ButtonRef, Channel, FailureNotice, PostedMessage, State, Target};
 use super::exchange::{DeliveryPath, Exchange, SlackRequest, UserAction};
-use super::forms::{self, Person};
+use super::forms::{self, Person, RequestIds};
 use super::pictures::Pictures;
 use super::rules;
 use super::socket::{self, FakeSocket};
+use super::web_api::{self, FakeWebApi};
 use crate::clock::Clock;
 use crate::routes::{COMMANDS, INTERACTIONS};
 use crate::slack::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
@@ -50,6 +51,7 @@ pub struct FakeSlack {
     secret: SecretString,
     own_url: Url,
     socket: Arc<FakeSocket>,
+    web_api: Arc<FakeWebApi>,
     _serving: [AbortOnDropHandle<()>; 2],
 }
 
@@ -62,6 +64,7 @@ impl FakeSlack {
         let own_url = Url::parse(&format!("http://{}", listener.local_addr()?)).map_err(io::Error::other)?;
         let channel = Arc::new(Channel::new(clock, Pictures::new(http.clone())));
         let (socket, serving_socket) = FakeSocket::start()?;
+        let web_api = Arc::new(FakeWebApi::new(Arc::clone(&channel)));
         let routes = Router::new()
             .route("/response/{token}", post(channel::receive_post))
             .with_state(Arc::clone(&channel))
@@ -69,7 +72,8 @@ impl FakeSlack {
                 Router::new()
                     .route("/api/apps.connections.open", post(socket::open))
                     .with_state(Arc::clone(&socket)),
-            );
+            )
+            .merge(web_api::routes(Arc::clone(&web_api)));
         let serving = tokio::spawn(super::serve(listener, routes));
         Ok(Self {
             channel,
@@ -77,6 +81,7 @@ impl FakeSlack {
             secret,
             own_url,
             socket,
+            web_api,
             _serving: [AbortOnDropHandle::new(serving), serving_socket],
         })
     }
@@ -104,6 +109,12 @@ impl FakeSlack {
         &self.socket
     }
 
+    /// The Web API, for an app with a bot token.
+    #[must_use]
+    pub fn web_api(&self) -> &FakeWebApi {
+        &self.web_api
+    }
+
     /// Changes with every change of the workspace's state.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<u64> {
@@ -113,8 +124,8 @@ impl FakeSlack {
     /// Sends `command` (`/sandbox …`) to the app, and returns its response.
     pub async fn send_command(&self, app: &Url, person: &Person, command: &str) -> DirectResponse {
         let (name, text) = command.split_once(' ').unwrap_or((command, ""));
-        let (exchange, response_url) = self.start_exchange(UserAction::Typed(command.to_owned()), person, None);
-        let form = forms::command(person, name, text, &response_url);
+        let (exchange, ids) = self.start_exchange(UserAction::Typed(command.to_owned()), person, Target::default());
+        let form = forms::command(person, name, text, &ids.as_ref());
         if self.socket.is_on() {
             return self.deliver_command(exchange, name, &form, true).await;
         }
@@ -126,7 +137,11 @@ impl FakeSlack {
             None => show_failure("because the app did not respond."),
             Some(StatusCode::OK) if response.body.is_empty() => {}
             Some(StatusCode::OK) => match serde_json::from_slice(&response.body) {
-                Ok(body) => message = self.channel.accept(exchange, DeliveryPath::Response, None, body),
+                Ok(body) => {
+                    message = self
+                        .channel
+                        .accept(exchange, DeliveryPath::Response, Target::default(), body);
+                }
                 Err(_) => self.channel.record_violation("the response to a command is not JSON"),
             },
             Some(status) if status.is_client_error() => show_failure("with the error \"http_client_error\""),
@@ -143,8 +158,8 @@ impl FakeSlack {
     /// Sends `command` through the socket in an envelope whose acknowledgement may contain no message.
     pub async fn send_command_accepting_no_message(&self, person: &Person, command: &str) -> DirectResponse {
         let (name, text) = command.split_once(' ').unwrap_or((command, ""));
-        let (exchange, response_url) = self.start_exchange(UserAction::Typed(command.to_owned()), person, None);
-        let form = forms::command(person, name, text, &response_url);
+        let (exchange, ids) = self.start_exchange(UserAction::Typed(command.to_owned()), person, Target::default());
+        let form = forms::command(person, name, text, &ids.as_ref());
         self.deliver_command(exchange, name, &form, false).await
     }
 
@@ -212,13 +227,63 @@ impl FakeSlack {
         change: impl FnOnce(&mut Value),
     ) -> DirectResponse {
         let act = UserAction::Pressed(button.action_id.clone());
-        let (exchange, response_url) = self.start_exchange(act, person, Some(on.id));
-        let form = forms::press(person, on, &button, &value, &response_url, change);
+        let target = Target {
+            pressed: Some(on.id),
+            thread: on.thread,
+        };
+        let (exchange, ids) = self.start_exchange(act, person, target);
+        let form = forms::press(person, on, &button, &value, &ids.as_ref(), change);
+        let sent = self.send_interaction(app, exchange, form).await;
+        if sent.status != Some(StatusCode::OK) {
+            self.channel.mark_unacknowledged(on.id, button);
+        }
+        sent
+    }
+
+    /// Chooses a shortcut of the app in the menu of a message.
+    pub async fn choose_shortcut(
+        &self,
+        app: &Url,
+        person: &Person,
+        on: &PostedMessage,
+        callback_id: &str,
+    ) -> DirectResponse {
+        self.choose_shortcut_with_payload(app, person, on, callback_id, |_| {})
+            .await
+    }
+
+    /// Chooses a shortcut, with a payload that is changed before it is signed.
+    pub async fn choose_shortcut_with_payload(
+        &self,
+        app: &Url,
+        person: &Person,
+        on: &PostedMessage,
+        callback_id: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> DirectResponse {
+        if !on.in_channel {
+            self.channel
+                .record_violation("a message that only one person sees has no shortcuts");
+        }
+        let target = Target {
+            pressed: None,
+            thread: on.thread,
+        };
+        let act = UserAction::Chosen(callback_id.to_owned());
+        let (exchange, ids) = self.start_exchange(act, person, target);
+        let form = forms::shortcut(person, on, callback_id, &ids.as_ref(), change);
+        let sent = self.send_interaction(app, exchange, form).await;
+        if sent.status != Some(StatusCode::OK) {
+            let failure = "The shortcut failed because the app did not respond.";
+            self.channel.show_failure(exchange, failure.to_owned());
+        }
+        sent
+    }
+
+    /// Sends an interaction, whose acknowledgement must be empty.
+    async fn send_interaction(&self, app: &Url, exchange: u64, form: String) -> DirectResponse {
         if self.socket.is_on() {
-            let (status, took) = self.deliver_press(exchange, &form).await;
-            if status.is_none() {
-                self.channel.mark_unacknowledged(on.id, button);
-            }
+            let (status, took) = self.deliver_interaction(exchange, &form).await;
             return DirectResponse {
                 exchange,
                 status,
@@ -227,10 +292,9 @@ impl FakeSlack {
             };
         }
         let response = self.post_form(app, INTERACTIONS, exchange, form).await;
-        if response.status != Some(StatusCode::OK) {
-            self.channel.mark_unacknowledged(on.id, button);
-        } else if !response.body.is_empty() {
-            self.channel.record_violation("the response to a press has a body");
+        if response.status == Some(StatusCode::OK) && !response.body.is_empty() {
+            self.channel
+                .record_violation("the response to an interaction has a body");
         }
         DirectResponse {
             exchange,
@@ -238,6 +302,12 @@ impl FakeSlack {
             message: None,
             took: response.took,
         }
+    }
+
+    /// Adds a message that a person writes: in the channel, or in the thread of another message.
+    #[must_use]
+    pub fn write_message(&self, person: &Person, text: &str, thread: Option<u64>) -> PostedMessage {
+        self.channel.add_written(forms::written(person, text), thread)
     }
 
     /// Adds a message to the channel, as if the app had shared it earlier.
@@ -372,6 +442,11 @@ impl FakeSlack {
         self.channel.state().exchanges.get(&number).cloned()
     }
 
+    /// The number of the latest exchange, or of the latest message that a person wrote.
+    pub(super) fn last_number(&self) -> u64 {
+        self.channel.state().last_exchange
+    }
+
     /// The latest command or press.
     #[must_use]
     pub fn last_exchange(&self) -> Option<Exchange> {
@@ -383,12 +458,41 @@ impl FakeSlack {
     pub fn rule_violations(&self) -> Vec<String> {
         let mut violations = self.channel.state().rule_violations.clone();
         violations.extend(self.socket.violations());
+        violations.extend(self.web_api.violations());
         violations
     }
 
-    fn start_exchange(&self, act: UserAction, person: &Person, pressed: Option<u64>) -> (u64, String) {
-        let (exchange, token) = self.channel.start_exchange(act, &person.channel, pressed);
-        (exchange, format!("{}/response/{token}", self.origin()))
+    /// The messages that the app has posted to a person.
+    #[must_use]
+    pub fn direct_messages(&self, user: &str) -> Vec<PostedMessage> {
+        let channel = self.web_api.direct_channel(user);
+        let mut messages = self.conversation();
+        messages.retain(|posted| Some(&posted.channel) == channel.as_ref());
+        messages
+    }
+
+    /// Waits until the app has posted so many messages to a person, and returns them.
+    pub async fn wait_for_direct_messages(&self, user: &str, count: usize) -> Vec<PostedMessage> {
+        let mut changed = self.subscribe();
+        loop {
+            let messages = self.direct_messages(user);
+            if messages.len() >= count {
+                return messages;
+            }
+            // Cannot fail: `self` owns the sender.
+            drop(changed.changed().await);
+        }
+    }
+
+    fn start_exchange(&self, act: UserAction, person: &Person, target: Target) -> (u64, Ids) {
+        let (exchange, token) = self.channel.start_exchange(act, &person.channel, target);
+        let ids = Ids {
+            response_url: format!("{}/response/{token}", self.origin()),
+            trigger_id: self.web_api.issue_trigger_id(),
+        };
+        self.web_api.add_person(&person.user);
+        self.web_api.add_channel(&person.channel);
+        (exchange, ids)
     }
 
     /// Sends a command through the socket.
@@ -402,7 +506,7 @@ impl FakeSlack {
                 for payload in payloads {
                     message = self
                         .channel
-                        .accept(exchange, DeliveryPath::Response, None, payload.clone());
+                        .accept(exchange, DeliveryPath::Response, Target::default(), payload.clone());
                 }
             }
             None => self
@@ -424,13 +528,13 @@ impl FakeSlack {
         let payloads = self.socket.deliver(request.path, &request.fields, true).await?;
         for payload in &payloads {
             self.channel
-                .accept(exchange, DeliveryPath::Response, None, payload.clone());
+                .accept(exchange, DeliveryPath::Response, Target::default(), payload.clone());
         }
         Some(payloads)
     }
 
-    /// Sends a press through the socket. The status is `None` if it was not acknowledged.
-    async fn deliver_press(&self, exchange: u64, form: &str) -> (Option<StatusCode>, Duration) {
+    /// Sends an interaction through the socket. The status is `None` if it was not acknowledged.
+    async fn deliver_interaction(&self, exchange: u64, form: &str) -> (Option<StatusCode>, Duration) {
         let payload = form_urlencoded::parse(form.as_bytes()).next();
         let payload = payload.and_then(|(_, payload)| serde_json::from_str(&payload).ok());
         let (answer, took) = self
@@ -497,6 +601,21 @@ impl FakeSlack {
             unreachable,
             body,
             took: began.elapsed(),
+        }
+    }
+}
+
+/// What Slack gives a request.
+struct Ids {
+    response_url: String,
+    trigger_id: String,
+}
+
+impl Ids {
+    fn as_ref(&self) -> RequestIds<'_> {
+        RequestIds {
+            response_url: &self.response_url,
+            trigger_id: &self.trigger_id,
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, interval};
 use super::delivery::{Attempt, Deliverable, Outgoing, StoredMessage};
 use super::{Delivered, Dispatcher, Invocation, LogEntry, request_context};
 use crate::cards::{Problem, ReplyTarget};
-use crate::commands::{FollowUp, Outcome, RequestContext, Response};
+use crate::commands::{FollowUp, Found, Outcome, RequestContext, Response};
 use crate::kapso::SessionId;
 use crate::queue::{LeasedJob, Payload, RENEWAL};
 use crate::slack::Who;
@@ -67,10 +67,17 @@ pub enum Trigger {
         /// Its value.
         value: String,
     },
+    /// A shortcut in the menu of a message.
+    Shortcut {
+        /// Its fixed id.
+        callback_id: String,
+        /// The text that looks up what was found in the message. Of the message itself, nothing is stored.
+        found: Vec<String>,
+    },
 }
 
 impl fmt::Debug for Trigger {
-    /// Without the text and the value, which may contain a phone number.
+    /// Without the text, the value and what was found, which may contain a phone number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Typed(_) => f.debug_tuple("Typed").finish_non_exhaustive(),
@@ -78,14 +85,18 @@ impl fmt::Debug for Trigger {
                 .debug_struct("Pressed")
                 .field("action", action)
                 .finish_non_exhaustive(),
+            Self::Shortcut { callback_id, .. } => f
+                .debug_struct("Shortcut")
+                .field("callback_id", callback_id)
+                .finish_non_exhaustive(),
         }
     }
 }
 
 impl Payload for LateReply {
     const KIND: &'static str = "late_reply";
-    /// 2: the origin names the project.
-    const VERSION: i64 = 2;
+    /// 2: the origin names the project. 3: the trigger can be a shortcut.
+    const VERSION: i64 = 3;
     /// The lifetime of a `response_url`.
     const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(30);
 }
@@ -222,11 +233,23 @@ impl Dispatcher {
             }
             Trigger::Pressed { action, value } => {
                 let pressed = self.commands.press(action, value);
-                pressed.map(|(command, _)| (command, reply.origin.clone()))
+                pressed.map(|(command, _)| {
+                    let origin = reply.origin.clone();
+                    self.commands.resolve_press(action, command, origin, &reply.who)
+                })
+            }
+            Trigger::Shortcut { callback_id, found } => {
+                let found: Option<Vec<Found>> = found.iter().map(|typed| Found::parse(typed)).collect();
+                found.map(|found| {
+                    let (command, project) =
+                        self.commands
+                            .shortcut(callback_id, &found, reply.origin.project.as_ref(), &reply.who);
+                    (command, reply.origin.in_project(project.as_ref()))
+                })
             }
         };
         let Some((command, origin)) = read else {
-            // It was stored by a version that has another button.
+            // It was stored by a version that has another button or shortcut.
             self.count_unreadable(1);
             return self.queue.complete(job).await;
         };

@@ -6,6 +6,7 @@
 //! acknowledges, so that another process can finish the work if this one dies.
 
 mod delivery;
+mod direct;
 mod follow_up;
 mod late_reply;
 mod notification;
@@ -28,7 +29,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::cards::{Problem, ReplyTarget};
 use crate::clock::Clock;
-use crate::commands::{self, Command, Commands, Outcome, RequestContext, Response};
+use crate::commands::{self, Command, Commands, Found, Outcome, RequestContext, Response};
 use crate::config::Alias;
 use crate::idempotency::{IdempotencyKeys, fingerprint};
 use crate::kapso::SessionId;
@@ -39,12 +40,13 @@ use crate::slack::acknowledgement::Acknowledgement;
 use crate::slack::button_value::Origin;
 use crate::slack::channel_pace::ChannelPace;
 use crate::slack::command::SlashCommand;
-use crate::slack::interaction::Interaction;
+use crate::slack::interaction::{Interaction, MessageShortcut, Press};
 use crate::slack::response_url::{DeliveryError, POSTS, ResponseUrlClient};
 use crate::slack::verified::{Verified, Way};
 use crate::telemetry::{Delivery, LogLimit, Metrics, chain};
 
 pub use self::delivery::{Outgoing, StoredMessage};
+pub use self::direct::Recipient;
 pub use self::follow_up::FollowUpJob;
 pub use self::late_reply::{LateReply, Trigger};
 pub use self::notification::PendingNotification;
@@ -244,7 +246,8 @@ impl Dispatcher {
         }
     }
 
-    /// Runs the command of a pressed button, which the caller then acknowledges. The reply goes to its `response_url`.
+    /// Runs the command of a pressed button or a shortcut, which the caller then acknowledges. The reply goes to its
+    /// `response_url`.
     pub async fn interaction(self: &Arc<Self>, verified: Verified<Interaction>) {
         let Verified {
             form,
@@ -252,8 +255,9 @@ impl Dispatcher {
             sent_at,
             way,
         } = verified;
-        let press = match form {
-            Interaction::Press(press) => press,
+        match form {
+            Interaction::Press(press) => self.press(press, received, sent_at, way).await,
+            Interaction::Shortcut(shortcut) => self.shortcut(shortcut, received, sent_at, way).await,
             Interaction::Other(kind) => {
                 if let Some(suppressed) = self.admit_line("interaction") {
                     tracing::warn!(
@@ -262,15 +266,18 @@ impl Dispatcher {
                         "Slack sent an interaction that this app does not handle"
                     );
                 }
-                return;
             }
-        };
+        }
+    }
+
+    async fn press(self: &Arc<Self>, press: Press, received: Instant, sent_at: Timestamp, way: Way) {
         let button = commands::own_button(press.buttons);
         let Some((command, origin)) = self.commands.press(&button.action_id, &button.value) else {
             return;
         };
         let mut who = press.who;
         origin.complete(&mut who);
+        let (command, origin) = self.commands.resolve_press(&button.action_id, command, origin, &who);
         let target = commands::reply_target(&button.action_id, press.shared);
         let request = RequestContext {
             origin: if press.shared { origin.on_shared_card() } else { origin },
@@ -283,7 +290,29 @@ impl Dispatcher {
             value: button.value,
         };
         let invocation = Invocation::new(request, trigger, received, &command, way);
-        let (occurrence, _) = self.occurrence(&invocation, &SecretString::default());
+        self.reply_late(invocation, command, &SecretString::default()).await;
+    }
+
+    async fn shortcut(self: &Arc<Self>, shortcut: MessageShortcut, received: Instant, sent_at: Timestamp, way: Way) {
+        let found = commands::found(&shortcut.texts);
+        let (command, project) = self
+            .commands
+            .shortcut(&shortcut.callback_id, &found, None, &shortcut.who);
+        let request = RequestContext {
+            origin: Origin::typed(&shortcut.who).in_project(project.as_ref()),
+            ..request_context(shortcut.who, shortcut.response_url, sent_at, ReplyTarget::NewMessage)
+        };
+        let trigger = Trigger::Shortcut {
+            callback_id: shortcut.callback_id,
+            found: found.iter().map(Found::typed).collect(),
+        };
+        let invocation = Invocation::new(request, trigger, received, &command, way);
+        self.reply_late(invocation, command, &shortcut.trigger_id).await;
+    }
+
+    /// Runs a command whose reply always goes to the `response_url`. Returns when its job is stored.
+    async fn reply_late(self: &Arc<Self>, invocation: Invocation, command: Command, trigger_id: &SecretString) {
+        let (occurrence, _) = self.occurrence(&invocation, trigger_id);
         if occurrence != Occurrence::First {
             return invocation.log_replay();
         }

@@ -99,6 +99,7 @@ impl PoolState {
     /// When a connection must be used so that it was not unused for longer than `interval`.
     fn next_use(&self, now: Instant, interval: Duration) -> Instant {
         let unused_too_long = self.last_used.map_or(now, |used| used + interval);
-        self.suspended_until.map_or(unused_too_long, |until| until.max(unused_too_long))
+        self.suspended_until
+            .map_or(unused_too_long, |until| until.max(unused_too_long))
     }
 }

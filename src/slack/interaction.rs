@@ -1,18 +1,26 @@
-//! A button press, as Slack sends it.
+//! Button presses and message shortcuts, as Slack sends them.
 //!
-//! Source: <https://docs.slack.dev/reference/interaction-payloads/block_actions-payload>.
+//! Sources: <https://docs.slack.dev/reference/interaction-payloads/block_actions-payload>,
+//! <https://docs.slack.dev/reference/interaction-payloads/shortcuts-interaction-payload>.
+
+use std::fmt;
 
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use super::Who;
 use super::request::{Form, Rejection};
+use super::{Who, message_text};
+
+/// Longest callback id in Slack, in bytes.
+const CALLBACK_ID_MAX: usize = 255;
 
 /// An interaction. Every signed one is acknowledged, so a form that is not understood is not an error.
 #[derive(Debug)]
 pub enum Interaction {
     Press(Press),
+    Shortcut(MessageShortcut),
     /// A form that this app does not handle; says in what way.
     Other(&'static str),
 }
@@ -39,7 +47,34 @@ pub struct PressedButton {
     pub value: String,
 }
 
+/// A shortcut of the app that was chosen in the menu of a message. The message can be anybody's.
+pub struct MessageShortcut {
+    /// Who chose it, and where the message is.
+    pub who: Who,
+    /// Which shortcut, as in the app's manifest. Empty if there is none.
+    pub callback_id: String,
+    /// The texts of the message, see [`message_text::texts`].
+    pub texts: Vec<String>,
+    /// Address at which messages can be posted. Secret.
+    pub response_url: SecretString,
+    /// Unique to this choice. Secret.
+    pub trigger_id: SecretString,
+}
+
+impl fmt::Debug for MessageShortcut {
+    /// Without the message.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessageShortcut")
+            .field("who", &self.who)
+            .field("callback_id", &self.callback_id)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Form for Interaction {
+    /// The payload of a message shortcut contains the message, up to three times and percent-encoded.
+    const MAX_BODY_BYTES: usize = 1024 * 1024;
+
     fn parse(body: &[u8]) -> Result<Self, Rejection> {
         let (_, payload) = form_urlencoded::parse(body)
             .find(|(name, _)| name == "payload")
@@ -52,34 +87,40 @@ impl Interaction {
     /// Reads the payload, which is JSON.
     #[must_use]
     pub fn from_json(payload: &str) -> Self {
-        let Ok(payload) = serde_json::from_str::<Payload>(payload) else {
+        let Ok(mut payload) = serde_json::from_str::<Payload<'_>>(payload) else {
             return Self::Other("unreadable");
         };
-        if payload.kind != "block_actions" {
-            return Self::Other("not block_actions");
+        match payload.kind.as_str() {
+            "block_actions" => Self::press(payload),
+            "message_action" => Self::Shortcut(MessageShortcut {
+                callback_id: payload
+                    .callback_id
+                    .take()
+                    .filter(|id| id.len() <= CALLBACK_ID_MAX)
+                    .unwrap_or_default(),
+                texts: payload
+                    .message
+                    .map(|message| message_text::texts(message.get()))
+                    .unwrap_or_default(),
+                response_url: payload.response_url.take().unwrap_or_default().into(),
+                trigger_id: payload.trigger_id.take().unwrap_or_default().into(),
+                who: payload.who(),
+            }),
+            _ => Self::Other("another type"),
         }
+    }
+
+    fn press(mut payload: Payload<'_>) -> Self {
         let buttons: Vec<_> = payload.actions.iter().filter_map(PressedButton::read).collect();
         if buttons.is_empty() {
             return Self::Other("no action");
         }
-        let user = payload.user.unwrap_or_default();
-        let team = payload.team.unwrap_or_default();
-        let container = payload.container.unwrap_or_default();
-        let channel = payload.channel.and_then(|channel| id(channel.id));
+        let is_ephemeral = payload.container.as_ref().and_then(|container| container.is_ephemeral);
         Self::Press(Press {
-            who: Who {
-                home_team: id(user.team_id),
-                enterprise: payload
-                    .enterprise
-                    .and_then(|enterprise| id(enterprise.id))
-                    .or(id(team.enterprise_id)),
-                team: team.id.unwrap_or_default(),
-                channel: channel.or(container.channel_id).unwrap_or_default(),
-                user: user.id.unwrap_or_default(),
-            },
             buttons,
-            response_url: payload.response_url.unwrap_or_default().into(),
-            shared: !container.is_ephemeral.unwrap_or_default(),
+            response_url: payload.response_url.take().unwrap_or_default().into(),
+            shared: !is_ephemeral.unwrap_or_default(),
+            who: payload.who(),
         })
     }
 }
@@ -106,7 +147,7 @@ fn id(id: Option<String>) -> Option<String> {
 
 /// A field is optional where it is absent or null in some of Slack's own samples.
 #[derive(Deserialize)]
-struct Payload {
+struct Payload<'p> {
     #[serde(rename = "type")]
     kind: String,
     user: Option<User>,
@@ -116,8 +157,32 @@ struct Payload {
     channel: Option<Named>,
     container: Option<Container>,
     response_url: Option<String>,
+    trigger_id: Option<String>,
+    callback_id: Option<String>,
     #[serde(default)]
     actions: Vec<Value>,
+    /// Not parsed: a press needs none, and no depth of nesting is an error.
+    #[serde(borrow)]
+    message: Option<&'p RawValue>,
+}
+
+impl Payload<'_> {
+    fn who(self) -> Who {
+        let user = self.user.unwrap_or_default();
+        let team = self.team.unwrap_or_default();
+        let container = self.container.unwrap_or_default();
+        let channel = self.channel.and_then(|channel| id(channel.id));
+        Who {
+            home_team: id(user.team_id),
+            enterprise: self
+                .enterprise
+                .and_then(|enterprise| id(enterprise.id))
+                .or(id(team.enterprise_id)),
+            team: team.id.unwrap_or_default(),
+            channel: channel.or(container.channel_id).unwrap_or_default(),
+            user: user.id.unwrap_or_default(),
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]

@@ -8,14 +8,17 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use thiserror::Error;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use super::signature::{SignatureError, SignatureVerifier};
 use super::verified::{Verified, Way};
 use crate::clock::Clock;
 
-/// Largest body accepted, in bytes. Slack's own are far smaller.
-pub const MAX_BODY_BYTES: usize = 64 * 1024;
+/// Largest body that every connection may send at the same time, in bytes. Commands and presses are far smaller.
+const USUAL_BODY_BYTES: usize = 64 * 1024;
+/// How many larger bodies are read at the same time, so that strangers cannot fill the memory. Others wait.
+const LARGE_BODIES_MAX: usize = 8;
 
 /// The body of a signed request by which `doctor` learns whether signatures reach the service. A proxy that decodes and
 /// encodes it again changes it: `+` and `%20`, the case of `%c3`, and the empty value rarely survive. It has none of the
@@ -31,10 +34,27 @@ pub struct SlackVerifier {
     pub clock: Clock,
     /// Deadline for reading a body.
     pub body_deadline: Duration,
+    /// A permit for each body over 64 KiB that is read.
+    large_bodies: Semaphore,
+}
+
+impl SlackVerifier {
+    #[must_use]
+    pub fn new(signatures: SignatureVerifier, clock: Clock, body_deadline: Duration) -> Self {
+        Self {
+            signatures,
+            clock,
+            body_deadline,
+            large_bodies: Semaphore::new(LARGE_BODIES_MAX),
+        }
+    }
 }
 
 /// A form that Slack sends.
 pub trait Form: Sized {
+    /// Largest body accepted, in bytes.
+    const MAX_BODY_BYTES: usize = USUAL_BODY_BYTES;
+
     /// Parses the form from a verified body.
     ///
     /// # Errors
@@ -53,8 +73,8 @@ pub enum Rejection {
     Probe,
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    /// Over [`MAX_BODY_BYTES`].
-    #[error("the body is over 64 KiB")]
+    /// Over [`Form::MAX_BODY_BYTES`].
+    #[error("the body is too large")]
     TooLarge,
     #[error("the content type is not application/x-www-form-urlencoded")]
     NotForm,
@@ -102,7 +122,7 @@ where
         if !is_form(head.headers.get(header::CONTENT_TYPE)) {
             return Err(Rejection::NotForm);
         }
-        let body = read(body, verifier.body_deadline).await?;
+        let body = read(body, T::MAX_BODY_BYTES, &verifier).await?;
         // Slack does not promise to sign its certificate check. Signed or not, it is never parsed as a command.
         if is_ssl_check(&body) {
             return Err(Rejection::SslCheck);
@@ -124,21 +144,27 @@ where
     }
 }
 
-async fn read(body: axum::body::Body, deadline: Duration) -> Result<Vec<u8>, Rejection> {
+async fn read(body: axum::body::Body, max: usize, verifier: &SlackVerifier) -> Result<Vec<u8>, Rejection> {
     let reading = async {
-        let mut body = Limited::new(body, MAX_BODY_BYTES);
+        let mut body = Limited::new(body, max);
         // One buffer: a body that arrives byte by byte would take a multiple of its size as a list of frames.
         let mut read = Vec::new();
+        let mut permit = None;
         while let Some(frame) = body.frame().await {
             match frame {
                 Ok(frame) => read.extend(frame.into_data().unwrap_or_default()),
                 Err(error) if error.is::<LengthLimitError>() => return Err(Rejection::TooLarge),
                 Err(_) => return Err(Rejection::Malformed),
             }
+            if read.len() > USUAL_BODY_BYTES && permit.is_none() {
+                permit = verifier.large_bodies.acquire().await.ok();
+            }
         }
         Ok(read)
     };
-    timeout(deadline, reading).await.unwrap_or(Err(Rejection::Timeout))
+    timeout(verifier.body_deadline, reading)
+        .await
+        .unwrap_or(Err(Rejection::Timeout))
 }
 
 fn is_form(content_type: Option<&http::HeaderValue>) -> bool {

@@ -144,9 +144,8 @@ impl Mrkdwn {
     #[must_use]
     pub fn foreign(mut self, words: &str, max: usize) -> Self {
         let clean = clean(words, max);
-        let is_separator = |c: char| {
-            c.is_whitespace() || matches!(c, '*' | '_' | '~' | '`' | '@' | '#' | ':' | '|' | '\u{FF20}')
-        };
+        let is_separator =
+            |c: char| c.is_whitespace() || matches!(c, '*' | '_' | '~' | '`' | '@' | '#' | ':' | '|' | '\u{FF20}');
         let words = clean.split(is_separator).filter(|word| !word.is_empty());
         let mut first = true;
         for word in words.filter(|word| !is_address(word)) {

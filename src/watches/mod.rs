@@ -22,7 +22,8 @@ use crate::queue::{Job, JobKeys, JobStore, Payload, Quota, Upserted};
 use crate::slack::Who;
 use crate::slack::button_value::Origin;
 
-/// How many watches there may be: of one person, and of one project.
+/// How many watches there may be: of one person, and of one project. A person's fit into one message, with a button
+/// each; a project's keep within Kapso's limit however long they last (see [`plan`]).
 pub const QUOTA: Quota = Quota {
     per_owner: 20,
     total: 1_000,
@@ -56,6 +57,44 @@ pub struct Watch {
     /// `response_url` replaces nothing.
     #[serde(default)]
     pub card: Option<PressedCard>,
+    /// For a watch with direct messages; `None` if its only notification goes to the `response_url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direct: Option<Direct>,
+}
+
+/// What a watch with direct messages knows besides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Direct {
+    /// When it ends at the latest.
+    pub until: Timestamp,
+    /// When the session expires, by the last poll.
+    pub expires_at: Option<Timestamp>,
+    /// Whether the person knows that the session is active.
+    pub knows_active: bool,
+    /// The expiry that needs no reminder, because the person was reminded of it or has just seen it.
+    pub reminded_of: Option<Timestamp>,
+}
+
+impl Direct {
+    /// For a watch that begins now, of a session that the person sees now.
+    #[must_use]
+    pub fn new(is_active: bool, expires_at: Option<Timestamp>, now: Timestamp) -> Self {
+        let is_soon = |at: &Timestamp| *at <= now + policy::REMIND_BEFORE;
+        Self {
+            until: now + policy::DIRECT_DURATION,
+            expires_at,
+            knows_active: is_active,
+            reminded_of: expires_at.filter(is_soon),
+        }
+    }
+}
+
+/// How long a person watches a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WatchedUntil {
+    pub at: Timestamp,
+    /// Whether the news come as direct messages.
+    pub directly: bool,
 }
 
 /// A card on which "Tell me when it is active" was pressed.
@@ -68,17 +107,41 @@ pub enum PressedCard {
     Shared,
 }
 
+impl Watch {
+    /// Until when the person watches.
+    #[must_use]
+    pub fn until(&self) -> WatchedUntil {
+        WatchedUntil {
+            at: self
+                .direct
+                .as_ref()
+                .map_or(self.arrived_at + policy::WATCH_DURATION, |direct| direct.until),
+            directly: self.direct.is_some(),
+        }
+    }
+}
+
 impl Payload for Watch {
     const KIND: &'static str = "watch";
-    /// 2: the origin names the project.
-    const VERSION: i64 = 2;
-    const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(1);
+    /// 2: the origin names the project. 3: direct messages.
+    const VERSION: i64 = 3;
+    /// The longest pause between two polls.
+    const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(15);
+
+    fn ends_at(&self) -> Option<Timestamp> {
+        self.direct.as_ref().map(|direct| direct.until)
+    }
+}
+
+/// Identifies a person.
+fn owner(who: &Who) -> String {
+    format!("{}/{}", who.home(), who.user)
 }
 
 /// The keys of a watch: a person has at most one for a session of a project.
 #[must_use]
 pub fn keys(who: &Who, project: Option<&Alias>, session: &SessionId) -> JobKeys {
-    let owner = format!("{}/{}", who.home(), who.user);
+    let owner = owner(who);
     JobKeys {
         unique: match project {
             Some(alias) => format!("{owner}/{alias}/{session}"),
@@ -124,8 +187,20 @@ impl Watches {
     }
 
     /// Until when a person watches a session, if they do and the database works.
-    pub async fn watched_until(&self, who: &Who, project: Option<&Alias>, session: &SessionId) -> Option<Timestamp> {
-        let began = self.store.created_at(&keys(who, project, session).unique).await;
-        Some(began.ok()?? + policy::WATCH_DURATION)
+    pub async fn watched_until(&self, who: &Who, project: Option<&Alias>, session: &SessionId) -> Option<WatchedUntil> {
+        let lifetime = self.store.lifetime(&keys(who, project, session).unique).await;
+        let (began, ends_at) = lifetime.ok()??;
+        Some(WatchedUntil {
+            at: ends_at.unwrap_or(began + policy::WATCH_DURATION),
+            directly: ends_at.is_some(),
+        })
+    }
+
+    /// What a person watches, the oldest watch first.
+    ///
+    /// # Errors
+    /// The database does not work.
+    pub async fn of_person(&self, who: &Who) -> Result<Vec<Watch>, DatabaseError> {
+        self.store.of_owner(&owner(who)).await
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::plan::{AHEAD, List, PER_PAGE, Plan, plan};
-use super::policy::{Decision, Ending, PollResult, WATCH_DURATION, decide};
+use super::policy::{Decision, News, PollResult, WATCH_DURATION, decide};
 use super::{QUOTA, Watch};
 use crate::clock::Clock;
 use crate::config::Alias;
@@ -35,10 +35,17 @@ const UNCONFIGURED_INTERVAL: SignedDuration = SignedDuration::from_secs(30);
 /// How long such a watch must be due: no other process, with another configuration, polls it.
 const UNCONFIGURED_DUE: SignedDuration = SignedDuration::from_mins(1);
 
-/// Ends a watch: sends its notification, or counts it as lost if there is no [`Ending`]. The session is the result of the
+/// Ends a watch: sends its notification, or counts it as lost if there is no [`News`]. The session is the result of the
 /// poll, if there was one.
 pub type EndWatch =
-    Box<dyn Fn(LeasedJob<Watch>, Option<Ending>, Option<Arc<Session>>) -> BoxFuture<'static, ()> + Send + Sync>;
+    Box<dyn Fn(LeasedJob<Watch>, Option<News>, Option<Arc<Session>>) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// Sends a notification of a watch that goes on: as it is now, and until its next poll.
+pub type TellNews = Box<
+    dyn Fn(LeasedJob<Watch>, News, (Box<Watch>, Timestamp), Option<Arc<Session>>) -> BoxFuture<'static, ()>
+        + Send
+        + Sync,
+>;
 
 /// Called with a number of watches, and the alias of their project.
 pub type OnCount = Box<dyn Fn(Option<&Alias>, u64) + Send + Sync>;
@@ -53,6 +60,8 @@ pub struct Environment {
     pub clock: Clock,
     /// Ends watches.
     pub end_watch: EndWatch,
+    /// Sends notifications of watches that go on.
+    pub tell_news: TellNews,
     /// Called with the number of watches of the projects that share a key, and the alias of the first of them.
     pub on_count: OnCount,
     /// Called with the number of stored watches that could not be parsed.
@@ -327,6 +336,7 @@ impl Environment {
         let filter = ClaimFilter {
             projects: ProjectFilter::In(projects),
             created_by: now - WATCH_DURATION - UNPOLLED_END,
+            ended_by: now - UNPOLLED_END,
             ..ClaimFilter::due(Timestamp::MAX, CLAIM_LIMIT)
         };
         for job in self.claim(&filter, now).await {
@@ -350,7 +360,7 @@ impl Environment {
             ..ClaimFilter::due(now - UNCONFIGURED_DUE, CLAIM_LIMIT)
         };
         for job in self.claim(&filter, now).await {
-            (self.end_watch)(job, Some(Ending::ProjectUnavailable), None).await;
+            (self.end_watch)(job, Some(News::ProjectUnavailable), None).await;
         }
     }
 
@@ -389,9 +399,21 @@ impl Environment {
         jobs
     }
 
-    async fn apply(&self, job: LeasedJob<Watch>, result: &PollResult, session: Option<&Arc<Session>>, now: Timestamp) {
+    async fn apply(
+        &self,
+        mut job: LeasedJob<Watch>,
+        result: &PollResult,
+        session: Option<&Arc<Session>>,
+        now: Timestamp,
+    ) {
+        if let (Some(direct), Some(session)) = (&mut job.payload.direct, session) {
+            direct.expires_at = session.expires_at;
+        }
         match decide(&job.payload, result, now) {
             Decision::Wait { until, watch } => drop(self.store.reschedule(job, *watch, until).await),
+            Decision::Tell { news, until, watch } => {
+                (self.tell_news)(job, news, (watch, until), session.cloned()).await
+            }
             Decision::Notify(ending) => (self.end_watch)(job, Some(ending), session.cloned()).await,
             Decision::Expire => (self.end_watch)(job, None, session.cloned()).await,
         }

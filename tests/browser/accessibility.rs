@@ -186,6 +186,17 @@ async fn axe_finds_nothing_in_the_playground() {
         page.wait_for_text("#confirm[open]", "Share this session?").await;
         expect_no_findings(page, "the dialog").await;
         page.click("dialog button", "Cancel").await;
+        page.send_command("A message with a menu").await;
+        page.click(".more", "More actions").await;
+        page.click("[role=menuitem]", "Reply in thread").await;
+        page.type_keys("A reply\n").await;
+        page.wait_for_text(".thread:not([hidden])", "A reply").await;
+        page.click(".thread .more", "More actions").await;
+        expect_no_findings(page, "a thread and an open menu").await;
+        page.set_size(1280, 860, 1).await;
+        page.click("#leave", "Back to the channel").await;
+        page.send_command(&format!("/sandbox {ID}")).await;
+        page.wait_for_message("Waiting for activation").await;
         page.playing.stop_service().await;
         page.press("Refresh").await;
         page.wait_until("document.querySelector('.warned .warning')").await;

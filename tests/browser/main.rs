@@ -17,4 +17,5 @@ mod mrkdwn;
 mod qr;
 mod security_headers;
 mod sharing;
+mod shortcut;
 mod support;

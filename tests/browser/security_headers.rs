@@ -93,7 +93,22 @@ async fn the_state_holds_no_secret() {
 async fn invalid_requests_get_an_error_text() {
     let playing = playing().await;
     let rows = [
-        ("type", r#"{"text": "hello"}"#, "a command begins with a slash"),
+        ("type", r#"{"text": " "}"#, "there is nothing to send"),
+        (
+            "type",
+            r#"{"text": "hello", "thread": 7}"#,
+            "this message no longer exists",
+        ),
+        (
+            "type",
+            r#"{"text": "/sandbox help", "thread": 1}"#,
+            "slash commands do not work in threads",
+        ),
+        (
+            "shortcut",
+            r#"{"message": 7, "callback_id": "look_up_session"}"#,
+            "this message no longer exists",
+        ),
         (
             "type",
             r#"{"text": "/weather 94070"}"#,

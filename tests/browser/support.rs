@@ -173,7 +173,8 @@ impl Page {
 
     /// The last message, once it contains these words.
     pub async fn wait_for_message(&self, words: &str) -> String {
-        self.wait_for_text(".message:last-child .content", words).await
+        self.wait_for_text("#conversation > .message:last-child .content", words)
+            .await
     }
 
     /// Evaluates an expression.

@@ -87,7 +87,7 @@ async fn the_top_level_text_has_the_whole_help() {
                 .skip(1)
                 .map(|block| block["text"]["text"].as_str().unwrap())
                 .collect();
-            assert_eq!(sections.len(), 4);
+            assert_eq!(sections.len(), 5);
             assert_eq!(help["text"], sections.join("\n\n"));
         })
         .await;

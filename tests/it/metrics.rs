@@ -164,7 +164,7 @@ async fn rejected_requests_are_counted_by_status_and_logged() {
         assert_snapshot!(reasons.join("\n"), @r#"
         "WARN" 401 "a signature header is missing or repeated"
         "WARN" 415 "the content type is not application/x-www-form-urlencoded"
-        "WARN" 413 "the body is over 64 KiB"
+        "WARN" 413 "the body is too large"
         "WARN" 401 "the timestamp is 301 s away from this machine's clock"
         "#);
     })

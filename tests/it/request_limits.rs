@@ -1,11 +1,17 @@
 //! Limits on requests to the two signed routes: method, type, size and time of the body; Slack's certificate check.
 
+use std::pin::pin;
 use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::support::raw_request::{COMMANDS, INTERACTIONS, RawRequest, Reply, command_form, press_form};
 use crate::support::{ID, SECRET, test_app, with_app};
 
-const MAX: usize = 64 * 1024;
+const KIB: usize = 1024;
+/// The payload of a message shortcut contains the message.
+const LIMITS: [(&str, usize); 2] = [(COMMANDS, 64 * KIB), (INTERACTIONS, 1_024 * KIB)];
 
 #[tokio::test]
 async fn both_routes_are_served_with_a_trailing_slash_too() {
@@ -64,27 +70,58 @@ async fn only_forms_are_accepted() {
 }
 
 #[tokio::test]
-async fn a_body_may_have_at_most_64_kib() {
+async fn the_size_of_a_body_is_limited() {
     with_app(async |app| {
-        for route in [COMMANDS, INTERACTIONS] {
-            for chunks in [None, Some(1_000), Some(MAX)] {
+        for (route, max) in LIMITS {
+            for chunks in [None, Some(1_000), Some(64 * KIB)] {
                 let sent = |length| {
                     let mut request = app.signed_request(route, padded(length));
                     request.chunks = chunks;
                     request
                 };
-                let full = app.send_raw(&sent(MAX)).await;
-                assert_eq!(full.status, 200, "64 KiB at {route} in chunks of {chunks:?}");
-                let over = app.send_raw(&sent(MAX + 1)).await;
+                let full = app.send_raw(&sent(max)).await;
+                assert_eq!(full.status, 200, "{max} bytes at {route} in chunks of {chunks:?}");
+                let over = app.send_raw(&sent(max + 1)).await;
                 is_empty(&over, 413, &format!("a byte more at {route} in chunks of {chunks:?}"));
             }
-            let mut unsigned = RawRequest::unsigned(route, padded(MAX));
-            is_empty(&app.send_raw(&unsigned).await, 401, "64 KiB, unsigned");
-            unsigned.body = padded(10 * MAX);
-            is_empty(&app.send_raw(&unsigned).await, 413, "640 KiB, unsigned");
+            let mut unsigned = RawRequest::unsigned(route, padded(max));
+            is_empty(&app.send_raw(&unsigned).await, 401, "all of it, unsigned");
+            unsigned.body = padded(max + 64 * KIB);
+            is_empty(&app.send_raw(&unsigned).await, 413, "more, unsigned");
         }
     })
     .await;
+}
+
+/// Strangers who send large bodies slowly keep others from sending large ones for as long as a body may take, and nobody
+/// from sending the usual ones.
+#[tokio::test]
+async fn few_large_bodies_are_read_at_the_same_time() {
+    test_app()
+        .set(|settings| settings.timing.request_body = Duration::from_mins(1))
+        .run(async |app| {
+            let large = RawRequest::unsigned(INTERACTIONS, padded(500 * KIB)).to_bytes();
+            let mut slow = Vec::new();
+            for _ in 0..8 {
+                let mut stranger = TcpStream::connect(app.app_url.socket_addrs(|| None).unwrap()[0])
+                    .await
+                    .unwrap();
+                stranger.write_all(&large[..400 * KIB]).await.unwrap();
+                slow.push(stranger);
+            }
+            let waits = app.signed_request(INTERACTIONS, padded(500 * KIB));
+            let mut waits = pin!(app.send_raw(&waits));
+            for (route, _) in LIMITS {
+                let usual = app.signed_request(route, padded(64 * KIB));
+                tokio::select! {
+                    reply = &mut waits => panic!("it does not wait: {reply:?}"),
+                    reply = app.send_raw(&usual) => assert_eq!(reply.status, 200, "{route}"),
+                }
+            }
+            slow.clear();
+            assert_eq!(waits.await.status, 200, "it only waited");
+        })
+        .await;
 }
 
 #[tokio::test]

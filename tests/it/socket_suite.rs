@@ -20,6 +20,7 @@ const MODULES: &[&str] = &[
     "kapso_faults",
     "late_reply",
     "list_command",
+    "message_shortcut",
     "new_command",
     "new_command_faults",
     "new_confirmation",

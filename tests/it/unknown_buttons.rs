@@ -144,7 +144,6 @@ async fn other_payloads_are_only_acknowledged() {
             json!({"type": "view_submission", "view": {"state": {}}, "actions": [press]}),
             json!({"type": "view_closed", "actions": [press]}),
             json!({"type": "shortcut", "callback_id": "refresh", "actions": [press]}),
-            json!({"type": "message_action", "actions": [press]}),
             json!({"type": "block_suggestion", "action_id": "refresh", "value": session_value(ID)}),
             json!({"type": "interactive_message", "actions": [press]}),
             json!({"type": "Block_Actions", "actions": [press]}),

@@ -65,14 +65,24 @@ async fn round_trips_of_an_occasional_command() {
         .with("KAPSO_API_KEY", crate::support::KEY)
         .with("DATABASE_URL", "sqlite::memory:")
         .with("SSL_CERT_FILE", AUTHORITY)
-        .with("KAPSO_BASE_URL", &format!("https://localhost:{}/api/v1", link.address.port()))
+        .with(
+            "KAPSO_BASE_URL",
+            &format!("https://localhost:{}/api/v1", link.address.port()),
+        )
         .start();
     let app: Url = service.wait_until_listening().await;
-    for (silence, name) in [(2, "2 s after the start"), (120, "after 2 minutes"), (600, "after 10 minutes")] {
+    for (silence, name) in [
+        (2, "2 s after the start"),
+        (120, "after 2 minutes"),
+        (600, "after 10 minutes"),
+    ] {
         tokio::time::sleep(Duration::from_secs(silence)).await;
         let (connections, requests) = (link.counts().connections, fakes.kapso.requests().len());
         let began = Instant::now();
-        let sent = fakes.slack.send_command(&app, &Person::default(), &format!("/sandbox {ID}")).await;
+        let sent = fakes
+            .slack
+            .send_command(&app, &Person::default(), &format!("/sandbox {ID}"))
+            .await;
         let took = began.elapsed();
         assert!(sent.message.is_some(), "{sent:?}");
         println!(

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use kapso_slack::kapso::Status;
 use kapso_slack::watches::Watch;
-use kapso_slack::watches::policy::{Change, Decision, Ending, PollResult, decide};
+use kapso_slack::watches::policy::{Change, Decision, News, PollResult, decide};
 use proptest::prelude::*;
 
 use crate::support::databases::{USER, at, watch};
@@ -39,7 +39,7 @@ fn each_final_status_is_notified() {
     ] {
         let next = decide(&watch_of_age(0), &PollResult::Status(status), at(30));
         assert!(
-            matches!(next, Decision::Notify(Ending::Changed(told)) if told == change),
+            matches!(next, Decision::Notify(News::Changed(told)) if told == change),
             "{next:?}"
         );
     }
@@ -54,7 +54,7 @@ fn only_two_404s_in_a_row_mean_gone() {
     let (silent, _) = expect_wait(decide(&once, &PollResult::Unknown, at(15)));
     assert!(matches!(
         decide(&silent, &PollResult::NotFound, at(45)),
-        Decision::Notify(Ending::Changed(Change::Gone))
+        Decision::Notify(News::Changed(Change::Gone))
     ));
     let (back, _) = expect_wait(decide(&once, &pending(), at(15)));
     let (again, _) = expect_wait(decide(&back, &PollResult::NotFound, at(30)));
@@ -88,13 +88,13 @@ fn a_watch_ends_after_28_minutes_and_posts_nothing_after_29() {
     for now in [28 * MINUTE, 29 * MINUTE - 1] {
         for result in [pending(), PollResult::Unknown, PollResult::NotFound] {
             assert!(
-                matches!(decide(&old, &result, at(now)), Decision::Notify(Ending::TimeUp)),
+                matches!(decide(&old, &result, at(now)), Decision::Notify(News::TimeUp)),
                 "{result:?} at {now}"
             );
         }
         let active = decide(&old, &PollResult::Status(Status::Active), at(now));
         assert!(
-            matches!(active, Decision::Notify(Ending::Changed(Change::Activated))),
+            matches!(active, Decision::Notify(News::Changed(Change::Activated))),
             "a change is more important than the end of the time"
         );
     }
@@ -142,6 +142,7 @@ proptest! {
             let result = if only_unknown { PollResult::Unknown } else { result };
             let now = due + SignedDuration::from_millis(late);
             match decide(&watch, &result, now) {
+                Decision::Tell { .. } => panic!("only a watch with direct messages goes on"),
                 Decision::Wait { until, watch: next } => {
                     prop_assert!(until > now, "the next poll is later");
                     prop_assert!(until <= at(28 * MINUTE), "never after the end of the watch");
@@ -170,6 +171,7 @@ proptest! {
         let mut watch = watch_of_age(0);
         for now in seconds.into_iter().map(at) {
             match decide(&watch, &result, now) {
+                Decision::Tell { .. } => panic!("only a watch with direct messages goes on"),
                 Decision::Wait { until, watch: next } => {
                     prop_assert!(until > now && until - now <= SignedDuration::from_secs(25));
                     watch = *next;

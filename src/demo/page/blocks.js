@@ -67,6 +67,7 @@ const RICH_STYLES = { bold: "strong", italic: "em", strike: "s", code: "code" };
 function richText(part) {
   if (part.type !== "rich_text_section") return unknown(part);
   const runs = part.elements.map((run) => {
+    if (run.type === "link") return link(run.url, {}, run.text ?? run.url);
     if (run.type !== "text") return unknown(run);
     const names = Object.entries(RICH_STYLES).filter(([style]) => run.style?.[style]);
     return names.reduce((inner, [, name]) => el(name, {}, inner), document.createTextNode(run.text));

@@ -2,15 +2,17 @@
 
 import { blocks } from "./blocks.js";
 import { el } from "./dom.js";
+import { menu } from "./menu.js";
 import { plain } from "./mrkdwn.js";
 
 const NAME = "WhatsApp Sandbox";
 
 /**
- * Renders the conversation in `list`. Calls `press(messageId, buttonRef, button)` on a press, `announce(text)` with text
+ * Renders the conversation in `list`. Calls `press(messageId, buttonRef, button)` on a press, `choose(messageId,
+ * shortcut)` when a shortcut of a message is chosen, `reply(messageId)` to write in its thread, `announce(text)` with text
  * for screen readers, and `cue(isShown)` when a new message is below what is visible, or no longer is.
  */
-export function conversation(list, press, announce, cue) {
+export function conversation(list, { press, choose, reply, announce, cue }) {
   const shown = new Map();
   const scroller = list.closest(".scroller");
   let first = true;
@@ -44,12 +46,17 @@ export function conversation(list, press, announce, cue) {
       const key = day + JSON.stringify(line);
       const before = shown.get(line.id);
       if (before?.key === key) continue;
-      const node = line.failed ? failure(line, state.now_ms) : message(line, state.now_ms, press);
+      const node = line.failed ? failure(line, state.now_ms) : message(line, state, { press, choose, reply });
+      // The replies stay, with what is focused among them.
+      const thread = before?.thread ?? el("ol", { class: "thread", "aria-label": "Replies", hidden: true });
+      const focused = thread.contains(document.activeElement) ? document.activeElement : null;
       if (before) replace(before.node, node);
-      else list.append(node);
+      else place(line, node);
+      node.querySelector(".content").append(thread);
+      focused?.focus();
       added ||= !before;
       if (!first && before?.spoken !== spokenText(line, state.now_ms)) announce(spokenText(line, state.now_ms));
-      shown.set(line.id, { key, node, spoken: spokenText(line, state.now_ms) });
+      shown.set(line.id, { key, node, thread, spoken: spokenText(line, state.now_ms) });
     }
     for (const [id, { node }] of shown) {
       if (known.has(id)) continue;
@@ -58,6 +65,13 @@ export function conversation(list, press, announce, cue) {
       announce("A message was removed.");
     }
     return added;
+  }
+
+  /** Adds a new message to the conversation, or to its thread. */
+  function place(line, node) {
+    const thread = shown.get(line.thread)?.thread ?? list;
+    thread.hidden = false;
+    thread.append(node);
   }
 }
 
@@ -86,7 +100,7 @@ export function keepAtEnd(scroller, change) {
 
 /** Text for screen readers: the message's top-level text, as in Slack. */
 function spokenText(line, now) {
-  return line.failed ?? `${NAME}: ${plain(line.message.text, now)}`;
+  return line.failed ?? `${line.author ? "steve" : NAME}: ${plain(line.message.text, now)}`;
 }
 
 /** Replaces a message, and keeps the focus on the same button. */
@@ -99,26 +113,39 @@ function replace(before, after) {
   (candidates.find((button) => button.dataset.block === block) ?? candidates[0] ?? after).focus();
 }
 
-function message(line, now, press) {
+function message(line, state, { press, choose, reply }) {
+  const now = state.now_ms;
   const context = {
     now,
     warned: line.unacknowledged,
     pictures: line.pictures,
     press: (ref, button) => press(line.id, ref, button),
   };
+  const items = state.shortcuts.map((shortcut) => [shortcut.name, () => choose(line.id, shortcut)]);
+  if (!line.thread) items.push(["Reply in thread", () => reply(line.id)]);
   return el(
     "li",
     { class: "message", tabindex: "-1", "data-message": line.id },
-    el("img", { class: "avatar", src: "/page/icon.svg", alt: "" }),
+    line.author
+      ? el("span", { class: "avatar person", "aria-hidden": "true" }, "s")
+      : el("img", { class: "avatar", src: "/page/icon.svg", alt: "" }),
     el(
       "div",
       { class: "content" },
       line.echo ? el("p", { class: "echo" }, el("b", {}, "steve"), " used ", el("code", {}, line.echo)) : null,
       line.in_channel ? null : el("p", { class: "only-you" }, "👁 Only visible to you"),
-      el("p", { class: "byline" }, el("b", {}, NAME), " ", el("span", { class: "badge" }, "APP"), " ", clock(line.at_ms, now)),
+      el(
+        "p",
+        { class: "byline" },
+        ...(line.author ? [el("b", {}, "steve")] : [el("b", {}, NAME), " ", el("span", { class: "badge" }, "APP")]),
+        " ",
+        clock(line.at_ms, now),
+      ),
       blocks(line.message, context),
-      trace(line),
+      trace(line, state.shortcuts),
     ),
+    // As in Slack: not on messages that only one person sees.
+    line.in_channel ? menu(items) : null,
   );
 }
 
@@ -138,12 +165,20 @@ function failure(line, now) {
 }
 
 /** Not shown by Slack: what this message replies to, and how it arrived. */
-function trace(line) {
+function trace(line, shortcuts) {
   if (!line.act) return null;
-  const trigger = line.act.typed ?? `the button “${line.act.pressed}”`;
+  const trigger = triggerOf(line.act, shortcuts);
   const way = line.by === "response" ? "in the response" : "to the response_url";
   const source = line.from_memory ? " · from memory: Kapso was not asked" : "";
   return el("p", { class: "trace" }, "↳ ", el("code", {}, trigger), ` · ${way} after ${span(line.after_ms)}${source}`);
+}
+
+/** What a person did: the command, the button or the shortcut. */
+export function triggerOf(act, shortcuts) {
+  if (act.typed) return act.typed;
+  if (act.pressed) return `the button “${act.pressed}”`;
+  const chosen = shortcuts.find((shortcut) => shortcut.callback_id === act.chosen);
+  return `the shortcut “${chosen?.name ?? act.chosen}”`;
 }
 
 /** The time of day, and the date if it is another day than `now`. */

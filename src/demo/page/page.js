@@ -12,16 +12,27 @@ const scroller = document.querySelector(".scroller");
 const typedBefore = [];
 let recalled = 0;
 let command = { name: "/sandbox", hint: "" };
+let channel = "sandbox";
+/** The message in whose thread the composer writes; null for the channel. */
+let thread = null;
 
 const updates = [
-  conversation(byId("conversation"), press, (text) => (byId("spoken").textContent = text), cue),
+  conversation(byId("conversation"), {
+    press,
+    choose,
+    reply: writeIn,
+    announce: (text) => (byId("spoken").textContent = text),
+    cue,
+  }),
   panel(change, typeFromPanel),
   (state) => {
     command = state.command;
     byId("hint-name").textContent = command.name;
     byId("hint-usage").textContent = command.hint;
-    byId("channel").lastChild.textContent = state.channel;
-    input.placeholder = `Message #${state.channel}: type /sandbox and a session ID`;
+    channel = state.channel;
+    byId("channel").lastChild.textContent = channel;
+    if (thread && !state.conversation.some((line) => line.id === thread)) thread = null;
+    showThread();
   },
 ];
 
@@ -55,16 +66,17 @@ function change(path, body) {
   return post(path, body);
 }
 
-/** Sends a command. */
-async function type(text) {
+/** Sends a command, or writes a message. */
+async function type(text, thread = null) {
   status.textContent = `Sent ${text}`;
   typedBefore.push(text);
   recalled = typedBefore.length;
-  toEnd(scroller);
-  const result = await post("/type", { text });
+  if (!thread) toEnd(scroller);
+  const result = await post("/type", { text, thread });
+  const isMessage = result && !("acknowledged" in result);
   // As in Slack, a command that failed stays in the composer.
-  if (!result?.acknowledged && !input.value) input.value = text;
-  if (!result) return;
+  if (!isMessage && !result?.acknowledged && !input.value) input.value = text;
+  if (!result || isMessage) return;
   const took = span(result.took_ms);
   if (result.replied) status.textContent = `The app replied in the HTTP response, after ${took}.`;
   else if (result.acknowledged) status.textContent = `Accepted; reply to follow (after ${took}).`;
@@ -89,6 +101,26 @@ async function press(message, ref, button) {
   find()?.removeAttribute("aria-busy");
 }
 
+/** Chooses a shortcut in the menu of a message. */
+async function choose(message, shortcut) {
+  status.textContent = `Chose ${shortcut.name}`;
+  await post("/shortcut", { message, callback_id: shortcut.callback_id });
+}
+
+/** Lets the composer write in the thread of a message, or in the channel. */
+function writeIn(message) {
+  thread = message;
+  showThread();
+  input.focus();
+}
+
+function showThread() {
+  byId("thread").hidden = !thread;
+  input.placeholder = thread ? "Reply in the thread" : `Message #${channel}: type /sandbox and a session ID`;
+}
+
+byId("leave").addEventListener("click", () => writeIn(null));
+
 function confirmed(confirm) {
   const dialog = byId("confirm");
   const [yes, no] = [byId("confirm-yes"), byId("confirm-no")];
@@ -110,9 +142,13 @@ composer.addEventListener("submit", (event) => {
   event.preventDefault();
   const text = input.value.trim();
   if (!text) return;
+  if (thread && text.startsWith("/")) {
+    status.textContent = "Slash commands do not work in threads. Type it in the channel.";
+    return;
+  }
   input.value = "";
   hint();
-  type(text);
+  type(text, thread);
 });
 
 input.addEventListener("input", hint);

@@ -1,6 +1,6 @@
 // The control panel: Kapso's faults and sessions, the clock, and the last request with its replies.
 
-import { span } from "./conversation.js";
+import { span, triggerOf } from "./conversation.js";
 import { blockKitBuilder, el } from "./dom.js";
 
 const CHANGES = [
@@ -132,7 +132,7 @@ function exchange(section) {
 function steps(state) {
   const { exchange } = state;
   const { request } = exchange;
-  const trigger = exchange.typed ?? `the button “${exchange.pressed}”`;
+  const trigger = triggerOf(exchange, state.shortcuts);
   const last = exchange.replies.findLast((reply) => reply.body?.blocks);
   const steps = [
     state.socket

@@ -16,7 +16,8 @@ use url::{Host, Url};
 
 use crate::config::Proxy;
 
-/// Largest message that is read, in bytes, assembled from its frames. Slack's are under 100 KiB.
+/// Largest message that is read, in bytes, assembled from its frames. Slack's are under 100 KiB,
+/// unless they contain a message.
 pub(super) const MESSAGE_MAX: usize = 1024 * 1024;
 /// Largest head of a proxy's response, in bytes.
 const HEAD_MAX: usize = 8 * 1024;

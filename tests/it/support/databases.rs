@@ -171,7 +171,10 @@ impl Database {
     pub async fn plan(&self, sql: &str) -> String {
         install_default_drivers();
         let mut connection = AnyConnection::connect(&self.address).await.unwrap();
-        let rows = query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await.unwrap();
+        let rows = query(AssertSqlSafe(sql.to_owned()))
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
         connection.close().await.unwrap();
         let lines: Vec<String> = rows.iter().map(|row| row.get(row.len() - 1)).collect();
         lines.join("\n")
@@ -258,6 +261,7 @@ pub fn watch(user: &str, session: &str) -> Watch {
         posts_left: 4,
         not_found: 0,
         card: None,
+        direct: None,
     }
 }
 

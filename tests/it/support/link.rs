@@ -104,12 +104,7 @@ async fn forward(
 }
 
 /// Writes what is read after `time`, however much is on its way.
-async fn delay(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    time: Duration,
-    written: impl Fn(),
-) -> io::Result<()> {
+async fn delay(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, time: Duration, written: impl Fn()) -> io::Result<()> {
     let (sender, mut on_the_way) = mpsc::unbounded_channel();
     let reading = async move {
         loop {

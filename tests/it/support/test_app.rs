@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use kapso_slack::app::{App, Reloader, client_builder};
 use kapso_slack::clock::Clock;
+use kapso_slack::commands::Shortcut;
 use kapso_slack::config::{Environment, Settings};
 use kapso_slack::demo::{DirectResponse, FakeKapso, FakeSlack, Fault, OpenFault, Person, PostedMessage, plain};
 use kapso_slack::slack::socket_mode::CONNECTIONS;
@@ -32,13 +33,18 @@ pub const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 pub const KEY: &str = "kapso-key-planted-7d1f";
 /// An app-level token.
 pub const APP_TOKEN: &str = "xapp-1-A0123456789-planted-5c3e";
+/// A bot token.
+pub const BOT_TOKEN: &str = "xoxb-1-planted-9b2d";
 /// Set to `socket`, this variable makes every test use Socket Mode.
 const WAY_IN: &str = "WAY_IN";
+/// Set to `installed`, this variable gives the app of every test a bot token.
+const BOT: &str = "BOT";
 /// What must never be in a log line or a metric: secrets, parts of response URLs, trigger ids, codes, phones, links.
-const PLANTED: [&str; 10] = [
+const PLANTED: [&str; 11] = [
     SECRET,
     KEY,
     APP_TOKEN,
+    BOT_TOKEN,
     "ticket",
     "/response/",
     "1334522460933.738474920",
@@ -85,6 +91,7 @@ pub struct TestAppBuilder {
     clock: Clock,
     waits_for_store: bool,
     over_socket: bool,
+    has_bot_token: bool,
     waits_for_socket: bool,
     patient_slack: bool,
     failing_opens: Vec<OpenFault>,
@@ -107,6 +114,7 @@ pub fn test_app() -> TestAppBuilder {
         clock: Clock::stopped(START),
         waits_for_store: false,
         over_socket,
+        has_bot_token: std::env::var(BOT).is_ok_and(|bot| bot == "installed"),
         waits_for_socket: true,
         // The same tests run over HTTP at the same time, so that the machine is busy.
         patient_slack: over_socket,
@@ -175,6 +183,22 @@ impl TestAppBuilder {
     pub fn over_socket(self) -> Self {
         Self {
             over_socket: true,
+            ..self
+        }
+    }
+
+    /// Gives the app a bot token with the scopes `commands` and `chat:write`.
+    pub fn with_bot_token(self) -> Self {
+        Self {
+            has_bot_token: true,
+            ..self
+        }
+    }
+
+    /// Gives the app no bot token, whatever the environment says.
+    pub fn without_bot_token(self) -> Self {
+        Self {
+            has_bot_token: false,
             ..self
         }
     }
@@ -251,7 +275,12 @@ impl TestAppBuilder {
             ("SLACK_RESPONSE_HOSTS".to_owned(), slack.origin()),
             ("DATABASE_URL".to_owned(), "sqlite::memory:".to_owned()),
             ("METRICS_ADDR".to_owned(), "127.0.0.1:0".to_owned()),
+            ("SLACK_API_URL".to_owned(), slack.api_url()),
         ];
+        if self.has_bot_token {
+            slack.web_api().install(BOT_TOKEN, &["commands", "chat:write"]);
+            variables.push(("SLACK_BOT_TOKEN".to_owned(), BOT_TOKEN.to_owned()));
+        }
         if self.over_socket {
             slack.turn_on_socket_mode(APP_TOKEN);
             if self.patient_slack {
@@ -261,7 +290,6 @@ impl TestAppBuilder {
                 slack.socket().fail_next_open(fault);
             }
             variables.push(("SLACK_APP_TOKEN".to_owned(), APP_TOKEN.to_owned()));
-            variables.push(("SLACK_API_URL".to_owned(), slack.api_url()));
             variables.push(("SLACK_SOCKET_HOSTS".to_owned(), slack.socket().origin().to_owned()));
         }
         let listener = port().await;
@@ -410,6 +438,41 @@ impl TestApp {
         self.late_reply(sent.exchange).await
     }
 
+    /// Somebody else writes a message in the channel.
+    pub fn written(&self, text: &str) -> PostedMessage {
+        self.written_in(text, None)
+    }
+
+    /// The same, in the thread of another message.
+    pub fn written_in(&self, text: &str, thread: Option<u64>) -> PostedMessage {
+        let colleague = Person {
+            user: "U0COLLEAGUE".to_owned(),
+            ..self.person.clone()
+        };
+        self.slack.write_message(&colleague, text, thread)
+    }
+
+    /// Chooses *Look up sandbox session* in the menu of a message, and waits for the message that answers.
+    pub async fn look_up(&self, on: &PostedMessage) -> PostedMessage {
+        self.choose_shortcut(on, Shortcut::LookUpSession.callback_id(), |_| {})
+            .await
+    }
+
+    /// Chooses a shortcut in the menu of a message with a changed payload, and waits for the message that answers.
+    pub async fn choose_shortcut(
+        &self,
+        on: &PostedMessage,
+        callback_id: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> PostedMessage {
+        let sent = self
+            .slack
+            .choose_shortcut_with_payload(&self.app_url, &self.person, on, callback_id, change)
+            .await;
+        assert_eq!(sent.status, Some(StatusCode::OK), "chose {callback_id}");
+        self.late_reply(sent.exchange).await
+    }
+
     /// The message that comes after this one for the same command or press.
     pub async fn next_message(&self, posted: &PostedMessage) -> PostedMessage {
         self.slack.next_message(posted).await
@@ -422,6 +485,18 @@ impl TestApp {
             .press_button(&self.app_url, &self.person, on, action_id)
             .await;
         assert_eq!(sent.status, Some(StatusCode::OK), "pressed {action_id}");
+    }
+
+    /// The messages that the app has posted to the person, as plain text.
+    pub fn direct_texts(&self) -> Vec<String> {
+        let messages = self.slack.direct_messages(&self.person.user);
+        messages.iter().map(|posted| plain::text(&posted.message)).collect()
+    }
+
+    /// Waits until the app has posted so many messages to the person, and returns the last of them.
+    pub async fn direct_message(&self, count: usize) -> PostedMessage {
+        let mut messages = self.slack.wait_for_direct_messages(&self.person.user, count).await;
+        messages.remove(count - 1)
     }
 
     /// Reads a configuration with other projects, as after SIGHUP. The first of them has the key of the first one before.
@@ -610,11 +685,16 @@ impl TestApp {
         assert!(lost.is_empty(), "tasks panicked or were left behind: {lost:?}");
         let read = self.read.lock().unwrap().clone();
         for posted in self.slack.conversation() {
+            if posted.author.is_some() {
+                continue;
+            }
             assert!(
                 posted.exchange == 0 || read.contains(&posted.exchange),
                 "nobody read {posted:?}"
             );
-            validate(&posted.message);
+            if posted.channel.is_empty() {
+                validate(&posted.message);
+            }
         }
         let complaints: Vec<String> = self
             .slack

@@ -1,0 +1,57 @@
+//! The tests of commands and buttons once more, for an app that has a bot token.
+//!
+//! They are the same tests in the same binary: the harness reads `BOT`. To run one by hand:
+//! `BOT=installed cargo test --test it -- list_command::`.
+
+use std::process::Command;
+
+/// Modules whose tests send commands or press buttons, and assert nothing that the token changes.
+const MODULES: &[&str] = &[
+    "access_lists",
+    "activation_links",
+    "did_you_mean",
+    "expiry_times",
+    "forged_buttons",
+    "help_command",
+    "id_spelling",
+    "injection",
+    "kapso_faults",
+    "late_reply",
+    "list_command",
+    "new_command",
+    "new_command_faults",
+    "new_confirmation",
+    "organisations",
+    "phone_lookup",
+    "phone_spelling",
+    "projects",
+    "qr_button",
+    "refresh_button",
+    "response_url_delivery",
+    "secrets",
+    "session_card",
+    "share_faults",
+    "share_in_channel",
+    "share_masking",
+    "sparse_presses",
+    "text_sanitizing",
+    "unknown_buttons",
+];
+
+#[test]
+fn commands_and_buttons_work_with_a_bot_token() {
+    let modules = MODULES.iter().map(|module| format!("{module}::"));
+    let run = Command::new(std::env::current_exe().unwrap())
+        .args(modules)
+        .env("BOT", "installed")
+        .output()
+        .unwrap();
+    let output = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "with a bot token:\n{output}");
+    let result = output
+        .lines()
+        .find(|line| line.starts_with("test result: ok. "))
+        .unwrap();
+    let passed: usize = result.split(' ').nth(3).unwrap().parse().unwrap();
+    assert!(passed > 150, "modules were renamed: {result}");
+}
