@@ -27,11 +27,11 @@ use crate::qr;
 use crate::queue::JobStore;
 use crate::routes::{self, AppState};
 use crate::server::{self, Bounds};
-use crate::slack::acknowledgement::Acknowledgement;
 use crate::slack::button_value::ValueSigner;
 use crate::slack::channel_pace::ChannelPace;
 use crate::slack::request::SlackVerifier;
 use crate::slack::response_url::ResponseUrlClient;
+use crate::slack::sealed::Sealer;
 use crate::slack::signature::SignatureVerifier;
 use crate::slack::socket_mode::{self, EnvelopeKind, Event, Reason, Request, SocketMode};
 use crate::slack::web_api::WebApi;
@@ -128,6 +128,7 @@ impl App {
                 command_name: settings.command,
                 qr_addresses: qr_addresses.clone(),
                 signer: ValueSigner::new(&keys),
+                sealer: Sealer::new(&keys),
                 web_api: WebApi::new(
                     new_connections.clone(),
                     settings.slack_api_url,
@@ -266,6 +267,7 @@ impl Reloader {
         if let Some(addresses) = &commands.qr_addresses {
             addresses.set_secrets(&keys);
         }
+        commands.sealer.set_secrets(&keys);
         commands.web_api.set_token(settings.bot_token);
         commands.projects.replace(settings.projects);
     }
@@ -442,10 +444,7 @@ fn socket_handler(dispatcher: &Arc<Dispatcher>) -> socket_mode::Handler {
         Box::pin(async move {
             match request {
                 Request::Command(command) => dispatcher.command(command).await,
-                Request::Interaction(interaction) => {
-                    dispatcher.interaction(interaction).await;
-                    Acknowledgement::empty()
-                }
+                Request::Interaction(interaction) => dispatcher.interaction(interaction).await,
             }
         })
     })

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Notification, Problem, RenderContext, View, notification, problem};
 use crate::config::{AccessLists, Creators};
 use crate::kapso::{ActivationLink, AgentId, NotWhatsApp, Session, SessionId, Status};
+use crate::slack::form::{FieldErrors, Form};
 use crate::slack::message::Message;
 use crate::watches::policy::{Change, Ending};
 
@@ -26,6 +27,8 @@ const HOSTILE: &str =
 pub(crate) struct SampleGroup {
     pub(crate) title: &'static str,
     pub(crate) samples: Vec<(String, Message)>,
+    /// Forms, with the errors that they show.
+    pub(crate) forms: Vec<(String, Form, Option<FieldErrors>)>,
 }
 
 impl SampleGroup {
@@ -38,6 +41,18 @@ impl SampleGroup {
         Self {
             title,
             samples: samples.into_iter().map(sample).collect(),
+            forms: Vec::new(),
+        }
+    }
+
+    pub(crate) fn with_forms(
+        self,
+        forms: impl IntoIterator<Item = (impl Into<String>, Form, Option<FieldErrors>)>,
+    ) -> Self {
+        let form = |(title, form, errors): (_, _, _)| (Into::into(title), form, errors);
+        Self {
+            forms: forms.into_iter().map(form).collect(),
+            ..self
         }
     }
 }
@@ -172,6 +187,7 @@ pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
     SampleGroup {
         title: "Notifications of a watch",
         samples: all.filter_map(message).chain(unseen).collect(),
+        forms: Vec::new(),
     }
 }
 

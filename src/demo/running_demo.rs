@@ -21,6 +21,7 @@ use crate::slack::socket_mode::CONNECTIONS;
 // Not secrets: the demo listens on loopback only and uses no account.
 const KEY: &str = "demo-api-key-not-a-secret";
 const SECRET: &str = "demo-signing-secret-not-a-secret";
+const BOT_TOKEN: &str = "xoxb-not-a-secret";
 const APP_TOKEN: &str = "xapp-demo-token-not-a-secret";
 
 /// A running demo. Dropping it stops the playground and both fakes.
@@ -69,6 +70,7 @@ pub async fn start_over(
     let http = client_builder().build()?;
     let slack = FakeSlack::start(loopback().await?, http, SECRET.into(), clock.clone())?;
     slack.limit_channels();
+    slack.web_api().install(BOT_TOKEN, &["commands", "chat:write"]);
     let app_listener = loopback().await?;
     let app_url = address(&app_listener)?;
     if transport == Transport::Socket {
@@ -143,6 +145,7 @@ fn settings(
             ("SLACK_RESPONSE_HOSTS", &slack.origin()),
             ("PUBLIC_URL", app_url.as_str()),
             ("SLACK_COMMAND", DemoServer::COMMAND),
+            ("SLACK_BOT_TOKEN", BOT_TOKEN),
             ("CREATE_USERS", "*"),
             ("DEFAULT_AGENT", SAMPLE_AGENT),
             ("DATABASE_URL", "sqlite::memory:"),
