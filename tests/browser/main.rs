@@ -12,6 +12,7 @@ mod accessibility;
 mod control_panel;
 mod conversation;
 mod first_session;
+mod form;
 mod gallery;
 mod mrkdwn;
 mod qr;
