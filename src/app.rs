@@ -29,15 +29,16 @@ use crate::routes::{self, AppState};
 use crate::server::{self, Bounds};
 use crate::slack::button_value::ValueSigner;
 use crate::slack::channel_pace::ChannelPace;
+use crate::slack::direct_messages::DirectMessages;
 use crate::slack::request::SlackVerifier;
 use crate::slack::response_url::ResponseUrlClient;
 use crate::slack::sealed::Sealer;
 use crate::slack::signature::SignatureVerifier;
 use crate::slack::socket_mode::{self, EnvelopeKind, Event, Reason, Request, SocketMode};
-use crate::slack::web_api::WebApi;
+use crate::slack::web_api::{Refusal, WebApi};
 use crate::telemetry::{Labels, LogLimit, Metrics};
 use crate::watches::Watches;
-use crate::watches::policy::Ending;
+use crate::watches::policy::News;
 use crate::watches::poller;
 
 /// Most connections to the metrics at the same time, out of the reserved file descriptors.
@@ -45,12 +46,14 @@ const METRICS_CONNECTIONS: usize = 16;
 /// Connections may wait for images of QR codes: one in so many, and at most so many.
 const IMAGE_CONNECTIONS_SHARE: usize = 8;
 const IMAGE_CONNECTIONS_MAX: usize = 64;
-/// Most idle connections in the pool for one host.
-const IDLE_CONNECTIONS: usize = 32;
+/// Most idle connections in the pool for one host. With fewer than are used at once, many would be closed after each use.
+const IDLE_CONNECTIONS: usize = 64;
 
 /// The service, ready to be served.
 pub struct App {
     state: AppState,
+    kapso: Arc<kapso::HttpClients>,
+    kapso_base_url: Url,
     metrics_listener: Option<TcpListener>,
     database: DatabaseUrl,
     timing: Timing,
@@ -91,13 +94,14 @@ impl App {
         let proxy = &settings.proxy;
         let new_connections = unpooled_client(proxy, connect).map_err(StartError::Client)?;
         let http = kapso_clients(proxy, &settings.timing, new_connections.clone()).map_err(StartError::Client)?;
+        let http = Arc::new(http);
         let metrics = Arc::new(metrics());
         let metrics_listener = listen_for_metrics(settings.metrics_addr).await?;
         let projects = Arc::new(Projects::new(
             settings.projects,
             connector(
-                Arc::new(http),
-                settings.kapso_base_url,
+                Arc::clone(&http),
+                settings.kapso_base_url.clone(),
                 clock.clone(),
                 settings.timing.kapso.clone(),
                 Arc::clone(&metrics),
@@ -118,6 +122,12 @@ impl App {
         let qr_addresses = settings
             .public_url
             .map(|public_url| Arc::new(qr::Addresses::new(public_url, &keys)));
+        let web_api = WebApi::new(
+            new_connections.clone(),
+            settings.slack_api_url,
+            settings.timing.response_url.attempt,
+            settings.bot_token,
+        );
         let dispatcher = Dispatcher {
             commands: Commands {
                 projects: Arc::clone(&projects),
@@ -129,12 +139,8 @@ impl App {
                 qr_addresses: qr_addresses.clone(),
                 signer: ValueSigner::new(&keys),
                 sealer: Sealer::new(&keys),
-                web_api: WebApi::new(
-                    new_connections.clone(),
-                    settings.slack_api_url,
-                    settings.timing.response_url.attempt,
-                    settings.bot_token,
-                ),
+                direct_messages: DirectMessages::new(web_api.clone(), clock.clone()),
+                web_api,
             },
             // A post that is not answered may have been accepted, so that posting it again may double a message. A new
             // connection is the least likely not to answer: no firewall has forgotten it, and Slack is not closing it.
@@ -186,6 +192,8 @@ impl App {
                 log_limit: Arc::default(),
                 clock,
             },
+            kapso: http,
+            kapso_base_url: settings.kapso_base_url,
             metrics_listener,
             database: settings.database,
             timing: settings.timing,
@@ -235,6 +243,15 @@ impl App {
             let (socket, stopping) = (Arc::clone(socket), dispatcher.stopping.clone());
             bounds.tasks.spawn(async move { socket.run(&stopping).await });
         }
+        if let Some(interval) = self.timing.kapso.keep_ready {
+            let (kapso, base, stopping) = (self.kapso, self.kapso_base_url, dispatcher.stopping.clone());
+            bounds.tasks.spawn(async move {
+                tokio::select! {
+                    never = kapso.keep_ready(&base, interval) => match never {},
+                    () = stopping.cancelled() => {}
+                }
+            });
+        }
         let background_work = run_in_background(
             Arc::clone(&dispatcher),
             Arc::clone(&self.state.connection),
@@ -268,7 +285,7 @@ impl Reloader {
             addresses.set_secrets(&keys);
         }
         commands.sealer.set_secrets(&keys);
-        commands.web_api.set_token(settings.bot_token);
+        commands.direct_messages.set_token(settings.bot_token);
         commands.projects.replace(settings.projects);
     }
 }
@@ -295,6 +312,16 @@ async fn run_in_background(
         end_watch: {
             let dispatcher = Arc::clone(&dispatcher);
             Box::new(move |job, ending, session| Box::pin(Arc::clone(&dispatcher).end_watch(job, ending, session)))
+        },
+        tell_news: {
+            let dispatcher = Arc::clone(&dispatcher);
+            Box::new(move |job, news, next, session| {
+                Box::pin(Arc::clone(&dispatcher).tell_news(job, news, next, session))
+            })
+        },
+        update_card: {
+            let dispatcher = Arc::clone(&dispatcher);
+            Box::new(move |job, next, session| dispatcher.update_card(job, next, session))
         },
         on_count: {
             let metrics = Arc::clone(&dispatcher.metrics);
@@ -464,8 +491,9 @@ fn socket_observer(metrics: &Arc<Metrics>) -> Box<dyn Fn(Event) + Send + Sync> {
 fn metrics() -> Metrics {
     Metrics::new(&Labels {
         outcomes: Outcome::ALL.iter().map(|outcome| outcome.word()).collect(),
-        news: Ending::ALL.map(Ending::name).to_vec(),
+        news: News::ALL.map(News::name).to_vec(),
         reconnect_reasons: Reason::COUNTED.map(Reason::name).to_vec(),
+        refusals: [&Refusal::OF_DIRECT_MESSAGES[..], &["other"]].concat(),
         envelope_types: EnvelopeKind::ALL.map(EnvelopeKind::name).to_vec(),
     })
 }
@@ -491,6 +519,9 @@ fn kapso_clients(proxy: &Proxy, timing: &Timing, unpooled: Client) -> Result<kap
 
 /// [`client_builder`], with the operator's proxy.
 pub fn proxied_client_builder(proxy: &Proxy) -> ClientBuilder {
+    if proxy.is_none() {
+        return client_builder();
+    }
     let proxy = proxy.clone();
     client_builder().proxy(reqwest::Proxy::custom(move |url| proxy.for_url(url).cloned()))
 }

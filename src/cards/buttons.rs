@@ -20,6 +20,8 @@ word_enum! {
         StartWatching = "watch",
         /// Stops these notifications.
         StopWatching = "unwatch",
+        /// The same from the list of watches, which is shown again.
+        StopListed = "unwatch_listed",
         /// Shows the session to everybody in the channel.
         ShareInChannel = "share",
         /// Shows the session in a separate message.
@@ -54,6 +56,7 @@ impl Action {
             Self::ShareInChannel => Some((SHARE, "shows the card to everybody there, with the phone number masked")),
             Self::CreateNewSession => Some((CREATE, "creates one for the same phone, after this one has ended")),
             Self::StopWatching
+            | Self::StopListed
             | Self::ShowInNewMessage
             | Self::NextPage
             | Self::PreviousPage

@@ -9,19 +9,81 @@ use crate::kapso::{Session, SessionId, Status};
 use crate::slack::blocks::{Block, Text};
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
-use crate::watches::policy::{Change, Ending};
+use crate::slack::web_api::Refusal;
+use crate::watches::policy::{Change, News};
 
 /// The end of a watch.
 #[derive(Clone, Copy, Debug)]
 pub struct Notification<'a> {
     /// What ended the watch.
-    pub ending: Ending,
+    pub ending: News,
     /// The watched session.
     pub id: &'a SessionId,
     /// The session as it was seen last, if it was seen at all.
     pub session: Option<&'a Session>,
     /// When the session was created, if Kapso said so.
     pub created_at: Option<Timestamp>,
+    /// For a direct message.
+    pub direct: Option<DirectNews>,
+}
+
+/// What a direct message says besides.
+#[derive(Clone, Copy, Debug)]
+pub struct DirectNews {
+    /// When the session expires, by the last poll.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Why a message does not come as a direct message, for the person.
+#[must_use]
+pub fn why_not_direct(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::MissingScope(_) => {
+            "I couldn't send this as a direct message: the app lacks the permission to. Your Slack administrators can grant it."
+        }
+        Refusal::AccountInactive => {
+            "I couldn't send this as a direct message: the app has been deactivated in this workspace."
+        }
+        Refusal::TokenRevoked => {
+            "I couldn't send this as a direct message: the app's access to this workspace was revoked."
+        }
+        Refusal::InvalidAuth | Refusal::TokenExpired => {
+            "I couldn't send this as a direct message: Slack doesn't accept the app's token. Its operator can replace it."
+        }
+        Refusal::MessagesTabDisabled => {
+            "I couldn't send this as a direct message: the app's Messages tab is turned off. Its operator can turn it on."
+        }
+        Refusal::CannotDmBot => "I couldn't send this as a direct message: bots can't get any.",
+        Refusal::NotInChannel | Refusal::ChannelNotFound => {
+            "I couldn't send this as a direct message: Slack didn't find you in the workspace of the app."
+        }
+        Refusal::CantUpdateMessage
+        | Refusal::MessageNotFound
+        | Refusal::MsgTooLong
+        | Refusal::ExpiredTriggerId
+        | Refusal::Other(_) => "I couldn't send this as a direct message: Slack refused it.",
+    }
+}
+
+/// Why a watch gets no direct messages, for the person who starts it.
+#[must_use]
+pub fn why_no_direct_messages(refusal: Option<&Refusal>) -> &'static str {
+    match refusal {
+        None => "(I can't send direct messages right now: Slack isn't answering.)",
+        Some(Refusal::MissingScope(_)) => {
+            "(I can't send direct messages: the app lacks the permission to. Your Slack administrators can grant it.)"
+        }
+        Some(Refusal::AccountInactive) => {
+            "(I can't send direct messages: the app has been deactivated in this workspace.)"
+        }
+        Some(Refusal::TokenRevoked) => {
+            "(I can't send direct messages: the app's access to this workspace was revoked.)"
+        }
+        Some(Refusal::MessagesTabDisabled) => {
+            "(I can't send direct messages: the app's Messages tab is turned off. Its operator can turn it on.)"
+        }
+        Some(_) => "(I can't send direct messages: Slack doesn't accept the app's token. Its operator can replace it.)",
+    }
 }
 
 /// Renders a notification.
@@ -30,18 +92,24 @@ pub fn render(notification: &Notification<'_>, context: &RenderContext<'_>) -> M
     let text = text(notification, context);
     let value = SessionValue(notification.id.clone());
     let show = || button(Action::ShowFullCard, "Show the session", &value, context);
+    // With direct messages, the watch goes on.
+    let stop = || {
+        let goes_on = notification.direct.is_some();
+        goes_on.then(|| button(Action::StopWatching, "Stop watching", &value, context))
+    };
     let buttons = match notification.ending {
-        Ending::Changed(Change::Gone) | Ending::ProjectUnavailable => Vec::new(),
-        Ending::Changed(Change::Activated | Change::Expired | Change::Superseded) => {
+        News::ExpiresSoon | News::Changed(Change::Activated) => [show()].into_iter().chain(stop()).collect(),
+        News::Changed(Change::Gone) | News::ProjectUnavailable => Vec::new(),
+        News::Changed(Change::Expired | Change::Superseded) => {
             let create = notification
                 .session
                 .and_then(|session| session::create_button(session, context));
             [show()].into_iter().chain(create).collect()
         }
-        Ending::TimeUp => vec![button(Action::StartWatching, "Keep watching", &value, context), show()],
+        News::TimeUp => vec![button(Action::StartWatching, "Keep watching", &value, context), show()],
     };
     // Who may not use the project any more learns nothing about its sessions.
-    let is_usable = notification.ending != Ending::ProjectUnavailable;
+    let is_usable = notification.ending != News::ProjectUnavailable;
     let footer = is_usable.then(|| session::footer(notification.id, None)).flatten();
     let blocks = [Block::section(Text::mrkdwn(text.clone()))]
         .into_iter()
@@ -53,29 +121,42 @@ pub fn render(notification: &Notification<'_>, context: &RenderContext<'_>) -> M
 fn text(notification: &Notification<'_>, context: &RenderContext<'_>) -> Mrkdwn {
     let subject = [("subject", subject(notification))];
     match notification.ending {
-        Ending::Changed(Change::Activated) => activated(notification, context.now),
-        Ending::Changed(Change::Expired) if was_active(notification) => {
+        News::Changed(Change::Activated) => activated(notification, context.now),
+        News::Changed(Change::Expired) if was_active(notification) => {
             let what = fill("⚫ {subject} has expired.", subject);
             session::advise(what, "Create a new session to continue.", context)
         }
-        Ending::Changed(Change::Expired) => {
+        News::Changed(Change::Expired) => {
             let what = fill("⚫ {subject} expired before it was activated.", subject);
             session::advise(what, "Create a new session for a fresh link.", context)
         }
-        Ending::Changed(Change::Superseded) => {
+        News::Changed(Change::Superseded) => {
             let what = fill(
                 "🔵 {subject} was superseded: another project has claimed this phone.",
                 subject,
             );
             session::advise(what, "Create a new session to claim it back.", context)
         }
-        Ending::Changed(Change::Gone) => {
-            Mrkdwn::new("This session no longer exists in Kapso, so I've stopped watching.")
-        }
-        Ending::ProjectUnavailable => {
+        News::Changed(Change::Gone) => Mrkdwn::new("This session no longer exists in Kapso, so I've stopped watching."),
+        News::ProjectUnavailable => {
             Mrkdwn::new("The Kapso project of this session can no longer be used here, so I've stopped watching it.")
         }
-        Ending::TimeUp => fill(
+        News::ExpiresSoon => {
+            let at = notification.direct.and_then(|direct| direct.expires_at);
+            let [(_, subject)] = subject;
+            match at {
+                Some(at) => fill(
+                    "⏰ {subject} expires {relative}.",
+                    [("subject", subject), ("relative", time::from_now(at, context.now))],
+                ),
+                None => fill("⏰ {subject} expires soon.", [("subject", subject)]),
+            }
+        }
+        News::TimeUp if notification.direct.is_some() => fill(
+            "⏳ I've watched this session for a week and have stopped now: {subject}. Press to keep watching.",
+            subject,
+        ),
+        News::TimeUp => fill(
             "⏳ {subject} is not active yet. I've stopped watching (Slack's 30-minute limit). Press to keep watching.",
             subject,
         ),

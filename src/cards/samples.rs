@@ -5,12 +5,17 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::notification::DirectNews;
+use super::sentence::fill;
 use super::{Notification, Problem, RenderContext, View, notification, problem};
 use crate::config::{AccessLists, Creators};
 use crate::kapso::{ActivationLink, AgentId, NotWhatsApp, Session, SessionId, Status};
+use crate::slack::blocks::{Block, Text};
 use crate::slack::form::{FieldErrors, Form};
 use crate::slack::message::Message;
-use crate::watches::policy::{Change, Ending};
+use crate::slack::text::Mrkdwn;
+use crate::slack::web_api::Refusal;
+use crate::watches::policy::{Change, News};
 
 /// Kapso's published sample of a session id.
 pub(crate) const SAMPLE_ID: &str = "123e4567-e89b-12d3-a456-426614174000";
@@ -132,14 +137,15 @@ pub(crate) fn problems(context: &RenderContext<'_>) -> SampleGroup {
 
 /// Every end of a watch.
 pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
-    let changed = Ending::Changed;
-    let endings = sample_values!(Ending {
-        Ending::Changed(Change::Activated) => [("Activated", changed(Change::Activated))],
-        Ending::Changed(Change::Expired) => [("Expired", changed(Change::Expired))],
-        Ending::Changed(Change::Superseded) => [("Superseded", changed(Change::Superseded))],
-        Ending::Changed(Change::Gone) => [("Gone", changed(Change::Gone))],
-        Ending::TimeUp => [("The time is up", Ending::TimeUp)],
-        Ending::ProjectUnavailable => [("The project is no longer set up", Ending::ProjectUnavailable)],
+    let changed = News::Changed;
+    let endings = sample_values!(News {
+        News::Changed(Change::Activated) => [("Activated", changed(Change::Activated))],
+        News::Changed(Change::Expired) => [("Expired", changed(Change::Expired))],
+        News::Changed(Change::Superseded) => [("Superseded", changed(Change::Superseded))],
+        News::Changed(Change::Gone) => [("Gone", changed(Change::Gone))],
+        News::ExpiresSoon => [("It expires soon (a direct message)", News::ExpiresSoon)],
+        News::TimeUp => [("The time is up", News::TimeUp)],
+        News::ProjectUnavailable => [("The project is no longer set up", News::ProjectUnavailable)],
     });
     let usual = usual_session(context.now);
     let ago = |hours| Some(context.now - SignedDuration::from_hours(hours));
@@ -164,29 +170,71 @@ pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
                 recently,
             ),
         ]);
-    let message = |(title, ending, session, created_at): (String, Ending, Option<Session>, _)| {
+    let message = |(title, ending, session, created_at): (String, News, Option<Session>, _)| {
         let session = session.as_ref()?;
         let notification = Notification {
             ending,
             id: &session.id,
             session: Some(session),
             created_at,
+            direct: (ending == News::ExpiresSoon).then_some(DirectNews {
+                expires_at: session.expires_at,
+            }),
         };
         Some((title, notification::render(&notification, context)))
     };
     let unseen = usual.as_ref().map(|session| {
         let notification = Notification {
-            ending: Ending::TimeUp,
+            ending: News::TimeUp,
             id: &session.id,
             session: None,
             created_at: None,
+            direct: None,
         };
         let title = "The time is up, and Kapso never answered".to_owned();
         (title, notification::render(&notification, context))
     });
+    let direct = |(title, news, session): (&str, News, Option<Session>)| {
+        let session = session?;
+        let notification = Notification {
+            ending: news,
+            id: &session.id,
+            session: Some(&session),
+            created_at: recently,
+            direct: Some(DirectNews { expires_at: None }),
+        };
+        Some((title.to_owned(), notification::render(&notification, context)))
+    };
+    let direct_messages = [
+        (
+            "Activated, as a direct message",
+            changed(Change::Activated),
+            usual.clone(),
+        ),
+        (
+            "It expires soon, and Kapso does not say when",
+            News::ExpiresSoon,
+            usual.clone(),
+        ),
+        ("A week is over", News::TimeUp, usual.clone()),
+    ];
+    let refused = Refusal::samples().into_iter().filter_map(|refusal| {
+        let (_, message) = direct(("", changed(Change::Activated), usual.clone()))?;
+        let why = || Mrkdwn::new(notification::why_not_direct(&refusal));
+        let message = message.labelled(
+            fill("{why} ", [("why", why())]),
+            Block::context(vec![Text::mrkdwn(why())]),
+        );
+        Some((format!("Slack refused the direct message: {refusal}"), message))
+    });
     SampleGroup {
         title: "Notifications of a watch",
-        samples: all.filter_map(message).chain(unseen).collect(),
+        samples: all
+            .filter_map(message)
+            .chain(unseen)
+            .chain(direct_messages.into_iter().filter_map(direct))
+            .chain(refused)
+            .collect(),
         forms: Vec::new(),
     }
 }

@@ -5,13 +5,14 @@ use jiff::{SignedDuration, Timestamp};
 use super::buttons::{Action, SessionValue, button};
 use super::sentence::{date, fill, foreign, join, monospace, person};
 use super::time::from_now;
-use super::{RenderContext, buttons, expiry};
+use super::{RenderContext, ReplyTarget, buttons, expiry};
 use crate::kapso::{ActivationLink, Expiry, NotWhatsApp, Session, SessionId, Status};
 use crate::qr;
 use crate::slack::UserId;
 use crate::slack::blocks::{Block, Button, Dialog, Fact, Text};
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
+use crate::watches::WatchedUntil;
 
 /// How long a code usually works after its session's creation.
 const CODE_LIFETIME: SignedDuration = SignedDuration::from_mins(15);
@@ -37,6 +38,10 @@ pub enum Watched {
     No,
     /// Until this time.
     Until(Timestamp),
+    /// Until this time, and not longer for this reason: a sentence.
+    UntilBecause(Timestamp, &'static str),
+    /// By direct message, until this time at the latest.
+    Directly(Timestamp),
     /// They have just stopped watching.
     NoLonger,
     /// They wanted to stop, and were not watching.
@@ -46,8 +51,12 @@ pub enum Watched {
 }
 
 impl Watched {
-    pub(crate) fn until(until: Option<Timestamp>) -> Self {
-        until.map_or(Self::No, Self::Until)
+    pub(crate) fn until(until: Option<WatchedUntil>) -> Self {
+        match until {
+            None => Self::No,
+            Some(until) if until.directly => Self::Directly(until.at),
+            Some(until) => Self::Until(until.at),
+        }
     }
 }
 
@@ -55,6 +64,16 @@ impl Watched {
 #[must_use]
 pub fn card(session: &Session, watched: Watched, context: &RenderContext<'_>) -> Message {
     render(None, None, session, watched, context)
+}
+
+/// The card of a session for a whole channel, shared by the person in the origin.
+#[must_use]
+pub fn card_for_channel(session: &Session, context: &RenderContext<'_>) -> Message {
+    let context = RenderContext {
+        target: ReplyTarget::SharedCard,
+        ..*context
+    };
+    card(session, Watched::No, &context).in_channel()
 }
 
 /// The card of a session that was created for this request, or for an earlier copy of it.
@@ -264,6 +283,24 @@ fn watch_note(watched: Watched, status: &Status, now: Timestamp) -> Option<Mrkdw
              (Slack's limit is 30 minutes.)",
             [("date", date(until)), ("relative", from_now(until, now))],
         )),
+        Watched::UntilBecause(until, why) => Some(fill(
+            "👀 Watching until {date} ({relative}). I'll post here when it is activated or ends. {why}",
+            [
+                ("date", date(until)),
+                ("relative", from_now(until, now)),
+                ("why", Mrkdwn::new(why)),
+            ],
+        )),
+        Watched::Directly(until) if *status == Status::Active => Some(fill(
+            "👀 Watching until it ends, or until {date}. I'll send you a direct message half an hour before it expires, \
+             and when it ends.",
+            [("date", date(until))],
+        )),
+        Watched::Directly(until) => Some(fill(
+            "👀 Watching until it ends, or until {date}. I'll send you a direct message when it is activated, half an \
+             hour before it expires, and when it ends.",
+            [("date", date(until))],
+        )),
         Watched::NoLonger => Some(Mrkdwn::new("Stopped watching this session.")),
         Watched::NotAtAll => Some(Mrkdwn::new("You are not watching this session.")),
         Watched::NothingToWatch if status.has_ended() => {
@@ -289,7 +326,9 @@ fn button_row(
         .map(|_| button(Action::ShowQrCode, buttons::QR_CODE, &value, context));
     let refresh = button(Action::ShowFullCard, buttons::REFRESH, &value, context);
     let watch = match watched {
-        Watched::Until(_) => Some(button(Action::StopWatching, "Stop watching", &value, context)),
+        Watched::Until(_) | Watched::UntilBecause(..) | Watched::Directly(_) => {
+            Some(button(Action::StopWatching, "Stop watching", &value, context))
+        }
         Watched::No | Watched::NoLonger | Watched::NotAtAll if *session.status_at(context.now) == Status::Pending => {
             Some(button(Action::StartWatching, buttons::WATCH, &value, context))
         }

@@ -445,7 +445,7 @@ mod tests {
     use crate::cards::{Notification, ReplyTarget, notification};
     use crate::kapso::ActivationLink;
     use crate::slack::button_value::{Origin, ValueSigner};
-    use crate::watches::policy::{Change, Ending};
+    use crate::watches::policy::{Change, News};
 
     const USABLE: [&str; 6] = [
         "aiting for activation",
@@ -465,12 +465,12 @@ mod tests {
         r#""action_id":"share""#,
     ];
 
-    fn ending(status: &Status) -> Ending {
+    fn ending(status: &Status) -> News {
         match status {
-            Status::Active => Ending::Changed(Change::Activated),
-            Status::Expired => Ending::Changed(Change::Expired),
-            Status::Superseded => Ending::Changed(Change::Superseded),
-            Status::Pending | Status::Other(_) => Ending::TimeUp,
+            Status::Active => News::Changed(Change::Activated),
+            Status::Expired => News::Changed(Change::Expired),
+            Status::Superseded => News::Changed(Change::Superseded),
+            Status::Pending | Status::Other(_) => News::TimeUp,
         }
     }
 
@@ -523,6 +523,7 @@ mod tests {
                 id: &session.id,
                 session: Some(&session),
                 created_at: None,
+                direct: None,
             };
             for message in [
                 card(&session, Watched::No, &context),

@@ -28,6 +28,7 @@ mod unknown;
 mod unknown_shortcut;
 mod unwatch;
 mod watch;
+mod watching;
 mod word;
 
 use std::sync::Arc;
@@ -58,6 +59,7 @@ use crate::projects::{ProjectRef, Projects, Resolution, Unusable};
 use crate::qr::Addresses;
 use crate::slack::Who;
 use crate::slack::button_value::{Origin, ValueSigner};
+use crate::slack::direct_messages::DirectMessages;
 use crate::slack::interaction::PressedButton;
 use crate::slack::sealed::Sealer;
 use crate::slack::web_api::WebApi;
@@ -244,6 +246,8 @@ commands! {
     StartWatching(watch),
     /// Stop notifying a person about changes of a session.
     StopWatching(unwatch),
+    /// List what the person watches.
+    Watching(watching),
     /// Show an activation link as a QR code.
     ShowQrCode(qr_code),
     /// Show a session to everybody in the channel.
@@ -284,6 +288,7 @@ pub fn reply_target(action_id: &str, is_shared: bool) -> ReplyTarget {
             | Action::ShowFullCard
             | Action::StartWatching
             | Action::StopWatching
+            | Action::StopListed
             | Action::ShareInChannel
             | Action::NextPage
             | Action::PreviousPage
@@ -344,6 +349,8 @@ pub struct Commands {
     pub sealer: Sealer,
     /// The methods that need a bot token, which there may not be.
     pub web_api: WebApi,
+    /// Direct messages, which need it, too.
+    pub direct_messages: DirectMessages,
 }
 
 impl Commands {
@@ -406,6 +413,7 @@ impl Commands {
             Action::ShowFullCard => about_session(|id| Refresh(id).into()),
             Action::StartWatching => about_session(|id| StartWatching(id).into()),
             Action::StopWatching => about_session(|id| StopWatching(id).into()),
+            Action::StopListed => about_session(|id| Watching { stop: Some(id) }.into()),
             Action::ShowQrCode => about_session(|id| ShowQrCode(id).into()),
             Action::ShareInChannel => about_session(|id| Share(id).into()),
             Action::ShowInNewMessage => about_session(|id| Show(id).into()),

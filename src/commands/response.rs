@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::cards::{Problem, RenderContext, View, word_enum};
 use crate::kapso::{self, SessionId};
 use crate::slack::message::Message;
+use crate::watches::Shown;
 
 /// The response of a command.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct FollowUp {
     pub delivered: Message,
     /// If Slack did not accept it.
     pub undelivered: Message,
+    /// The session on the reply, if that is a card that is updated when the session changes.
+    pub shown: Option<Shown>,
 }
 
 impl FollowUp {

@@ -1,7 +1,5 @@
 //! "Share in channel": a session for everybody in the channel, in the name of the presser.
 
-use jiff::Timestamp;
-
 use super::show::{shown, watched_until};
 use super::{CommandWord, Commands, Definition, FollowUp, Outcome, RequestContext, Response};
 #[cfg(feature = "demo")]
@@ -15,6 +13,7 @@ use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
 #[cfg(feature = "demo")]
 use crate::watches::policy::WATCH_DURATION;
+use crate::watches::{Shown, WatchedUntil};
 
 /// Shows a session to everybody in the channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +72,11 @@ impl Definition for Share {
             ("It was shared", follow_up(None).message(true)),
             (
                 "It was shared, and is watched",
-                follow_up(Some(context.now + WATCH_DURATION)).message(true),
+                follow_up(Some(WatchedUntil {
+                    at: context.now + WATCH_DURATION,
+                    directly: false,
+                }))
+                .message(true),
             ),
             ("Slack did not confirm it", follow_up(None).message(false)),
         ];
@@ -91,24 +94,23 @@ impl Definition for Share {
 /// The card for the channel, whichever message the button was on.
 fn render(session: &Session, shared_by: &UserId, context: &RenderContext<'_>) -> View {
     let for_channel = RenderContext {
-        target: ReplyTarget::SharedCard,
         origin: &context.origin.shared_by(shared_by),
         ..*context
     };
-    let card = session::card(session, Watched::No, &for_channel).in_channel();
-    View::new(card, Replaces::Nothing)
+    View::new(session::card_for_channel(session, &for_channel), Replaces::Nothing)
 }
 
 /// The follow-up for the person who shared it.
-fn follow_up(session: &Session, watched_until: Option<Timestamp>, context: &RenderContext<'_>) -> FollowUp {
+fn follow_up(session: &Session, watched_until: Option<WatchedUntil>, context: &RenderContext<'_>) -> FollowUp {
     FollowUp {
         delivered: render_delivered(session, watched_until, context),
         undelivered: render_undelivered(context),
+        shown: Some(Shown::new(session, context.now)),
     }
 }
 
 /// The private card, which now says that it was shared.
-fn render_delivered(session: &Session, watched_until: Option<Timestamp>, context: &RenderContext<'_>) -> Message {
+fn render_delivered(session: &Session, watched_until: Option<WatchedUntil>, context: &RenderContext<'_>) -> Message {
     let card = session::card_after_sharing(session, Watched::until(watched_until), context);
     View::new(card, Replaces::OwnCard).into_message(context)
 }

@@ -1,7 +1,5 @@
 //! `/sandbox <id>` and `/sandbox show <id>`: one session.
 
-use jiff::Timestamp;
-
 use super::session_id::one_session_id;
 use super::{CommandWord, Commands, Definition, Find, Outcome, RequestContext, Response, Usage, phone};
 #[cfg(feature = "demo")]
@@ -12,7 +10,7 @@ use crate::cards::{RenderContext, Replaces, ReplyTarget, View};
 use crate::kapso::{Age, Session, SessionId};
 use crate::projects::ProjectRef;
 use crate::slack::text::Mrkdwn;
-use crate::watches::policy;
+use crate::watches::{WatchedUntil, policy};
 
 /// Kapso's published sample of an id.
 const SAMPLE_ID: &str = "123e4567-e89b-12d3-a456-426614174000";
@@ -94,12 +92,12 @@ impl Definition for Show {
 }
 
 /// The response that shows a session, also for other commands that cannot do anything else with it.
-pub(super) fn shown(session: &Session, watched_until: Option<Timestamp>, context: &RenderContext<'_>) -> Response {
+pub(super) fn shown(session: &Session, watched_until: Option<WatchedUntil>, context: &RenderContext<'_>) -> Response {
     Response::new(Outcome::Shown, render(session, watched_until, context), context).showing(&session.id)
 }
 
 /// Renders the card.
-pub(super) fn render(session: &Session, watched_until: Option<Timestamp>, context: &RenderContext<'_>) -> View {
+pub(super) fn render(session: &Session, watched_until: Option<WatchedUntil>, context: &RenderContext<'_>) -> View {
     let watched = match context.target {
         // Others see this card; who watches is private.
         ReplyTarget::SharedCard => Watched::No,
@@ -113,13 +111,15 @@ pub(super) async fn watched_until(
     commands: &Commands,
     session: &Session,
     request: &RequestContext,
-) -> Option<Timestamp> {
-    if policy::may_change(session.status_at(commands.clock.now())) {
-        let project = request.origin.project.as_ref();
-        commands.watches.watched_until(&request.who, project, &session.id).await
-    } else {
-        None
+) -> Option<WatchedUntil> {
+    let status = session.status_at(commands.clock.now());
+    if status.has_ended() {
+        return None;
     }
+    let project = request.origin.project.as_ref();
+    let until = commands.watches.watched_until(&request.who, project, &session.id).await;
+    // A watch without direct messages is about to end.
+    until.filter(|until| until.directly || policy::may_change(status))
 }
 
 /// The message for a missing session id.

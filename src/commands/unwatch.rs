@@ -101,9 +101,12 @@ fn render_without_session(id: &SessionId, ended: Watched) -> View {
     let id = [("id", monospace(id.as_str()))];
     let text = match ended {
         Watched::NotAtAll => fill("You are not watching the session {id}.", id),
-        Watched::NoLonger | Watched::No | Watched::Until(_) | Watched::NothingToWatch => {
-            fill("Stopped watching the session {id}.", id)
-        }
+        Watched::NoLonger
+        | Watched::No
+        | Watched::Until(_)
+        | Watched::UntilBecause(..)
+        | Watched::Directly(_)
+        | Watched::NothingToWatch => fill("Stopped watching the session {id}.", id),
     };
     View::new(paragraph(text), Replaces::Nothing)
 }

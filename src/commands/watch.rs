@@ -3,26 +3,30 @@
 use super::session_id::one_session_id;
 use super::show::{no_session_id, sample_of};
 use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, Usage};
+use crate::cards::notification::why_no_direct_messages;
 #[cfg(feature = "demo")]
 use crate::cards::samples::{SampleGroup, usual_session};
 use crate::cards::sentence::{fill, number};
 use crate::cards::session::{self, Watched};
 use crate::cards::{Problem, RenderContext, Replaces, ReplyTarget, View, problem};
-#[cfg(feature = "demo")]
-use crate::kapso::Status;
-use crate::kapso::{Age, Session, SessionId};
+use crate::kapso::{Age, Session, SessionId, Status};
 use crate::projects::ProjectRef;
 use crate::queue::Upserted;
+use crate::slack::direct_messages::Availability;
 use crate::slack::text::Mrkdwn;
+#[cfg(feature = "demo")]
+use crate::slack::web_api::Refusal;
+#[cfg(feature = "demo")]
+use crate::watches::policy::DIRECT_DURATION;
 use crate::watches::policy::{self, WATCH_DURATION};
-use crate::watches::{self, PressedCard, QUOTA, Watch};
+use crate::watches::{self, Direct, PressedCard, QUOTA, Watch};
 
 pub(super) const WORD: &CommandWord = &CommandWord {
     name: "watch",
     takes_session_id: true,
     usages: &[Usage {
         typed: "watch <session id>",
-        does: "tells you, for the next 28 minutes, when the session is activated or ends",
+        does: "tells you when the session is activated or ends, for at least the next 28 minutes",
     }],
     button: "Watch the session",
     examples: &[],
@@ -64,10 +68,18 @@ impl Definition for StartWatching {
             Ok(session) => session,
             Err(error) => return commands.session_problem(&self.0, error, request),
         };
-        if !policy::may_change(session.status_at(commands.clock.now())) {
-            let context = commands.render_context(request);
-            let view = render(&session, Watched::NothingToWatch, &context);
-            return Response::new(Outcome::Shown, view, &context).showing(&session.id);
+        let now = commands.clock.now();
+        let status = session.status_at(now);
+        if status.has_ended() {
+            return nothing_to_watch(&session, commands, request);
+        }
+        let availability = commands.direct_messages.availability().await;
+        let direct = match availability {
+            Availability::Works => Some(Direct::new(*status == Status::Active, session.expires_at, now)),
+            Availability::NotConfigured | Availability::Refused(_) | Availability::Unknown => None,
+        };
+        if direct.is_none() && !policy::may_change(status) {
+            return nothing_to_watch(&session, commands, request);
         }
         let watch = Watch {
             session: self.0,
@@ -84,6 +96,8 @@ impl Definition for StartWatching {
                 ReplyTarget::SharedCard => Some(PressedCard::Shared),
                 ReplyTarget::Command | ReplyTarget::NewMessage => None,
             },
+            direct,
+            shared: None,
         };
         let added = commands.watches.add(&watch).await;
         let context = commands.render_context(request);
@@ -94,7 +108,15 @@ impl Definition for StartWatching {
         match added {
             Ok(Upserted::Inserted | Upserted::Replaced | Upserted::Older) => {
                 let until = request.arrived_at + WATCH_DURATION;
-                let view = render(&session, Watched::Until(until), &context);
+                let watched = match (watch.direct, &availability) {
+                    (Some(direct), _) => Watched::Directly(direct.until),
+                    (None, Availability::Refused(refusal)) => {
+                        Watched::UntilBecause(until, why_no_direct_messages(Some(refusal)))
+                    }
+                    (None, Availability::Unknown) => Watched::UntilBecause(until, why_no_direct_messages(None)),
+                    (None, Availability::NotConfigured | Availability::Works) => Watched::Until(until),
+                };
+                let view = render(&session, watched, &context);
                 Response::new(Outcome::Watching, view, &context).showing(&session.id)
             }
             Ok(Upserted::OwnerQuotaReached) => too_many(TooMany::PerUser(QUOTA.per_owner)),
@@ -115,9 +137,32 @@ impl Definition for StartWatching {
         };
         let watched = [
             with_status("From now on", Status::Pending, Watched::Until(until)),
+            with_status(
+                "From now on, by direct message",
+                Status::Pending,
+                Watched::Directly(context.now + DIRECT_DURATION),
+            ),
+            with_status(
+                "An active session, by direct message",
+                Status::Active,
+                Watched::Directly(context.now + DIRECT_DURATION),
+            ),
             with_status("It is active already", Status::Active, Watched::NothingToWatch),
             with_status("It has ended", Status::Superseded, Watched::NothingToWatch),
         ];
+        let no_direct_messages = Refusal::samples()
+            .into_iter()
+            .filter(Refusal::concerns_everybody)
+            .map(Some)
+            .chain([None])
+            .filter_map(|refusal| {
+                let why = why_no_direct_messages(refusal.as_ref());
+                with_status(
+                    "Direct messages do not work",
+                    Status::Pending,
+                    Watched::UntilBecause(until, why),
+                )
+            });
         let too_many = [
             ("Too many watches of one person", TooMany::PerUser(QUOTA.per_owner)),
             ("Too many watches in all", TooMany::InAll),
@@ -125,10 +170,16 @@ impl Definition for StartWatching {
         let too_many = too_many.map(|(title, why)| (title, render_too_many(why, context)));
         vec![SampleGroup::new(
             "A session that is watched",
-            watched.into_iter().flatten().chain(too_many),
+            watched.into_iter().flatten().chain(no_direct_messages).chain(too_many),
             context,
         )]
     }
+}
+
+fn nothing_to_watch(session: &Session, commands: &Commands, request: &RequestContext) -> Response {
+    let context = commands.render_context(request);
+    let view = render(session, Watched::NothingToWatch, &context);
+    Response::new(Outcome::Shown, view, &context).showing(&session.id)
 }
 
 /// The card of a session that the person watches, or has just stopped watching.

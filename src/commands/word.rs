@@ -6,8 +6,8 @@ use crate::cards::RenderContext;
 use crate::kapso::SessionId;
 use crate::slack::text::Mrkdwn;
 
-/// The longest word that can be two edits away from a command word, which has seven letters at most.
-const LONGEST_NEAR: usize = 9;
+/// The longest word that can be two edits away from a command word, which has eight letters at most.
+const LONGEST_NEAR: usize = 10;
 
 /// A word that is typed after the slash command, with its grammar and help.
 #[derive(Debug)]

@@ -597,7 +597,7 @@ async fn call(
 /// The arguments of a call: JSON, or a form in the body or the query, whose values may be JSON themselves.
 fn arguments(headers: &HeaderMap, query: Option<&str>, body: &[u8]) -> Option<Value> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if content_type.is_some_and(|kind| kind.starts_with("application/json")) {
+    if !body.is_empty() && content_type.is_some_and(|kind| kind.starts_with("application/json")) {
         return serde_json::from_slice(body).ok().filter(Value::is_object);
     }
     let pairs = form_urlencoded::parse(body).chain(form_urlencoded::parse(query.unwrap_or_default().as_bytes()));

@@ -6,14 +6,16 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::Dispatcher;
 use crate::queue::{LeasedJob, Payload};
 use crate::slack::message::Message;
 use crate::slack::response_url::{DeliveryError, POSTS, PostOutcome};
+use crate::slack::web_api::{ChatMessage, Posted};
 
 /// Most attempts without a clear answer. Slack may have accepted the message in each.
-const UNCLEAR_ATTEMPTS: u32 = 3;
+pub(super) const UNCLEAR_ATTEMPTS: u32 = 3;
 
 /// A message for a `response_url`, and the state of its delivery.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,6 +37,24 @@ pub struct Outgoing {
     pub unsent_attempts: u32,
     /// The message; `None` while it is not rendered.
     pub message: Option<StoredMessage>,
+    /// For a direct message; `None` if it is posted to the `response_url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Recipient>,
+    /// Whether it is posted to the channel with the bot token, and to the `response_url` only if Slack refuses that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub with_token: bool,
+    /// Where that was.
+    #[serde(skip)]
+    pub posted: Option<Posted>,
+}
+
+/// The person that a message is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipient {
+    /// `U…` or `W…`.
+    pub user: String,
+    /// After this it is not posted any more.
+    pub not_after: Timestamp,
 }
 
 /// A message as JSON.
@@ -56,6 +76,28 @@ impl From<&Message> for StoredMessage {
     }
 }
 
+impl StoredMessage {
+    /// The message for the Web API.
+    pub(super) fn as_chat(&self) -> ChatMessage {
+        ChatMessage::new(serde_json::from_str(&self.json).unwrap_or_default())
+    }
+
+    /// The same message with `note`, which is mrkdwn of our own, in front of its text and below its blocks.
+    pub(super) fn with_note(self, note: &'static str) -> Self {
+        let Ok(mut message) = serde_json::from_str::<Value>(&self.json) else {
+            return self;
+        };
+        message["text"] = format!("{note} {}", message["text"].as_str().unwrap_or_default()).into();
+        if let Some(blocks) = message["blocks"].as_array_mut() {
+            blocks.push(json!({"type": "context", "elements": [{"type": "mrkdwn", "text": note}]}));
+        }
+        Self {
+            json: message.to_string(),
+            without_images: None,
+        }
+    }
+}
+
 impl Outgoing {
     /// A message that is not rendered yet, for a `response_url` that has not been used.
     #[must_use]
@@ -69,7 +111,16 @@ impl Outgoing {
             unclear_attempts: 0,
             unsent_attempts: 0,
             message: None,
+            to: None,
+            with_token: false,
+            posted: None,
         }
+    }
+
+    /// The same as a direct message to this person, if one is given.
+    #[must_use]
+    pub fn to(self, to: Option<Recipient>) -> Self {
+        Self { to, ..self }
     }
 
     /// The same with this many posts left.
@@ -116,6 +167,13 @@ fn retry_at(outgoing: &mut Outgoing, time: Timestamp, in_time: bool) -> Attempt 
 impl Dispatcher {
     /// Makes one attempt to deliver the message of a job, which must be rendered.
     pub(super) async fn attempt<P: Deliverable>(&self, job: &mut LeasedJob<P>) -> Attempt {
+        match job.payload.outgoing().to.clone() {
+            Some(to) => self.attempt_direct(job, &to).await,
+            None => self.attempt_post(job).await,
+        }
+    }
+
+    async fn attempt_post<P: Deliverable>(&self, job: &mut LeasedJob<P>) -> Attempt {
         let time_left = self.response_urls.time_left(job.payload.outgoing().received_at);
         let outgoing = job.payload.outgoing();
         if !self.response_urls.allows(&outgoing.response_url) {
@@ -141,11 +199,23 @@ impl Dispatcher {
         if !self.queue.record_attempt(job).await {
             return Attempt::LeaseLost;
         }
+        let request_id = job.payload.request_id().to_owned();
         let outgoing = job.payload.outgoing();
-        let body = Bytes::from(message.json);
-        let outcome = match self.response_urls.post(&outgoing.response_url, body).await {
-            Ok(outcome) => outcome,
-            Err(error) => return Attempt::Dead(error),
+        let outcome = if outgoing.with_token {
+            let Some(outcome) = self.post_with_token(outgoing, &message, &request_id).await else {
+                outgoing.with_token = false;
+                outgoing.posts_left += 1;
+                // Slack has taken nothing, so the channel has room for it.
+                outgoing.is_paced = true;
+                return Attempt::RetryAt(self.clock.now());
+            };
+            outcome
+        } else {
+            let body = Bytes::from(message.json);
+            match self.response_urls.post(&outgoing.response_url, body).await {
+                Ok(outcome) => outcome,
+                Err(error) => return Attempt::Dead(error),
+            }
         };
         let pause = match outcome {
             PostOutcome::Accepted => return Attempt::Delivered,

@@ -20,6 +20,7 @@ use crate::slack::button_value::Origin;
 use crate::slack::response_url::DeliveryError;
 use crate::slack::verified::Way;
 use crate::telemetry::Delivery;
+use crate::watches::Shown;
 
 /// A reply that was not ready when its command was acknowledged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,6 +52,9 @@ pub struct Rendered {
     error: Option<String>,
     if_delivered: Option<StoredMessage>,
     if_undelivered: Option<StoredMessage>,
+    /// The session on a card that is posted with the bot token and then updated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shown: Option<Shown>,
 }
 
 /// What Slack sent.
@@ -174,6 +178,9 @@ impl Dispatcher {
         };
         let follow_up = response.follow_up.as_ref();
         job.payload.outgoing.message = Some(message.into());
+        let shown = follow_up.and_then(|follow_up| follow_up.shown.clone());
+        let shown = shown.filter(|_| self.commands.web_api.has_token());
+        job.payload.outgoing.with_token = shown.is_some();
         job.payload.rendered = Some(Rendered {
             outcome: entry.outcome,
             session: entry.session.clone(),
@@ -181,6 +188,7 @@ impl Dispatcher {
             error: entry.error.clone(),
             if_delivered: follow_up.map(|follow_up| (&follow_up.delivered).into()),
             if_undelivered: follow_up.map(|follow_up| (&follow_up.undelivered).into()),
+            shown,
         });
         self.attempt_reply(invocation, job).await;
     }
@@ -211,6 +219,11 @@ impl Dispatcher {
         };
         self.log_reply(invocation, &entry, delivered);
         let posts_left = job.payload.outgoing.posts_left + invocation.posts_reserved;
+        if let (Some(posted), Some(shown), Some(id)) =
+            (job.payload.outgoing.posted.take(), rendered.shown, &entry.session)
+        {
+            self.keep_true(&job.payload, id, posted, shown).await;
+        }
         // Completed before the follow-up, so that it is not delivered again.
         self.queue.complete(job).await;
         let follow_up = match delivered {

@@ -6,10 +6,12 @@
 //! acknowledges, so that another process can finish the work if this one dies.
 
 mod delivery;
+mod direct;
 mod follow_up;
 mod late_reply;
 mod notification;
 mod replays;
+mod shared_card;
 
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
@@ -45,7 +47,7 @@ use crate::slack::response_url::{DeliveryError, POSTS, ResponseUrlClient};
 use crate::slack::verified::{Verified, Way};
 use crate::telemetry::{Delivery, LogLimit, Metrics, chain};
 
-pub use self::delivery::{Outgoing, StoredMessage};
+pub use self::delivery::{Outgoing, Recipient, StoredMessage};
 pub use self::follow_up::FollowUpJob;
 pub use self::late_reply::{LateReply, Trigger};
 pub use self::notification::PendingNotification;
@@ -396,7 +398,8 @@ impl Dispatcher {
                 .commands
                 .problem(&Problem::ResponseUrlNotAllowed, &invocation.request);
         }
-        let running = AssertUnwindSafe(self.commands.run(command, &invocation.request)).catch_unwind();
+        // Boxed: it has room for every command, and would be copied from one future around it to the next.
+        let running = AssertUnwindSafe(Box::pin(self.commands.run(command, &invocation.request))).catch_unwind();
         running.await.unwrap_or_else(|_panic| {
             tracing::error!(request_id = invocation.request.request_id, "a command panicked");
             self.problem(Problem::Broken, invocation)

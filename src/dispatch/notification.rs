@@ -9,8 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Dispatcher;
-use super::delivery::{Attempt, Deliverable, Outgoing, StoredMessage};
+use super::delivery::{Attempt, Deliverable, Outgoing, Recipient, StoredMessage};
 use super::follow_up::FollowUpJob;
+use crate::cards::notification::DirectNews;
 use crate::cards::session::{Watched, card};
 use crate::cards::{self, RenderContext, Replaces, ReplyTarget, View};
 use crate::config::Alias;
@@ -20,9 +21,11 @@ use crate::slack::Who;
 use crate::slack::message::Message;
 use crate::slack::response_url::DeliveryError;
 use crate::telemetry::Delivery;
-use crate::watches::policy::{Change, Ending};
+use crate::watches::policy::{Change, News};
 use crate::watches::{PressedCard, Watch};
 
+/// How long a direct message is attempted: long enough for an operator to renew a token.
+const DIRECT_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 /// How long after it was rendered a card may replace the one in Slack: later, that one may be newer.
 const UPDATE_WITHIN: SignedDuration = SignedDuration::from_mins(1);
 
@@ -38,8 +41,8 @@ pub struct PendingNotification {
     project: Option<Alias>,
     /// Finds the command that started the watch in the log.
     request_id: String,
-    /// What ended the watch.
-    ending: Ending,
+    /// What the person is told.
+    ending: News,
     /// The delivery.
     outgoing: Outgoing,
     /// The card on which the watch was started, as the session is now.
@@ -56,10 +59,14 @@ struct CardUpdate {
 
 impl Payload for PendingNotification {
     const KIND: &'static str = "notification";
-    /// 2: the project, and the ending without one.
-    const VERSION: i64 = 2;
-    /// The lifetime of a `response_url`.
-    const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(30);
+    /// 2: the project, and the ending without one. 3: direct messages.
+    const VERSION: i64 = 3;
+    /// The lifetime of a `response_url`, and the longest pause after a 429.
+    const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(1);
+
+    fn ends_at(&self) -> Option<Timestamp> {
+        self.outgoing.to.as_ref().map(|to| to.not_after)
+    }
 }
 
 impl Deliverable for PendingNotification {
@@ -117,37 +124,78 @@ impl CardUpdate {
 }
 
 impl Dispatcher {
-    /// Ends a watch: its job becomes the notification, which is due at once. Without an [`Ending`], the watch's
+    /// Ends a watch: its job becomes the notification, which is due at once. Without an [`News`], the watch's
     /// `response_url` no longer works, and the notification is lost.
     pub async fn end_watch(
         self: Arc<Self>,
         job: LeasedJob<Watch>,
-        ending: Option<Ending>,
+        ending: Option<News>,
         session: Option<Arc<Session>>,
     ) {
         let watch = &job.payload;
-        let authorized = self
-            .commands
-            .projects
-            .authorize(watch.origin.project.as_ref(), &watch.who);
-        let (ending, session) = match authorized {
-            Ok(_) => (ending, session),
-            Err(_) => (ending.and(Some(Ending::ProjectUnavailable)), None),
+        let (ending, session) = if self.is_authorized(watch) {
+            (ending, session)
+        } else {
+            (ending.and(Some(News::ProjectUnavailable)), None)
         };
-        let notification = PendingNotification {
+        let Some(ending) = ending else {
+            self.log_notification(
+                &self.pending_notification(watch, News::TimeUp),
+                Err(DeliveryError::UsedUp),
+            );
+            return self.queue.complete(job).await;
+        };
+        let notification = self.render_notification(watch, ending, session.as_deref());
+        let lost = notification.clone();
+        if !self.queue.reschedule(job, notification, self.clock.now()).await {
+            self.log_notification(&lost, Err(DeliveryError::NotStored));
+        }
+    }
+
+    /// Sends a notification of a watch that goes on, as `watch`, until its next poll at `until`.
+    pub async fn tell_news(
+        self: Arc<Self>,
+        job: LeasedJob<Watch>,
+        news: News,
+        (watch, until): (Box<Watch>, Timestamp),
+        session: Option<Arc<Session>>,
+    ) {
+        if !self.is_authorized(&watch) {
+            return self.end_watch(job, Some(News::ProjectUnavailable), None).await;
+        }
+        let notification = self.render_notification(&job.payload, news, session.as_deref());
+        // If it is not stored, the next poll finds the same news.
+        self.queue
+            .reschedule_and_enqueue(job, &watch, until, notification)
+            .await;
+    }
+
+    pub(super) fn is_authorized(&self, watch: &Watch) -> bool {
+        let project = watch.origin.project.as_ref();
+        self.commands.projects.authorize(project, &watch.who).is_ok()
+    }
+
+    /// A notification without its message.
+    fn pending_notification(&self, watch: &Watch, ending: News) -> PendingNotification {
+        let recipient = watch.direct.as_ref().map(|_| Recipient {
+            user: watch.who.user.clone(),
+            not_after: self.clock.now() + DIRECT_WITHIN,
+        });
+        PendingNotification {
             who: watch.who.clone(),
             session: watch.session.clone(),
             project: self.commands.shown_project(&watch.origin, &watch.who).cloned(),
             request_id: watch.request_id.clone(),
-            ending: ending.unwrap_or(Ending::TimeUp),
+            ending,
             outgoing: Outgoing::new(watch.response_url.clone(), watch.arrived_at, &watch.who.channel)
-                .with_posts_left(watch.posts_left),
+                .with_posts_left(watch.posts_left)
+                .to(recipient),
             card: None,
-        };
-        let Some(ending) = ending else {
-            self.log_notification(&notification, Err(DeliveryError::UsedUp));
-            return self.queue.complete(job).await;
-        };
+        }
+    }
+
+    fn render_notification(&self, watch: &Watch, ending: News, session: Option<&Session>) -> PendingNotification {
+        let notification = self.pending_notification(watch, ending);
         let context = self
             .commands
             .notification_context(&watch.who, &watch.request_id, &watch.origin);
@@ -155,23 +203,22 @@ impl Dispatcher {
             &cards::Notification {
                 ending,
                 id: &watch.session,
-                session: session.as_deref(),
+                session,
                 created_at: watch.session_created_at,
+                direct: watch.direct.as_ref().map(|direct| DirectNews {
+                    expires_at: direct.expires_at,
+                }),
             },
             &context,
         );
-        let notification = PendingNotification {
+        PendingNotification {
             outgoing: notification.outgoing.with_message((&message).into()),
-            card: watch.card.and_then(|pressed| match session.as_deref() {
+            card: watch.card.and_then(|pressed| match session {
                 Some(session) => Some(CardUpdate::render(pressed, session, &context)),
-                None if ending == Ending::Changed(Change::Gone) => CardUpdate::gone(pressed, &message, context.now),
+                None if ending == News::Changed(Change::Gone) => CardUpdate::gone(pressed, &message, context.now),
                 None => None,
             }),
             ..notification
-        };
-        let lost = notification.clone();
-        if !self.queue.reschedule(job, notification, self.clock.now()).await {
-            self.log_notification(&lost, Err(DeliveryError::NotStored));
         }
     }
 
@@ -179,9 +226,12 @@ impl Dispatcher {
     pub(super) async fn deliver_notification(&self, mut job: LeasedJob<PendingNotification>) {
         let result = match self.attempt(&mut job).await {
             Attempt::Delivered => {
-                self.log_notification(&job.payload, Ok(Delivery::Late));
+                let outgoing = &job.payload.outgoing;
+                let by = outgoing.to.as_ref().map_or(Delivery::Late, |_| Delivery::Direct);
+                self.log_notification(&job.payload, Ok(by));
+                let time_left = self.response_urls.time_left(job.payload.outgoing.received_at);
                 return match job.payload.card.take() {
-                    Some(update) if job.payload.outgoing.posts_left > 0 => {
+                    Some(update) if job.payload.outgoing.posts_left > 0 && time_left > SignedDuration::ZERO => {
                         let follow_up = update.into_follow_up(&job.payload);
                         self.store_follow_up(job, follow_up, self.clock.now()).await;
                     }
@@ -213,7 +263,7 @@ impl Dispatcher {
             channel = notification.who.channel,
             user = notification.who.user,
             project = notification.project.as_ref().map(Alias::as_str),
-            session_id = (notification.ending != Ending::ProjectUnavailable).then(|| notification.session.as_str()),
+            session_id = (notification.ending != News::ProjectUnavailable).then(|| notification.session.as_str()),
             news = notification.ending.name(),
             answer = delivery.name(),
             lost = result.err().map(|error| error.to_string()),

@@ -62,6 +62,11 @@ pub trait Payload: Serialize + DeserializeOwned + Send + Sync {
     const VERSION: i64;
     /// No job of this kind waits longer. One that is due later is from before the clock was set back, and counts as due.
     const LONGEST_WAIT: SignedDuration;
+
+    /// When a job ends that may last longer than its `response_url`; `None` for all others.
+    fn ends_at(&self) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// Keys of a job for uniqueness, quotas and claims.
@@ -69,8 +74,9 @@ pub trait Payload: Serialize + DeserializeOwned + Send + Sync {
 pub struct JobKeys {
     /// At most one job has this key.
     pub unique: String,
-    /// Whose quota the job counts against.
-    pub owner: String,
+    /// Whose quota the job counts against. A job without an owner gives way: where there are as many jobs as allowed, the
+    /// oldest of these is deleted for a new one.
+    pub owner: Option<String>,
     /// What the job is about; jobs can be claimed by topic.
     pub topic: String,
     /// The alias of the Kapso project that the job is about; empty if the project has none. Jobs can be claimed by
@@ -132,8 +138,10 @@ pub struct ClaimedJob<P> {
 pub struct ClaimFilter<'a> {
     /// Due by then.
     pub due_by: Timestamp,
-    /// Created by then.
+    /// Created by then, of jobs that end with their `response_url`.
     pub created_by: Timestamp,
+    /// Ended by then, of jobs that may last longer than that.
+    pub ended_by: Timestamp,
     /// Only jobs with one of these topics, if any are given.
     pub topics: Option<&'a [&'a str]>,
     /// Only jobs about these projects.
@@ -149,6 +157,7 @@ impl ClaimFilter<'_> {
         Self {
             due_by,
             created_by: Timestamp::MAX,
+            ended_by: Timestamp::MAX,
             topics: None,
             projects: ProjectFilter::Any,
             limit,

@@ -26,7 +26,7 @@ macro_rules! claim {
                  SELECT id FROM kapso_slack_jobs
                  WHERE kind = $1 AND version <= $2 AND (due_at <= $3 OR due_at > $10)
                      AND (leased_until <= $4 OR leased_until > $11)
-                     AND created_at <= $8 AND ($9 IS NULL OR topic IN (",
+                     AND CASE WHEN ends_at IS NULL THEN created_at <= $8 ELSE ends_at <= $14 END AND ($9 IS NULL OR topic IN (",
             $values_of_9,
             ")) AND ($12 IS NULL OR project IN (",
             $values_of_12,
@@ -43,13 +43,15 @@ macro_rules! claim {
     };
 }
 
-const CLAIM_SQLITE: &str = claim!(
+/// The claim on SQLite. Public, because a test looks at how it is executed.
+pub const CLAIM_SQLITE: &str = claim!(
     "SELECT value FROM json_each($9)",
     "SELECT value FROM json_each($12)",
     "SELECT value FROM json_each($13)",
     ""
 );
-const CLAIM_POSTGRES: &str = claim!(
+/// The claim on PostgreSQL.
+pub const CLAIM_POSTGRES: &str = claim!(
     "SELECT jsonb_array_elements_text($9::jsonb)",
     "SELECT jsonb_array_elements_text($12::jsonb)",
     "SELECT jsonb_array_elements_text($13::jsonb)",
@@ -144,8 +146,8 @@ impl JobRows {
         };
         query(
             "INSERT INTO kapso_slack_jobs
-                 (id, kind, version, due_at, created_at, leased_by, leased_until, attempts, payload)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                 (id, kind, version, due_at, created_at, leased_by, leased_until, attempts, payload, ends_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(job.id.0.clone())
         .bind(P::KIND)
@@ -156,6 +158,7 @@ impl JobRows {
         .bind(leased_until)
         .bind(attempts)
         .bind(to_json(&job.payload)?)
+        .bind(ends_at(&job.payload))
         .execute(self.database.pool())
         .await?;
         Ok(lease.map(|(worker, _)| Lease {
@@ -181,7 +184,7 @@ impl JobRows {
         let replaced = query(
             // With a new id, so that a worker that runs the job now has no part in it any more.
             "UPDATE kapso_slack_jobs SET id = $7, kind = $6, version = $2, due_at = $3, created_at = $4, payload = $5,
-                 leased_by = '', leased_until = 0
+                 ends_at = $8, leased_by = '', leased_until = 0
              WHERE unique_key = $1 AND created_at <= $4",
         )
         .bind(keys.unique.clone())
@@ -191,6 +194,7 @@ impl JobRows {
         .bind(payload.clone())
         .bind(P::KIND)
         .bind(job.id.0.clone())
+        .bind(ends_at(&job.payload))
         .execute(&mut *transaction)
         .await;
         if affected_one(replaced)? {
@@ -218,12 +222,23 @@ impl JobRows {
             return Ok(Upserted::OwnerQuotaReached);
         }
         if of_project >= i64::from(quota.total) {
-            return Ok(Upserted::TotalQuotaReached);
+            let gave_way = query(
+                "DELETE FROM kapso_slack_jobs WHERE id = (
+                     SELECT id FROM kapso_slack_jobs WHERE kind = $1 AND project = $2 AND owner IS NULL
+                     ORDER BY created_at, id LIMIT 1)",
+            )
+            .bind(P::KIND)
+            .bind(keys.project.clone())
+            .execute(&mut *transaction)
+            .await;
+            if !affected_one(gave_way)? {
+                return Ok(Upserted::TotalQuotaReached);
+            }
         }
         query(
             "INSERT INTO kapso_slack_jobs (id, kind, version, unique_key, owner, topic, due_at, created_at, leased_by,
-                 leased_until, attempts, payload, project)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', 0, 0, $9, $10)",
+                 leased_until, attempts, payload, project, ends_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', 0, 0, $9, $10, $11)",
         )
         .bind(job.id.0.clone())
         .bind(P::KIND)
@@ -235,10 +250,28 @@ impl JobRows {
         .bind(job.created_at.as_millisecond())
         .bind(payload)
         .bind(keys.project.clone())
+        .bind(ends_at(&job.payload))
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
         Ok(Upserted::Inserted)
+    }
+
+    /// The payloads of an owner's jobs of one kind, the oldest first. Those that cannot be parsed are left out.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub async fn of_owner<P: Payload>(&self, owner: &str) -> Result<Vec<P>, DatabaseError> {
+        let payloads: Vec<String> = query_scalar(
+            "SELECT payload FROM kapso_slack_jobs WHERE owner = $1 AND kind = $2 AND version <= $3 ORDER BY created_at, id",
+        )
+        .bind(owner.to_owned())
+        .bind(P::KIND)
+        .bind(P::VERSION)
+        .fetch_all(self.database.pool())
+        .await?;
+        let parsed = payloads.iter().map(|payload| serde_json::from_str(payload));
+        Ok(parsed.filter_map(Result::ok).collect())
     }
 
     /// Leases jobs that are not leased at `now`, the longest due first, until `until`.
@@ -272,6 +305,7 @@ impl JobRows {
             .bind(latest_lease(now))
             .bind(included.map(|projects| to_json(&projects)).transpose()?)
             .bind(excluded.map(|projects| to_json(&projects)).transpose()?)
+            .bind(filter.ended_by.as_millisecond())
             .fetch_all(self.database.pool())
             .await?;
         let mut claimed = Claimed::default();
@@ -351,18 +385,42 @@ impl JobRows {
         payload: &P,
         due_at: Timestamp,
     ) -> Result<bool, DatabaseError> {
-        let reschedule = for_holder(
-            "UPDATE kapso_slack_jobs SET leased_by = '', leased_until = 0, due_at = $4, payload = $5, version = $6,
-                 unique_key = CASE WHEN kind = $7 THEN unique_key END, kind = $7
-             WHERE id = $1 AND leased_by = $2 AND attempts = $3",
-            lease,
-        );
-        let reschedule = reschedule
-            .bind(due_at.as_millisecond())
-            .bind(to_json(payload)?)
-            .bind(P::VERSION)
-            .bind(P::KIND);
-        affected_one(reschedule.execute(self.database.pool()).await)
+        affected_one(reschedule(lease, payload, due_at)?.execute(self.database.pool()).await)
+    }
+
+    /// Reschedules a job like [`JobRows::reschedule`], and stores another job, or neither. False, without a change, if the
+    /// lease was lost.
+    ///
+    /// # Errors
+    /// Both may be stored if the connection broke before the answer; else the lease expires.
+    pub async fn reschedule_and_insert<P: Payload, Q: Payload>(
+        &self,
+        lease: &Lease,
+        payload: &P,
+        due_at: Timestamp,
+        other: &Job<Q>,
+    ) -> Result<bool, DatabaseError> {
+        let mut transaction = self.database.begin_exclusive(AdvisoryLock::Watches).await?;
+        let rescheduled = reschedule(lease, payload, due_at)?.execute(&mut *transaction).await;
+        if !affected_one(rescheduled)? {
+            return Ok(false);
+        }
+        query(
+            "INSERT INTO kapso_slack_jobs
+                 (id, kind, version, due_at, created_at, leased_by, leased_until, attempts, payload, ends_at)
+             VALUES ($1, $2, $3, $4, $5, '', 0, 0, $6, $7)",
+        )
+        .bind(other.id.0.clone())
+        .bind(Q::KIND)
+        .bind(Q::VERSION)
+        .bind(other.due_at.as_millisecond())
+        .bind(other.created_at.as_millisecond())
+        .bind(to_json(&other.payload)?)
+        .bind(ends_at(&other.payload))
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Deletes a job that is done or dead. False if the lease was lost: a watch may have got a newer `response_url` in
@@ -396,16 +454,22 @@ impl JobRows {
         affected_one(delete.execute(self.database.pool()).await)
     }
 
-    /// When the job with this unique key was created; `None` if there is none.
+    /// When the job with this unique key was created, and when it ends if it may last longer than its `response_url`;
+    /// `None` if there is none.
     ///
     /// # Errors
     /// The query failed.
-    pub async fn created_at(&self, unique_key: &str) -> Result<Option<Timestamp>, DatabaseError> {
-        let row = query("SELECT created_at FROM kapso_slack_jobs WHERE unique_key = $1")
+    pub async fn lifetime(&self, unique_key: &str) -> Result<Option<(Timestamp, Option<Timestamp>)>, DatabaseError> {
+        let row = query("SELECT created_at, ends_at FROM kapso_slack_jobs WHERE unique_key = $1")
             .bind(unique_key.to_owned())
             .fetch_optional(self.database.pool())
             .await?;
-        row.map(|row| timestamp(&row, "created_at")).transpose()
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let ends_at: Option<i64> = row.try_get("ends_at")?;
+        let ends_at = ends_at.map(|_| timestamp(&row, "ends_at")).transpose()?;
+        Ok(Some((timestamp(&row, "created_at")?, ends_at)))
     }
 
     /// The ids of all jobs of one kind.
@@ -455,13 +519,14 @@ impl JobRows {
         })
     }
 
-    /// Deletes jobs created before then, whose `response_url` has expired, and returns how many there were. Deleted rows are
+    /// Deletes jobs created before then, whose `response_url` has expired, unless they end later, and returns how many there were. Deleted rows are
     /// also removed from SQLite's log file.
     ///
     /// # Errors
     /// Call it again later.
     pub async fn delete_created_before(&self, before: Timestamp) -> Result<u64, DatabaseError> {
-        let delete = query("DELETE FROM kapso_slack_jobs WHERE created_at < $1").bind(before.as_millisecond());
+        let delete = query("DELETE FROM kapso_slack_jobs WHERE created_at < $1 AND (ends_at IS NULL OR ends_at < $1)")
+            .bind(before.as_millisecond());
         let deleted = delete.execute(self.database.pool()).await?.rows_affected();
         self.database.truncate_log().await?;
         Ok(deleted)
@@ -488,6 +553,31 @@ fn for_holder(sql: &'static str, lease: &Lease) -> Query<'static, Any, AnyArgume
         .bind(lease.job.0.clone())
         .bind(lease.worker.0.clone())
         .bind(lease.attempt)
+}
+
+/// The statement of [`JobRows::reschedule`].
+fn reschedule<P: Payload>(
+    lease: &Lease,
+    payload: &P,
+    due_at: Timestamp,
+) -> Result<Query<'static, Any, AnyArguments>, DatabaseError> {
+    let reschedule = for_holder(
+        "UPDATE kapso_slack_jobs SET leased_by = '', leased_until = 0, due_at = $4, payload = $5, version = $6,
+             unique_key = CASE WHEN kind = $7 THEN unique_key END, kind = $7, ends_at = $8
+         WHERE id = $1 AND leased_by = $2 AND attempts = $3",
+        lease,
+    );
+    Ok(reschedule
+        .bind(due_at.as_millisecond())
+        .bind(to_json(payload)?)
+        .bind(P::VERSION)
+        .bind(P::KIND)
+        .bind(ends_at(payload)))
+}
+
+/// In Unix milliseconds.
+fn ends_at(payload: &impl Payload) -> Option<i64> {
+    payload.ends_at().map(Timestamp::as_millisecond)
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<String, DatabaseError> {

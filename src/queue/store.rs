@@ -269,6 +269,30 @@ impl JobStore {
         is_stored
     }
 
+    /// Reschedules a job, and stores another job that is due now, in one transaction. False if nothing was stored: the
+    /// lease then runs out, and the job is claimed again.
+    pub async fn reschedule_and_enqueue<P: Payload, Q: Payload>(
+        &self,
+        job: LeasedJob<P>,
+        payload: &P,
+        due_at: Timestamp,
+        other: Q,
+    ) -> bool {
+        let (created_at, location) = (job.created_at, job.location);
+        let Some(rows) = self.rows_at(location) else {
+            return false;
+        };
+        let now = self.convert(self.clock.now(), location);
+        let other = Job::new(other, created_at, now);
+        let due_at = self.convert(due_at, location);
+        let lease = self.end(job);
+        let stored = self
+            .query(rows.reschedule_and_insert(&lease, payload, due_at, &other))
+            .await;
+        self.rescheduled.notify_waiters();
+        stored.is_ok_and(|is_held| is_held)
+    }
+
     /// Leaves a job with its current payload to another process.
     ///
     /// # Errors
@@ -374,6 +398,7 @@ impl JobStore {
         let filter = ClaimFilter {
             due_by: self.convert(filter.due_by, location),
             created_by: self.convert(filter.created_by, location),
+            ended_by: self.convert(filter.ended_by, location),
             ..*filter
         };
         let claiming = rows.claim(&filter, &self.worker, now, now + LEASE);
@@ -494,13 +519,22 @@ impl JobStore {
         self.query(rows.delete_by_key(unique_key)).await
     }
 
-    /// When the job with a unique key was created.
+    /// When the job with a unique key was created, and when it ends if it may last longer than its `response_url`.
     ///
     /// # Errors
     /// The database does not work.
-    pub async fn created_at(&self, unique_key: &str) -> Result<Option<Timestamp>, DatabaseError> {
+    pub async fn lifetime(&self, unique_key: &str) -> Result<Option<(Timestamp, Option<Timestamp>)>, DatabaseError> {
         let (rows, _) = self.database_rows()?;
-        self.query(rows.created_at(unique_key)).await
+        self.query(rows.lifetime(unique_key)).await
+    }
+
+    /// An owner's jobs of one kind, the oldest first.
+    ///
+    /// # Errors
+    /// The database does not work.
+    pub async fn of_owner<P: Payload>(&self, owner: &str) -> Result<Vec<P>, DatabaseError> {
+        let (rows, _) = self.database_rows()?;
+        self.query(rows.of_owner(owner)).await
     }
 
     /// Deletes jobs whose `response_url` no longer works, and returns how many.

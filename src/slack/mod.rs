@@ -8,6 +8,7 @@ pub mod blocks;
 pub mod button_value;
 pub mod channel_pace;
 pub mod command;
+pub mod direct_messages;
 pub mod form;
 pub mod interaction;
 pub mod message;

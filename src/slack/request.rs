@@ -182,5 +182,9 @@ fn is_form(content_type: Option<&http::HeaderValue>) -> bool {
 
 /// Whether the form is Slack's certificate check: by one of its own fields, not by text in the value of another.
 fn is_ssl_check(body: &[u8]) -> bool {
-    form_urlencoded::parse(body).any(|(name, value)| name == "ssl_check" && value == "1")
+    // Every request is searched, so a field that cannot have this name is not decoded.
+    let mut fields = body
+        .split(|byte| *byte == b'&')
+        .filter(|field| matches!(field.first(), Some(b's' | b'%')));
+    fields.any(|field| form_urlencoded::parse(field).any(|(name, value)| name == "ssl_check" && value == "1"))
 }

@@ -44,6 +44,9 @@ pub enum DeliveryError {
     /// No attempt succeeded.
     #[error("Slack could not be reached")]
     Unreachable,
+    /// Slack refused it as a direct message, and the `response_url` no longer works.
+    #[error("Slack refused the direct message")]
+    DirectRefused,
     /// Neither the database nor memory had room for the next attempt.
     #[error("the next attempt could not be stored")]
     NotStored,

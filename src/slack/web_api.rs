@@ -118,7 +118,107 @@ pub enum Refusal {
     Other(String),
 }
 
+impl Granted {
+    /// Whether the token has this scope. True if Slack does not say so.
+    #[must_use]
+    pub fn includes(&self, scope: &str) -> bool {
+        self.scopes.is_empty() || self.scopes.iter().any(|granted| granted == scope)
+    }
+}
+
 impl Refusal {
+    /// Slack's code for it.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::MissingScope(_) => "missing_scope",
+            Self::NotInChannel => "not_in_channel",
+            Self::ChannelNotFound => "channel_not_found",
+            Self::AccountInactive => "account_inactive",
+            Self::TokenRevoked => "token_revoked",
+            Self::InvalidAuth => "invalid_auth",
+            Self::TokenExpired => "token_expired",
+            Self::CannotDmBot => "cannot_dm_bot",
+            Self::MessagesTabDisabled => "messages_tab_disabled",
+            Self::CantUpdateMessage => "cant_update_message",
+            Self::MessageNotFound => "message_not_found",
+            Self::MsgTooLong => "msg_too_long",
+            Self::ExpiredTriggerId => "expired_trigger_id",
+            Self::Other(_) => "other",
+        }
+    }
+
+    /// One of each kind that a person is told about.
+    #[cfg(feature = "demo")]
+    pub(crate) fn samples() -> [Self; 8] {
+        [
+            Self::MissingScope("chat:write".to_owned()),
+            Self::AccountInactive,
+            Self::TokenRevoked,
+            Self::InvalidAuth,
+            Self::MessagesTabDisabled,
+            Self::CannotDmBot,
+            Self::ChannelNotFound,
+            Self::Other("fatal_refusal".to_owned()),
+        ]
+    }
+
+    /// The codes with which Slack refuses a direct message.
+    pub const OF_DIRECT_MESSAGES: [&'static str; 9] = [
+        "missing_scope",
+        "not_in_channel",
+        "channel_not_found",
+        "account_inactive",
+        "token_revoked",
+        "invalid_auth",
+        "token_expired",
+        "cannot_dm_bot",
+        "messages_tab_disabled",
+    ];
+
+    /// Whether every message is refused, whoever it is for, until the operator changes something.
+    #[must_use]
+    pub fn concerns_everybody(&self) -> bool {
+        match self {
+            Self::MissingScope(_)
+            | Self::AccountInactive
+            | Self::TokenRevoked
+            | Self::InvalidAuth
+            | Self::TokenExpired
+            | Self::MessagesTabDisabled => true,
+            Self::NotInChannel
+            | Self::ChannelNotFound
+            | Self::CannotDmBot
+            | Self::CantUpdateMessage
+            | Self::MessageNotFound
+            | Self::MsgTooLong
+            | Self::ExpiredTriggerId
+            | Self::Other(_) => false,
+        }
+    }
+
+    /// What the operator can do about it.
+    #[must_use]
+    pub fn fix(&self) -> &'static str {
+        match self {
+            Self::MissingScope(_) => {
+                "add the scope under OAuth & Permissions of the Slack app, and install the app again"
+            }
+            Self::NotInChannel => "invite the app to the channel",
+            Self::ChannelNotFound => "nothing: the person or the channel is not there, or not in this workspace",
+            Self::AccountInactive => "install the app again: it or its workspace has been deactivated",
+            Self::TokenRevoked => "install the app again, and set SLACK_BOT_TOKEN to its new token",
+            Self::InvalidAuth => "set SLACK_BOT_TOKEN to the Bot User OAuth Token under OAuth & Permissions",
+            Self::TokenExpired => "renew the token that is rotated, and send the service SIGHUP",
+            Self::CannotDmBot => "nothing: a bot cannot get direct messages",
+            Self::MessagesTabDisabled => "turn on the Messages Tab under App Home of the Slack app",
+            Self::CantUpdateMessage | Self::MessageNotFound => "nothing: the message is not the app's, or is gone",
+            Self::MsgTooLong | Self::ExpiredTriggerId | Self::Other(_) => {
+                "look the code up in Slack's documentation of the method"
+            }
+        }
+    }
+
     fn of(code: &str, needed: &str) -> Self {
         match code {
             "missing_scope" => Self::MissingScope(if is_scope(needed) { needed } else { "unknown" }.to_owned()),
@@ -202,11 +302,7 @@ impl WebApi {
     /// See [`WebApiError`].
     pub async fn auth_test(&self) -> Result<Granted, WebApiError> {
         let (headers, _) = self.call("auth.test", &json!({})).await?;
-        let scopes = headers.get(SCOPES).and_then(|scopes| scopes.to_str().ok());
-        let scopes = scopes.unwrap_or_default().split(',').map(str::trim);
-        Ok(Granted {
-            scopes: scopes.filter(|scope| is_scope(scope)).map(str::to_owned).collect(),
-        })
+        Ok(granted(&headers))
     }
 
     /// Posts a message to a channel, or to a person if `channel` is their id: Slack then opens the app's direct messages.
@@ -324,8 +420,8 @@ struct Fault {
     code: String,
 }
 
-/// Calls a `method` of the API at `api` (with a slash at the end) with a form. `http` must follow no redirects, which
-/// would send the token to another host.
+/// Calls a `method` of the API at `api` (with a slash at the end) with a form, and returns what the token may do. `http`
+/// must follow no redirects, which would send the token to another host.
 ///
 /// # Errors
 /// See [`CallError`].
@@ -336,7 +432,7 @@ pub async fn call(
     token: Option<&SecretString>,
     form: &[(&str, &str)],
     timeout: Duration,
-) -> Result<(), CallError> {
+) -> Result<Granted, CallError> {
     const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
     let body = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(form)
@@ -348,9 +444,10 @@ pub async fn call(
     if !response.status().is_success() {
         return Err(CallError::Status(response.status()));
     }
+    let granted = granted(response.headers());
     let answer: Answer = serde_json::from_slice(&body_of(response).await?).map_err(|_| CallError::Unreadable)?;
     if answer.ok {
-        return Ok(());
+        return Ok(granted);
     }
     let faults = answer.errors.iter().map(|fault| fault.code.as_str());
     let codes: Vec<&str> = [answer.error.as_str()]
@@ -368,6 +465,14 @@ fn request(http: &Client, api: &Url, method: &str, token: Option<&SecretString>)
     match token {
         Some(token) => request.bearer_auth(token.expose_secret()),
         None => request,
+    }
+}
+
+fn granted(headers: &HeaderMap) -> Granted {
+    let scopes = headers.get(SCOPES).and_then(|scopes| scopes.to_str().ok());
+    let scopes = scopes.unwrap_or_default().split(',').map(str::trim);
+    Granted {
+        scopes: scopes.filter(|scope| is_scope(scope)).map(str::to_owned).collect(),
     }
 }
 

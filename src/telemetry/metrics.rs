@@ -19,8 +19,10 @@ use super::dropped_log_lines;
 pub enum Delivery {
     /// In the HTTP response.
     InTime,
-    /// At the `response_url`.
+    /// At the `response_url`, or in the channel with the bot token.
     Late,
+    /// As a direct message.
+    Direct,
     /// Not yet: its job was released for another worker.
     HandedOver,
     /// Not at all, and it never will.
@@ -29,7 +31,7 @@ pub enum Delivery {
 
 impl Delivery {
     /// Every way.
-    pub const ALL: [Self; 4] = [Self::InTime, Self::Late, Self::HandedOver, Self::Lost];
+    pub const ALL: [Self; 5] = [Self::InTime, Self::Late, Self::Direct, Self::HandedOver, Self::Lost];
 
     /// The value of the label in log and metrics.
     #[must_use]
@@ -37,6 +39,7 @@ impl Delivery {
         match self {
             Self::InTime => "in_time",
             Self::Late => "late",
+            Self::Direct => "direct",
             Self::HandedOver => "handed_over",
             Self::Lost => "lost",
         }
@@ -76,6 +79,7 @@ pub struct Metrics {
     kapso_moved: Counter,
     store_failures: Counter,
     notices: Family<ByNews, Counter>,
+    direct_messages_refused: Family<ByReason, Counter>,
     watches: Family<OfProject, Gauge<u64, AtomicU64>>,
     socket_connections: Gauge<u64, AtomicU64>,
     socket_reconnects: Family<ByReason, Counter>,
@@ -132,6 +136,8 @@ pub struct Labels {
     pub news: Vec<&'static str>,
     /// Why connections of the socket are replaced.
     pub reconnect_reasons: Vec<&'static str>,
+    /// Codes with which Slack refuses direct messages.
+    pub refusals: Vec<&'static str>,
     /// Types of envelopes.
     pub envelope_types: Vec<&'static str>,
 }
@@ -169,6 +175,9 @@ impl Metrics {
         for reason in &labels.reconnect_reasons {
             drop(metrics.socket_reconnects.get_or_create(&ByReason { reason }));
         }
+        for reason in &labels.refusals {
+            drop(metrics.direct_messages_refused.get_or_create(&ByReason { reason }));
+        }
         for r#type in &labels.envelope_types {
             drop(metrics.socket_envelopes.get_or_create(&ByType { r#type }));
         }
@@ -197,6 +206,7 @@ impl Metrics {
             kapso_moved: Counter::default(),
             store_failures: Counter::default(),
             notices: Family::default(),
+            direct_messages_refused: Family::default(),
             watches: Family::default(),
             socket_connections: Gauge::default(),
             socket_reconnects: Family::default(),
@@ -241,8 +251,13 @@ impl Metrics {
         );
         registry.register(
             "notices",
-            "Ended watches by notification and how it was delivered",
+            "Notifications of watches by news and how they were delivered",
             metrics.notices.clone(),
+        );
+        registry.register(
+            "direct_messages_refused",
+            "Direct messages that Slack refused",
+            metrics.direct_messages_refused.clone(),
         );
         registry.register(
             "watches",
@@ -372,6 +387,11 @@ impl Metrics {
     pub fn set_kapso_rate_limit_left(&self, project: Option<&str>, requests: u32) {
         let left = self.kapso_left.get_or_create(&of_project(project));
         left.set(u64::from(requests));
+    }
+
+    /// Counts a direct message that Slack refused.
+    pub fn count_direct_message_refused(&self, reason: &'static str) {
+        self.direct_messages_refused.get_or_create(&ByReason { reason }).inc();
     }
 
     /// Counts a log line that was left out by a [`LogLimit`](super::LogLimit).

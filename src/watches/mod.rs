@@ -1,8 +1,8 @@
-//! Watches: notifications when a session changes.
+//! Watches: notifications when a session changes, and updates of cards that were shared.
 //!
 //! [`policy::decide`] decides what a watch does after a poll, [`plan::plan`] which request to make next, and
 //! [`poller`] makes it. A watch is a job of the queue. When it ends with a notification, the poller passes the
-//! job to a callback, which renders the notification.
+//! job to a callback, which renders the notification; for a shared card, to one that updates it.
 
 pub mod plan;
 pub mod policy;
@@ -17,12 +17,15 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Clock;
 use crate::config::Alias;
 use crate::db::DatabaseError;
-use crate::kapso::SessionId;
+use crate::idempotency::fingerprint;
+use crate::kapso::{Session, SessionId};
 use crate::queue::{Job, JobKeys, JobStore, Payload, Quota, Upserted};
 use crate::slack::Who;
 use crate::slack::button_value::Origin;
+use crate::slack::web_api::Posted;
 
-/// How many watches there may be: of one person, and of one project.
+/// How many watches there may be: of one person, and of one project. A person's fit into one message, with a button
+/// each; a project's keep within Kapso's limit however long they last (see [`plan`]).
 pub const QUOTA: Quota = Quota {
     per_owner: 20,
     total: 1_000,
@@ -30,20 +33,20 @@ pub const QUOTA: Quota = Quota {
 /// Posts of its `response_url` that are reserved for the notification; the others are for the reply to the command.
 pub const RESERVED_POSTS: u32 = 2;
 
-/// A person's wish to be notified when a session changes.
+/// A person's wish to be notified when a session changes, or a shared card that is updated then.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Watch {
     /// The session.
     pub session: SessionId,
     /// When the session was created, if Kapso said so.
     pub session_created_at: Option<Timestamp>,
-    /// Who watches.
+    /// Who watches, or who shared the card.
     pub who: Who,
     /// Where the command comes from, and with it who shared the card on which the button was pressed, if it was shared.
     pub origin: Origin,
     /// Finds the command in the log.
     pub request_id: String,
-    /// Address for the notification.
+    /// Address for the notification; empty for a shared card.
     #[serde(with = "crate::queue::secret")]
     pub response_url: SecretString,
     /// When the `response_url` was received: its 29 minutes count from here.
@@ -56,6 +59,104 @@ pub struct Watch {
     /// `response_url` replaces nothing.
     #[serde(default)]
     pub card: Option<PressedCard>,
+    /// For a watch with direct messages; `None` if its only notification goes to the `response_url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direct: Option<Direct>,
+    /// For the watch of a shared card, which notifies nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedCard>,
+}
+
+/// A card that was shared with the bot token, which can therefore be updated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedCard {
+    /// Where it is.
+    pub posted: Posted,
+    /// When updates end at the latest.
+    pub until: Timestamp,
+    /// What it shows.
+    pub shown: Shown,
+    /// What it has to show, by the last poll.
+    pub current: Shown,
+    /// The next update comes no earlier.
+    pub not_before: Timestamp,
+    /// Whether that was chosen to keep to Slack's limit.
+    pub is_paced: bool,
+}
+
+impl SharedCard {
+    /// Records that the card shows since `now` what it has to show.
+    pub fn record_update(&mut self, now: Timestamp) {
+        self.shown = self.current.clone();
+        self.not_before = now + policy::UPDATE_PAUSE;
+    }
+}
+
+/// A session as a card shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    pub created_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+    /// A hash of the other things that a card shows.
+    pub hash: String,
+}
+
+impl Shown {
+    /// This session at `now`.
+    #[must_use]
+    pub fn new(session: &Session, now: Timestamp) -> Self {
+        let link = match &session.activation_link {
+            Some(Ok(link)) => link.url().as_str(),
+            Some(Err(_)) => "not WhatsApp",
+            None => "",
+        };
+        // Their debug format tells what is missing from what is empty. A phone number does not change, and is guessed
+        // from a hash.
+        let rest = (
+            (&session.status, session.status_at(now)),
+            (&session.agent, &session.activation_code, session.phone.is_some()),
+        );
+        Self {
+            created_at: session.created_at,
+            expires_at: session.expires_at,
+            hash: fingerprint(&[link, &format!("{rest:?}")]),
+        }
+    }
+}
+
+/// What a watch with direct messages knows besides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Direct {
+    /// When it ends at the latest.
+    pub until: Timestamp,
+    /// When the session expires, by the last poll.
+    pub expires_at: Option<Timestamp>,
+    /// Whether the person knows that the session is active.
+    pub knows_active: bool,
+    /// The expiry that needs no reminder, because the person was reminded of it or has just seen it.
+    pub reminded_of: Option<Timestamp>,
+}
+
+impl Direct {
+    /// For a watch that begins now, of a session that the person sees now.
+    #[must_use]
+    pub fn new(is_active: bool, expires_at: Option<Timestamp>, now: Timestamp) -> Self {
+        let is_soon = |at: &Timestamp| *at <= now + policy::REMIND_BEFORE;
+        Self {
+            until: now + policy::DIRECT_DURATION,
+            expires_at,
+            knows_active: is_active,
+            reminded_of: expires_at.filter(is_soon),
+        }
+    }
+}
+
+/// How long a person watches a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WatchedUntil {
+    pub at: Timestamp,
+    /// Whether the news come as direct messages.
+    pub directly: bool,
 }
 
 /// A card on which "Tell me when it is active" was pressed.
@@ -68,23 +169,48 @@ pub enum PressedCard {
     Shared,
 }
 
+impl Watch {
+    /// Until when the person watches.
+    #[must_use]
+    pub fn until(&self) -> WatchedUntil {
+        WatchedUntil {
+            at: self
+                .direct
+                .as_ref()
+                .map_or(self.arrived_at + policy::WATCH_DURATION, |direct| direct.until),
+            directly: self.direct.is_some(),
+        }
+    }
+}
+
 impl Payload for Watch {
     const KIND: &'static str = "watch";
-    /// 2: the origin names the project.
-    const VERSION: i64 = 2;
-    const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(1);
+    /// 2: the origin names the project. 3: direct messages, and shared cards.
+    const VERSION: i64 = 3;
+    /// The longest pause between two polls.
+    const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(15);
+
+    fn ends_at(&self) -> Option<Timestamp> {
+        let direct = self.direct.as_ref().map(|direct| direct.until);
+        direct.or(self.shared.as_ref().map(|card| card.until))
+    }
+}
+
+/// Identifies a person.
+fn owner(who: &Who) -> String {
+    format!("{}/{}", who.home(), who.user)
 }
 
 /// The keys of a watch: a person has at most one for a session of a project.
 #[must_use]
 pub fn keys(who: &Who, project: Option<&Alias>, session: &SessionId) -> JobKeys {
-    let owner = format!("{}/{}", who.home(), who.user);
+    let owner = owner(who);
     JobKeys {
         unique: match project {
             Some(alias) => format!("{owner}/{alias}/{session}"),
             None => format!("{owner}/{session}"),
         },
-        owner,
+        owner: Some(owner),
         topic: session.to_string(),
         project: project.map(Alias::to_string).unwrap_or_default(),
     }
@@ -115,6 +241,21 @@ impl Watches {
         self.store.upsert(&job, &keys, QUOTA).await
     }
 
+    /// Stores the watch of a shared card. The oldest one of the project ends if there are too many watches.
+    ///
+    /// # Errors
+    /// The database does not work, and the card is not updated.
+    pub async fn add_card(&self, watch: &Watch, posted: &Posted) -> Result<Upserted, DatabaseError> {
+        let due_at = policy::first_poll(watch, self.clock.now());
+        let job = Job::new(watch.clone(), watch.arrived_at, due_at);
+        let keys = JobKeys {
+            unique: format!("{}/{}", posted.channel, posted.ts),
+            owner: None,
+            ..keys(&watch.who, watch.origin.project.as_ref(), &watch.session)
+        };
+        self.store.upsert(&job, &keys, QUOTA).await
+    }
+
     /// Ends a watch; false if there was none.
     ///
     /// # Errors
@@ -124,8 +265,20 @@ impl Watches {
     }
 
     /// Until when a person watches a session, if they do and the database works.
-    pub async fn watched_until(&self, who: &Who, project: Option<&Alias>, session: &SessionId) -> Option<Timestamp> {
-        let began = self.store.created_at(&keys(who, project, session).unique).await;
-        Some(began.ok()?? + policy::WATCH_DURATION)
+    pub async fn watched_until(&self, who: &Who, project: Option<&Alias>, session: &SessionId) -> Option<WatchedUntil> {
+        let lifetime = self.store.lifetime(&keys(who, project, session).unique).await;
+        let (began, ends_at) = lifetime.ok()??;
+        Some(WatchedUntil {
+            at: ends_at.unwrap_or(began + policy::WATCH_DURATION),
+            directly: ends_at.is_some(),
+        })
+    }
+
+    /// What a person watches, the oldest watch first.
+    ///
+    /// # Errors
+    /// The database does not work.
+    pub async fn of_person(&self, who: &Who) -> Result<Vec<Watch>, DatabaseError> {
+        self.store.of_owner(&owner(who)).await
     }
 }

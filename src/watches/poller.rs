@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::plan::{AHEAD, List, PER_PAGE, Plan, plan};
-use super::policy::{Decision, Ending, PollResult, WATCH_DURATION, decide};
-use super::{QUOTA, Watch};
+use super::policy::{Decision, News, PollResult, WATCH_DURATION, decide};
+use super::{QUOTA, Shown, Watch};
 use crate::clock::Clock;
 use crate::config::Alias;
 use crate::kapso::{Client, Error, Session};
@@ -35,10 +35,21 @@ const UNCONFIGURED_INTERVAL: SignedDuration = SignedDuration::from_secs(30);
 /// How long such a watch must be due: no other process, with another configuration, polls it.
 const UNCONFIGURED_DUE: SignedDuration = SignedDuration::from_mins(1);
 
-/// Ends a watch: sends its notification, or counts it as lost if there is no [`Ending`]. The session is the result of the
+/// Ends a watch: sends its notification, or counts it as lost if there is no [`News`]. The session is the result of the
 /// poll, if there was one.
 pub type EndWatch =
-    Box<dyn Fn(LeasedJob<Watch>, Option<Ending>, Option<Arc<Session>>) -> BoxFuture<'static, ()> + Send + Sync>;
+    Box<dyn Fn(LeasedJob<Watch>, Option<News>, Option<Arc<Session>>) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// Sends a notification of a watch that goes on: as it is now, and until its next poll.
+pub type TellNews = Box<
+    dyn Fn(LeasedJob<Watch>, News, (Box<Watch>, Timestamp), Option<Arc<Session>>) -> BoxFuture<'static, ()>
+        + Send
+        + Sync,
+>;
+
+/// Updates a shared card as the session is now, whose watch is then polled at this time; `None` after the last update.
+/// Returns before Slack has answered.
+pub type UpdateCard = Box<dyn Fn(LeasedJob<Watch>, (Box<Watch>, Option<Timestamp>), Arc<Session>) + Send + Sync>;
 
 /// Called with a number of watches, and the alias of their project.
 pub type OnCount = Box<dyn Fn(Option<&Alias>, u64) + Send + Sync>;
@@ -53,6 +64,10 @@ pub struct Environment {
     pub clock: Clock,
     /// Ends watches.
     pub end_watch: EndWatch,
+    /// Sends notifications of watches that go on.
+    pub tell_news: TellNews,
+    /// Updates shared cards.
+    pub update_card: UpdateCard,
     /// Called with the number of watches of the projects that share a key, and the alias of the first of them.
     pub on_count: OnCount,
     /// Called with the number of stored watches that could not be parsed.
@@ -327,6 +342,7 @@ impl Environment {
         let filter = ClaimFilter {
             projects: ProjectFilter::In(projects),
             created_by: now - WATCH_DURATION - UNPOLLED_END,
+            ended_by: now - UNPOLLED_END,
             ..ClaimFilter::due(Timestamp::MAX, CLAIM_LIMIT)
         };
         for job in self.claim(&filter, now).await {
@@ -350,7 +366,11 @@ impl Environment {
             ..ClaimFilter::due(now - UNCONFIGURED_DUE, CLAIM_LIMIT)
         };
         for job in self.claim(&filter, now).await {
-            (self.end_watch)(job, Some(Ending::ProjectUnavailable), None).await;
+            if job.payload.shared.is_some() {
+                self.store.complete(job).await;
+            } else {
+                (self.end_watch)(job, Some(News::ProjectUnavailable), None).await;
+            }
         }
     }
 
@@ -389,11 +409,31 @@ impl Environment {
         jobs
     }
 
-    async fn apply(&self, job: LeasedJob<Watch>, result: &PollResult, session: Option<&Arc<Session>>, now: Timestamp) {
+    async fn apply(
+        &self,
+        mut job: LeasedJob<Watch>,
+        result: &PollResult,
+        session: Option<&Arc<Session>>,
+        now: Timestamp,
+    ) {
+        if let (Some(direct), Some(session)) = (&mut job.payload.direct, session) {
+            direct.expires_at = session.expires_at;
+        }
+        if let (Some(card), Some(session)) = (&mut job.payload.shared, session) {
+            card.current = Shown::new(session, now);
+        }
         match decide(&job.payload, result, now) {
             Decision::Wait { until, watch } => drop(self.store.reschedule(job, *watch, until).await),
+            Decision::Tell { news, until, watch } => {
+                (self.tell_news)(job, news, (watch, until), session.cloned()).await;
+            }
             Decision::Notify(ending) => (self.end_watch)(job, Some(ending), session.cloned()).await,
             Decision::Expire => (self.end_watch)(job, None, session.cloned()).await,
+            Decision::Update { until, watch } => match session {
+                Some(session) => (self.update_card)(job, (watch, until), Arc::clone(session)),
+                None => self.store.release(job).await,
+            },
+            Decision::End => self.store.complete(job).await,
         }
     }
 }

@@ -166,6 +166,38 @@ async fn a_shared_card_offers_no_new_session_and_never_shows_the_number() {
 }
 
 #[tokio::test]
+async fn a_session_whose_number_became_unreadable_is_not_created_again() {
+    with_creation(async |app| {
+        app.kapso.expire(ID);
+        let card = app.command(SHOW).await;
+        app.kapso.set_field(ID, "phone_number", "withheld".into());
+        let answer = app.press(&card, "create").await;
+        let text = plain::text(&answer.message);
+        assert!(
+            text.starts_with("I couldn't read this session's phone number in Kapso, so nothing was created."),
+            "{text}"
+        );
+        assert!(text.contains("/sandbox new <+phone>"), "{text}");
+        assert_eq!(create_requests(app), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn digits_that_are_no_id_are_explained() {
+    with_app(async |app| {
+        for (typed, is_explained) in [("1812345678", true), ("555-0123", false), ("Ab12cd", false)] {
+            let text = app.command_text(&format!("/sandbox {typed}")).await;
+            assert!(text.starts_with("There is no session with this ID"), "{typed}: {text}");
+            assert!(!text.contains(typed), "it may be a number or a code: {text}");
+            let explained = text.contains("For a phone number, start with + and the country code.");
+            assert_eq!(explained, is_explained, "{typed}: {text}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_press_is_checked_again_against_kapso_and_the_rights() {
     with_creation(async |app| {
         app.kapso.expire(ID);

@@ -16,7 +16,7 @@ use kapso_slack::manifest::{self, Transport};
 use kapso_slack::routes::{COMMANDS, HEALTHZ, INTERACTIONS, METRICS, QR, READYZ};
 use kapso_slack::telemetry::{Labels, Metrics};
 use kapso_slack::watches::Watch;
-use kapso_slack::watches::policy::Ending;
+use kapso_slack::watches::policy::News;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -171,6 +171,7 @@ fn the_documented_metrics_are_those_that_exist() {
         outcomes: vec!["shown"],
         news: vec!["activated"],
         reconnect_reasons: vec!["warning"],
+        refusals: vec!["missing_scope"],
         envelope_types: vec!["interactive"],
     });
     metrics.set_watches(None, 0);
@@ -244,7 +245,7 @@ fn the_reasons_for_which_watches_end_are_documented() {
     let operating = read("docs/operating.md");
     let (_, row) = operating.split_once("| `news` |").unwrap();
     let row = row.lines().next().unwrap();
-    for ending in Ending::ALL {
+    for ending in News::ALL {
         let name = ending.name();
         assert!(row.contains(&format!("`{name}`")), "docs/operating.md names {name}");
     }
@@ -516,13 +517,14 @@ fn the_documented_payloads_are_complete() {
         .skip(1)
         .map(|example| example.split("```").next().unwrap())
         .collect();
-    let [late_reply, notification, follow_up, watch] = examples[..] else {
+    let [late_reply, notification, follow_up, watch, shared_card] = examples[..] else {
         panic!("docs/architecture.md has {} examples", examples.len());
     };
     reads::<LateReply>(late_reply);
     reads::<PendingNotification>(notification);
     reads::<FollowUpJob>(follow_up);
     reads::<Watch>(watch);
+    reads::<Watch>(shared_card);
 }
 
 #[test]

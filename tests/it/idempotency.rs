@@ -35,6 +35,8 @@ async fn a_repeated_request_shows_the_session_it_created() {
             app.kapso.activate(&created_session(app));
             let later = reply_to(app, &request).await;
             assert!(later.contains("🟢 Active"), "in its current status: {later}");
+            assert!(first.contains("Session created."), "{first}");
+            assert!(later.contains("This session was already created."), "{later}");
             assert_eq!(create_requests(app), 1);
         })
         .await;

@@ -244,8 +244,33 @@ async fn the_search_stops_before_it_uses_up_the_rate_limit() {
             text.starts_with("I found no session for `+12025550123` among the newest 700 sessions, and stopped there:"),
             "{text}"
         );
+        assert!(text.ends_with("Try again in a minute."), "{text}");
+        assert_eq!(labels(&answer), ["Search again", "Show the list"]);
         let card = app.command_text(&format!("/sandbox show {ID}")).await;
         assert!(card.contains("WHATSAPP SANDBOX SESSION"), "{card}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sessions_that_cannot_be_read_make_the_result_uncertain() {
+    with_app(async |app| {
+        app.kapso.allow_undocumented();
+        for (unreadable, says) in [
+            (1, "1 session could not be read. Please tell whoever runs this app."),
+            (2, "2 sessions could not be read. Please tell whoever runs this app."),
+        ] {
+            app.kapso
+                .put_session(&format!("unreadable-{unreadable}"), json!({"status": "active"}));
+            let answer = app.command("/sandbox +12025550123").await;
+            let text = answer.message["text"].as_str().unwrap();
+            assert!(
+                text.starts_with("I found no session for `+12025550123` in this app's Kapso project."),
+                "it does not say that there is none: {text}"
+            );
+            assert!(text.contains(says), "{text}");
+            assert_eq!(labels(&answer), ["Show the list"]);
+        }
     })
     .await;
 }

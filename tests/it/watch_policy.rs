@@ -2,8 +2,8 @@
 
 use jiff::SignedDuration;
 use kapso_slack::kapso::Status;
-use kapso_slack::watches::Watch;
-use kapso_slack::watches::policy::{Change, Decision, Ending, PollResult, decide};
+use kapso_slack::watches::policy::{Change, Decision, News, PollResult, decide};
+use kapso_slack::watches::{Direct, Watch};
 use proptest::prelude::*;
 
 use crate::support::databases::{USER, at, watch};
@@ -39,7 +39,7 @@ fn each_final_status_is_notified() {
     ] {
         let next = decide(&watch_of_age(0), &PollResult::Status(status), at(30));
         assert!(
-            matches!(next, Decision::Notify(Ending::Changed(told)) if told == change),
+            matches!(next, Decision::Notify(News::Changed(told)) if told == change),
             "{next:?}"
         );
     }
@@ -54,7 +54,7 @@ fn only_two_404s_in_a_row_mean_gone() {
     let (silent, _) = expect_wait(decide(&once, &PollResult::Unknown, at(15)));
     assert!(matches!(
         decide(&silent, &PollResult::NotFound, at(45)),
-        Decision::Notify(Ending::Changed(Change::Gone))
+        Decision::Notify(News::Changed(Change::Gone))
     ));
     let (back, _) = expect_wait(decide(&once, &pending(), at(15)));
     let (again, _) = expect_wait(decide(&back, &PollResult::NotFound, at(30)));
@@ -88,13 +88,13 @@ fn a_watch_ends_after_28_minutes_and_posts_nothing_after_29() {
     for now in [28 * MINUTE, 29 * MINUTE - 1] {
         for result in [pending(), PollResult::Unknown, PollResult::NotFound] {
             assert!(
-                matches!(decide(&old, &result, at(now)), Decision::Notify(Ending::TimeUp)),
+                matches!(decide(&old, &result, at(now)), Decision::Notify(News::TimeUp)),
                 "{result:?} at {now}"
             );
         }
         let active = decide(&old, &PollResult::Status(Status::Active), at(now));
         assert!(
-            matches!(active, Decision::Notify(Ending::Changed(Change::Activated))),
+            matches!(active, Decision::Notify(News::Changed(Change::Activated))),
             "a change is more important than the end of the time"
         );
     }
@@ -142,6 +142,8 @@ proptest! {
             let result = if only_unknown { PollResult::Unknown } else { result };
             let now = due + SignedDuration::from_millis(late);
             match decide(&watch, &result, now) {
+                Decision::Tell { .. } => panic!("only a watch with direct messages goes on"),
+                Decision::Update { .. } | Decision::End => panic!("it is no shared card"),
                 Decision::Wait { until, watch: next } => {
                     prop_assert!(until > now, "the next poll is later");
                     prop_assert!(until <= at(28 * MINUTE), "never after the end of the watch");
@@ -170,6 +172,8 @@ proptest! {
         let mut watch = watch_of_age(0);
         for now in seconds.into_iter().map(at) {
             match decide(&watch, &result, now) {
+                Decision::Tell { .. } => panic!("only a watch with direct messages goes on"),
+                Decision::Update { .. } | Decision::End => panic!("it is no shared card"),
                 Decision::Wait { until, watch: next } => {
                     prop_assert!(until > now && until - now <= SignedDuration::from_secs(25));
                     watch = *next;
@@ -180,6 +184,52 @@ proptest! {
                 }
                 Decision::Expire => break,
             }
+        }
+    }
+}
+
+proptest! {
+    /// Whatever Kapso says: no news twice, a poll in time for each, and an end after a week at the latest.
+    #[test]
+    fn a_watch_with_direct_messages_tells_each_thing_once_and_ends(
+        expires_after in proptest::option::of(0_i64..20 * 24 * 3_600),
+        results in proptest::collection::vec(0_u8..5, 1..400),
+    ) {
+        let expires_at = expires_after.map(|seconds| at(seconds));
+        let mut watch = Watch {
+            direct: Some(Direct::new(false, expires_at, at(0))),
+            ..watch_of_age(0)
+        };
+        let mut now = at(0);
+        let mut told = Vec::new();
+        for result in results.into_iter().chain(std::iter::repeat(4)) {
+            let status = match result {
+                0 => Status::Active,
+                _ => Status::Pending,
+            };
+            let result = match result {
+                2 => PollResult::NotFound,
+                3 => PollResult::Unknown,
+                _ => PollResult::Status(status.at(expires_at, now).clone()),
+            };
+            prop_assert!(now <= at(7 * 24 * 3_600), "it ends after a week");
+            let (next, until) = match decide(&watch, &result, now) {
+                Decision::Wait { until, watch } => (watch, until),
+                Decision::Tell { news, until, watch } => {
+                    prop_assert!(!told.contains(&news), "{news:?} twice");
+                    told.push(news);
+                    (watch, until)
+                }
+                Decision::Notify(_) => return Ok(()),
+                Decision::Update { .. } | Decision::End => panic!("it is no shared card"),
+                Decision::Expire => panic!("it does not depend on the response_url"),
+            };
+            prop_assert!(until > now && until - now <= SignedDuration::from_mins(15));
+            let reminder = expires_at.map(|at| at - SignedDuration::from_mins(30));
+            if let Some(reminder) = reminder.filter(|at| *at > now && *at < next.direct.as_ref().unwrap().until) {
+                prop_assert!(until <= reminder, "in time for the reminder");
+            }
+            (watch, now) = (*next, until);
         }
     }
 }

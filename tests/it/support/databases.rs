@@ -18,7 +18,7 @@ use kapso_slack::slack::button_value::Origin;
 use kapso_slack::watches::{self, Watch};
 use serde_json::Value;
 use sqlx::any::install_default_drivers;
-use sqlx::{AnyConnection, AssertSqlSafe, Connection, query_scalar, raw_sql};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row, query, query_scalar, raw_sql};
 use tokio::time::timeout;
 
 use crate::support::ID;
@@ -167,6 +167,19 @@ impl Database {
         words
     }
 
+    /// How the statement that begins with `EXPLAIN` is executed.
+    pub async fn plan(&self, sql: &str) -> String {
+        install_default_drivers();
+        let mut connection = AnyConnection::connect(&self.address).await.unwrap();
+        let rows = query(AssertSqlSafe(sql.to_owned()))
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+        let lines: Vec<String> = rows.iter().map(|row| row.get(row.len() - 1)).collect();
+        lines.join("\n")
+    }
+
     /// The number that `sql` selects.
     pub async fn number(&self, sql: &'static str) -> i64 {
         install_default_drivers();
@@ -248,6 +261,8 @@ pub fn watch(user: &str, session: &str) -> Watch {
         posts_left: 4,
         not_found: 0,
         card: None,
+        direct: None,
+        shared: None,
     }
 }
 

@@ -316,6 +316,8 @@ impl TestAppBuilder {
         variables.extend(self.variables);
         let mut settings = Environment::of(variables).settings().unwrap();
         settings.timing.kapso.min_retry_delay = Duration::from_millis(1);
+        // Tests count the requests and connections of a scripted server.
+        settings.timing.kapso.keep_ready = None;
         settings.timing.response_url.min_retry_delay = Duration::from_millis(1);
         settings.timing.shutdown.linger = Duration::ZERO;
         settings.timing.socket.min_retry_delay = Duration::from_millis(1);
