@@ -48,6 +48,9 @@ enum Verb {
         /// Send commands and button presses through Socket Mode instead of HTTP
         #[arg(long, conflicts_with = "typed")]
         socket: bool,
+        /// Run the service without a bot token: without direct messages
+        #[arg(long, conflicts_with = "typed")]
+        no_bot: bool,
         /// Open the playground in a browser
         #[arg(long, conflicts_with = "typed")]
         open: bool,
@@ -86,11 +89,13 @@ pub fn run() -> ExitCode {
         Verb::Demo {
             port,
             socket,
+            no_bot,
             open,
             typed,
         } => crate::demo::run(&crate::demo::Options {
             port,
             socket,
+            bot: !no_bot,
             open,
             typed,
         }),

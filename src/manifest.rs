@@ -36,15 +36,6 @@ pub fn for_deployment(transport: Transport<'_>, name: &str) -> Result<Value, ser
     Ok(manifest)
 }
 
-fn shortcut_entry(shortcut: Shortcut) -> Value {
-    json!({
-        "name": shortcut.name(),
-        "type": "message",
-        "callback_id": shortcut.callback_id(),
-        "description": shortcut.description(),
-    })
-}
-
 /// The same manifest for an app that sends direct messages: with their scope, and a tab where they can be found again but
 /// not answered.
 #[must_use]
@@ -57,6 +48,15 @@ pub fn with_bot(mut manifest: Value) -> Value {
         "messages_tab_read_only_enabled": true,
     });
     manifest
+}
+
+fn shortcut_entry(shortcut: Shortcut) -> Value {
+    json!({
+        "name": shortcut.name(),
+        "type": "message",
+        "callback_id": shortcut.callback_id(),
+        "description": shortcut.description(),
+    })
 }
 
 /// Sets `field` to the address of `path`, or removes it where there is no address.

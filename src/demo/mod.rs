@@ -49,6 +49,7 @@ pub use self::web_api::{FakeWebApi, OpenedView, TokenState, WebCall, WebFault};
 use crate::app::client_builder;
 use crate::app::shutdown_signal;
 use crate::clock::Clock;
+use crate::config::Settings;
 use crate::server::{self, Bounds};
 use crate::telemetry::{self, LogFormat};
 
@@ -64,6 +65,8 @@ pub struct Options {
     pub port: u16,
     /// Whether Slack's requests go through Socket Mode.
     pub socket: bool,
+    /// Whether the service has a bot token, and sends direct messages.
+    pub bot: bool,
     /// Whether to open the playground in a browser.
     pub open: bool,
     /// Send this command to a demo that is already running on `port`, instead of starting one.
@@ -96,7 +99,12 @@ async fn run_until_shutdown(options: &Options) -> Result<(), Box<dyn Error>> {
     } else {
         Transport::Http
     };
-    let mut demo = start_over(transport, options.port, Clock::system(), |_| {}).await?;
+    let change = |settings: &mut Settings| {
+        if !options.bot {
+            settings.bot_token = None;
+        }
+    };
+    let mut demo = start_over(transport, options.port, Clock::system(), change).await?;
     if options.open {
         open_in_browser(demo.url());
     }

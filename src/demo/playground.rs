@@ -96,7 +96,7 @@ fn snapshot(server: &DemoServer) -> Value {
     });
     let mut lines: Vec<(u64, Value)> = Vec::new();
     for posted in server.slack.conversation() {
-        if !server.is_current(posted.exchange) {
+        if !server.is_shown(&posted) {
             continue;
         }
         let exchange = server.slack.exchange(posted.exchange);
@@ -126,6 +126,7 @@ fn snapshot(server: &DemoServer) -> Value {
         "command": {"name": DemoServer::COMMAND, "hint": CommandWord::hint()},
         "shortcuts": shortcuts,
         "socket": server.slack.socket().is_on(),
+        "bot": server.has_bot,
         "now_ms": server.clock.now().as_millisecond(),
         "conversation": lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>(),
         "fault": server.fault_name(),
@@ -282,7 +283,7 @@ async fn press_button(State(server): State<Arc<DemoServer>>, body: Bytes) -> Res
     };
     let sent = server
         .slack
-        .press_button_at(&server.app_url, &server.person(), press.message, button)
+        .press_button_at(&server.app_url, &server.person_at(press.message), press.message, button)
         .await
         .ok_or_else(|| BadRequest("this button no longer exists".to_owned()))?;
     Ok(json_response(

@@ -208,6 +208,24 @@ async fn axe_finds_nothing_in_the_playground() {
 }
 
 #[tokio::test]
+async fn axe_finds_nothing_in_the_direct_messages() {
+    page(async |page| {
+        load_axe(page).await;
+        page.send_command(&format!("/sandbox watch {ID}")).await;
+        page.wait_for_message("I'll send you a direct message").await;
+        page.click("button", &format!("Activate {ID}")).await;
+        page.click("#clock button", "15 minutes later").await;
+        page.wait_for_text("#unread", "1 new").await;
+        expect_no_findings(page, "an unread direct message").await;
+        page.set_size(1280, 860, 1).await;
+        page.click(".place", "WhatsApp Sandbox").await;
+        page.wait_for_text("#direct-messages", "is active now").await;
+        expect_no_findings(page, "the direct messages").await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn axe_finds_nothing_in_the_panel_on_a_phone() {
     page(async |page| {
         load_axe(page).await;

@@ -11,6 +11,7 @@
 mod accessibility;
 mod control_panel;
 mod conversation;
+mod direct_messages;
 mod first_session;
 mod gallery;
 mod mrkdwn;
