@@ -87,6 +87,7 @@ impl App {
     ///
     /// # Errors
     /// See [`StartError`].
+    #[expect(clippy::too_many_lines, reason = "the list of all parts")]
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let socket_settings = settings.clone();
         let keys = settings.signing_keys();

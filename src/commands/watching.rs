@@ -66,12 +66,12 @@ impl Definition for Watching {
                 Err(_) => return commands.problem(&Problem::NoStore, request),
             }
         }
-        let Ok(watched) = watches.of_person(who).await else {
+        let Ok(of_person) = watches.of_person(who).await else {
             return commands.problem(&Problem::NoStore, request);
         };
         // Who may not use a project here learns nothing about its sessions.
         let is_usable = |watch: &Watch| commands.projects.authorize(watch.origin.project.as_ref(), who).is_ok();
-        let rows = watched.into_iter().filter(is_usable).map(|watch| Row {
+        let rows = of_person.into_iter().filter(is_usable).map(|watch| Row {
             until: watch.until(),
             project: watch.origin.project,
             session: watch.session,

@@ -86,21 +86,21 @@ mod tests {
         let secret = |name: &str| SecretString::from(name.to_owned());
         let sealer = Sealer::new(&[secret("one")]);
         let data = b"https://hooks.slack.com/commands/T1/2/3";
-        let sealed = sealer.seal(data).unwrap_or_default();
-        assert_eq!(sealer.open(&sealed).as_deref(), Some(&data[..]));
-        assert_ne!(sealer.seal(data).as_ref(), Some(&sealed), "each has a nonce of its own");
-        let open_with = |secrets: &[SecretString]| Sealer::new(secrets).open(&sealed);
+        let closed = sealer.seal(data).unwrap_or_default();
+        assert_eq!(sealer.open(&closed).as_deref(), Some(&data[..]));
+        assert_ne!(sealer.seal(data).as_ref(), Some(&closed), "each has a nonce of its own");
+        let open_with = |secrets: &[SecretString]| Sealer::new(secrets).open(&closed);
         assert_eq!(open_with(&[secret("two"), secret("one")]).as_deref(), Some(&data[..]));
         assert_eq!(open_with(&[secret("two")]), None);
         assert_eq!(open_with(&[]), None);
         assert_eq!(Sealer::new(&[]).seal(data), None);
-        for at in 0..sealed.len() {
-            let other = if sealed.as_bytes()[at] == b'A' { "B" } else { "A" };
-            let changed = format!("{}{other}{}", &sealed[..at], &sealed[at + 1..]);
+        for at in 0..closed.len() {
+            let other = if closed.as_bytes()[at] == b'A' { "B" } else { "A" };
+            let changed = format!("{}{other}{}", &closed[..at], &closed[at + 1..]);
             // The unused bits of the last character.
             assert!(sealer.open(&changed).is_none_or(|opened| opened == data), "{at}");
         }
-        for wrong in ["", "A", "AAAA", "=", "…", &sealed[1..], &sealed[..sealed.len() - 2]] {
+        for wrong in ["", "A", "AAAA", "=", "…", &closed[1..], &closed[..closed.len() - 2]] {
             assert_eq!(sealer.open(wrong), None, "{wrong}");
         }
     }
