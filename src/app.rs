@@ -27,12 +27,12 @@ use crate::qr;
 use crate::queue::JobStore;
 use crate::routes::{self, AppState};
 use crate::server::{self, Bounds};
-use crate::slack::acknowledgement::Acknowledgement;
 use crate::slack::button_value::ValueSigner;
 use crate::slack::channel_pace::ChannelPace;
 use crate::slack::direct_messages::DirectMessages;
 use crate::slack::request::SlackVerifier;
 use crate::slack::response_url::ResponseUrlClient;
+use crate::slack::sealed::Sealer;
 use crate::slack::signature::SignatureVerifier;
 use crate::slack::socket_mode::{self, EnvelopeKind, Event, Reason, Request, SocketMode};
 use crate::slack::web_api::{Refusal, WebApi};
@@ -138,6 +138,7 @@ impl App {
                 command_name: settings.command,
                 qr_addresses: qr_addresses.clone(),
                 signer: ValueSigner::new(&keys),
+                sealer: Sealer::new(&keys),
                 direct_messages: DirectMessages::new(web_api.clone(), clock.clone()),
                 web_api,
             },
@@ -283,6 +284,7 @@ impl Reloader {
         if let Some(addresses) = &commands.qr_addresses {
             addresses.set_secrets(&keys);
         }
+        commands.sealer.set_secrets(&keys);
         commands.direct_messages.set_token(settings.bot_token);
         commands.projects.replace(settings.projects);
     }
@@ -316,6 +318,10 @@ async fn run_in_background(
             Box::new(move |job, news, next, session| {
                 Box::pin(Arc::clone(&dispatcher).tell_news(job, news, next, session))
             })
+        },
+        update_card: {
+            let dispatcher = Arc::clone(&dispatcher);
+            Box::new(move |job, next, session| dispatcher.update_card(job, next, session))
         },
         on_count: {
             let metrics = Arc::clone(&dispatcher.metrics);
@@ -465,10 +471,7 @@ fn socket_handler(dispatcher: &Arc<Dispatcher>) -> socket_mode::Handler {
         Box::pin(async move {
             match request {
                 Request::Command(command) => dispatcher.command(command).await,
-                Request::Interaction(interaction) => {
-                    dispatcher.interaction(interaction).await;
-                    Acknowledgement::empty()
-                }
+                Request::Interaction(interaction) => dispatcher.interaction(interaction).await,
             }
         })
     })

@@ -48,6 +48,9 @@ enum Verb {
         /// Send commands and button presses through Socket Mode instead of HTTP
         #[arg(long, conflicts_with = "typed")]
         socket: bool,
+        /// Run the service without a bot token: without direct messages
+        #[arg(long, conflicts_with = "typed")]
+        no_bot: bool,
         /// Open the playground in a browser
         #[arg(long, conflicts_with = "typed")]
         open: bool,
@@ -63,6 +66,9 @@ enum Verb {
         /// For an app that uses Socket Mode, which needs no address
         #[arg(long, conflicts_with = "url")]
         socket: bool,
+        /// For an app that sends direct messages: with the scope chat:write and a Messages tab
+        #[arg(long)]
+        bot: bool,
     },
     /// Check the set-up from end to end, and say how to mend what is wrong; exit code 1 if anything is
     Doctor {
@@ -83,15 +89,17 @@ pub fn run() -> ExitCode {
         Verb::Demo {
             port,
             socket,
+            no_bot,
             open,
             typed,
         } => crate::demo::run(&crate::demo::Options {
             port,
             socket,
+            bot: !no_bot,
             open,
             typed,
         }),
-        Verb::Manifest { url, socket } => print_manifest(url, socket),
+        Verb::Manifest { url, socket, bot } => print_manifest(url, socket, bot),
         Verb::Doctor { json } => return examine(json),
         Verb::Healthcheck => healthcheck(),
     };
@@ -203,7 +211,7 @@ fn examine(json: bool) -> ExitCode {
     }
 }
 
-fn print_manifest(url: Option<String>, socket: bool) -> Result<(), Box<dyn Error>> {
+fn print_manifest(url: Option<String>, socket: bool, bot: bool) -> Result<(), Box<dyn Error>> {
     let environment = Environment::of_process()?;
     for unread in environment.unread() {
         eprintln!("kapso-slack: warning: {unread}");
@@ -214,7 +222,10 @@ fn print_manifest(url: Option<String>, socket: bool) -> Result<(), Box<dyn Error
         (false, url) => Some(manifest_address(url, configured)?),
     };
     let transport = url.as_ref().map_or(Transport::SocketMode, Transport::Http);
-    let manifest = manifest::for_deployment(transport, &command)?;
+    let mut manifest = manifest::for_deployment(transport, &command)?;
+    if bot {
+        manifest = manifest::with_bot(manifest);
+    }
     // Only the manifest goes to standard output, so that it can be redirected to a file.
     println!("{manifest:#}");
     eprintln!(
@@ -225,6 +236,11 @@ fn print_manifest(url: Option<String>, socket: bool) -> Result<(), Box<dyn Error
         eprintln!(
             "\nThen, in the app's settings: install the app, and under Basic Information, App-Level Tokens, generate a \
              token with the scope connections:write. It is the value of SLACK_APP_TOKEN."
+        );
+    }
+    if bot {
+        eprintln!(
+            "\nThen install the app: the Bot User OAuth Token under OAuth & Permissions is the value of SLACK_BOT_TOKEN."
         );
     }
     Ok(())

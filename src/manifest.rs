@@ -5,6 +5,7 @@ use url::Url;
 
 use crate::commands::{CommandWord, Shortcut};
 use crate::routes::{COMMANDS, INTERACTIONS};
+use crate::slack::direct_messages::SCOPE;
 
 /// The manifest in the repository, for the command `/sandbox` at an example address.
 const TEMPLATE: &str = include_str!("../manifest/slack-app.json");
@@ -33,6 +34,20 @@ pub fn for_deployment(transport: Transport<'_>, name: &str) -> Result<Value, ser
     set_address(command, "url", transport, COMMANDS);
     manifest["features"]["shortcuts"] = Shortcut::ALL.iter().map(|shortcut| shortcut_entry(*shortcut)).collect();
     Ok(manifest)
+}
+
+/// The same manifest for an app that sends direct messages: with their scope, and a tab where they can be found again but
+/// not answered.
+#[must_use]
+pub fn with_bot(mut manifest: Value) -> Value {
+    if let Some(scopes) = manifest["oauth_config"]["scopes"]["bot"].as_array_mut() {
+        scopes.push(SCOPE.into());
+    }
+    manifest["features"]["app_home"] = json!({
+        "messages_tab_enabled": true,
+        "messages_tab_read_only_enabled": true,
+    });
+    manifest
 }
 
 fn shortcut_entry(shortcut: Shortcut) -> Value {
@@ -146,6 +161,22 @@ mod tests {
             known("/features/slash_commands/0", command);
             known("/settings/interactivity", interactivity);
         }
+    }
+
+    #[test]
+    fn direct_messages_need_a_scope_and_a_tab_and_change_nothing_else() {
+        let plain = for_deployment(Transport::SocketMode, "/sandbox").unwrap();
+        let mut manifest = with_bot(plain.clone());
+        assert_eq!(
+            manifest["oauth_config"]["scopes"],
+            json!({"bot": ["commands", "chat:write"]})
+        );
+        // All of them optional booleans in slackapi/manifest-schema, version 2.
+        let tab = json!({"messages_tab_enabled": true, "messages_tab_read_only_enabled": true});
+        assert_eq!(manifest["features"]["app_home"], tab);
+        manifest["features"].as_object_mut().unwrap().remove("app_home");
+        manifest["oauth_config"] = plain["oauth_config"].clone();
+        assert_eq!(manifest, plain);
     }
 
     #[test]

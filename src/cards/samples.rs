@@ -6,10 +6,15 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::notification::DirectNews;
+use super::sentence::fill;
 use super::{Notification, Problem, RenderContext, View, notification, problem};
 use crate::config::{AccessLists, Creators};
 use crate::kapso::{ActivationLink, AgentId, NotWhatsApp, Session, SessionId, Status};
+use crate::slack::blocks::{Block, Text};
+use crate::slack::form::{FieldErrors, Form};
 use crate::slack::message::Message;
+use crate::slack::text::Mrkdwn;
+use crate::slack::web_api::Refusal;
 use crate::watches::policy::{Change, News};
 
 /// Kapso's published sample of a session id.
@@ -27,6 +32,8 @@ const HOSTILE: &str =
 pub(crate) struct SampleGroup {
     pub(crate) title: &'static str,
     pub(crate) samples: Vec<(String, Message)>,
+    /// Forms, with the errors that they show.
+    pub(crate) forms: Vec<(String, Form, Option<FieldErrors>)>,
 }
 
 impl SampleGroup {
@@ -39,6 +46,18 @@ impl SampleGroup {
         Self {
             title,
             samples: samples.into_iter().map(sample).collect(),
+            forms: Vec::new(),
+        }
+    }
+
+    pub(crate) fn with_forms(
+        self,
+        forms: impl IntoIterator<Item = (impl Into<String>, Form, Option<FieldErrors>)>,
+    ) -> Self {
+        let form = |(title, form, errors): (_, _, _)| (Into::into(title), form, errors);
+        Self {
+            forms: forms.into_iter().map(form).collect(),
+            ..self
         }
     }
 }
@@ -175,9 +194,48 @@ pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
         let title = "The time is up, and Kapso never answered".to_owned();
         (title, notification::render(&notification, context))
     });
+    let direct = |(title, news, session): (&str, News, Option<Session>)| {
+        let session = session?;
+        let notification = Notification {
+            ending: news,
+            id: &session.id,
+            session: Some(&session),
+            created_at: recently,
+            direct: Some(DirectNews { expires_at: None }),
+        };
+        Some((title.to_owned(), notification::render(&notification, context)))
+    };
+    let direct_messages = [
+        (
+            "Activated, as a direct message",
+            changed(Change::Activated),
+            usual.clone(),
+        ),
+        (
+            "It expires soon, and Kapso does not say when",
+            News::ExpiresSoon,
+            usual.clone(),
+        ),
+        ("A week is over", News::TimeUp, usual.clone()),
+    ];
+    let refused = Refusal::samples().into_iter().filter_map(|refusal| {
+        let (_, message) = direct(("", changed(Change::Activated), usual.clone()))?;
+        let why = || Mrkdwn::new(notification::why_not_direct(&refusal));
+        let message = message.labelled(
+            fill("{why} ", [("why", why())]),
+            Block::context(vec![Text::mrkdwn(why())]),
+        );
+        Some((format!("Slack refused the direct message: {refusal}"), message))
+    });
     SampleGroup {
         title: "Notifications of a watch",
-        samples: all.filter_map(message).chain(unseen).collect(),
+        samples: all
+            .filter_map(message)
+            .chain(unseen)
+            .chain(direct_messages.into_iter().filter_map(direct))
+            .chain(refused)
+            .collect(),
+        forms: Vec::new(),
     }
 }
 

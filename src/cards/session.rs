@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::buttons::{Action, SessionValue, button};
 use super::sentence::{date, fill, foreign, join, monospace, person};
 use super::time::from_now;
-use super::{RenderContext, buttons, expiry};
+use super::{RenderContext, ReplyTarget, buttons, expiry};
 use crate::kapso::{ActivationLink, Expiry, NotWhatsApp, Session, SessionId, Status};
 use crate::qr;
 use crate::slack::UserId;
@@ -64,6 +64,16 @@ impl Watched {
 #[must_use]
 pub fn card(session: &Session, watched: Watched, context: &RenderContext<'_>) -> Message {
     render(None, None, session, watched, context)
+}
+
+/// The card of a session for a whole channel, shared by the person in the origin.
+#[must_use]
+pub fn card_for_channel(session: &Session, context: &RenderContext<'_>) -> Message {
+    let context = RenderContext {
+        target: ReplyTarget::SharedCard,
+        ..*context
+    };
+    card(session, Watched::No, &context).in_channel()
 }
 
 /// The card of a session that was created for this request, or for an earlier copy of it.

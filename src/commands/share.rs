@@ -11,9 +11,9 @@ use crate::projects::ProjectRef;
 use crate::slack::UserId;
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
-use crate::watches::WatchedUntil;
 #[cfg(feature = "demo")]
 use crate::watches::policy::WATCH_DURATION;
+use crate::watches::{Shown, WatchedUntil};
 
 /// Shows a session to everybody in the channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +85,7 @@ impl Definition for Share {
             SampleGroup {
                 title: "The confirmation for the person who shared it",
                 samples: follow_ups.map(|(title, message)| (title.to_owned(), message)).into(),
+                forms: Vec::new(),
             },
         ]
     }
@@ -93,12 +94,10 @@ impl Definition for Share {
 /// The card for the channel, whichever message the button was on.
 fn render(session: &Session, shared_by: &UserId, context: &RenderContext<'_>) -> View {
     let for_channel = RenderContext {
-        target: ReplyTarget::SharedCard,
         origin: &context.origin.shared_by(shared_by),
         ..*context
     };
-    let card = session::card(session, Watched::No, &for_channel).in_channel();
-    View::new(card, Replaces::Nothing)
+    View::new(session::card_for_channel(session, &for_channel), Replaces::Nothing)
 }
 
 /// The follow-up for the person who shared it.
@@ -106,6 +105,7 @@ fn follow_up(session: &Session, watched_until: Option<WatchedUntil>, context: &R
     FollowUp {
         delivered: render_delivered(session, watched_until, context),
         undelivered: render_undelivered(context),
+        shown: Some(Shown::new(session, context.now)),
     }
 }
 

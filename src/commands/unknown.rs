@@ -47,6 +47,7 @@ impl Definition for Unknown {
                 ),
                 ("An ID among other words", ParseError::instead(format!("show {SAMPLE_ID}"))),
                 ("A session to watch", ParseError::instead(format!("watch {SAMPLE_ID}"))),
+                ("A list of watches", ParseError::instead("watching")),
                 ("A command word only", ParseError::instead("show")),
                 (
                     "A phone number without a plus",

@@ -97,6 +97,7 @@ impl Definition for StartWatching {
                 ReplyTarget::Command | ReplyTarget::NewMessage => None,
             },
             direct,
+            shared: None,
         };
         let added = commands.watches.add(&watch).await;
         let context = commands.render_context(request);
@@ -146,14 +147,22 @@ impl Definition for StartWatching {
                 Status::Active,
                 Watched::Directly(context.now + DIRECT_DURATION),
             ),
-            with_status(
-                "Direct messages do not work",
-                Status::Pending,
-                Watched::UntilBecause(until, why_no_direct_messages(Some(&Refusal::MessagesTabDisabled))),
-            ),
             with_status("It is active already", Status::Active, Watched::NothingToWatch),
             with_status("It has ended", Status::Superseded, Watched::NothingToWatch),
         ];
+        let no_direct_messages = Refusal::samples()
+            .into_iter()
+            .filter(Refusal::concerns_everybody)
+            .map(Some)
+            .chain([None])
+            .filter_map(|refusal| {
+                let why = why_no_direct_messages(refusal.as_ref());
+                with_status(
+                    "Direct messages do not work",
+                    Status::Pending,
+                    Watched::UntilBecause(until, why),
+                )
+            });
         let too_many = [
             ("Too many watches of one person", TooMany::PerUser(QUOTA.per_owner)),
             ("Too many watches in all", TooMany::InAll),
@@ -161,7 +170,7 @@ impl Definition for StartWatching {
         let too_many = too_many.map(|(title, why)| (title, render_too_many(why, context)));
         vec![SampleGroup::new(
             "A session that is watched",
-            watched.into_iter().flatten().chain(too_many),
+            watched.into_iter().flatten().chain(no_direct_messages).chain(too_many),
             context,
         )]
     }

@@ -100,7 +100,10 @@ impl Definition for Watching {
         let stopped = rows.first().map(|row| &row.session);
         let samples = [
             ("With direct messages, and without", render(&rows, None, context)),
-            ("One was stopped", render(&[], stopped, context)),
+            (
+                "One was stopped",
+                render(rows.get(1..).unwrap_or_default(), stopped, context),
+            ),
             ("None", render(&[], None, context)),
         ];
         vec![SampleGroup::new("The sessions that you watch", samples, context)]

@@ -47,8 +47,8 @@ pub struct PostedMessage {
     pub author: Option<String>,
     /// The message in whose thread it is.
     pub thread: Option<u64>,
-    /// Where it was posted through the Web API: `C…`, or `D…` for the app's direct messages with a person. Empty for a
-    /// message that answers a request.
+    /// Where it was posted through the Web API: `C…`, or `D…` for the app's direct messages with a person. A message that
+    /// answers a press is where the button is; it is empty for all others.
     pub channel: String,
     /// Identifies a message that was posted through the Web API in its channel.
     pub ts: Option<String>,
@@ -231,7 +231,16 @@ impl Channel {
                 state.replace(id, exchange, by, message)
             }
             // The response_url of a command replaces nothing, even if the message has `replace_original`.
-            _ => Some(state.append(exchange, now, by, target.thread, message)),
+            _ => {
+                let place = target
+                    .pressed
+                    .and_then(|id| state.conversation.get(&id))
+                    .map(|on| on.channel.clone());
+                let mut posted = state.append(exchange, now, by, target.thread, message);
+                posted.channel = place.unwrap_or_default();
+                state.conversation.insert(posted.id, posted.clone());
+                Some(posted)
+            }
         };
         drop(state);
         self.notify();

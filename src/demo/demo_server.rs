@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use tokio::sync::watch;
 use url::Url;
 
-use super::{FakeKapso, FakeSlack, Person, faults, plain, sample_sessions};
+use super::{FakeKapso, FakeSlack, Person, PostedMessage, faults, plain, sample_sessions};
 use crate::clock::Clock;
 use crate::config::{Alias, ProjectSettings};
 use crate::projects::Projects;
@@ -67,6 +67,8 @@ pub struct DemoServer {
     pub(super) qr: Addresses,
     /// Changes when state outside both fakes changes, such as the clock.
     pub(super) changed: watch::Sender<()>,
+    /// Whether the service has a bot token.
+    pub(super) has_bot: bool,
     state: Mutex<State>,
 }
 
@@ -111,6 +113,7 @@ impl DemoServer {
             clock,
             qr,
             changed: watch::Sender::new(()),
+            has_bot: false,
             state: Mutex::new(State {
                 fault_name: faults::HEALTHY,
                 advanced: SignedDuration::ZERO,
@@ -121,14 +124,47 @@ impl DemoServer {
         }
     }
 
-    /// Who uses the playground. After a reset, it is somebody in another workspace, so that the service connects nothing
-    /// with what was there before: no watch, no limit per person, no creation a moment ago.
+    /// The same for a service that has a bot token, or has none.
+    pub(super) fn with_bot(self, has_bot: bool) -> Self {
+        Self { has_bot, ..self }
+    }
+
+    /// Who uses the playground. After a reset, it is somebody else in another workspace, so that the service connects
+    /// nothing with what was there before: no watch, no limit per person, no creation a moment ago.
     pub(super) fn person(&self) -> Person {
+        let resets = self.state().resets;
+        let person = Person::default();
         Person {
-            team: format!("T{:04}ABCD", self.state().resets + 1),
+            team: format!("T{:04}ABCD", resets + 1),
             channel: self.channel().id.to_owned(),
-            ..Person::default()
+            user: match resets {
+                0 => person.user,
+                resets => format!("{}R{resets}", person.user),
+            },
+            ..person
         }
+    }
+
+    /// The same in the conversation of a message.
+    pub(super) fn person_at(&self, message: u64) -> Person {
+        let person = self.person();
+        let messages = self.slack.direct_messages(&person.user);
+        match messages.into_iter().find(|posted| posted.id == message) {
+            Some(posted) => Person {
+                channel: posted.channel,
+                ..person
+            },
+            None => person,
+        }
+    }
+
+    /// Whether a message belongs to what is shown: the conversation since the last reset, or the direct messages.
+    pub(super) fn is_shown(&self, posted: &PostedMessage) -> bool {
+        if !posted.channel.starts_with('D') {
+            return self.is_current(posted.exchange);
+        }
+        let direct = self.slack.web_api().direct_channel(&self.person().user);
+        direct.as_ref() == Some(&posted.channel)
     }
 
     /// Whether a command or press belongs to the conversation since the last reset. Messages that belong to none have 0.
@@ -267,6 +303,9 @@ impl DemoServer {
         self.staging.reset(sample_sessions::staging(self.clock.now()));
         self.projects.replace(self.only.clone());
         self.slack.clear_channel_limits();
+        for opened in self.slack.web_api().opened_views() {
+            self.slack.close_form(&opened.id);
+        }
         self.forget();
         self.changed.send_replace(());
         self.show_first_card().await;

@@ -43,12 +43,14 @@ pub use self::forms::Person;
 pub use self::kapso::FakeKapso;
 pub use self::running_demo::{RunningDemo, Transport, start, start_over};
 pub use self::sandbox::KapsoRequest;
-pub use self::slack::{DirectResponse, FakeSlack};
+pub use self::slack::{DirectResponse, FakeSlack, FormResponse};
 pub use self::socket::{FakeSocket, OpenFault, SocketFault};
-pub use self::web_api::{FakeWebApi, OpenedView, TokenState, WebCall, WebFault};
+pub use self::views::OpenedView;
+pub use self::web_api::{FakeWebApi, TokenState, WebCall, WebFault};
 use crate::app::client_builder;
 use crate::app::shutdown_signal;
 use crate::clock::Clock;
+use crate::config::Settings;
 use crate::server::{self, Bounds};
 use crate::telemetry::{self, LogFormat};
 
@@ -64,6 +66,8 @@ pub struct Options {
     pub port: u16,
     /// Whether Slack's requests go through Socket Mode.
     pub socket: bool,
+    /// Whether the service has a bot token, and sends direct messages.
+    pub bot: bool,
     /// Whether to open the playground in a browser.
     pub open: bool,
     /// Send this command to a demo that is already running on `port`, instead of starting one.
@@ -96,7 +100,12 @@ async fn run_until_shutdown(options: &Options) -> Result<(), Box<dyn Error>> {
     } else {
         Transport::Http
     };
-    let mut demo = start_over(transport, options.port, Clock::system(), |_| {}).await?;
+    let change = |settings: &mut Settings| {
+        if !options.bot {
+            settings.bot_token = None;
+        }
+    };
+    let mut demo = start_over(transport, options.port, Clock::system(), change).await?;
     if options.open {
         open_in_browser(demo.url());
     }

@@ -16,12 +16,14 @@ use crate::app::{App, client_builder};
 use crate::clock::Clock;
 use crate::config::{Environment, Settings};
 use crate::qr::Addresses;
+use crate::slack::direct_messages::SCOPE;
 use crate::slack::socket_mode::CONNECTIONS;
 
 // Not secrets: the demo listens on loopback only and uses no account.
 const KEY: &str = "demo-api-key-not-a-secret";
 const SECRET: &str = "demo-signing-secret-not-a-secret";
 const APP_TOKEN: &str = "xapp-demo-token-not-a-secret";
+const BOT_TOKEN: &str = "xoxb-demo-token-not-a-secret";
 
 /// A running demo. Dropping it stops the playground and both fakes.
 pub struct RunningDemo {
@@ -69,6 +71,7 @@ pub async fn start_over(
     let http = client_builder().build()?;
     let slack = FakeSlack::start(loopback().await?, http, SECRET.into(), clock.clone())?;
     slack.limit_channels();
+    slack.web_api().install(BOT_TOKEN, &["commands", SCOPE]);
     let app_listener = loopback().await?;
     let app_url = address(&app_listener)?;
     if transport == Transport::Socket {
@@ -77,13 +80,15 @@ pub async fn start_over(
     let mut settings = settings(transport, &kapso, &slack, &app_url)?;
     change(&mut settings);
     let only = settings.projects.clone();
+    let has_bot = settings.bot_token.is_some();
     let app = App::build(settings, clock.clone()).await?;
     let secret = match transport {
         Transport::Http => SECRET,
         Transport::Socket => APP_TOKEN,
     };
     let qr = Addresses::new(app_url.clone(), &[secret.into()]);
-    let server = Arc::new(DemoServer::new(kapso, only, slack, app.projects(), app_url, clock, qr));
+    let server = DemoServer::new(kapso, only, slack, app.projects(), app_url, clock, qr);
+    let server = Arc::new(server.with_bot(has_bot));
 
     let shutdown = CancellationToken::new();
     let serving = tokio::spawn(app.serve(app_listener, shutdown.clone().cancelled_owned()));
@@ -143,6 +148,7 @@ fn settings(
             ("SLACK_RESPONSE_HOSTS", &slack.origin()),
             ("PUBLIC_URL", app_url.as_str()),
             ("SLACK_COMMAND", DemoServer::COMMAND),
+            ("SLACK_BOT_TOKEN", BOT_TOKEN),
             ("CREATE_USERS", "*"),
             ("DEFAULT_AGENT", SAMPLE_AGENT),
             ("DATABASE_URL", "sqlite::memory:"),

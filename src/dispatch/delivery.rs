@@ -9,11 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Dispatcher;
-use super::direct::Recipient;
 use crate::queue::{LeasedJob, Payload};
 use crate::slack::message::Message;
 use crate::slack::response_url::{DeliveryError, POSTS, PostOutcome};
-use crate::slack::web_api::ChatMessage;
+use crate::slack::web_api::{ChatMessage, Posted};
 
 /// Most attempts without a clear answer. Slack may have accepted the message in each.
 pub(super) const UNCLEAR_ATTEMPTS: u32 = 3;
@@ -41,6 +40,21 @@ pub struct Outgoing {
     /// For a direct message; `None` if it is posted to the `response_url`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Recipient>,
+    /// Whether it is posted to the channel with the bot token, and to the `response_url` only if Slack refuses that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub with_token: bool,
+    /// Where that was.
+    #[serde(skip)]
+    pub posted: Option<Posted>,
+}
+
+/// The person that a message is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipient {
+    /// `U…` or `W…`.
+    pub user: String,
+    /// After this it is not posted any more.
+    pub not_after: Timestamp,
 }
 
 /// A message as JSON.
@@ -98,6 +112,8 @@ impl Outgoing {
             unsent_attempts: 0,
             message: None,
             to: None,
+            with_token: false,
+            posted: None,
         }
     }
 
@@ -183,11 +199,23 @@ impl Dispatcher {
         if !self.queue.record_attempt(job).await {
             return Attempt::LeaseLost;
         }
+        let request_id = job.payload.request_id().to_owned();
         let outgoing = job.payload.outgoing();
-        let body = Bytes::from(message.json);
-        let outcome = match self.response_urls.post(&outgoing.response_url, body).await {
-            Ok(outcome) => outcome,
-            Err(error) => return Attempt::Dead(error),
+        let outcome = if outgoing.with_token {
+            let Some(outcome) = self.post_with_token(outgoing, &message, &request_id).await else {
+                outgoing.with_token = false;
+                outgoing.posts_left += 1;
+                // Slack has taken nothing, so the channel has room for it.
+                outgoing.is_paced = true;
+                return Attempt::RetryAt(self.clock.now());
+            };
+            outcome
+        } else {
+            let body = Bytes::from(message.json);
+            match self.response_urls.post(&outgoing.response_url, body).await {
+                Ok(outcome) => outcome,
+                Err(error) => return Attempt::Dead(error),
+            }
         };
         let pause = match outcome {
             PostOutcome::Accepted => return Attempt::Delivered,

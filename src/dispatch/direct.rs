@@ -3,26 +3,16 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use super::Dispatcher;
-use super::delivery::{Attempt, Deliverable, UNCLEAR_ATTEMPTS};
+use super::delivery::{Attempt, Deliverable, Recipient, UNCLEAR_ATTEMPTS};
 use crate::cards::notification::why_not_direct;
 use crate::queue::LeasedJob;
 use crate::slack::response_url::DeliveryError;
 use crate::slack::web_api::{Refusal, WebApiError};
 
 /// The pause after a refusal that concerns everybody: the operator may put it right.
-const REFUSED_PAUSE: SignedDuration = SignedDuration::from_mins(10);
-
-/// The person that a message is for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recipient {
-    /// `U…` or `W…`.
-    pub user: String,
-    /// After this it is not posted any more.
-    pub not_after: Timestamp,
-}
+pub(super) const REFUSED_PAUSE: SignedDuration = SignedDuration::from_mins(10);
 
 impl Dispatcher {
     /// Makes one attempt to deliver the message of a job to a person.

@@ -12,15 +12,15 @@ use tokio::time::{Instant, interval};
 use super::delivery::{Attempt, Deliverable, Outgoing, StoredMessage};
 use super::{Delivered, Dispatcher, Invocation, LogEntry, request_context};
 use crate::cards::{Problem, ReplyTarget};
-use crate::commands::{FollowUp, Found, Outcome, RequestContext, Response};
+use crate::commands::{Found, Outcome, RequestContext, Response};
 use crate::kapso::SessionId;
 use crate::queue::{LeasedJob, Payload, RENEWAL};
 use crate::slack::Who;
 use crate::slack::button_value::Origin;
-use crate::slack::message::Message;
 use crate::slack::response_url::DeliveryError;
 use crate::slack::verified::Way;
 use crate::telemetry::Delivery;
+use crate::watches::Shown;
 
 /// A reply that was not ready when its command was acknowledged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,6 +52,9 @@ pub struct Rendered {
     error: Option<String>,
     if_delivered: Option<StoredMessage>,
     if_undelivered: Option<StoredMessage>,
+    /// The session on a card that is posted with the bot token and then updated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shown: Option<Shown>,
 }
 
 /// What Slack sent.
@@ -153,26 +156,31 @@ impl Dispatcher {
                 Err(job) => {
                     let response = self.problem(Problem::NoAnswer, invocation);
                     let entry = LogEntry::from(&response);
-                    return self.deliver(invocation, job, &entry, &response.message, None).await;
+                    return self.deliver(invocation, job, &entry, response).await;
                 }
             },
         };
         let entry = LogEntry::from(&response);
-        self.deliver(invocation, job, &entry, &response.message, response.follow_up)
-            .await;
+        self.deliver(invocation, job, &entry, response).await;
     }
 
-    /// Makes the first attempt to deliver a message.
+    /// Makes the first attempt to deliver a response. A form that was opened is the reply already.
     pub(super) async fn deliver(
         &self,
         invocation: &Invocation,
         mut job: LeasedJob<LateReply>,
         entry: &LogEntry,
-        message: &Message,
-        follow_up: Option<FollowUp>,
+        response: Response,
     ) {
-        let follow_up = follow_up.as_ref();
+        let Some(message) = &response.message else {
+            self.queue.complete(job).await;
+            return self.log_reply(invocation, entry, Delivered::By(Delivery::Late));
+        };
+        let follow_up = response.follow_up.as_ref();
         job.payload.outgoing.message = Some(message.into());
+        let shown = follow_up.and_then(|follow_up| follow_up.shown.clone());
+        let shown = shown.filter(|_| self.commands.web_api.has_token());
+        job.payload.outgoing.with_token = shown.is_some();
         job.payload.rendered = Some(Rendered {
             outcome: entry.outcome,
             session: entry.session.clone(),
@@ -180,6 +188,7 @@ impl Dispatcher {
             error: entry.error.clone(),
             if_delivered: follow_up.map(|follow_up| (&follow_up.delivered).into()),
             if_undelivered: follow_up.map(|follow_up| (&follow_up.undelivered).into()),
+            shown,
         });
         self.attempt_reply(invocation, job).await;
     }
@@ -210,6 +219,11 @@ impl Dispatcher {
         };
         self.log_reply(invocation, &entry, delivered);
         let posts_left = job.payload.outgoing.posts_left + invocation.posts_reserved;
+        if let (Some(posted), Some(shown), Some(id)) =
+            (job.payload.outgoing.posted.take(), rendered.shown, &entry.session)
+        {
+            self.keep_true(&job.payload, id, posted, shown).await;
+        }
         // Completed before the follow-up, so that it is not delivered again.
         self.queue.complete(job).await;
         let follow_up = match delivered {

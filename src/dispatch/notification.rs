@@ -9,8 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Dispatcher;
-use super::delivery::{Attempt, Deliverable, Outgoing, StoredMessage};
-use super::direct::Recipient;
+use super::delivery::{Attempt, Deliverable, Outgoing, Recipient, StoredMessage};
 use super::follow_up::FollowUpJob;
 use crate::cards::notification::DirectNews;
 use crate::cards::session::{Watched, card};
@@ -171,7 +170,7 @@ impl Dispatcher {
             .await;
     }
 
-    fn is_authorized(&self, watch: &Watch) -> bool {
+    pub(super) fn is_authorized(&self, watch: &Watch) -> bool {
         let project = watch.origin.project.as_ref();
         self.commands.projects.authorize(project, &watch.who).is_ok()
     }

@@ -7,8 +7,8 @@ use serde_json::Value;
 use url::Url;
 
 use super::findings::{
-    APP_TOKEN_REFUSED, APP_TOKEN_SCOPE, BODY_CHANGED, BOT_TOKEN_REFUSED, CARD_REFUSED, CLOCK_WRONG, Finding,
-    KAPSO_ERROR, KAPSO_KEY_REFUSED, KAPSO_LIMITED, KAPSO_MOVED, KAPSO_UNEXPECTED, PUBLIC_NO_SERVICE,
+    APP_TOKEN_REFUSED, APP_TOKEN_SCOPE, BODY_CHANGED, BOT_TOKEN_REFUSED, BOT_TOKEN_SCOPE, CARD_REFUSED, CLOCK_WRONG,
+    Finding, KAPSO_ERROR, KAPSO_KEY_REFUSED, KAPSO_LIMITED, KAPSO_MOVED, KAPSO_UNEXPECTED, PUBLIC_NO_SERVICE,
     PUBLIC_NOT_THIS_SERVICE, SIGNATURE_HEADERS_LOST, SIGNATURE_REJECTED, SLACK_UNEXPECTED, SOCKET_FAILED,
     SOCKET_MODE_OFF,
 };
@@ -20,6 +20,7 @@ use crate::kapso::{ProbeError, probe};
 use crate::qr::Addresses;
 use crate::routes::{COMMANDS, HEALTHZ};
 use crate::slack::button_value::{Origin, ValueSigner};
+use crate::slack::direct_messages::SCOPE;
 use crate::slack::request::{PLAIN_PROBE_BODY, PROBE_BODY};
 use crate::slack::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
 use crate::slack::socket_mode;
@@ -204,7 +205,7 @@ async fn socket(examination: &Examination<'_>) -> Outcome {
 async fn bot_token(examination: &Examination<'_>) -> Outcome {
     let settings = examination.settings;
     let Some(token) = &settings.bot_token else {
-        return Outcome::skipped("SLACK_BOT_TOKEN is not set, and nothing needs it");
+        return Outcome::skipped("SLACK_BOT_TOKEN is not set: no direct messages");
     };
     let place = Place {
         role: SLACK_API,
@@ -224,7 +225,8 @@ async fn bot_token(examination: &Examination<'_>) -> Outcome {
     )
     .await
     {
-        Ok(()) => Outcome::passed("Slack accepts it"),
+        Ok(granted) if granted.includes(SCOPE) => Outcome::passed("Slack accepts it"),
+        Ok(_) => BOT_TOKEN_SCOPE.with(SCOPE).into(),
         Err(CallError::Refused(codes)) => BOT_TOKEN_REFUSED.with(codes).into(),
         Err(CallError::Transport(error)) => network.explain(&error, place).into(),
         Err(error @ (CallError::Status(_) | CallError::Unreadable)) => {
@@ -242,7 +244,7 @@ async fn cards(examination: &Examination<'_>) -> Outcome {
     let form = [("blocks", blocks.as_str())];
     let api = &examination.settings.slack_api_url;
     match call(&network.http, api, "blocks.validate", None, &form, network.deadline).await {
-        Ok(()) => Outcome::passed("Slack accepts the largest card"),
+        Ok(_) => Outcome::passed("Slack accepts the largest card"),
         Err(CallError::Refused(codes)) if codes.starts_with("invalid_blocks") => CARD_REFUSED.with(codes).into(),
         Err(error) => Outcome::skipped(format!("blocks.validate did not answer: {error}")),
     }

@@ -207,8 +207,12 @@ kinds! {
 
     BOT_TOKEN_REFUSED = "bot_token_refused", Problem,
         "Slack refuses the bot token",
-        "What needs the token does not work.",
+        "There are no direct messages, and watches last 28 minutes.",
         "Copy the Bot User OAuth Token (xoxb-…) from OAuth & Permissions of your Slack app to SLACK_BOT_TOKEN; install the app again if there is none.";
+    BOT_TOKEN_SCOPE = "bot_token_scope", Problem,
+        "The bot token lacks a scope",
+        "There are no direct messages, and watches last 28 minutes.",
+        "Add the scope chat:write under OAuth & Permissions of your Slack app, and install the app again.";
     CARD_REFUSED = "card_refused", Problem,
         "Slack does not accept the largest card of this version",
         "Cards may not be shown.",

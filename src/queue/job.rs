@@ -74,8 +74,9 @@ pub trait Payload: Serialize + DeserializeOwned + Send + Sync {
 pub struct JobKeys {
     /// At most one job has this key.
     pub unique: String,
-    /// Whose quota the job counts against.
-    pub owner: String,
+    /// Whose quota the job counts against. A job without an owner gives way: where there are as many jobs as allowed, the
+    /// oldest of these is deleted for a new one.
+    pub owner: Option<String>,
     /// What the job is about; jobs can be claimed by topic.
     pub topic: String,
     /// The alias of the Kapso project that the job is about; empty if the project has none. Jobs can be claimed by

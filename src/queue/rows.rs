@@ -222,7 +222,18 @@ impl JobRows {
             return Ok(Upserted::OwnerQuotaReached);
         }
         if of_project >= i64::from(quota.total) {
-            return Ok(Upserted::TotalQuotaReached);
+            let gave_way = query(
+                "DELETE FROM kapso_slack_jobs WHERE id = (
+                     SELECT id FROM kapso_slack_jobs WHERE kind = $1 AND project = $2 AND owner IS NULL
+                     ORDER BY created_at, id LIMIT 1)",
+            )
+            .bind(P::KIND)
+            .bind(keys.project.clone())
+            .execute(&mut *transaction)
+            .await;
+            if !affected_one(gave_way)? {
+                return Ok(Upserted::TotalQuotaReached);
+            }
         }
         query(
             "INSERT INTO kapso_slack_jobs (id, kind, version, unique_key, owner, topic, due_at, created_at, leased_by,

@@ -71,7 +71,7 @@ impl DirectMessages {
             }
         }
         let result = match self.api.auth_test().await {
-            Ok(granted) if granted.scopes.is_empty() || granted.scopes.iter().any(|scope| scope == SCOPE) => Ok(()),
+            Ok(granted) if granted.includes(SCOPE) => Ok(()),
             Ok(_) => Err(Refusal::MissingScope(SCOPE.to_owned())),
             Err(WebApiError::NoToken) => return Availability::NotConfigured,
             Err(WebApiError::Refused(refusal)) => Err(refusal),

@@ -118,6 +118,14 @@ pub enum Refusal {
     Other(String),
 }
 
+impl Granted {
+    /// Whether the token has this scope. True if Slack does not say so.
+    #[must_use]
+    pub fn includes(&self, scope: &str) -> bool {
+        self.scopes.is_empty() || self.scopes.iter().any(|granted| granted == scope)
+    }
+}
+
 impl Refusal {
     /// Slack's code for it.
     #[must_use]
@@ -138,6 +146,21 @@ impl Refusal {
             Self::ExpiredTriggerId => "expired_trigger_id",
             Self::Other(_) => "other",
         }
+    }
+
+    /// One of each kind that a person is told about.
+    #[cfg(feature = "demo")]
+    pub(crate) fn samples() -> [Self; 8] {
+        [
+            Self::MissingScope("chat:write".to_owned()),
+            Self::AccountInactive,
+            Self::TokenRevoked,
+            Self::InvalidAuth,
+            Self::MessagesTabDisabled,
+            Self::CannotDmBot,
+            Self::ChannelNotFound,
+            Self::Other("fatal_refusal".to_owned()),
+        ]
     }
 
     /// The codes with which Slack refuses a direct message.
@@ -279,11 +302,7 @@ impl WebApi {
     /// See [`WebApiError`].
     pub async fn auth_test(&self) -> Result<Granted, WebApiError> {
         let (headers, _) = self.call("auth.test", &json!({})).await?;
-        let scopes = headers.get(SCOPES).and_then(|scopes| scopes.to_str().ok());
-        let scopes = scopes.unwrap_or_default().split(',').map(str::trim);
-        Ok(Granted {
-            scopes: scopes.filter(|scope| is_scope(scope)).map(str::to_owned).collect(),
-        })
+        Ok(granted(&headers))
     }
 
     /// Posts a message to a channel, or to a person if `channel` is their id: Slack then opens the app's direct messages.
@@ -401,8 +420,8 @@ struct Fault {
     code: String,
 }
 
-/// Calls a `method` of the API at `api` (with a slash at the end) with a form. `http` must follow no redirects, which
-/// would send the token to another host.
+/// Calls a `method` of the API at `api` (with a slash at the end) with a form, and returns what the token may do. `http`
+/// must follow no redirects, which would send the token to another host.
 ///
 /// # Errors
 /// See [`CallError`].
@@ -413,7 +432,7 @@ pub async fn call(
     token: Option<&SecretString>,
     form: &[(&str, &str)],
     timeout: Duration,
-) -> Result<(), CallError> {
+) -> Result<Granted, CallError> {
     const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
     let body = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(form)
@@ -425,9 +444,10 @@ pub async fn call(
     if !response.status().is_success() {
         return Err(CallError::Status(response.status()));
     }
+    let granted = granted(response.headers());
     let answer: Answer = serde_json::from_slice(&body_of(response).await?).map_err(|_| CallError::Unreadable)?;
     if answer.ok {
-        return Ok(());
+        return Ok(granted);
     }
     let faults = answer.errors.iter().map(|fault| fault.code.as_str());
     let codes: Vec<&str> = [answer.error.as_str()]
@@ -445,6 +465,14 @@ fn request(http: &Client, api: &Url, method: &str, token: Option<&SecretString>)
     match token {
         Some(token) => request.bearer_auth(token.expose_secret()),
         None => request,
+    }
+}
+
+fn granted(headers: &HeaderMap) -> Granted {
+    let scopes = headers.get(SCOPES).and_then(|scopes| scopes.to_str().ok());
+    let scopes = scopes.unwrap_or_default().split(',').map(str::trim);
+    Granted {
+        scopes: scopes.filter(|scope| is_scope(scope)).map(str::to_owned).collect(),
     }
 }
 

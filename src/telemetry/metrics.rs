@@ -19,7 +19,7 @@ use super::dropped_log_lines;
 pub enum Delivery {
     /// In the HTTP response.
     InTime,
-    /// At the `response_url`.
+    /// At the `response_url`, or in the channel with the bot token.
     Late,
     /// As a direct message.
     Direct,

@@ -1,8 +1,8 @@
-//! Watches: notifications when a session changes.
+//! Watches: notifications when a session changes, and updates of cards that were shared.
 //!
 //! [`policy::decide`] decides what a watch does after a poll, [`plan::plan`] which request to make next, and
 //! [`poller`] makes it. A watch is a job of the queue. When it ends with a notification, the poller passes the
-//! job to a callback, which renders the notification.
+//! job to a callback, which renders the notification; for a shared card, to one that updates it.
 
 pub mod plan;
 pub mod policy;
@@ -17,10 +17,12 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Clock;
 use crate::config::Alias;
 use crate::db::DatabaseError;
-use crate::kapso::SessionId;
+use crate::idempotency::fingerprint;
+use crate::kapso::{Session, SessionId};
 use crate::queue::{Job, JobKeys, JobStore, Payload, Quota, Upserted};
 use crate::slack::Who;
 use crate::slack::button_value::Origin;
+use crate::slack::web_api::Posted;
 
 /// How many watches there may be: of one person, and of one project. A person's fit into one message, with a button
 /// each; a project's keep within Kapso's limit however long they last (see [`plan`]).
@@ -31,20 +33,20 @@ pub const QUOTA: Quota = Quota {
 /// Posts of its `response_url` that are reserved for the notification; the others are for the reply to the command.
 pub const RESERVED_POSTS: u32 = 2;
 
-/// A person's wish to be notified when a session changes.
+/// A person's wish to be notified when a session changes, or a shared card that is updated then.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Watch {
     /// The session.
     pub session: SessionId,
     /// When the session was created, if Kapso said so.
     pub session_created_at: Option<Timestamp>,
-    /// Who watches.
+    /// Who watches, or who shared the card.
     pub who: Who,
     /// Where the command comes from, and with it who shared the card on which the button was pressed, if it was shared.
     pub origin: Origin,
     /// Finds the command in the log.
     pub request_id: String,
-    /// Address for the notification.
+    /// Address for the notification; empty for a shared card.
     #[serde(with = "crate::queue::secret")]
     pub response_url: SecretString,
     /// When the `response_url` was received: its 29 minutes count from here.
@@ -60,6 +62,66 @@ pub struct Watch {
     /// For a watch with direct messages; `None` if its only notification goes to the `response_url`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direct: Option<Direct>,
+    /// For the watch of a shared card, which notifies nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedCard>,
+}
+
+/// A card that was shared with the bot token, which can therefore be updated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedCard {
+    /// Where it is.
+    pub posted: Posted,
+    /// When updates end at the latest.
+    pub until: Timestamp,
+    /// What it shows.
+    pub shown: Shown,
+    /// What it has to show, by the last poll.
+    pub current: Shown,
+    /// The next update comes no earlier.
+    pub not_before: Timestamp,
+    /// Whether that was chosen to keep to Slack's limit.
+    pub is_paced: bool,
+}
+
+impl SharedCard {
+    /// Records that the card shows since `now` what it has to show.
+    pub fn record_update(&mut self, now: Timestamp) {
+        self.shown = self.current.clone();
+        self.not_before = now + policy::UPDATE_PAUSE;
+    }
+}
+
+/// A session as a card shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    pub created_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+    /// A hash of the other things that a card shows.
+    pub hash: String,
+}
+
+impl Shown {
+    /// This session at `now`.
+    #[must_use]
+    pub fn new(session: &Session, now: Timestamp) -> Self {
+        let link = match &session.activation_link {
+            Some(Ok(link)) => link.url().as_str(),
+            Some(Err(_)) => "not WhatsApp",
+            None => "",
+        };
+        // Their debug format tells what is missing from what is empty. A phone number does not change, and is guessed
+        // from a hash.
+        let rest = (
+            (&session.status, session.status_at(now)),
+            (&session.agent, &session.activation_code, session.phone.is_some()),
+        );
+        Self {
+            created_at: session.created_at,
+            expires_at: session.expires_at,
+            hash: fingerprint(&[link, &format!("{rest:?}")]),
+        }
+    }
 }
 
 /// What a watch with direct messages knows besides.
@@ -123,13 +185,14 @@ impl Watch {
 
 impl Payload for Watch {
     const KIND: &'static str = "watch";
-    /// 2: the origin names the project. 3: direct messages.
+    /// 2: the origin names the project. 3: direct messages, and shared cards.
     const VERSION: i64 = 3;
     /// The longest pause between two polls.
     const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(15);
 
     fn ends_at(&self) -> Option<Timestamp> {
-        self.direct.as_ref().map(|direct| direct.until)
+        let direct = self.direct.as_ref().map(|direct| direct.until);
+        direct.or(self.shared.as_ref().map(|card| card.until))
     }
 }
 
@@ -147,7 +210,7 @@ pub fn keys(who: &Who, project: Option<&Alias>, session: &SessionId) -> JobKeys 
             Some(alias) => format!("{owner}/{alias}/{session}"),
             None => format!("{owner}/{session}"),
         },
-        owner,
+        owner: Some(owner),
         topic: session.to_string(),
         project: project.map(Alias::to_string).unwrap_or_default(),
     }
@@ -175,6 +238,21 @@ impl Watches {
         let due_at = policy::first_poll(watch, self.clock.now());
         let job = Job::new(watch.clone(), watch.arrived_at, due_at);
         let keys = keys(&watch.who, watch.origin.project.as_ref(), &watch.session);
+        self.store.upsert(&job, &keys, QUOTA).await
+    }
+
+    /// Stores the watch of a shared card. The oldest one of the project ends if there are too many watches.
+    ///
+    /// # Errors
+    /// The database does not work, and the card is not updated.
+    pub async fn add_card(&self, watch: &Watch, posted: &Posted) -> Result<Upserted, DatabaseError> {
+        let due_at = policy::first_poll(watch, self.clock.now());
+        let job = Job::new(watch.clone(), watch.arrived_at, due_at);
+        let keys = JobKeys {
+            unique: format!("{}/{}", posted.channel, posted.ts),
+            owner: None,
+            ..keys(&watch.who, watch.origin.project.as_ref(), &watch.session)
+        };
         self.store.upsert(&job, &keys, QUOTA).await
     }
 

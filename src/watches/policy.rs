@@ -3,13 +3,17 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Direct, Watch};
+use super::{Direct, SharedCard, Watch};
 use crate::kapso::Status;
 
 /// When a watch stops: its `response_url` works for one more minute then, enough for retries.
 pub const WATCH_DURATION: SignedDuration = SignedDuration::from_mins(28);
 /// When a watch with direct messages stops.
 pub const DIRECT_DURATION: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// When a shared card is no longer updated.
+pub const SHARED_DURATION: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// The shortest time between two updates of a shared card.
+pub const UPDATE_PAUSE: SignedDuration = SignedDuration::from_secs(5);
 /// How long before its expiry a person is reminded of a session.
 pub const REMIND_BEFORE: SignedDuration = SignedDuration::from_mins(30);
 /// After this nothing is posted. Slack itself allows 30 minutes.
@@ -22,7 +26,7 @@ const PAUSES: [(SignedDuration, SignedDuration); 2] = [
     (SignedDuration::from_mins(15), SignedDuration::from_secs(20)),
 ];
 const LAST_PAUSE: SignedDuration = SignedDuration::from_secs(25);
-/// The same for watches with direct messages that are older than half an hour. They end at the same moment for all
+/// The same for watches with direct messages and of shared cards that are older than half an hour. They end at the same moment for all
 /// watches, so that pages of the list poll many at once.
 const LONG_PAUSES: [(SignedDuration, SignedDuration); 2] = [
     (SignedDuration::from_hours(2), SignedDuration::from_mins(1)),
@@ -93,6 +97,15 @@ pub enum Decision {
     },
     /// Send the notification, and end.
     Notify(News),
+    /// Update the shared card.
+    Update {
+        /// When the next poll is; `None` if this is the last update.
+        until: Option<Timestamp>,
+        /// The watch, with what is known now.
+        watch: Box<Watch>,
+    },
+    /// End without a word.
+    End,
     /// End without a notification, because its `response_url` no longer works: to be counted as lost.
     Expire,
 }
@@ -146,9 +159,10 @@ pub fn may_change(status: &Status) -> bool {
 /// When a watch that begins now is polled for the first time: its command has just seen the session.
 #[must_use]
 pub fn first_poll(watch: &Watch, now: Timestamp) -> Timestamp {
-    match &watch.direct {
-        Some(direct) => next_direct_poll(watch, direct, now),
-        None => now + pause(watch, SignedDuration::ZERO, now),
+    match (&watch.direct, &watch.shared) {
+        (Some(direct), _) => next_direct_poll(watch, direct, now),
+        (None, Some(card)) => next_card_poll(watch, card, now),
+        (None, None) => now + pause(watch, SignedDuration::ZERO, now),
     }
 }
 
@@ -157,6 +171,9 @@ pub fn first_poll(watch: &Watch, now: Timestamp) -> Timestamp {
 pub fn decide(watch: &Watch, result: &PollResult, now: Timestamp) -> Decision {
     if let Some(direct) = &watch.direct {
         return decide_direct(watch, direct, result, now);
+    }
+    if let Some(card) = &watch.shared {
+        return decide_shared(watch, card, result, now);
     }
     // If the clock was set back, the watch counts as new.
     let age = now.duration_since(watch.arrived_at).max(SignedDuration::ZERO);
@@ -227,8 +244,53 @@ fn decide_direct(watch: &Watch, direct: &Direct, result: &PollResult, now: Times
     }
 }
 
+/// A shared card is updated until its session ends. Nothing is shown in place of a session that no longer exists: others
+/// may still want to read the card.
+fn decide_shared(watch: &Watch, card: &SharedCard, result: &PollResult, now: Timestamp) -> Decision {
+    let mut watch = Box::new(watch.clone());
+    let change = change(&mut watch, result);
+    let until = next_card_poll(&watch, card, now);
+    let has_ended = match change {
+        Some(Change::Gone) => return Decision::End,
+        Some(Change::Expired | Change::Superseded) => true,
+        Some(Change::Activated) | None => now >= card.until,
+    };
+    // Without the session, there is nothing to show.
+    let is_known = matches!(result, PollResult::Status(_));
+    match (is_known && card.current != card.shown, has_ended) {
+        (false, false) => Decision::Wait { until, watch },
+        (false, true) => Decision::End,
+        (true, _) if now < card.not_before => Decision::Wait {
+            until: until.min(card.not_before),
+            watch,
+        },
+        (true, _) => Decision::Update {
+            until: (!has_ended).then_some(until),
+            watch,
+        },
+    }
+}
+
+/// When the session of a shared card is polled after `now`: at the latest when it has expired.
+fn next_card_poll(watch: &Watch, card: &SharedCard, now: Timestamp) -> Timestamp {
+    next_long_poll(watch, [expired_at(card.current.expires_at), Some(card.until)], now)
+}
+
+/// When it has expired, its expiry is past.
+fn expired_at(expires_at: Option<Timestamp>) -> Option<Timestamp> {
+    expires_at.and_then(|at| at.checked_add(SignedDuration::from_secs(1)).ok())
+}
+
 /// When a watch with direct messages is polled after `now`: at the latest when there is something to tell.
 fn next_direct_poll(watch: &Watch, direct: &Direct, now: Timestamp) -> Timestamp {
+    let reminder = direct.expires_at.filter(|_| direct.reminded_of != direct.expires_at);
+    let reminder = reminder.and_then(|at| at.checked_sub(REMIND_BEFORE).ok());
+    let moments = [reminder, expired_at(direct.expires_at), Some(direct.until)];
+    next_long_poll(watch, moments, now)
+}
+
+/// When a watch that lasts for days is polled after `now`: at the latest at the first of these moments.
+fn next_long_poll<const N: usize>(watch: &Watch, moments: [Option<Timestamp>; N], now: Timestamp) -> Timestamp {
     let age = now.duration_since(watch.arrived_at).max(SignedDuration::ZERO);
     let next = if age < LONG_PAUSES_AFTER {
         now + pause(watch, age, now)
@@ -241,19 +303,8 @@ fn next_direct_poll(watch: &Watch, direct: &Direct, now: Timestamp) -> Timestamp
         let round = (now.as_second().div_euclid(seconds) + 1) * seconds;
         Timestamp::from_second(round).unwrap_or(now + pause)
     };
-    let reminder = direct.expires_at.filter(|_| direct.reminded_of != direct.expires_at);
-    [
-        reminder.and_then(|at| at.checked_sub(REMIND_BEFORE).ok()),
-        // It has expired when its expiry is past.
-        direct
-            .expires_at
-            .and_then(|at| at.checked_add(SignedDuration::from_secs(1)).ok()),
-        Some(direct.until),
-    ]
-    .into_iter()
-    .flatten()
-    .filter(|at| *at > now)
-    .fold(next, Timestamp::min)
+    let moments = moments.into_iter().flatten();
+    moments.filter(|at| *at > now).fold(next, Timestamp::min)
 }
 
 /// Grows with the age of the session: a tester usually uses the link soon after getting it.

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::plan::{AHEAD, List, PER_PAGE, Plan, plan};
 use super::policy::{Decision, News, PollResult, WATCH_DURATION, decide};
-use super::{QUOTA, Watch};
+use super::{QUOTA, Shown, Watch};
 use crate::clock::Clock;
 use crate::config::Alias;
 use crate::kapso::{Client, Error, Session};
@@ -47,6 +47,10 @@ pub type TellNews = Box<
         + Sync,
 >;
 
+/// Updates a shared card as the session is now, whose watch is then polled at this time; `None` after the last update.
+/// Returns before Slack has answered.
+pub type UpdateCard = Box<dyn Fn(LeasedJob<Watch>, (Box<Watch>, Option<Timestamp>), Arc<Session>) + Send + Sync>;
+
 /// Called with a number of watches, and the alias of their project.
 pub type OnCount = Box<dyn Fn(Option<&Alias>, u64) + Send + Sync>;
 
@@ -62,6 +66,8 @@ pub struct Environment {
     pub end_watch: EndWatch,
     /// Sends notifications of watches that go on.
     pub tell_news: TellNews,
+    /// Updates shared cards.
+    pub update_card: UpdateCard,
     /// Called with the number of watches of the projects that share a key, and the alias of the first of them.
     pub on_count: OnCount,
     /// Called with the number of stored watches that could not be parsed.
@@ -360,7 +366,11 @@ impl Environment {
             ..ClaimFilter::due(now - UNCONFIGURED_DUE, CLAIM_LIMIT)
         };
         for job in self.claim(&filter, now).await {
-            (self.end_watch)(job, Some(News::ProjectUnavailable), None).await;
+            if job.payload.shared.is_some() {
+                self.store.complete(job).await;
+            } else {
+                (self.end_watch)(job, Some(News::ProjectUnavailable), None).await;
+            }
         }
     }
 
@@ -409,13 +419,21 @@ impl Environment {
         if let (Some(direct), Some(session)) = (&mut job.payload.direct, session) {
             direct.expires_at = session.expires_at;
         }
+        if let (Some(card), Some(session)) = (&mut job.payload.shared, session) {
+            card.current = Shown::new(session, now);
+        }
         match decide(&job.payload, result, now) {
             Decision::Wait { until, watch } => drop(self.store.reschedule(job, *watch, until).await),
             Decision::Tell { news, until, watch } => {
-                (self.tell_news)(job, news, (watch, until), session.cloned()).await
+                (self.tell_news)(job, news, (watch, until), session.cloned()).await;
             }
             Decision::Notify(ending) => (self.end_watch)(job, Some(ending), session.cloned()).await,
             Decision::Expire => (self.end_watch)(job, None, session.cloned()).await,
+            Decision::Update { until, watch } => match session {
+                Some(session) => (self.update_card)(job, (watch, until), Arc::clone(session)),
+                None => self.store.release(job).await,
+            },
+            Decision::End => self.store.complete(job).await,
         }
     }
 }

@@ -167,7 +167,7 @@ async fn axe_finds_nothing_in_the_playground() {
         page.wait_for_message("Waiting for activation").await;
         expect_no_findings(page, "the first card").await;
         page.set_size(1280, 860, 1).await;
-        for command in ["list", "help", "no-such-session", "new"] {
+        for command in ["list", "help", "no-such-session", "new ?"] {
             page.send_command(&format!("/sandbox {command}")).await;
         }
         page.wait_for_message("I couldn't read a phone number").await;
@@ -186,6 +186,14 @@ async fn axe_finds_nothing_in_the_playground() {
         page.wait_for_text("#confirm[open]", "Share this session?").await;
         expect_no_findings(page, "the dialog").await;
         page.click("dialog button", "Cancel").await;
+        page.send_command("/sandbox new").await;
+        page.wait_for_text("#form[open]", "New sandbox session").await;
+        page.click("#form-submit", "Create session").await;
+        page.wait_for_text("#form", "Please complete this required field.")
+            .await;
+        expect_no_findings(page, "the form with an error").await;
+        page.set_size(1280, 860, 1).await;
+        page.click("#form-cancel", "Cancel").await;
         page.send_command("A message with a menu").await;
         page.click(".more", "More actions").await;
         page.click("[role=menuitem]", "Reply in thread").await;
@@ -203,6 +211,24 @@ async fn axe_finds_nothing_in_the_playground() {
         page.send_command("/sandbox help").await;
         page.wait_for_message("dispatch_failed").await;
         expect_no_findings(page, "Slack's errors").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn axe_finds_nothing_in_the_direct_messages() {
+    page(async |page| {
+        load_axe(page).await;
+        page.send_command(&format!("/sandbox watch {ID}")).await;
+        page.wait_for_message("I'll send you a direct message").await;
+        page.click("button", &format!("Activate {ID}")).await;
+        page.click("#clock button", "15 minutes later").await;
+        page.wait_for_text("#unread", "1 new").await;
+        expect_no_findings(page, "an unread direct message").await;
+        page.set_size(1280, 860, 1).await;
+        page.click(".place", "WhatsApp Sandbox").await;
+        page.wait_for_text("#direct-messages", "is active now").await;
+        expect_no_findings(page, "the direct messages").await;
     })
     .await;
 }

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::routing::post;
 use insta::assert_snapshot;
 use kapso_slack::app::client_builder;
+use kapso_slack::config::Settings;
 use kapso_slack::demo::Person;
 use kapso_slack::server::{self, Bounds};
 use serde_json::{Value, json};
@@ -187,7 +188,8 @@ async fn refresh_changes_the_card_in_place_once_the_session_is_active() {
 
 #[tokio::test]
 async fn a_watch_notifies_when_the_session_is_activated() {
-    page(async |page| {
+    let without_bot = |settings: &mut Settings| settings.bot_token = None;
+    page_with(without_bot, async |page| {
         page.send_command(&format!("/sandbox {ID}")).await;
         page.wait_for_message("Waiting for activation").await;
         page.press("Tell me when it is active").await;

@@ -11,7 +11,9 @@
 mod accessibility;
 mod control_panel;
 mod conversation;
+mod direct_messages;
 mod first_session;
+mod form;
 mod gallery;
 mod mrkdwn;
 mod qr;

@@ -103,6 +103,23 @@ async fn manifest_prints_the_manifest_and_the_link_that_creates_the_app() {
 }
 
 #[tokio::test]
+async fn manifest_for_an_app_with_direct_messages() {
+    for arguments in [
+        &["manifest", "--socket", "--bot"][..],
+        &["manifest", "--url", "https://sandbox.acme.example", "--bot"],
+    ] {
+        let (printed, linked) = manifests(program(arguments)).await;
+        assert_eq!(printed, linked);
+        assert_eq!(
+            printed["oauth_config"]["scopes"],
+            serde_json::json!({"bot": ["commands", "chat:write"]})
+        );
+        let tab = serde_json::json!({"messages_tab_enabled": true, "messages_tab_read_only_enabled": true});
+        assert_eq!(printed["features"]["app_home"], tab);
+    }
+}
+
+#[tokio::test]
 async fn manifest_reads_its_defaults_from_the_environment() {
     let configured = || {
         program(&["manifest"])

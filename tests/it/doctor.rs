@@ -244,7 +244,7 @@ planted! {
     database_newer: async |setup: &mut Setup<'_>| {
         let database = Database::sqlite();
         database.open().await.close().await;
-        database.run("UPDATE kapso_slack_migrations SET version = 99 WHERE version > 1").await;
+        database.run("UPDATE kapso_slack_migrations SET version = version + 97 WHERE version > 1").await;
         setup.set("DATABASE_URL", database.address.clone());
         setup.keep(database);
     };
@@ -312,6 +312,7 @@ planted! {
     bot_token_refused: async |setup: &mut Setup<'_>| {
         setup.slack_api.answer_auth_test(StatusCode::OK, r#"{"ok":false,"error":"token_revoked"}"#);
     };
+    bot_token_scope: async |setup: &mut Setup<'_>| setup.slack_api.grant_scopes("commands");
     card_refused: async |setup: &mut Setup<'_>| {
         let body = r#"{"ok":false,"error":"invalid_blocks","errors":[{"code":"too_long","message":"zebra"},{"code":"Zebra zebra"}]}"#;
         setup.slack_api.answer_blocks_validate(StatusCode::OK, body);
@@ -427,7 +428,7 @@ async fn a_server_of_a_later_version_or_without_rights_is_reported() {
         let database = Database::postgres().await;
         database.open().await.close().await;
         database
-            .run("UPDATE kapso_slack_migrations SET version = 99 WHERE version > 1")
+            .run("UPDATE kapso_slack_migrations SET version = version + 97 WHERE version > 1")
             .await;
         setup.set("DATABASE_URL", database.address.clone());
         assert_eq!(setup.findings().await, ["database_newer"]);

@@ -517,13 +517,14 @@ fn the_documented_payloads_are_complete() {
         .skip(1)
         .map(|example| example.split("```").next().unwrap())
         .collect();
-    let [late_reply, notification, follow_up, watch] = examples[..] else {
+    let [late_reply, notification, follow_up, watch, shared_card] = examples[..] else {
         panic!("docs/architecture.md has {} examples", examples.len());
     };
     reads::<LateReply>(late_reply);
     reads::<PendingNotification>(notification);
     reads::<FollowUpJob>(follow_up);
     reads::<Watch>(watch);
+    reads::<Watch>(shared_card);
 }
 
 #[test]

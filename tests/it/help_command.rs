@@ -113,7 +113,7 @@ async fn every_command_in_the_help_works() {
             {
                 let answer = app.command(command).await.message;
                 let outcome = app.command_log_lines().pop().unwrap()["outcome"].clone();
-                let worked = ["shown", "created", "asked_again", "help"];
+                let worked = ["shown", "listed", "created", "asked_again", "help"];
                 assert!(
                     worked.iter().any(|word| outcome == *word),
                     "{command}: {outcome}, {answer}"

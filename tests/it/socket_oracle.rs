@@ -1,4 +1,5 @@
-//! The Socket Mode client of Slack's Python SDK as the app, against `FakeSlack`: run by `scripts/test-socket-oracle`.
+//! The Socket Mode client and the Web API client of Slack's Python SDK as the app, against `FakeSlack`: run by
+//! `scripts/test-socket-oracle`.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -6,13 +7,13 @@ use std::time::Duration;
 use http::StatusCode;
 use kapso_slack::app::client_builder;
 use kapso_slack::clock::Clock;
-use kapso_slack::demo::{FakeSlack, Person, SocketFault};
+use kapso_slack::demo::{FakeSlack, Person, SocketFault, WebFault};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::support::{APP_TOKEN, SECRET, port};
+use crate::support::{APP_TOKEN, BOT_TOKEN, SECRET, port};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -84,4 +85,56 @@ async fn slacks_own_client_works_with_the_fake() {
         |violation: &String| !violation.contains("acknowledg") && !violation.contains("ticket");
     let violations = slack.rule_violations();
     assert!(violations.iter().all(only_about_the_message), "{violations:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs Slack's Python SDK; run by scripts/test-socket-oracle"]
+async fn slacks_own_web_client_works_with_the_fake() {
+    let python = std::env::var("ORACLE_PYTHON").expect("ORACLE_PYTHON is set");
+    let http = client_builder().build().unwrap();
+    let slack = FakeSlack::start(port().await, http, SECRET.into(), Clock::system()).unwrap();
+    let web_api = slack.web_api();
+    web_api.install(BOT_TOKEN, &["commands", "chat:write"]);
+    for fault in [
+        // The first message and one to a channel; the wrong token does not come so far.
+        WebFault::None,
+        WebFault::None,
+        WebFault::None,
+        WebFault::RateLimited(7),
+        WebFault::RateLimited(1),
+    ] {
+        web_api.fail_next("chat.postMessage", fault);
+    }
+    let person = Person::default();
+    let trigger_id = web_api.issue_trigger_id();
+    let run = Command::new(python)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracle/web_client.py"))
+        .args([&slack.api_url(), BOT_TOKEN, &person.user, &person.channel, &trigger_id])
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(TIMEOUT, run).await.expect("it ends in time").unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let said: Vec<&str> = said.lines().map(str::trim_end).collect();
+    assert_eq!(
+        said,
+        [
+            "auth.test ok",
+            "chat.postMessage ok",
+            "chat.update ok",
+            "chat.update message_not_found",
+            "chat.postMessage not_in_channel",
+            "chat.postMessage invalid_auth",
+            "views.open ok",
+            "views.open exchanged_trigger_id",
+            "chat.postMessage ratelimited 7",
+            "chat.postMessage ok",
+        ],
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let messages = slack.direct_messages(&person.user);
+    let texts: Vec<&Value> = messages.iter().map(|posted| &posted.message["text"]).collect();
+    assert_eq!(texts, ["changed", "repeated"]);
+    assert_eq!(web_api.opened_views().len(), 1);
+    assert_eq!(slack.rule_violations(), Vec::<String>::new());
 }

@@ -2,8 +2,8 @@
 
 use jiff::SignedDuration;
 use kapso_slack::kapso::Status;
-use kapso_slack::watches::Watch;
 use kapso_slack::watches::policy::{Change, Decision, News, PollResult, decide};
+use kapso_slack::watches::{Direct, Watch};
 use proptest::prelude::*;
 
 use crate::support::databases::{USER, at, watch};
@@ -143,6 +143,7 @@ proptest! {
             let now = due + SignedDuration::from_millis(late);
             match decide(&watch, &result, now) {
                 Decision::Tell { .. } => panic!("only a watch with direct messages goes on"),
+                Decision::Update { .. } | Decision::End => panic!("it is no shared card"),
                 Decision::Wait { until, watch: next } => {
                     prop_assert!(until > now, "the next poll is later");
                     prop_assert!(until <= at(28 * MINUTE), "never after the end of the watch");
@@ -172,6 +173,7 @@ proptest! {
         for now in seconds.into_iter().map(at) {
             match decide(&watch, &result, now) {
                 Decision::Tell { .. } => panic!("only a watch with direct messages goes on"),
+                Decision::Update { .. } | Decision::End => panic!("it is no shared card"),
                 Decision::Wait { until, watch: next } => {
                     prop_assert!(until > now && until - now <= SignedDuration::from_secs(25));
                     watch = *next;
@@ -182,6 +184,53 @@ proptest! {
                 }
                 Decision::Expire => break,
             }
+        }
+    }
+}
+
+proptest! {
+    /// Whatever Kapso says: no news twice, a poll in time for each, and an end after a week at the latest.
+    #[test]
+    fn a_watch_with_direct_messages_tells_each_thing_once_and_ends(
+        expires_after in proptest::option::of(0_i64..20 * 24 * 3_600),
+        results in proptest::collection::vec(0_u8..5, 1..400),
+    ) {
+        let expires_at = expires_after.map(|seconds| at(seconds));
+        let mut watch = Watch {
+            direct: Some(Direct::new(false, expires_at, at(0))),
+            ..watch_of_age(0)
+        };
+        let mut now = at(0);
+        let mut told = Vec::new();
+        for result in results.into_iter().chain(std::iter::repeat(4)) {
+            let status = match result {
+                0 => Status::Active,
+                _ => Status::Pending,
+            };
+            let result = match result {
+                2 => PollResult::NotFound,
+                3 => PollResult::Unknown,
+                _ => PollResult::Status(status.at(expires_at, now).clone()),
+            };
+            prop_assert!(now <= at(7 * 24 * 3_600), "it ends after a week");
+            let (next, until) = match decide(&watch, &result, now) {
+                Decision::Wait { until, watch } => (watch, until),
+                Decision::Tell { news, until, watch } => {
+                    prop_assert!(!told.contains(&news), "{news:?} twice");
+                    told.push(news);
+                    (watch, until)
+                }
+                Decision::Notify(_) => return Ok(()),
+                Decision::Update { .. } | Decision::End => panic!("it is no shared card"),
+                Decision::Expire => panic!("it does not depend on the response_url"),
+                Decision::Update { .. } | Decision::End => panic!("it is no shared card"),
+            };
+            prop_assert!(until > now && until - now <= SignedDuration::from_mins(15));
+            let reminder = expires_at.map(|at| at - SignedDuration::from_mins(30));
+            if let Some(reminder) = reminder.filter(|at| *at > now && *at < next.direct.as_ref().unwrap().until) {
+                prop_assert!(until <= reminder, "in time for the reminder");
+            }
+            (watch, now) = (*next, until);
         }
     }
 }

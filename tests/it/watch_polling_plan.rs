@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use kapso_slack::kapso::RateBudget;
 use kapso_slack::kapso::Status;
-use kapso_slack::watches::Watch;
 use kapso_slack::watches::plan::{AHEAD, List, PER_PAGE, Plan, plan};
 use kapso_slack::watches::policy::{Decision, PollResult, decide};
+use kapso_slack::watches::{Direct, Watch};
 use proptest::prelude::*;
 
 use crate::support::databases::{USER, at, watch};
@@ -173,6 +173,82 @@ fn watchers_are_notified_within_a_minute_and_a_fifth_of_the_limit_stays_free() {
         );
         assert!(result.most <= usize::try_from(limit * 4 / 5).unwrap(), "{what}");
     }
+}
+
+/// 1,000 watches with direct messages, on a project with as many sessions, for 24 hours.
+#[test]
+#[expect(clippy::print_stdout, reason = "the figures are for the documents")]
+fn a_thousand_long_watches_need_few_requests() {
+    const WATCHES: u32 = 1_000;
+    const DAY: i64 = 24 * 60 * WINDOW;
+    let direct = Direct::new(false, None, at(0));
+    let waiting = (0..WATCHES).map(|n| ActiveWatch {
+        watch: Watch {
+            session_created_at: Some(at(-i64::from(n % 4) * 600)),
+            direct: Some(direct.clone()),
+            ..watch(USER, "a")
+        },
+        due: i64::from(n) * 15,
+        last_poll: 0,
+        page: Some(n / PER_PAGE),
+    });
+    let mut waiting: Vec<_> = waiting.collect();
+    let mut key = FakeRateLimit {
+        limit: 100,
+        taken: VecDeque::new(),
+        most: 0,
+    };
+    let (mut now, mut list, mut turn) = (0, List::default(), 0);
+    let (mut longest, mut in_last_22_hours, mut most_in_last_22_hours) = (0, 0_i64, 0);
+    while now < DAY {
+        let first = waiting.iter().map(|waiting| waiting.due).min().unwrap();
+        // The poller looks once a second.
+        now = now.max(first);
+        let budget = key.budget(now);
+        let time = at(0) + SignedDuration::from_millis(now);
+        let due = waiting.iter().filter(|waiting| waiting.due <= now).count();
+        match plan(due.try_into().unwrap(), &list, budget, turn, time) {
+            Plan::RequestOne => {
+                let next = waiting.iter_mut().min_by_key(|waiting| waiting.due).unwrap();
+                longest = longest.max(next.poll(now));
+            }
+            Plan::ReadPage | Plan::RequestUnlisted { .. } => {
+                let page = list.next();
+                let by = now + milliseconds(AHEAD);
+                let mut has_watched = false;
+                for waiting in &mut waiting {
+                    if waiting.page == Some(page - 1) && waiting.due <= by {
+                        has_watched = true;
+                        longest = longest.max(waiting.poll(now));
+                    }
+                }
+                list.record_page(page, WATCHES / PER_PAGE, has_watched, time);
+            }
+            Plan::Nothing => {
+                now += 1_000;
+                continue;
+            }
+        }
+        key.take(now);
+        if now > 2 * 60 * WINDOW {
+            in_last_22_hours += 1;
+            most_in_last_22_hours = most_in_last_22_hours.max(key.taken.len());
+        }
+        turn += 1;
+        now += i64::try_from(budget.pace().as_millis()).unwrap();
+    }
+    let minutes = 22 * 60;
+    println!(
+        "1,000 watches for 24 h: {} requests in the busiest minute, {most_in_last_22_hours} after two hours, then {:.1} a \
+         minute, {} s between two polls at most",
+        key.most,
+        f64::from(i32::try_from(in_last_22_hours).unwrap()) / f64::from(minutes),
+        longest / 1_000
+    );
+    assert!(key.most <= 80, "a fifth of the limit stays free: {}", key.most);
+    assert!(most_in_last_22_hours <= 20, "{most_in_last_22_hours}");
+    assert!(in_last_22_hours <= 4 * i64::from(minutes), "{in_last_22_hours}");
+    assert!(longest <= 5 * WINDOW + 30_000, "{longest}");
 }
 
 #[test]

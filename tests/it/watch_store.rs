@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use kapso_slack::kapso::SessionId;
-use kapso_slack::queue::{ClaimFilter, ClaimedJob, Quota, Upserted, WorkerId};
+use kapso_slack::queue::{ClaimFilter, ClaimedJob, Job, JobKeys, Quota, Upserted, WorkerId};
 use kapso_slack::watches::{Watch, keys};
 use secrecy::ExposeSecret;
 
@@ -211,6 +211,47 @@ async fn watches_can_be_claimed_by_their_sessions_and_by_their_age() {
             claimed(&["a-", "c", "1"], any_age, 99).await.is_empty(),
             "only whole ids"
         );
+    })
+    .await;
+}
+
+/// Shared cards have no owner. They count with the watches, whose number keeps polls within Kapso's limit.
+#[tokio::test]
+async fn the_oldest_shared_card_gives_way_to_newer_cards_and_to_watches() {
+    on_both_databases(async |database| {
+        let store = database.jobs().await;
+        let quota = Quota { per_owner: 9, total: 2 };
+        let add = async |session: &str, arrived: i64, is_card: bool| {
+            let mut watch = watch(USER, session);
+            watch.arrived_at = at(arrived);
+            let id = SessionId::parse(session).unwrap();
+            let keys = keys(&who(USER), None, &id);
+            let keys = JobKeys {
+                owner: keys.owner.clone().filter(|_| !is_card),
+                ..keys
+            };
+            let job = Job::new(watch, at(arrived), at(15));
+            store.upsert(&job, &keys, quota).await.unwrap()
+        };
+        let stored = async |now| {
+            let claimed = claim::<Watch>(&store, &WorkerId::random(), now).await;
+            let mut sessions: Vec<_> = claimed
+                .into_iter()
+                .map(|claimed| claimed.job.payload.session.to_string())
+                .collect();
+            sessions.sort();
+            sessions
+        };
+        for (session, arrived) in [("card-1", 1), ("card-2", 2), ("card-3", 3)] {
+            assert_eq!(add(session, arrived, true).await, Upserted::Inserted);
+        }
+        assert_eq!(stored(15).await, ["card-2", "card-3"]);
+        assert_eq!(add("watch-1", 4, false).await, Upserted::Inserted);
+        assert_eq!(stored(60).await, ["card-3", "watch-1"]);
+        assert_eq!(add("watch-2", 5, false).await, Upserted::Inserted);
+        assert_eq!(add("card-4", 6, true).await, Upserted::TotalQuotaReached);
+        assert_eq!(add("watch-3", 7, false).await, Upserted::TotalQuotaReached);
+        assert_eq!(stored(120).await, ["watch-1", "watch-2"]);
     })
     .await;
 }

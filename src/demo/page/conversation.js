@@ -133,7 +133,7 @@ function message(line, state, { press, choose, reply }) {
       "div",
       { class: "content" },
       line.echo ? el("p", { class: "echo" }, el("b", {}, "steve"), " used ", el("code", {}, line.echo)) : null,
-      line.in_channel ? null : el("p", { class: "only-you" }, "👁 Only visible to you"),
+      line.in_channel || line.ts ? null : el("p", { class: "only-you" }, "👁 Only visible to you"),
       el(
         "p",
         { class: "byline" },
@@ -166,7 +166,7 @@ function failure(line, now) {
 
 /** Not shown by Slack: what this message replies to, and how it arrived. */
 function trace(line, shortcuts) {
-  if (!line.act) return null;
+  if (!line.act) return line.ts ? el("p", { class: "trace" }, "↳ sent by the app with ", el("code", {}, "chat.postMessage")) : null;
   const trigger = triggerOf(line.act, shortcuts);
   const way = line.by === "response" ? "in the response" : "to the response_url";
   const source = line.from_memory ? " · from memory: Kapso was not asked" : "";
@@ -177,6 +177,7 @@ function trace(line, shortcuts) {
 export function triggerOf(act, shortcuts) {
   if (act.typed) return act.typed;
   if (act.pressed) return `the button “${act.pressed}”`;
+  if (act.submitted) return `the form “${act.submitted}”`;
   const chosen = shortcuts.find((shortcut) => shortcut.callback_id === act.chosen);
   return `the shortcut “${chosen?.name ?? act.chosen}”`;
 }

@@ -3,6 +3,8 @@
 import { el, link } from "./dom.js";
 
 const PEOPLE = { U2147483697: "steve" };
+/** After a reset of the playground, the person has another id. */
+const person = (id) => PEOPLE[id.split("R")[0]];
 const CHANNELS = { C2147483705: "sandbox" };
 const STYLES = { "*": "strong", _: "em", "~": "s" };
 
@@ -91,7 +93,7 @@ function token(inside, now) {
   const label = rest.join("|");
   switch (target[0]) {
     case "@":
-      return mention("@" + (label || PEOPLE[target.slice(1)] || target.slice(1)));
+      return mention("@" + (label || person(target.slice(1)) || target.slice(1)));
     case "#":
       return mention("#" + (label || CHANNELS[target.slice(1)] || target.slice(1)));
     case "!":

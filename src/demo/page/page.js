@@ -1,6 +1,7 @@
 // The playground: composer, conversation and control panel, all rendered from the state that the demo sends.
 
 import { conversation, keepAtEnd, span, toEnd } from "./conversation.js";
+import { formDialog } from "./form.js";
 import { panel } from "./panel.js";
 
 const byId = (id) => document.getElementById(id);
@@ -16,15 +17,30 @@ let channel = "sandbox";
 /** The message in whose thread the composer writes; null for the channel. */
 let thread = null;
 
+const isDirect = (line) => line.channel?.startsWith("D") ?? false;
+const only = (state, direct) => ({ ...state, conversation: state.conversation.filter((line) => isDirect(line) === direct) });
+const announce = (text) => (byId("spoken").textContent = text);
+const inChannel = conversation(byId("conversation"), { press, choose, reply: writeIn, announce, cue });
+const inDirectMessages = conversation(byId("direct-messages"), { press, choose, reply: writeIn, announce, cue: () => {} });
+// The direct messages, and those of them that were there when they were looked at last.
+let direct = [];
+let read = new Set();
+
 const updates = [
-  conversation(byId("conversation"), {
-    press,
-    choose,
-    reply: writeIn,
-    announce: (text) => (byId("spoken").textContent = text),
-    cue,
-  }),
+  (state) => inChannel(only(state, false)),
+  (state) => {
+    inDirectMessages(only(state, true));
+    direct = only(state, true).conversation.map((line) => line.id);
+    byId("places").hidden = !state.bot;
+    byId("channel").classList.toggle("visually-hidden", state.bot);
+    byId("place-channel").textContent = state.channel;
+    showUnread();
+  },
   panel(change, typeFromPanel),
+  formDialog(byId("form"), {
+    submit: (view, values) => change("/form/submit", { view, values }),
+    close: (view) => change("/form/close", { view }),
+  }),
   (state) => {
     command = state.command;
     byId("hint-name").textContent = command.name;
@@ -66,8 +82,33 @@ function change(path, body) {
   return post(path, body);
 }
 
+/** Shows the channel, or the direct messages. */
+function showPlace(place) {
+  for (const button of document.querySelectorAll("[data-place]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.place === place));
+  }
+  byId("direct").hidden = place !== "direct";
+  scroller.hidden = composer.hidden = place === "direct";
+  if (place === "direct") byId("cue").hidden = true;
+  toEnd(place === "direct" ? byId("direct") : scroller);
+  showUnread();
+}
+
+/** Shows how many direct messages have come since they were looked at. */
+function showUnread() {
+  if (!byId("direct").hidden) read = new Set(direct);
+  const unread = direct.filter((id) => !read.has(id)).length;
+  byId("unread").hidden = unread === 0;
+  byId("unread").textContent = `${unread} new`;
+}
+
+for (const button of document.querySelectorAll("[data-place]")) {
+  button.addEventListener("click", () => showPlace(button.dataset.place));
+}
+
 /** Sends a command, or writes a message. */
 async function type(text, thread = null) {
+  showPlace("channel");
   status.textContent = `Sent ${text}`;
   typedBefore.push(text);
   recalled = typedBefore.length;
@@ -78,6 +119,10 @@ async function type(text, thread = null) {
   if (!isMessage && !result?.acknowledged && !input.value) input.value = text;
   if (!result || isMessage) return;
   const took = span(result.took_ms);
+  if (result.opened_form) {
+    status.textContent = `The app opened a form, after ${took}.`;
+    return;
+  }
   if (result.replied) status.textContent = `The app replied in the HTTP response, after ${took}.`;
   else if (result.acknowledged) status.textContent = `Accepted; reply to follow (after ${took}).`;
   else status.textContent = `The command failed after ${took}.`;
@@ -186,6 +231,7 @@ for (const suggestion of document.querySelectorAll("[data-type]")) {
 byId("reset").addEventListener("click", async () => {
   if (!(await change("/reset", {}))) return;
   showPanel(false);
+  showPlace("channel");
   scroller.scrollTop = 0;
   input.value = "";
   hint();

@@ -1,5 +1,6 @@
 //! Session cards: looking one up, sharing one, and checks of private replies.
 
+use jiff::SignedDuration;
 use kapso_slack::demo::PostedMessage;
 use kapso_slack::demo::rules::buttons;
 use serde_json::{Value, json};
@@ -79,4 +80,13 @@ pub fn channel_messages(app: &TestApp) -> Vec<PostedMessage> {
     let mut posted = app.slack.conversation();
     posted.retain(|posted| posted.in_channel);
     posted
+}
+
+/// Moves the clock, a second at a time, until something has come true that the poller or a worker does.
+pub async fn advance_until(app: &TestApp, is_done: impl Fn() -> bool) {
+    while !is_done() {
+        app.advance_clock(SignedDuration::from_secs(1));
+        // A request of its own, so that the service gets its turn.
+        app.metrics().await;
+    }
 }

@@ -262,6 +262,7 @@ pub fn watch(user: &str, session: &str) -> Watch {
         not_found: 0,
         card: None,
         direct: None,
+        shared: None,
     }
 }
 

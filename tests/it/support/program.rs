@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
+use jiff::SignedDuration;
 use kapso_slack::app::{App, client_builder};
 use kapso_slack::clock::Clock;
 use kapso_slack::config::Environment;
@@ -25,6 +26,8 @@ use crate::support::{ID, KEY, SECRET, port};
 
 /// Timeout for anything that a program does: far longer than it takes.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How far the clock of a service is ahead of the machine's.
+pub const HOURS_AHEAD: &str = "HOURS_AHEAD";
 
 /// The program before it is started.
 pub struct Program {
@@ -262,6 +265,11 @@ fn service_process() {
     let environment = Environment::of_process().unwrap();
     let mut settings = environment.settings().unwrap();
     settings.timing.enqueue = TIMEOUT;
+    let hours_ahead = env::var(HOURS_AHEAD).map_or(0, |hours| hours.parse().unwrap());
+    if hours_ahead != 0 {
+        // PostgreSQL's clock is not moved.
+        settings.timing.max_clock_skew = None;
+    }
     let log = environment.log().unwrap();
     let _log = telemetry::start(log.format, &log.filter);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -272,7 +280,9 @@ fn service_process() {
         let mut terminated = signal(SignalKind::terminate()).unwrap();
         let listener = TcpListener::bind(settings.listen).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let app = App::build(settings, Clock::system()).await.unwrap();
+        let clock = Clock::system();
+        clock.advance(SignedDuration::from_hours(hours_ahead));
+        let app = App::build(settings, clock).await.unwrap();
         // Under the target that the default filter lets through.
         tracing::info!(target: "kapso_slack::cli", %address, "listening");
         app.serve(listener, async move {
@@ -286,7 +296,9 @@ fn service_process() {
 pub struct Fakes {
     pub kapso: FakeKapso,
     pub slack: FakeSlack,
-    person: Person,
+    /// The clock of both.
+    pub clock: Clock,
+    pub person: Person,
 }
 
 impl Fakes {
@@ -303,7 +315,8 @@ impl Fakes {
         let http = client_builder().build().unwrap();
         Self {
             kapso,
-            slack: FakeSlack::start(port().await, http, SECRET.into(), clock).unwrap(),
+            slack: FakeSlack::start(port().await, http, SECRET.into(), clock.clone()).unwrap(),
+            clock,
             person: Person::default(),
         }
     }

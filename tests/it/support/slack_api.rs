@@ -26,6 +26,8 @@ pub struct SlackApi {
 struct Methods {
     auth_test: Mutex<Option<Answer>>,
     blocks_validate: Mutex<Option<Answer>>,
+    /// The `x-oauth-scopes` of each response; none if empty.
+    scopes: Mutex<String>,
     tokens: Mutex<Vec<String>>,
     blocks: Mutex<Vec<serde_json::Value>>,
 }
@@ -53,6 +55,11 @@ impl SlackApi {
     /// Answers `auth.test` so from now on.
     pub fn answer_auth_test(&self, status: StatusCode, body: &str) {
         *self.state.auth_test.lock().unwrap() = Some((status, body.to_owned()));
+    }
+
+    /// Says from now on that the token has these scopes.
+    pub fn grant_scopes(&self, scopes: &str) {
+        scopes.clone_into(&mut self.state.scopes.lock().unwrap());
     }
 
     /// Answers `blocks.validate` so from now on.
@@ -89,12 +96,16 @@ fn answer(prepared: &Mutex<Option<Answer>>) -> Answer {
     prepared.unwrap_or((StatusCode::OK, r#"{"ok":true}"#.to_owned()))
 }
 
-async fn auth_test(State(state): State<Arc<Methods>>, headers: HeaderMap) -> Answer {
+async fn auth_test(
+    State(state): State<Arc<Methods>>,
+    headers: HeaderMap,
+) -> (StatusCode, [(&'static str, String); 1], String) {
     let token = headers
         .get(header::AUTHORIZATION)
         .map(|value| value.to_str().unwrap().to_owned());
     state.tokens.lock().unwrap().extend(token);
-    answer(&state.auth_test)
+    let (status, body) = answer(&state.auth_test);
+    (status, [("x-oauth-scopes", state.scopes.lock().unwrap().clone())], body)
 }
 
 async fn blocks_validate(State(state): State<Arc<Methods>>, headers: HeaderMap, body: String) -> Answer {
