@@ -27,12 +27,12 @@ use crate::qr;
 use crate::queue::JobStore;
 use crate::routes::{self, AppState};
 use crate::server::{self, Bounds};
-use crate::slack::acknowledgement::Acknowledgement;
 use crate::slack::button_value::ValueSigner;
 use crate::slack::channel_pace::ChannelPace;
 use crate::slack::direct_messages::DirectMessages;
 use crate::slack::request::SlackVerifier;
 use crate::slack::response_url::ResponseUrlClient;
+use crate::slack::sealed::Sealer;
 use crate::slack::signature::SignatureVerifier;
 use crate::slack::socket_mode::{self, EnvelopeKind, Event, Reason, Request, SocketMode};
 use crate::slack::web_api::{Refusal, WebApi};
@@ -46,12 +46,14 @@ const METRICS_CONNECTIONS: usize = 16;
 /// Connections may wait for images of QR codes: one in so many, and at most so many.
 const IMAGE_CONNECTIONS_SHARE: usize = 8;
 const IMAGE_CONNECTIONS_MAX: usize = 64;
-/// Most idle connections in the pool for one host.
-const IDLE_CONNECTIONS: usize = 32;
+/// Most idle connections in the pool for one host. With fewer than are used at once, many would be closed after each use.
+const IDLE_CONNECTIONS: usize = 64;
 
 /// The service, ready to be served.
 pub struct App {
     state: AppState,
+    kapso: Arc<kapso::HttpClients>,
+    kapso_base_url: Url,
     metrics_listener: Option<TcpListener>,
     database: DatabaseUrl,
     timing: Timing,
@@ -92,13 +94,14 @@ impl App {
         let proxy = &settings.proxy;
         let new_connections = unpooled_client(proxy, connect).map_err(StartError::Client)?;
         let http = kapso_clients(proxy, &settings.timing, new_connections.clone()).map_err(StartError::Client)?;
+        let http = Arc::new(http);
         let metrics = Arc::new(metrics());
         let metrics_listener = listen_for_metrics(settings.metrics_addr).await?;
         let projects = Arc::new(Projects::new(
             settings.projects,
             connector(
-                Arc::new(http),
-                settings.kapso_base_url,
+                Arc::clone(&http),
+                settings.kapso_base_url.clone(),
                 clock.clone(),
                 settings.timing.kapso.clone(),
                 Arc::clone(&metrics),
@@ -135,6 +138,7 @@ impl App {
                 command_name: settings.command,
                 qr_addresses: qr_addresses.clone(),
                 signer: ValueSigner::new(&keys),
+                sealer: Sealer::new(&keys),
                 direct_messages: DirectMessages::new(web_api.clone(), clock.clone()),
                 web_api,
             },
@@ -188,6 +192,8 @@ impl App {
                 log_limit: Arc::default(),
                 clock,
             },
+            kapso: http,
+            kapso_base_url: settings.kapso_base_url,
             metrics_listener,
             database: settings.database,
             timing: settings.timing,
@@ -237,6 +243,15 @@ impl App {
             let (socket, stopping) = (Arc::clone(socket), dispatcher.stopping.clone());
             bounds.tasks.spawn(async move { socket.run(&stopping).await });
         }
+        if let Some(interval) = self.timing.kapso.keep_ready {
+            let (kapso, base, stopping) = (self.kapso, self.kapso_base_url, dispatcher.stopping.clone());
+            bounds.tasks.spawn(async move {
+                tokio::select! {
+                    never = kapso.keep_ready(&base, interval) => match never {},
+                    () = stopping.cancelled() => {}
+                }
+            });
+        }
         let background_work = run_in_background(
             Arc::clone(&dispatcher),
             Arc::clone(&self.state.connection),
@@ -269,6 +284,7 @@ impl Reloader {
         if let Some(addresses) = &commands.qr_addresses {
             addresses.set_secrets(&keys);
         }
+        commands.sealer.set_secrets(&keys);
         commands.direct_messages.set_token(settings.bot_token);
         commands.projects.replace(settings.projects);
     }
@@ -455,10 +471,7 @@ fn socket_handler(dispatcher: &Arc<Dispatcher>) -> socket_mode::Handler {
         Box::pin(async move {
             match request {
                 Request::Command(command) => dispatcher.command(command).await,
-                Request::Interaction(interaction) => {
-                    dispatcher.interaction(interaction).await;
-                    Acknowledgement::empty()
-                }
+                Request::Interaction(interaction) => dispatcher.interaction(interaction).await,
             }
         })
     })
@@ -506,6 +519,9 @@ fn kapso_clients(proxy: &Proxy, timing: &Timing, unpooled: Client) -> Result<kap
 
 /// [`client_builder`], with the operator's proxy.
 pub fn proxied_client_builder(proxy: &Proxy) -> ClientBuilder {
+    if proxy.is_none() {
+        return client_builder();
+    }
     let proxy = proxy.clone();
     client_builder().proxy(reqwest::Proxy::custom(move |url| proxy.for_url(url).cloned()))
 }

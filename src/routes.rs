@@ -121,10 +121,10 @@ async fn commands(State(state): State<AppState>, verified: Result<Verified<Slash
 
 async fn interactions(State(state): State<AppState>, verified: Result<Verified<Interaction>, Rejection>) -> Response {
     match verified {
-        Ok(verified) => {
-            state.dispatcher.interaction(verified).await;
-            StatusCode::OK.into_response()
-        }
+        Ok(verified) => match state.dispatcher.interaction(verified).await.into_message() {
+            Some(errors) => json(errors),
+            None => StatusCode::OK.into_response(),
+        },
         Err(rejection) => reject(&state, rejection),
     }
 }

@@ -11,6 +11,7 @@ use super::{Notification, Problem, RenderContext, View, notification, problem};
 use crate::config::{AccessLists, Creators};
 use crate::kapso::{ActivationLink, AgentId, NotWhatsApp, Session, SessionId, Status};
 use crate::slack::blocks::{Block, Text};
+use crate::slack::form::{FieldErrors, Form};
 use crate::slack::message::Message;
 use crate::slack::text::Mrkdwn;
 use crate::slack::web_api::Refusal;
@@ -31,6 +32,8 @@ const HOSTILE: &str =
 pub(crate) struct SampleGroup {
     pub(crate) title: &'static str,
     pub(crate) samples: Vec<(String, Message)>,
+    /// Forms, with the errors that they show.
+    pub(crate) forms: Vec<(String, Form, Option<FieldErrors>)>,
 }
 
 impl SampleGroup {
@@ -43,6 +46,18 @@ impl SampleGroup {
         Self {
             title,
             samples: samples.into_iter().map(sample).collect(),
+            forms: Vec::new(),
+        }
+    }
+
+    pub(crate) fn with_forms(
+        self,
+        forms: impl IntoIterator<Item = (impl Into<String>, Form, Option<FieldErrors>)>,
+    ) -> Self {
+        let form = |(title, form, errors): (_, _, _)| (Into::into(title), form, errors);
+        Self {
+            forms: forms.into_iter().map(form).collect(),
+            ..self
         }
     }
 }
@@ -220,6 +235,7 @@ pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
             .chain(direct_messages.into_iter().filter_map(direct))
             .chain(refused)
             .collect(),
+        forms: Vec::new(),
     }
 }
 

@@ -10,6 +10,8 @@ use crate::kapso::SessionId;
 pub(super) const FOUND_MAX: usize = 10;
 /// Most words of a phone number: each digit may be one.
 const PHONE_WORDS_MAX: usize = 16;
+/// Shortest word with letters and digits that may be an id without being a UUID.
+const LIKELY_MIN: usize = 16;
 /// Punctuation that may stand around a word in a sentence.
 const PUNCTUATION: [char; 12] = ['.', ',', ';', ':', '!', '?', '(', ')', '[', ']', '{', '}'];
 
@@ -118,11 +120,11 @@ impl Finds {
     }
 }
 
-/// Whether a word with a digit is hardly a number, a date or a short name: letters and digits, in parts or long.
+/// Whether a word with a digit is hardly anything else than an id: letters and digits, and longer than a ticket's number, a
+/// version or a date.
 fn is_unlike_words(word: &str) -> bool {
     let has_letter = word.contains(|c: char| c.is_ascii_alphabetic());
-    let has_parts = word.contains(['-', '_']) && looks_like_id(word);
-    has_letter && (has_parts || word.len() >= 16)
+    has_letter && word.len() >= LIKELY_MIN
 }
 
 fn add(all: &mut Vec<Found>, new: Found) {
@@ -159,7 +161,9 @@ fn with_labels(text: &str) -> String {
         all.push_str(before);
         all.push('<');
         rest = link;
-        if let Some((inside, after)) = link.split_once('>')
+        let end = link.find(['<', '>']).unwrap_or(link.len());
+        if link[end..].starts_with('>')
+            && let (inside, after) = (&link[..end], &link[end + 1..])
             && let Some((address, label)) = inside.split_once('|')
             && phone::after_scheme(address).is_none()
         {
@@ -209,7 +213,10 @@ mod tests {
                 "<https://app.kapso.ai/sandbox/waiting-one> it is".to_owned(),
                 show("waiting-one"),
             ),
-            ("Is agent-123abc there?".to_owned(), show("agent-123abc")),
+            (
+                "Is session-0123abcd4567 there?".to_owned(),
+                show("session-0123abcd4567"),
+            ),
             ("+1 202 555 0123 wants in".to_owned(), phone.clone()),
             ("call (+1 (202) 555-0123).".to_owned(), phone.clone()),
             ("<tel:+12025550123|+1 202 555 0123>".to_owned(), phone.clone()),
@@ -232,6 +239,7 @@ mod tests {
             "Hello, could someone look at the well-known e-mail_thing of to-day?",
             "show session list 2026-11-28 10:00 v2 3pm 1234567890 12 2nd H1",
             "Meet at 10, room 4711, on 28.11.2026; it costs 1,000 EUR (50%)",
+            "PROJ-123, UTF-8, COVID-19, gpt-4, agent-123abc and x86_64",
             "1-2-3, 2026-11-28T10:00:00Z and 555-0123",
             "12025550123 and 0049 228 1234567",
             "<@U2147483697|steve> in <#C2147483705|general> at <!date^1795428000^{date_num}|2026-11-23>",
@@ -251,8 +259,19 @@ mod tests {
             .map(|n| format!("{n:08x}-0000-4000-8000-000000000000"))
             .collect();
         assert_eq!(typed(&ids.join(" ")).len(), FOUND_MAX + 1);
-        let likely: Vec<String> = (0..1_000).map(|n| format!("agent-{n}")).collect();
+        let likely: Vec<String> = (0..1_000).map(|n| format!("session-of-agent-{n}")).collect();
         assert_eq!(typed(&likely.join(" ")).len(), FOUND_MAX + 1);
+    }
+
+    /// For work that grows with the square of the length, this would take minutes.
+    #[test]
+    fn the_time_to_search_a_long_message_grows_with_its_length() {
+        let began = std::time::Instant::now();
+        for piece in [">", "<", "<*", "*<", "*>", "<a|b>", "+1 ", "ж"] {
+            let text = piece.repeat(64 * 1024 / piece.len());
+            assert_eq!(typed(&text), Vec::<String>::new(), "{piece}");
+        }
+        assert!(began.elapsed() < std::time::Duration::from_secs(40));
     }
 
     const PIECES: &[&str] = &[

@@ -50,7 +50,7 @@ impl Definition for LookUp {
         let id = sample_id().map(Found::Session);
         let phone = Phone::parse(SAMPLE_PHONE).map(Found::Phone);
         let two: Vec<Found> = id.into_iter().chain(phone).collect();
-        let number = |n| SessionId::parse(&format!("agent-{n}")).map(Found::Session);
+        let number = |n| SessionId::parse(&format!("session-of-agent-{n}")).map(Found::Session);
         let many: Vec<Found> = (0..=FOUND_MAX).filter_map(number).collect();
         let samples = [
             ("With a session and a phone number", render(&two, context)),
@@ -77,10 +77,10 @@ fn render(found: &[Found], context: &RenderContext<'_>) -> View {
     let shown = &found[..found.len().min(FOUND_MAX)];
     let names = shown.iter().map(|found| monospace(name(found)));
     let question = fill(
-        "There are several sessions in that message. Which one do you mean? {names}",
+        "That message may be about several sessions. Which one do you mean? {names}",
         [("names", join(", ", names))],
     );
-    let head = Mrkdwn::new("There are several sessions in that message. Which one do you mean?");
+    let head = Mrkdwn::new("That message may be about several sessions. Which one do you mean?");
     let rows = shown.iter().map(|found| row(found, context));
     let rest = (found.len() > FOUND_MAX).then(|| {
         let count = u64::try_from(FOUND_MAX).unwrap_or_default();

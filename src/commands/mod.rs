@@ -5,6 +5,7 @@
 mod access;
 mod choose_project;
 mod find;
+mod form;
 mod found;
 mod help;
 mod list;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
+pub use form::{CALLBACK_ID as FORM, Submitted};
 pub use found::{Found, found};
 pub use list::PageValue;
 pub use named_project::{Named, split as split_project};
@@ -59,6 +61,7 @@ use crate::slack::Who;
 use crate::slack::button_value::{Origin, ValueSigner};
 use crate::slack::direct_messages::DirectMessages;
 use crate::slack::interaction::PressedButton;
+use crate::slack::sealed::Sealer;
 use crate::slack::web_api::WebApi;
 use crate::watches::Watches;
 
@@ -235,6 +238,8 @@ commands! {
     List(list),
     /// Create a session.
     New(new),
+    /// Open the form for a new session.
+    OpenForm(form),
     /// Ask whether to create a new session in place of one that has ended.
     Recreate(recreate),
     /// Notify a person when a session changes.
@@ -316,6 +321,8 @@ pub struct RequestContext {
     pub target: ReplyTarget,
     /// The command that led to this, and who shared the card since, if it was shared.
     pub origin: Origin,
+    /// Opens a form, once and within three seconds; empty where no form is opened.
+    pub trigger_id: SecretString,
     /// The same for a request that Slack sends again, so that a command that creates something creates it once.
     pub idempotency_key: Option<String>,
 }
@@ -338,6 +345,8 @@ pub struct Commands {
     pub qr_addresses: Option<Arc<Addresses>>,
     /// Signs and verifies the values of buttons.
     pub signer: ValueSigner,
+    /// Encrypts what comes back with a form.
+    pub sealer: Sealer,
     /// The methods that need a bot token, which there may not be.
     pub web_api: WebApi,
     /// Direct messages, which need it, too.
@@ -435,6 +444,12 @@ impl Commands {
         (command, origin)
     }
 
+    /// Whether this person may use the app there.
+    #[must_use]
+    pub fn admits(&self, who: &Who) -> bool {
+        access::admits(&self.access, who)
+    }
+
     /// Reads a shortcut that was chosen in the menu of a message: the command, and the alias of its project if it has
     /// one. `found` is what is in the message; `project` is the project of a pending reply, if it had an alias then.
     #[must_use]
@@ -458,7 +473,7 @@ impl Commands {
 
     /// Runs a command, if the person may.
     pub async fn run(&self, command: Command, request: &RequestContext) -> Response {
-        if !access::admits(&self.access, &request.who) {
+        if !self.admits(&request.who) {
             return self.problem(&Problem::NotAllowed(Arc::clone(&self.access)), request);
         }
         if command.needs_create_permission() && !self.may_create(&request.origin, &request.who) {
@@ -578,6 +593,6 @@ impl Command {
         if let Self::ChooseProject(choose) = self {
             return choose.command.needs_create_permission();
         }
-        self.creates() || matches!(self, Self::Recreate(_))
+        self.creates() || matches!(self, Self::Recreate(_) | Self::OpenForm(_))
     }
 }

@@ -59,6 +59,13 @@ pub fn parse(text: &str, command_name: &str) -> Command {
     command.unwrap_or_else(|error| Unknown(error).into())
 }
 
+/// Whether a person typed this word, and nothing else.
+pub(super) fn is_alone(text: &str, word: &CommandWord, command_name: &str) -> bool {
+    let plain = plain(text);
+    let all = words(&plain);
+    matches!(without_name(&all, command_name), [only] if named(only) == Some(word))
+}
+
 /// Whether the message for this error says how to create something.
 pub(super) fn is_about_creating(error: &ParseError) -> bool {
     match error {

@@ -13,8 +13,8 @@ use crate::watches::Shown;
 /// The response of a command.
 #[derive(Clone, Debug)]
 pub struct Response {
-    /// The reply.
-    pub message: Message,
+    /// The reply; `None` if a form was opened, which is the reply.
+    pub message: Option<Message>,
     /// What happened, for log and metrics.
     pub outcome: Outcome,
     /// The session that the message shows. It exists, so its id may be logged.
@@ -51,7 +51,20 @@ impl Response {
     #[must_use]
     pub fn new(outcome: Outcome, view: View, context: &RenderContext<'_>) -> Self {
         Self {
-            message: view.into_message(context),
+            message: Some(view.into_message(context)),
+            outcome,
+            session: None,
+            error: None,
+            follow_up: None,
+            kapso: Duration::ZERO,
+        }
+    }
+
+    /// The response to a command that opened a form.
+    #[must_use]
+    pub fn without_message(outcome: Outcome) -> Self {
+        Self {
+            message: None,
             outcome,
             session: None,
             error: None,
@@ -99,6 +112,10 @@ word_enum! {
         Listed = "listed",
         /// A session was created.
         Created = "created",
+        /// The form for a new session was opened.
+        FormOpened = "form_opened",
+        /// The form could not be opened, and the person was told what to type.
+        FormFailed = "form_failed",
         /// The person was asked to confirm that a session is created.
         AskedAgain = "asked_again",
         /// The person is notified when the session changes.

@@ -8,6 +8,9 @@ use crate::kapso::SessionId;
 /// The domain of Kapso's addresses. A pasted address that ends in an id stands for the id.
 const KAPSO_DOMAIN: &str = "kapso.ai";
 
+/// Longest address that is read, in bytes. The time to parse a host grows faster than its length.
+const ADDRESS_MAX: usize = 1_000;
+
 /// Parses the text after a word that takes one id.
 pub(super) fn one_session_id(rest: &[&str], word: &'static CommandWord) -> Result<SessionId, ParseError> {
     match rest {
@@ -38,6 +41,9 @@ pub(super) fn looks_like_id(word: &str) -> bool {
 /// The id that a word is, or with which it ends if it is an address of Kapso.
 pub(super) fn session_id(word: &str) -> Option<SessionId> {
     SessionId::parse(word).or_else(|| {
+        if word.len() > ADDRESS_MAX {
+            return None;
+        }
         let address = if word.contains("://") {
             Url::parse(word)
         } else {

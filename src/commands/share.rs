@@ -85,6 +85,7 @@ impl Definition for Share {
             SampleGroup {
                 title: "The confirmation for the person who shared it",
                 samples: follow_ups.map(|(title, message)| (title.to_owned(), message)).into(),
+                forms: Vec::new(),
             },
         ]
     }

@@ -7,6 +7,9 @@ use crate::slack::text::is_invisible;
 /// The entities that Slack and web pages write. Anything else after a `&` stays.
 const ENTITIES: &[(&str, char)] = &[("lt;", '<'), ("gt;", '>'), ("quot;", '"'), ("nbsp;", ' ')];
 
+/// Of longer formatting beside a link, only the nearest characters are read: a text may have a link at every character.
+const FORMATTING_MAX: usize = 32;
+
 /// The text without links, escapes and invisible characters: visible text in one spelling.
 pub(super) fn plain(text: &str) -> String {
     unwrap_links(&decode_entities(&usual_characters(text)))
@@ -132,19 +135,23 @@ fn unwrap_links(text: &str) -> String {
                 continue;
             }
             // Formatting around a link belongs to its address.
-            let word_before = plain.rsplit(char::is_whitespace).next().unwrap_or_default();
-            if !word_before.chars().all(is_decoration) {
+            if !is_formatting_word(plain.chars().rev(), is_decoration) {
                 plain.push(' ');
             }
             plain.push_str(address);
         } else {
-            let word_after = rest.split(char::is_whitespace).next().unwrap_or_default();
-            if !word_after.chars().all(|c| is_decoration(c) || c == '>') {
+            if !is_formatting_word(rest.chars(), |c| is_decoration(c) || c == '>') {
                 plain.push(' ');
             }
         }
     }
     plain + rest
+}
+
+/// Whether a word is formatting only: the characters to the next white space, or the first [`FORMATTING_MAX`] of them.
+fn is_formatting_word(chars: impl Iterator<Item = char>, is_formatting: impl Fn(char) -> bool) -> bool {
+    let word = chars.take_while(|c| !c.is_whitespace());
+    word.take(FORMATTING_MAX).all(is_formatting)
 }
 
 /// What was typed where Slack made a link `<tel:number|label>` of it.

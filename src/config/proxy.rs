@@ -47,6 +47,12 @@ impl Proxy {
         })
     }
 
+    /// Whether every connection is direct.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.address.is_none()
+    }
+
     /// The address of the proxy for a connection to `url`, with `user:password@` where it asks for them; `None` for a
     /// direct connection. Only `https` and `wss` go through a proxy.
     #[must_use]

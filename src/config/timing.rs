@@ -48,6 +48,8 @@ pub struct KapsoTiming {
     pub silence: Duration,
     /// How long an unused connection is kept.
     pub pool_idle: Duration,
+    /// A connection is used when it was not used for so long, so that it stays open; `None` to let it be closed.
+    pub keep_ready: Option<Duration>,
     /// Deadline for all attempts together.
     pub total: Duration,
     /// Shortest delay before the second attempt; doubles for each further attempt, with jitter.
@@ -124,6 +126,8 @@ impl Timing {
                 attempt: Duration::from_secs(8),
                 silence: Duration::from_secs(3),
                 pool_idle: Duration::from_secs(90),
+                // Shorter than the 60 s after which common load balancers close a connection.
+                keep_ready: Some(Duration::from_secs(45)),
                 total: Duration::from_secs(25),
                 min_retry_delay: Duration::from_millis(200),
                 max_rate_limit_wait: reply_budget,

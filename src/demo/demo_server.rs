@@ -311,6 +311,9 @@ impl DemoServer {
         self.staging.reset(sample_sessions::staging(self.clock.now()));
         self.projects.replace(self.only.clone());
         self.slack.clear_channel_limits();
+        for opened in self.slack.web_api().opened_views() {
+            self.slack.close_form(&opened.id);
+        }
         self.forget();
         self.changed.send_replace(());
         self.show_first_card().await;

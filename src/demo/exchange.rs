@@ -35,6 +35,8 @@ pub enum UserAction {
     Pressed(String),
     /// Chose the shortcut with this callback id in the menu of a message.
     Chosen(String),
+    /// Submitted the form with this callback id. Its reply belongs to the command that opened the form.
+    Submitted(String),
 }
 
 /// A request from Slack to the app. Through the socket it is not signed: what concerns the signature is empty.
@@ -92,7 +94,7 @@ impl Exchange {
     pub fn typed(&self) -> Option<&str> {
         match &self.act {
             UserAction::Typed(command) => Some(command),
-            UserAction::Pressed(_) | UserAction::Chosen(_) => None,
+            UserAction::Pressed(_) | UserAction::Chosen(_) | UserAction::Submitted(_) => None,
         }
     }
 
@@ -112,7 +114,7 @@ impl Exchange {
                 }
                 false
             }
-            UserAction::Chosen(_) => false,
+            UserAction::Chosen(_) | UserAction::Submitted(_) => false,
         };
         1 + u32::from(reserves_posts || self.is_share())
     }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::channel::{ButtonRef, PostedMessage};
+use super::views::OpenedView;
 
 /// Who sends a command, presses a button or chooses a shortcut, and where. Slack omits what is empty.
 #[derive(Clone, Debug)]
@@ -120,6 +121,48 @@ pub(super) fn shortcut(
         "response_url": ids.response_url,
     });
     sent_by(person, ids, payload, change)
+}
+
+/// A submitted form, its payload changed by `change`; `values` are of the fields by their ids. Format:
+/// <https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload>.
+pub(super) fn submission(
+    person: &Person,
+    opened: &OpenedView,
+    values: &[(String, String)],
+    ids: &RequestIds<'_>,
+    change: impl FnOnce(&mut Value),
+) -> String {
+    let mut state = json!({});
+    for block in opened.view["blocks"].as_array().into_iter().flatten() {
+        let (Some(id), element) = (block["block_id"].as_str(), &block["element"]) else {
+            continue;
+        };
+        let Some(action_id) = element["action_id"].as_str() else {
+            continue;
+        };
+        let value = values
+            .iter()
+            .find(|(field, _)| field == id)
+            .map(|(_, value)| value.as_str());
+        let value = value.filter(|value| !value.is_empty());
+        state[id][action_id] = if element["type"] == "static_select" {
+            let option = value.map(|value| json!({"text": {"type": "plain_text", "text": value}, "value": value}));
+            json!({"type": "static_select", "selected_option": option})
+        } else {
+            json!({"type": element["type"], "value": value})
+        };
+    }
+    let mut view = opened.view.clone();
+    view["id"] = opened.id.as_str().into();
+    view["team_id"] = person.team.as_str().into();
+    view["state"] = json!({"values": state});
+    view["hash"] = "156772938.1827394".into();
+    let payload = json!({"type": "view_submission", "view": view, "response_urls": []});
+    sent_by(person, ids, payload, |payload| {
+        // A form is in no channel.
+        payload.as_object_mut().map(|payload| payload.remove("channel"));
+        change(payload);
+    })
 }
 
 /// A form with this payload, to which the fields about the person and the place are added.

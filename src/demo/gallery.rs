@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::DemoServer;
 use crate::cards::samples::{SampleGroup, notifications, usual_session};
@@ -56,21 +56,32 @@ pub(super) fn picture(now: Timestamp) -> Option<Vec<u8>> {
 }
 
 fn group(group: SampleGroup) -> Group {
-    let view = |(title, message): (_, crate::slack::message::Message)| View {
+    let view = |title, message| View {
         title,
-        message: serde_json::from_slice(&message.to_json()).unwrap_or_default(),
+        message,
         pictures: Value::Null,
     };
+    let messages = group.samples.into_iter().map(|(title, message)| {
+        let message = serde_json::from_slice(&message.to_json()).unwrap_or_default();
+        view(title, message)
+    });
+    let forms = group.forms.into_iter().map(|(title, form, errors)| {
+        let mut form = json!(form);
+        if let Some(errors) = errors {
+            form["errors"] = json!(errors.by_field());
+        }
+        view(title, form)
+    });
     Group {
         title: group.title,
-        views: group.samples.into_iter().map(view).collect(),
+        views: messages.chain(forms).collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::rules;
+    use crate::demo::{rules, views};
 
     #[test]
     fn every_sample_keeps_slacks_rules_and_has_a_title_of_its_own() {
@@ -83,7 +94,14 @@ mod tests {
             titles.dedup();
             assert_eq!(titles.len(), group.views.len(), "{}", group.title);
             for view in &group.views {
-                assert_eq!(rules::violations(&view.message), Vec::<String>::new(), "{}", view.title);
+                let mut message = view.message.clone();
+                let violations = if message["type"] == "modal" {
+                    message.as_object_mut().unwrap().remove("errors");
+                    views::violations(&message)
+                } else {
+                    rules::violations(&message)
+                };
+                assert_eq!(violations, Vec::<String>::new(), "{}", view.title);
             }
         }
         let mut titles: Vec<_> = groups.iter().map(|group| group.title).collect();

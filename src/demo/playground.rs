@@ -1,6 +1,7 @@
 //! HTTP handlers of the playground: a page to type commands, press buttons, choose shortcuts and inject faults into
 //! Kapso.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use super::{ButtonRef, DemoServer, Exchange, PostedMessage, faults, gallery, rul
 use crate::commands::{CommandWord, Shortcut};
 
 /// Embedded files: path, content type, content.
-const FILES: [(&str, &str, &str); 12] = [
+const FILES: [(&str, &str, &str); 13] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/gallery", HTML, include_str!("page/gallery.html")),
     (
@@ -36,6 +37,7 @@ const FILES: [(&str, &str, &str); 12] = [
     ("/page/dom.js", SCRIPT, include_str!("page/dom.js")),
     ("/page/page.js", SCRIPT, include_str!("page/page.js")),
     ("/page/conversation.js", SCRIPT, include_str!("page/conversation.js")),
+    ("/page/form.js", SCRIPT, include_str!("page/form.js")),
     ("/page/menu.js", SCRIPT, include_str!("page/menu.js")),
     ("/page/panel.js", SCRIPT, include_str!("page/panel.js")),
     ("/page/blocks.js", SCRIPT, include_str!("page/blocks.js")),
@@ -64,6 +66,8 @@ pub(super) fn routes(server: Arc<DemoServer>) -> Router {
         .route("/type", post(send_command))
         .route("/press", post(press_button))
         .route("/shortcut", post(choose_shortcut))
+        .route("/form/submit", post(submit_form))
+        .route("/form/close", post(close_form))
         .route("/kapso/sessions/{id}/{change}", post(change_session))
         .route("/kapso/fault", post(set_fault))
         .route("/channel", post(show_channel))
@@ -125,6 +129,7 @@ fn snapshot(server: &DemoServer) -> Value {
     json!({
         "command": {"name": DemoServer::COMMAND, "hint": CommandWord::hint()},
         "shortcuts": shortcuts,
+        "form": open_form(server),
         "socket": server.slack.socket().is_on(),
         "bot": server.has_bot,
         "now_ms": server.clock.now().as_millisecond(),
@@ -137,6 +142,19 @@ fn snapshot(server: &DemoServer) -> Value {
         "requests": requests,
         "exchange": exchange,
     })
+}
+
+/// The form that is open, without what only the app may read.
+fn open_form(server: &DemoServer) -> Value {
+    let mut views = server.slack.web_api().opened_views().into_iter();
+    let Some(opened) = views.rfind(|opened| opened.is_open) else {
+        return Value::Null;
+    };
+    let mut view = opened.view;
+    if let Some(fields) = view.as_object_mut() {
+        fields.remove("private_metadata");
+    }
+    json!({"id": opened.id, "view": view})
 }
 
 /// Whether the message shows a session that the service remembered: Kapso was not asked in the time until it came.
@@ -253,16 +271,19 @@ async fn send_command(
         Some(_) => return Err(BadRequest("a message has at most 4,000 characters".to_owned())),
         None => return Err(BadRequest("there is nothing to send".to_owned())),
     }
+    let forms = server.slack.web_api().opened_views().len();
     let sent = server
         .slack
         .send_command(&server.app_url, &server.person(), command)
         .await;
+    let opened_form = server.slack.web_api().opened_views().len() > forms;
     Ok(json_response(
         StatusCode::OK,
         &json!({
             "exchange": sent.exchange,
             "acknowledged": sent.status == Some(StatusCode::OK),
             "replied": sent.message.is_some(),
+            "opened_form": opened_form,
             "took_ms": milliseconds(sent.took),
         }),
     ))
@@ -313,6 +334,39 @@ async fn choose_shortcut(State(server): State<Arc<DemoServer>>, body: Bytes) -> 
         StatusCode::OK,
         &json!({"exchange": sent.exchange, "acknowledged": sent.status == Some(StatusCode::OK)}),
     ))
+}
+
+#[derive(Deserialize)]
+struct FilledForm {
+    view: String,
+    values: BTreeMap<String, String>,
+}
+
+/// Submits a form. The response has the app's errors at its fields.
+async fn submit_form(State(server): State<Arc<DemoServer>>, body: Bytes) -> Result<Response, BadRequest> {
+    let FilledForm { view, values } = parse(&body)?;
+    let values: Vec<_> = values.into_iter().collect();
+    let sent = server
+        .slack
+        .submit_form(&server.app_url, &server.person(), &view, &values)
+        .await
+        .ok_or_else(|| BadRequest("this form is not complete, or no longer exists".to_owned()))?;
+    Ok(json_response(
+        StatusCode::OK,
+        &json!({"acknowledged": sent.status == Some(StatusCode::OK), "errors": sent.errors}),
+    ))
+}
+
+#[derive(Deserialize)]
+struct ClosedForm {
+    view: String,
+}
+
+/// Closes a form without submitting it.
+async fn close_form(State(server): State<Arc<DemoServer>>, body: Bytes) -> Result<Response, BadRequest> {
+    let ClosedForm { view } = parse(&body)?;
+    server.slack.close_form(&view);
+    Ok(empty_object())
 }
 
 /// Changes a session as a tester, its expiry or another project would.

@@ -23,6 +23,7 @@ use super::forms::{self, Person, RequestIds};
 use super::pictures::Pictures;
 use super::rules;
 use super::socket::{self, FakeSocket};
+use super::views;
 use super::web_api::{self, FakeWebApi};
 use crate::clock::Clock;
 use crate::routes::{COMMANDS, INTERACTIONS};
@@ -42,6 +43,17 @@ pub struct DirectResponse {
     pub message: Option<PostedMessage>,
     /// Time until the response.
     pub took: Duration,
+}
+
+/// The app's response to a form, as Slack saw it.
+#[derive(Clone, Debug)]
+pub struct FormResponse {
+    /// Number of the submission. The reply belongs to the command that opened the form.
+    pub exchange: u64,
+    /// Status of the response; `None` if there was none within three seconds.
+    pub status: Option<StatusCode>,
+    /// The errors by the ids of their fields; null if the form was closed.
+    pub errors: Value,
 }
 
 /// A fake Slack workspace.
@@ -302,6 +314,81 @@ impl FakeSlack {
             message: None,
             took: response.took,
         }
+    }
+
+    /// Submits a form with these values of its fields, by their ids. `None` if no such form was opened, or a required field
+    /// is empty, which Slack does not send.
+    pub async fn submit_form(
+        &self,
+        app: &Url,
+        person: &Person,
+        view: &str,
+        values: &[(String, String)],
+    ) -> Option<FormResponse> {
+        self.submit_form_with_payload(app, person, view, values, |_| {}).await
+    }
+
+    /// Submits a form, with a payload that is changed before it is signed.
+    pub async fn submit_form_with_payload(
+        &self,
+        app: &Url,
+        person: &Person,
+        view: &str,
+        values: &[(String, String)],
+        change: impl FnOnce(&mut Value),
+    ) -> Option<FormResponse> {
+        let opened = self
+            .web_api
+            .opened_views()
+            .into_iter()
+            .find(|opened| opened.id == view)?;
+        let is_filled = |id: &str| values.iter().any(|(field, value)| field == id && !value.is_empty());
+        let mut fields = opened.view["blocks"]
+            .as_array()?
+            .iter()
+            .filter(|block| block["type"] == "input");
+        if !fields.all(|field| field["optional"] == true || is_filled(field["block_id"].as_str().unwrap_or_default())) {
+            return None;
+        }
+        let callback_id = opened.view["callback_id"].as_str().unwrap_or_default();
+        let act = UserAction::Submitted(callback_id.to_owned());
+        let (exchange, ids) = self.start_exchange(act, person, Target::default());
+        let form = forms::submission(person, &opened, values, &ids.as_ref(), change);
+        let (status, body) = if self.socket.is_on() {
+            let payload = form_urlencoded::parse(form.as_bytes()).next();
+            let payload = payload.and_then(|(_, payload)| serde_json::from_str(&payload).ok());
+            let (answer, _) = self
+                .deliver(exchange, "interactive", payload.unwrap_or_default(), true)
+                .await;
+            let body = answer.as_ref().and_then(|payloads| payloads.first()).cloned();
+            (answer.map(|_| StatusCode::OK), body.unwrap_or_default())
+        } else {
+            let response = self.post_form(app, INTERACTIONS, exchange, form).await;
+            let body = match &response.body {
+                body if body.is_empty() => Value::Null,
+                body => serde_json::from_slice(body).unwrap_or_else(|_| "not JSON".into()),
+            };
+            (response.status, body)
+        };
+        for rule in views::response_violations(&body, &opened.view) {
+            self.channel.record_violation(&rule);
+        }
+        if status == Some(StatusCode::OK) {
+            self.web_api.update_view(view, |opened| {
+                opened.is_open = !body.is_null();
+                opened.errors = body["errors"].clone();
+            });
+        }
+        Some(FormResponse {
+            exchange,
+            status,
+            errors: body["errors"].clone(),
+        })
+    }
+
+    /// Closes a form without submitting it. The app is not told.
+    pub fn close_form(&self, view: &str) {
+        self.web_api.update_view(view, |opened| opened.is_open = false);
     }
 
     /// Adds a message that a person writes: in the channel, or in the thread of another message.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::rules::{check_block, length};
@@ -35,6 +36,18 @@ const INPUTS: [&str; 13] = [
     "conversations_select",
     "channels_select",
 ];
+
+/// A view that was opened.
+#[derive(Clone, Debug, Serialize)]
+pub struct OpenedView {
+    /// `V…`
+    pub id: String,
+    pub view: Value,
+    /// Whether it is shown: neither submitted nor closed.
+    pub is_open: bool,
+    /// The errors that the app showed at its fields.
+    pub errors: Value,
+}
 
 /// Describes every rule that a modal violates; empty for a valid one.
 #[must_use]
@@ -83,6 +96,33 @@ pub(super) fn violations(view: &Value) -> Vec<String> {
         }
     }
     broken
+}
+
+/// Describes every rule that the response to a submitted view violates: it is empty, or has errors at fields of the view.
+#[must_use]
+pub(super) fn response_violations(response: &Value, view: &Value) -> Vec<String> {
+    if response.is_null() {
+        return Vec::new();
+    }
+    let errors = response["errors"].as_object();
+    let blocks = view["blocks"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_input = |id: &String| {
+        blocks
+            .iter()
+            .any(|block| block["type"] == "input" && block["block_id"] == id.as_str())
+    };
+    let is_text = |error: &Value| (1..=2_000).contains(&length(error));
+    let is_valid = response["response_action"] == "errors"
+        && response.as_object().is_some_and(|response| response.len() == 2)
+        && errors
+            .is_some_and(|errors| !errors.is_empty() && errors.keys().all(is_input) && errors.values().all(is_text));
+    if is_valid {
+        Vec::new()
+    } else {
+        vec![format!(
+            "a response to a form has errors at its fields, or nothing: {response}"
+        )]
+    }
 }
 
 fn check_input(block: &Value, check: &mut impl FnMut(bool, &str)) {

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::channel::Channel;
 use super::forms::Person;
+use super::views::OpenedView;
 use super::{rules, views};
 
 /// How long a trigger id works.
@@ -79,14 +80,6 @@ pub struct WebCall {
     pub arguments: Value,
     /// The `error` of the answer; `ok` if there was none.
     pub result: String,
-}
-
-/// A view that was opened.
-#[derive(Clone, Debug, Serialize)]
-pub struct OpenedView {
-    /// `V…`
-    pub id: String,
-    pub view: Value,
 }
 
 /// Slack's side of the Web API.
@@ -283,6 +276,14 @@ impl FakeWebApi {
     #[must_use]
     pub fn opened_views(&self) -> Vec<OpenedView> {
         self.state().views.clone()
+    }
+
+    /// Changes an opened view.
+    pub(super) fn update_view(&self, id: &str, update: impl FnOnce(&mut OpenedView)) {
+        if let Some(opened) = self.state().views.iter_mut().find(|opened| opened.id == id) {
+            update(opened);
+        }
+        self.channel.notify();
     }
 
     /// The channel of the app's direct messages with a person, once there is one.
@@ -503,6 +504,8 @@ impl FakeWebApi {
         state.views.push(OpenedView {
             id: id.clone(),
             view: view.clone(),
+            is_open: true,
+            errors: Value::Null,
         });
         drop(state);
         self.channel.notify();

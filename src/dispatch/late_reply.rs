@@ -12,12 +12,11 @@ use tokio::time::{Instant, interval};
 use super::delivery::{Attempt, Deliverable, Outgoing, StoredMessage};
 use super::{Delivered, Dispatcher, Invocation, LogEntry, request_context};
 use crate::cards::{Problem, ReplyTarget};
-use crate::commands::{FollowUp, Found, Outcome, RequestContext, Response};
+use crate::commands::{Found, Outcome, RequestContext, Response};
 use crate::kapso::SessionId;
 use crate::queue::{LeasedJob, Payload, RENEWAL};
 use crate::slack::Who;
 use crate::slack::button_value::Origin;
-use crate::slack::message::Message;
 use crate::slack::response_url::DeliveryError;
 use crate::slack::verified::Way;
 use crate::telemetry::Delivery;
@@ -157,25 +156,27 @@ impl Dispatcher {
                 Err(job) => {
                     let response = self.problem(Problem::NoAnswer, invocation);
                     let entry = LogEntry::from(&response);
-                    return self.deliver(invocation, job, &entry, &response.message, None).await;
+                    return self.deliver(invocation, job, &entry, response).await;
                 }
             },
         };
         let entry = LogEntry::from(&response);
-        self.deliver(invocation, job, &entry, &response.message, response.follow_up)
-            .await;
+        self.deliver(invocation, job, &entry, response).await;
     }
 
-    /// Makes the first attempt to deliver a message.
+    /// Makes the first attempt to deliver a response. A form that was opened is the reply already.
     pub(super) async fn deliver(
         &self,
         invocation: &Invocation,
         mut job: LeasedJob<LateReply>,
         entry: &LogEntry,
-        message: &Message,
-        follow_up: Option<FollowUp>,
+        response: Response,
     ) {
-        let follow_up = follow_up.as_ref();
+        let Some(message) = &response.message else {
+            self.queue.complete(job).await;
+            return self.log_reply(invocation, entry, Delivered::By(Delivery::Late));
+        };
+        let follow_up = response.follow_up.as_ref();
         job.payload.outgoing.message = Some(message.into());
         let shown = follow_up.and_then(|follow_up| follow_up.shown.clone());
         let shown = shown.filter(|_| self.commands.web_api.has_token());

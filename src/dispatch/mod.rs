@@ -41,7 +41,8 @@ use crate::slack::acknowledgement::Acknowledgement;
 use crate::slack::button_value::Origin;
 use crate::slack::channel_pace::ChannelPace;
 use crate::slack::command::SlashCommand;
-use crate::slack::interaction::{Interaction, MessageShortcut, Press};
+use crate::slack::interaction::{FormSubmission, Interaction, MessageShortcut, Press};
+use crate::slack::message::Message;
 use crate::slack::response_url::{DeliveryError, POSTS, ResponseUrlClient};
 use crate::slack::verified::{Verified, Way};
 use crate::telemetry::{Delivery, LogLimit, Metrics, chain};
@@ -149,11 +150,18 @@ impl Dispatcher {
             sent_at,
             way,
         } = verified;
-        let (command, project) = self.commands.read(&form.text, &form.who);
+        let opened = self.commands.form(&form.text, &form.who);
+        // What is submitted must be answered there.
+        let opened = opened.filter(|_| self.response_urls.allows(&form.response_url));
+        let (command, project) = match opened {
+            Some((open, project)) => (open.into(), project),
+            None => self.commands.read(&form.text, &form.who),
+        };
         let trigger_id = form.trigger_id.clone();
         let request = RequestContext {
             idempotency_key: command.leads_to_creation().then(|| idempotency_key(&form)).flatten(),
             origin: Origin::typed(&form.who).in_project(project.as_ref()),
+            trigger_id: trigger_id.clone(),
             ..request_context(form.who, form.response_url, sent_at, ReplyTarget::Command)
         };
         let mut invocation = Invocation::new(request, Trigger::Typed(form.text), received, &command, way);
@@ -226,11 +234,19 @@ impl Dispatcher {
             }
             None => self.problem(Problem::NoAnswer, &invocation),
         };
-        let mut message = Bytes::from(response.message.to_json());
+        let Some(mut message) = response.message.as_ref().map(Message::to_json).map(Bytes::from) else {
+            reply.acknowledge();
+            return self.log_reply(&invocation, &LogEntry::from(&response), Delivered::By(Delivery::InTime));
+        };
         if !reply.has_room(message.len()) && !self.response_urls.allows(&invocation.request.response_url) {
             // It could not be delivered at all; a short message has room.
             response = self.problem(Problem::ResponseUrlNotAllowed, &invocation);
-            message = Bytes::from(response.message.to_json());
+            message = response
+                .message
+                .as_ref()
+                .map(Message::to_json)
+                .unwrap_or_default()
+                .into();
         }
         let entry = LogEntry::from(&response);
         if reply.send(message, matches!(invocation.way, Way::Socket(_))).await {
@@ -241,14 +257,13 @@ impl Dispatcher {
             // There is no room for it, or the connection is closed.
             let job = self.store(&invocation).await;
             reply.acknowledge();
-            self.deliver(&invocation, job, &entry, &response.message, response.follow_up)
-                .await;
+            self.deliver(&invocation, job, &entry, response).await;
         }
     }
 
-    /// Runs the command of a pressed button or a shortcut, which the caller then acknowledges. The reply goes to its
-    /// `response_url`.
-    pub async fn interaction(self: &Arc<Self>, verified: Verified<Interaction>) {
+    /// Runs the command of a pressed button, a shortcut or a form. The reply goes to its `response_url`; only errors at the
+    /// fields of a form are in the acknowledgement.
+    pub async fn interaction(self: &Arc<Self>, verified: Verified<Interaction>) -> Acknowledgement {
         let Verified {
             form,
             received,
@@ -258,15 +273,22 @@ impl Dispatcher {
         match form {
             Interaction::Press(press) => self.press(press, received, sent_at, way).await,
             Interaction::Shortcut(shortcut) => self.shortcut(shortcut, received, sent_at, way).await,
-            Interaction::Other(kind) => {
-                if let Some(suppressed) = self.admit_line("interaction") {
-                    tracing::warn!(
-                        kind,
-                        suppressed,
-                        "Slack sent an interaction that this app does not handle"
-                    );
-                }
+            Interaction::Form(form) if form.callback_id == commands::FORM => {
+                return self.form(form, received, sent_at, way).await;
             }
+            Interaction::Form(_) => self.log_unhandled("another form"),
+            Interaction::Other(kind) => self.log_unhandled(kind),
+        }
+        Acknowledgement::empty()
+    }
+
+    fn log_unhandled(&self, kind: &str) {
+        if let Some(suppressed) = self.admit_line("interaction") {
+            tracing::warn!(
+                kind,
+                suppressed,
+                "Slack sent an interaction that this app does not handle"
+            );
         }
     }
 
@@ -290,11 +312,14 @@ impl Dispatcher {
             value: button.value,
         };
         let invocation = Invocation::new(request, trigger, received, &command, way);
-        self.reply_late(invocation, command, &SecretString::default()).await;
+        let (occurrence, _) = self.occurrence(&invocation, &SecretString::default());
+        self.reply_late(invocation, command, occurrence).await;
     }
 
     async fn shortcut(self: &Arc<Self>, shortcut: MessageShortcut, received: Instant, sent_at: Timestamp, way: Way) {
-        let found = commands::found(&shortcut.texts);
+        // For nobody else, the message is searched.
+        let texts = Some(&shortcut.texts).filter(|_| self.commands.admits(&shortcut.who));
+        let found = texts.map(|texts| commands::found(texts)).unwrap_or_default();
         let (command, project) = self
             .commands
             .shortcut(&shortcut.callback_id, &found, None, &shortcut.who);
@@ -307,12 +332,45 @@ impl Dispatcher {
             found: found.iter().map(Found::typed).collect(),
         };
         let invocation = Invocation::new(request, trigger, received, &command, way);
-        self.reply_late(invocation, command, &shortcut.trigger_id).await;
+        let (occurrence, _) = self.occurrence(&invocation, &shortcut.trigger_id);
+        self.reply_late(invocation, command, occurrence).await;
+    }
+
+    /// Creates a session as if the command were typed, once for each form.
+    async fn form(
+        self: &Arc<Self>,
+        form: FormSubmission,
+        received: Instant,
+        sent_at: Timestamp,
+        way: Way,
+    ) -> Acknowledgement {
+        let is_usable = |arrived_at| self.response_urls.time_left(arrived_at).is_positive();
+        let submitted = match self.commands.submitted(&form, is_usable) {
+            Ok(submitted) => submitted,
+            Err(errors) => return Acknowledgement::with_message(errors.to_json().into(), None),
+        };
+        let key = fingerprint(&["form", &submitted.who.team, &submitted.who.user, &form.view_id]);
+        let request = RequestContext {
+            origin: Origin::typed(&submitted.who).in_project(submitted.project.as_ref()),
+            idempotency_key: Some(key.clone()),
+            ..request_context(
+                submitted.who,
+                submitted.response_url,
+                submitted.arrived_at.min(sent_at),
+                ReplyTarget::Command,
+            )
+        };
+        let command = Command::from(submitted.new);
+        let trigger = Trigger::Typed(command.typed().unwrap_or_default());
+        let invocation = Invocation::new(request, trigger, received, &command, way);
+        // The response_url has come before, with the command.
+        let (occurrence, _) = self.recent_requests.insert([key.as_str()], received);
+        self.reply_late(invocation, command, occurrence).await;
+        Acknowledgement::empty()
     }
 
     /// Runs a command whose reply always goes to the `response_url`. Returns when its job is stored.
-    async fn reply_late(self: &Arc<Self>, invocation: Invocation, command: Command, trigger_id: &SecretString) {
-        let (occurrence, _) = self.occurrence(&invocation, trigger_id);
+    async fn reply_late(self: &Arc<Self>, invocation: Invocation, command: Command, occurrence: Occurrence) {
         if occurrence != Occurrence::First {
             return invocation.log_replay();
         }
@@ -340,7 +398,8 @@ impl Dispatcher {
                 .commands
                 .problem(&Problem::ResponseUrlNotAllowed, &invocation.request);
         }
-        let running = AssertUnwindSafe(self.commands.run(command, &invocation.request)).catch_unwind();
+        // Boxed: it has room for every command, and would be copied from one future around it to the next.
+        let running = AssertUnwindSafe(Box::pin(self.commands.run(command, &invocation.request))).catch_unwind();
         running.await.unwrap_or_else(|_panic| {
             tracing::error!(request_id = invocation.request.request_id, "a command panicked");
             self.problem(Problem::Broken, invocation)
@@ -584,6 +643,7 @@ fn request_context(who: Who, response_url: SecretString, arrived_at: Timestamp, 
         request_id: format!("{:08x}", fastrand::u32(..)),
         target,
         origin: Origin::default(),
+        trigger_id: SecretString::default(),
         idempotency_key: None,
     }
 }

@@ -14,5 +14,5 @@ pub mod worker;
 pub use job::{
     ClaimFilter, Claimed, ClaimedJob, Job, JobId, JobKeys, Lease, Payload, ProjectFilter, QueueStats, WorkerId,
 };
-pub use rows::{JobRows, Quota, Upserted};
+pub use rows::{CLAIM_POSTGRES, CLAIM_SQLITE, JobRows, Quota, Upserted};
 pub use store::{JobStore, LeasedJob, RENEWAL};

@@ -43,13 +43,15 @@ macro_rules! claim {
     };
 }
 
-const CLAIM_SQLITE: &str = claim!(
+/// The claim on SQLite. Public, because a test looks at how it is executed.
+pub const CLAIM_SQLITE: &str = claim!(
     "SELECT value FROM json_each($9)",
     "SELECT value FROM json_each($12)",
     "SELECT value FROM json_each($13)",
     ""
 );
-const CLAIM_POSTGRES: &str = claim!(
+/// The claim on PostgreSQL.
+pub const CLAIM_POSTGRES: &str = claim!(
     "SELECT jsonb_array_elements_text($9::jsonb)",
     "SELECT jsonb_array_elements_text($12::jsonb)",
     "SELECT jsonb_array_elements_text($13::jsonb)",

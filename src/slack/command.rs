@@ -22,8 +22,7 @@ pub struct SlashCommand {
 
 impl Form for SlashCommand {
     fn parse(body: &[u8]) -> Result<Self, Rejection> {
-        let fields = form_urlencoded::parse(body);
-        Self::of_fields(fields.map(|(name, value)| (name, value.into_owned()))).ok_or(Rejection::Malformed)
+        Self::of_fields(form_urlencoded::parse(body)).ok_or(Rejection::Malformed)
     }
 }
 
@@ -39,19 +38,19 @@ impl SlashCommand {
     }
 
     /// Reads the fields in use and ignores all others. Only `command` is required.
-    fn of_fields<N: AsRef<str>>(fields: impl Iterator<Item = (N, String)>) -> Option<Self> {
+    fn of_fields<N: AsRef<str>, V: Into<String>>(fields: impl Iterator<Item = (N, V)>) -> Option<Self> {
         let mut form = Self::default();
         let mut is_command = false;
         for (name, value) in fields {
             match name.as_ref() {
                 "command" => is_command = true,
-                "text" => form.text = value,
-                "team_id" => form.who.team = value,
-                "enterprise_id" => form.who.enterprise = Some(value).filter(|id| !id.is_empty()),
-                "channel_id" => form.who.channel = value,
-                "user_id" => form.who.user = value,
-                "response_url" => form.response_url = value.into(),
-                "trigger_id" => form.trigger_id = value.into(),
+                "text" => form.text = value.into(),
+                "team_id" => form.who.team = value.into(),
+                "enterprise_id" => form.who.enterprise = Some(value.into()).filter(|id: &String| !id.is_empty()),
+                "channel_id" => form.who.channel = value.into(),
+                "user_id" => form.who.user = value.into(),
+                "response_url" => form.response_url = value.into().into(),
+                "trigger_id" => form.trigger_id = value.into().into(),
                 _ => {}
             }
         }

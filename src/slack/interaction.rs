@@ -1,8 +1,9 @@
-//! Button presses and message shortcuts, as Slack sends them.
+//! Button presses, message shortcuts and submitted forms, as Slack sends them.
 //!
 //! Sources: <https://docs.slack.dev/reference/interaction-payloads/block_actions-payload>,
 //! <https://docs.slack.dev/reference/interaction-payloads/shortcuts-interaction-payload>.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use secrecy::SecretString;
@@ -11,7 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::request::{Form, Rejection};
-use super::{Who, message_text};
+use super::{Who, form, message_text};
 
 /// Longest callback id in Slack, in bytes.
 const CALLBACK_ID_MAX: usize = 255;
@@ -21,6 +22,7 @@ const CALLBACK_ID_MAX: usize = 255;
 pub enum Interaction {
     Press(Press),
     Shortcut(MessageShortcut),
+    Form(FormSubmission),
     /// A form that this app does not handle; says in what way.
     Other(&'static str),
 }
@@ -71,6 +73,27 @@ impl fmt::Debug for MessageShortcut {
     }
 }
 
+/// A form that a person submitted. `Debug` shows nothing of what they entered.
+pub struct FormSubmission {
+    /// Who submitted it. Forms are in no channel.
+    pub who: Who,
+    /// `V…`, unique to the form that was opened.
+    pub view_id: String,
+    pub callback_id: String,
+    /// What the app gave to the form.
+    pub private_metadata: String,
+    /// See [`form::values`].
+    pub values: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for FormSubmission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FormSubmission")
+            .field("who", &self.who)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Form for Interaction {
     /// The payload of a message shortcut contains the message, up to three times and percent-encoded.
     const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -106,6 +129,16 @@ impl Interaction {
                 trigger_id: payload.trigger_id.take().unwrap_or_default().into(),
                 who: payload.who(),
             }),
+            "view_submission" => match payload.view.take() {
+                Some(view) => Self::Form(FormSubmission {
+                    view_id: view.id.unwrap_or_default(),
+                    callback_id: view.callback_id.unwrap_or_default(),
+                    private_metadata: view.private_metadata.unwrap_or_default(),
+                    values: form::values(&view.state),
+                    who: payload.who(),
+                }),
+                None => Self::Other("no view"),
+            },
             _ => Self::Other("another type"),
         }
     }
@@ -164,6 +197,16 @@ struct Payload<'p> {
     /// Not parsed: a press needs none, and no depth of nesting is an error.
     #[serde(borrow)]
     message: Option<&'p RawValue>,
+    view: Option<View>,
+}
+
+#[derive(Deserialize)]
+struct View {
+    id: Option<String>,
+    callback_id: Option<String>,
+    private_metadata: Option<String>,
+    #[serde(default)]
+    state: Value,
 }
 
 impl Payload<'_> {

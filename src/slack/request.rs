@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use axum::extract::{FromRef, FromRequest, Request};
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use super::signature::{SignatureError, SignatureVerifier};
+use super::signature::{SignatureError, SignatureVerifier, check_headers};
 use super::verified::{Verified, Way};
 use crate::clock::Clock;
 
@@ -122,7 +122,7 @@ where
         if !is_form(head.headers.get(header::CONTENT_TYPE)) {
             return Err(Rejection::NotForm);
         }
-        let body = read(body, T::MAX_BODY_BYTES, &verifier).await?;
+        let body = read(body, T::MAX_BODY_BYTES, &head.headers, &verifier).await?;
         // Slack does not promise to sign its certificate check. Signed or not, it is never parsed as a command.
         if is_ssl_check(&body) {
             return Err(Rejection::SslCheck);
@@ -144,7 +144,12 @@ where
     }
 }
 
-async fn read(body: axum::body::Body, max: usize, verifier: &SlackVerifier) -> Result<Vec<u8>, Rejection> {
+async fn read(
+    body: axum::body::Body,
+    max: usize,
+    headers: &HeaderMap,
+    verifier: &SlackVerifier,
+) -> Result<Vec<u8>, Rejection> {
     let reading = async {
         let mut body = Limited::new(body, max);
         // One buffer: a body that arrives byte by byte would take a multiple of its size as a list of frames.
@@ -157,6 +162,7 @@ async fn read(body: axum::body::Body, max: usize, verifier: &SlackVerifier) -> R
                 Err(_) => return Err(Rejection::Malformed),
             }
             if read.len() > USUAL_BODY_BYTES && permit.is_none() {
+                check_headers(headers, verifier.clock.now())?;
                 permit = verifier.large_bodies.acquire().await.ok();
             }
         }
@@ -176,5 +182,9 @@ fn is_form(content_type: Option<&http::HeaderValue>) -> bool {
 
 /// Whether the form is Slack's certificate check: by one of its own fields, not by text in the value of another.
 fn is_ssl_check(body: &[u8]) -> bool {
-    form_urlencoded::parse(body).any(|(name, value)| name == "ssl_check" && value == "1")
+    // Every request is searched, so a field that cannot have this name is not decoded.
+    let mut fields = body
+        .split(|byte| *byte == b'&')
+        .filter(|field| matches!(field.first(), Some(b's' | b'%')));
+    fields.any(|field| form_urlencoded::parse(field).any(|(name, value)| name == "ssl_check" && value == "1"))
 }

@@ -134,14 +134,7 @@ impl SignatureVerifier {
     /// # Errors
     /// Returns the [`SignatureError`] that applies first: headers, form, timestamp, signature.
     pub fn verify(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<Timestamp, SignatureError> {
-        let timestamp = only(headers, &TIMESTAMP_HEADER)?;
-        let signed_at = seconds(timestamp)?;
-        let signature = digest(only(headers, &SIGNATURE_HEADER)?)?;
-
-        let skew = now.as_second() - signed_at;
-        if skew.abs() > MAX_SKEW_SECONDS {
-            return Err(SignatureError::Stale { skew });
-        }
+        let (timestamp, signed_at, signature) = read_headers(headers, now)?;
         let matches = self
             .keys
             .any(|mac| update(mac, timestamp.as_bytes(), body).verify_slice(&signature).is_ok());
@@ -151,6 +144,26 @@ impl SignatureVerifier {
         // Cannot fail: the timestamp is near `now`.
         Timestamp::from_second(signed_at).map_err(|_| SignatureError::Malformed)
     }
+}
+
+/// Whether the headers could be those of a request that Slack has signed, whatever its body is.
+///
+/// # Errors
+/// See [`SignatureVerifier::verify`].
+pub fn check_headers(headers: &HeaderMap, now: Timestamp) -> Result<(), SignatureError> {
+    read_headers(headers, now).map(drop)
+}
+
+/// The timestamp as it was signed and as a number, and the signature.
+fn read_headers(headers: &HeaderMap, now: Timestamp) -> Result<(&HeaderValue, i64, [u8; 32]), SignatureError> {
+    let timestamp = only(headers, &TIMESTAMP_HEADER)?;
+    let signed_at = seconds(timestamp)?;
+    let signature = digest(only(headers, &SIGNATURE_HEADER)?)?;
+    let skew = now.as_second() - signed_at;
+    if skew.abs() > MAX_SKEW_SECONDS {
+        return Err(SignatureError::Stale { skew });
+    }
+    Ok((timestamp, signed_at, signature))
 }
 
 /// Signs as Slack does: the value of [`SIGNATURE_HEADER`] for `body` sent at `timestamp` (Unix seconds).

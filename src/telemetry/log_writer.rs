@@ -14,6 +14,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Most bytes that wait to be written; lines beyond are dropped.
 const MAX_BUFFERED_BYTES: usize = 1024 * 1024;
+/// How long lines are collected before they are written, so that a busy service does not wake the thread for each line.
+const COLLECTION_TIME: Duration = Duration::from_millis(10);
 /// The pause before a write to a non-blocking pipe that is full is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
@@ -35,7 +37,7 @@ pub(super) struct LogWriter {
 #[derive(Default)]
 struct Buffer {
     state: Mutex<State>,
-    /// Lines were added, or no more will be.
+    /// The thread waits, and lines were added; or no more will be.
     changed: Condvar,
     /// Everything was written, and no more will be.
     finished: Condvar,
@@ -45,6 +47,8 @@ struct Buffer {
 struct State {
     /// Whole lines.
     lines: Vec<u8>,
+    /// Whether the thread waits for the first line.
+    is_waiting: bool,
     is_closing: bool,
     is_finished: bool,
 }
@@ -86,9 +90,15 @@ impl Buffer {
         let mut reported = 0;
         loop {
             {
-                let idle = |state: &mut State| state.lines.is_empty() && !state.is_closing;
+                let idle = |state: &mut State| {
+                    state.is_waiting = state.lines.is_empty() && !state.is_closing;
+                    state.is_waiting
+                };
                 let waited = self.changed.wait_while(self.lock(), idle);
-                let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+                let state = waited.unwrap_or_else(PoisonError::into_inner);
+                let open = |state: &mut State| !state.is_closing;
+                let waited = self.changed.wait_timeout_while(state, COLLECTION_TIME, open);
+                let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
                 if state.lines.is_empty() {
                     state.is_finished = true;
                     self.finished.notify_all();
@@ -160,7 +170,10 @@ impl Write for LogWriter {
             count_dropped(line);
         } else {
             state.lines.extend_from_slice(line);
-            self.buffer.changed.notify_one();
+            if state.is_waiting {
+                state.is_waiting = false;
+                self.buffer.changed.notify_one();
+            }
         }
         Ok(line.len())
     }

@@ -167,7 +167,7 @@ async fn axe_finds_nothing_in_the_playground() {
         page.wait_for_message("Waiting for activation").await;
         expect_no_findings(page, "the first card").await;
         page.set_size(1280, 860, 1).await;
-        for command in ["list", "help", "no-such-session", "new"] {
+        for command in ["list", "help", "no-such-session", "new ?"] {
             page.send_command(&format!("/sandbox {command}")).await;
         }
         page.wait_for_message("I couldn't read a phone number").await;
@@ -186,6 +186,14 @@ async fn axe_finds_nothing_in_the_playground() {
         page.wait_for_text("#confirm[open]", "Share this session?").await;
         expect_no_findings(page, "the dialog").await;
         page.click("dialog button", "Cancel").await;
+        page.send_command("/sandbox new").await;
+        page.wait_for_text("#form[open]", "New sandbox session").await;
+        page.click("#form-submit", "Create session").await;
+        page.wait_for_text("#form", "Please complete this required field.")
+            .await;
+        expect_no_findings(page, "the form with an error").await;
+        page.set_size(1280, 860, 1).await;
+        page.click("#form-cancel", "Cancel").await;
         page.send_command("A message with a menu").await;
         page.click(".more", "More actions").await;
         page.click("[role=menuitem]", "Reply in thread").await;

@@ -13,6 +13,7 @@ mod control_panel;
 mod conversation;
 mod direct_messages;
 mod first_session;
+mod form;
 mod gallery;
 mod mrkdwn;
 mod qr;

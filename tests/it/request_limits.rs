@@ -87,7 +87,9 @@ async fn the_size_of_a_body_is_limited() {
             let mut unsigned = RawRequest::unsigned(route, padded(max));
             is_empty(&app.send_raw(&unsigned).await, 401, "all of it, unsigned");
             unsigned.body = padded(max + 64 * KIB);
-            is_empty(&app.send_raw(&unsigned).await, 413, "more, unsigned");
+            // Where more than 64 KiB may come, the rest is not read without the headers of a signature.
+            let status = if route == COMMANDS { 413 } else { 401 };
+            is_empty(&app.send_raw(&unsigned).await, status, "more, unsigned");
         }
     })
     .await;
@@ -100,7 +102,8 @@ async fn few_large_bodies_are_read_at_the_same_time() {
     test_app()
         .set(|settings| settings.timing.request_body = Duration::from_mins(1))
         .run(async |app| {
-            let large = RawRequest::unsigned(INTERACTIONS, padded(500 * KIB)).to_bytes();
+            let large = RawRequest::unsigned(INTERACTIONS, padded(500 * KIB));
+            let large = large.signed("wrong", app.now().as_second()).to_bytes();
             let mut slow = Vec::new();
             for _ in 0..8 {
                 let mut stranger = TcpStream::connect(app.app_url.socket_addrs(|| None).unwrap()[0])

@@ -24,6 +24,7 @@ const MODULES: &[&str] = &[
     "new_command",
     "new_command_faults",
     "new_confirmation",
+    "new_form",
     "organisations",
     "phone_spelling",
     "qr_button",

@@ -221,6 +221,7 @@ proptest! {
                     (watch, until)
                 }
                 Decision::Notify(_) => return Ok(()),
+                Decision::Update { .. } | Decision::End => panic!("it is no shared card"),
                 Decision::Expire => panic!("it does not depend on the response_url"),
                 Decision::Update { .. } | Decision::End => panic!("it is no shared card"),
             };

@@ -177,6 +177,7 @@ function trace(line, shortcuts) {
 export function triggerOf(act, shortcuts) {
   if (act.typed) return act.typed;
   if (act.pressed) return `the button “${act.pressed}”`;
+  if (act.submitted) return `the form “${act.submitted}”`;
   const chosen = shortcuts.find((shortcut) => shortcut.callback_id === act.chosen);
   return `the shortcut “${chosen?.name ?? act.chosen}”`;
 }

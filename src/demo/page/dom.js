@@ -26,8 +26,8 @@ function isSafe(address) {
   }
 }
 
-/** URL that opens a message's blocks in Slack's Block Kit Builder. */
+/** URL that opens a message's blocks, or a form, in Slack's Block Kit Builder. */
 export function blockKitBuilder(message) {
-  const blocks = message.blocks ?? [];
-  return "https://app.slack.com/block-kit-builder/#" + encodeURIComponent(JSON.stringify({ blocks }));
+  const opened = message.type === "modal" ? message : { blocks: message.blocks ?? [] };
+  return "https://app.slack.com/block-kit-builder/#" + encodeURIComponent(JSON.stringify(opened));
 }

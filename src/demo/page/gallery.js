@@ -2,10 +2,12 @@
 
 import { blocks } from "./blocks.js";
 import { blockKitBuilder, el } from "./dom.js";
+import { fields } from "./form.js";
 import { plain } from "./mrkdwn.js";
 
 const root = document.getElementById("groups");
 const contents = document.getElementById("contents");
+let forms = 0;
 
 const { now_ms: now, groups } = await (await fetch("/gallery/views")).json();
 
@@ -16,7 +18,31 @@ groups.forEach((group, number) => {
 });
 root.removeAttribute("aria-busy");
 
-function view({ title, message, pictures }) {
+function view(shown) {
+  return shown.message.type === "modal" ? form(shown) : message(shown);
+}
+
+function form({ title, message: { errors, ...view } }) {
+  forms += 1;
+  const { node } = fields(view, errors, { prefix: `form-${forms}-`, disabled: true });
+  return el(
+    "article",
+    { class: "view" },
+    el("h3", { class: "title" }, title),
+    el("p", { class: "header" }, view.title.text),
+    node,
+    el(
+      "p",
+      { class: "choices" },
+      el("button", { type: "button", class: "button", disabled: true }, view.close.text),
+      el("button", { type: "button", class: "button primary", disabled: true }, view.submit.text),
+    ),
+    el("details", {}, el("summary", {}, "JSON"), el("pre", { tabindex: "0" }, JSON.stringify(view, null, 2))),
+    builder(view),
+  );
+}
+
+function message({ title, message, pictures }) {
   return el(
     "article",
     { class: "view" },
@@ -25,8 +51,12 @@ function view({ title, message, pictures }) {
     el("p", { class: "spoken" }, el("b", {}, "Text for screen readers and notifications: "), plain(message.text, now)),
     ...dialogs(message),
     el("details", {}, el("summary", {}, "JSON"), el("pre", { tabindex: "0" }, JSON.stringify(message, null, 2))),
-    el("a", { class: "builder", href: blockKitBuilder(message), target: "_blank", rel: "noopener noreferrer" }, "Block Kit Builder ↗"),
+    builder(message),
   );
+}
+
+function builder(message) {
+  return el("a", { class: "builder", href: blockKitBuilder(message), target: "_blank", rel: "noopener noreferrer" }, "Block Kit Builder ↗");
 }
 
 /** The confirmation dialogs of a message's buttons, to be read without a press. */

@@ -1,6 +1,7 @@
 // The playground: composer, conversation and control panel, all rendered from the state that the demo sends.
 
 import { conversation, keepAtEnd, span, toEnd } from "./conversation.js";
+import { formDialog } from "./form.js";
 import { panel } from "./panel.js";
 
 const byId = (id) => document.getElementById(id);
@@ -36,6 +37,10 @@ const updates = [
     showUnread();
   },
   panel(change, typeFromPanel),
+  formDialog(byId("form"), {
+    submit: (view, values) => change("/form/submit", { view, values }),
+    close: (view) => change("/form/close", { view }),
+  }),
   (state) => {
     command = state.command;
     byId("hint-name").textContent = command.name;
@@ -114,6 +119,10 @@ async function type(text, thread = null) {
   if (!isMessage && !result?.acknowledged && !input.value) input.value = text;
   if (!result || isMessage) return;
   const took = span(result.took_ms);
+  if (result.opened_form) {
+    status.textContent = `The app opened a form, after ${took}.`;
+    return;
+  }
   if (result.replied) status.textContent = `The app replied in the HTTP response, after ${took}.`;
   else if (result.acknowledged) status.textContent = `Accepted; reply to follow (after ${took}).`;
   else status.textContent = `The command failed after ${took}.`;

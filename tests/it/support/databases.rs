@@ -18,7 +18,7 @@ use kapso_slack::slack::button_value::Origin;
 use kapso_slack::watches::{self, Watch};
 use serde_json::Value;
 use sqlx::any::install_default_drivers;
-use sqlx::{AnyConnection, AssertSqlSafe, Connection, query_scalar, raw_sql};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row, query, query_scalar, raw_sql};
 use tokio::time::timeout;
 
 use crate::support::ID;
@@ -165,6 +165,19 @@ impl Database {
         let words = query_scalar(sql).fetch_all(&mut connection).await.unwrap();
         connection.close().await.unwrap();
         words
+    }
+
+    /// How the statement that begins with `EXPLAIN` is executed.
+    pub async fn plan(&self, sql: &str) -> String {
+        install_default_drivers();
+        let mut connection = AnyConnection::connect(&self.address).await.unwrap();
+        let rows = query(AssertSqlSafe(sql.to_owned()))
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+        let lines: Vec<String> = rows.iter().map(|row| row.get(row.len() - 1)).collect();
+        lines.join("\n")
     }
 
     /// The number that `sql` selects.

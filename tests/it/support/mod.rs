@@ -10,6 +10,7 @@ pub mod forgery;
 pub mod inert_text;
 pub mod kapso_errors;
 pub mod late_replies;
+pub mod link;
 pub mod load_generator;
 pub mod program;
 pub mod proxy;

@@ -11,7 +11,9 @@ use kapso_slack::app::{App, Reloader, client_builder};
 use kapso_slack::clock::Clock;
 use kapso_slack::commands::Shortcut;
 use kapso_slack::config::{Environment, Settings};
-use kapso_slack::demo::{DirectResponse, FakeKapso, FakeSlack, Fault, OpenFault, Person, PostedMessage, plain};
+use kapso_slack::demo::{
+    DirectResponse, FakeKapso, FakeSlack, Fault, FormResponse, OpenFault, OpenedView, Person, PostedMessage, plain,
+};
 use kapso_slack::slack::socket_mode::CONNECTIONS;
 use kapso_slack::telemetry::{self, LogFormat};
 use reqwest::{Client, StatusCode};
@@ -314,6 +316,8 @@ impl TestAppBuilder {
         variables.extend(self.variables);
         let mut settings = Environment::of(variables).settings().unwrap();
         settings.timing.kapso.min_retry_delay = Duration::from_millis(1);
+        // Tests count the requests and connections of a scripted server.
+        settings.timing.kapso.keep_ready = None;
         settings.timing.response_url.min_retry_delay = Duration::from_millis(1);
         settings.timing.shutdown.linger = Duration::ZERO;
         settings.timing.socket.min_retry_delay = Duration::from_millis(1);
@@ -434,6 +438,40 @@ impl TestApp {
             .await;
         assert_eq!(sent.status, Some(StatusCode::OK), "pressed {action_id}");
         self.late_reply(sent.exchange).await
+    }
+
+    /// Sends a command that opens a form, which is the reply. Returns the number of its exchange, and the form.
+    pub async fn opened_form(&self, command: &str) -> (u64, OpenedView) {
+        let before = self.slack.web_api().opened_views().len();
+        let exchange = self.expect_ack_only(command).await;
+        let mut opened = self.slack.web_api().opened_views();
+        assert_eq!(opened.len(), before + 1, "{command} opens a form");
+        (exchange, opened.remove(before))
+    }
+
+    /// Submits a form with these values of its fields, and returns the response.
+    pub async fn submit(&self, form: &OpenedView, values: &[(&str, &str)]) -> FormResponse {
+        self.submit_with_payload(form, values, |_| {}).await
+    }
+
+    /// The same with a changed payload.
+    pub async fn submit_with_payload(
+        &self,
+        form: &OpenedView,
+        values: &[(&str, &str)],
+        change: impl FnOnce(&mut Value),
+    ) -> FormResponse {
+        let values: Vec<_> = values
+            .iter()
+            .map(|(id, value)| ((*id).to_owned(), (*value).to_owned()))
+            .collect();
+        let sent = self
+            .slack
+            .submit_form_with_payload(&self.app_url, &self.person, &form.id, &values, change)
+            .await
+            .expect("Slack sends the form");
+        assert_eq!(sent.status, Some(StatusCode::OK), "submitted a form");
+        sent
     }
 
     /// Somebody else writes a message in the channel.
