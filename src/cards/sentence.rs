@@ -17,8 +17,7 @@ pub(crate) fn fill<const N: usize>(template: &'static str, values: [(&str, Mrkdw
         values.iter().all(|(name, _)| template.contains(&format!("{{{name}}}"))),
         "a value that does not occur in {template:?}"
     );
-    let added: usize = values.iter().map(|(_, value)| value.size()).sum();
-    let mut text = Mrkdwn::with_capacity(template.len() + added);
+    let mut text = Mrkdwn::default();
     let mut rest = template;
     while let Some((before, (name, after_brace))) = rest
         .split_once('{')

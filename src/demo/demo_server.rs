@@ -22,7 +22,7 @@ pub(super) struct DemoChannel {
     pub(super) name: &'static str,
     /// What is served there.
     pub(super) effect: &'static str,
-    id: &'static str,
+    pub(super) id: &'static str,
     /// Whether the panel shows the second project there.
     shows_staging: bool,
 }
@@ -82,6 +82,8 @@ struct State {
     resets: u32,
     /// The last command or press before the last reset.
     last_exchange: u64,
+    /// The last message before the last reset.
+    last_message: u64,
     /// The channels that were shown since then, each with the last command or press before it.
     shown: Vec<(u64, DemoChannel)>,
 }
@@ -119,6 +121,7 @@ impl DemoServer {
                 advanced: SignedDuration::ZERO,
                 resets: 0,
                 last_exchange: 0,
+                last_message: 0,
                 shown: vec![(0, CHANNELS[0])],
             }),
         }
@@ -160,8 +163,11 @@ impl DemoServer {
 
     /// Whether a message belongs to what is shown: the conversation since the last reset, or the direct messages.
     pub(super) fn is_shown(&self, posted: &PostedMessage) -> bool {
-        if !posted.channel.starts_with('D') {
+        if posted.channel.is_empty() {
             return self.is_current(posted.exchange);
+        }
+        if !posted.channel.starts_with('D') {
+            return posted.channel == self.channel().id && posted.id > self.state().last_message;
         }
         let direct = self.slack.web_api().direct_channel(&self.person().user);
         direct.as_ref() == Some(&posted.channel)
@@ -288,6 +294,7 @@ impl DemoServer {
     /// Sets everything back to the start: sessions, fault, clock, and the conversation with its first card.
     pub(super) async fn reset(&self) {
         let last_exchange = self.last_exchange();
+        let last_message = self.slack.conversation().last().map_or(0, |posted| posted.id);
         {
             let mut state = self.state();
             self.clock.advance(-state.advanced);
@@ -296,6 +303,7 @@ impl DemoServer {
                 advanced: SignedDuration::ZERO,
                 resets: state.resets + 1,
                 last_exchange,
+                last_message,
                 shown: vec![(last_exchange, CHANNELS[0])],
             };
         }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
+use super::demo_server::CHANNELS;
 use super::sandbox::SAMPLE_AGENT;
 use super::{DemoServer, FakeKapso, FakeSlack, playground, sample_sessions};
 use crate::app::{App, client_builder};
@@ -72,6 +73,9 @@ pub async fn start_over(
     let slack = FakeSlack::start(loopback().await?, http, SECRET.into(), clock.clone())?;
     slack.limit_channels();
     slack.web_api().install(BOT_TOKEN, &["commands", SCOPE]);
+    for channel in CHANNELS {
+        slack.web_api().join(channel.id);
+    }
     let app_listener = loopback().await?;
     let app_url = address(&app_listener)?;
     if transport == Transport::Socket {

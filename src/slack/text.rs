@@ -113,18 +113,6 @@ impl Mrkdwn {
         Self(words.to_owned())
     }
 
-    /// Empty, with room for so many bytes.
-    #[must_use]
-    pub fn with_capacity(bytes: usize) -> Self {
-        Self(String::with_capacity(bytes))
-    }
-
-    /// How many bytes it has.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        self.0.len()
-    }
-
     /// Adds a constant, which may contain markup.
     #[must_use]
     pub fn constant(mut self, words: &'static str) -> Self {
@@ -143,12 +131,15 @@ impl Mrkdwn {
     /// escaped.
     #[must_use]
     pub fn foreign(mut self, words: &str, max: usize) -> Self {
-        let clean = clean(words, max);
-        let is_separator =
-            |c: char| c.is_whitespace() || matches!(c, '*' | '_' | '~' | '`' | '@' | '#' | ':' | '|' | '\u{FF20}');
-        let words = clean.split(is_separator).filter(|word| !word.is_empty());
+        let plain: String = clean(words, max)
+            .chars()
+            .map(|c| match c {
+                '*' | '_' | '~' | '`' | '@' | '#' | ':' | '|' | '\u{FF20}' => ' ',
+                c => c,
+            })
+            .collect();
         let mut first = true;
-        for word in words.filter(|word| !is_address(word)) {
+        for word in plain.split_whitespace().filter(|word| !is_address(word)) {
             if !first {
                 self.0.push(' ');
             }
@@ -228,15 +219,13 @@ impl Mrkdwn {
     }
 
     fn escape(&mut self, words: &str) {
-        for part in words.split_inclusive(['&', '<', '>']) {
-            let (plain, entity) = match part.as_bytes().last() {
-                Some(b'&') => (&part[..part.len() - 1], "&amp;"),
-                Some(b'<') => (&part[..part.len() - 1], "&lt;"),
-                Some(b'>') => (&part[..part.len() - 1], "&gt;"),
-                _ => (part, ""),
-            };
-            self.0.push_str(plain);
-            self.0.push_str(entity);
+        for c in words.chars() {
+            match c {
+                '&' => self.0.push_str("&amp;"),
+                '<' => self.0.push_str("&lt;"),
+                '>' => self.0.push_str("&gt;"),
+                c => self.0.push(c),
+            }
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Sharing a card through its confirmation dialog.
 
 use insta::assert_snapshot;
+use jiff::SignedDuration;
 use kapso_slack::demo::UserAction;
 use thirtyfour::Key;
 
-use crate::support::{ID, Page, page};
+use crate::support::{ID, Page, page, page_with};
 
 /// Sends the command, and presses "Share in channel".
 async fn open_share_dialog(page: &Page) {
@@ -112,5 +113,35 @@ async fn cancelling_shares_nothing() {
         );
         assert_eq!(messages(page).await, 1);
     })
+    .await;
+}
+
+#[tokio::test]
+async fn a_shared_card_shows_by_itself_what_becomes_of_the_session() {
+    page(async |page| {
+        open_share_dialog(page).await;
+        page.click("dialog button", "Share").await;
+        let [_, for_all] = wait_for_both(page).await;
+        assert!(for_all.contains("sent by the app with chat.postMessage"), "{for_all}");
+        page.demo().kapso.activate(ID);
+        page.demo().advance_clock(SignedDuration::from_mins(1));
+        let for_all = page.wait_for_message("🟢 Active").await;
+        assert!(for_all.contains("shared by @steve"), "{for_all}");
+        assert_eq!(messages(page).await, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_a_bot_token_a_shared_card_is_a_reply() {
+    page_with(
+        |settings| settings.bot_token = None,
+        async |page| {
+            open_share_dialog(page).await;
+            page.click("dialog button", "Share").await;
+            let [_, for_all] = wait_for_both(page).await;
+            assert!(for_all.contains("to the response_url"), "{for_all}");
+        },
+    )
     .await;
 }

@@ -41,6 +41,7 @@ async fn plan(database: &Database) -> String {
         later.to_string(),
         none.to_owned(),
         none.to_owned(),
+        now.to_string(),
     ];
     let is_postgres = database.address.starts_with("postgres");
     let (explain, mut claim) = if is_postgres {
@@ -48,6 +49,10 @@ async fn plan(database: &Database) -> String {
     } else {
         ("EXPLAIN QUERY PLAN ", CLAIM_SQLITE.to_owned())
     };
+    assert!(
+        !claim.contains(&format!("${}", values.len() + 1)),
+        "a parameter without a value: {claim}"
+    );
     for (number, value) in values.iter().enumerate().rev() {
         claim = claim.replace(&format!("${}", number + 1), value);
     }

@@ -223,7 +223,6 @@ proptest! {
                 Decision::Notify(_) => return Ok(()),
                 Decision::Update { .. } | Decision::End => panic!("it is no shared card"),
                 Decision::Expire => panic!("it does not depend on the response_url"),
-                Decision::Update { .. } | Decision::End => panic!("it is no shared card"),
             };
             prop_assert!(until > now && until - now <= SignedDuration::from_mins(15));
             let reminder = expires_at.map(|at| at - SignedDuration::from_mins(30));
