@@ -481,7 +481,7 @@ impl Commands {
             return self.problem(&Problem::MayNotCreate(creators), request);
         }
         let posts_reserved = command.posts_reserved();
-        let (response, kapso) = kapso::measure(command.run(self, request)).await;
+        let (response, kapso) = kapso::measure(Box::pin(command.run(self, request))).await;
         debug_assert!(
             response.follow_up.is_none() || posts_reserved > 0,
             "a command whose response has a follow-up reserves a post for it"

@@ -139,10 +139,8 @@ fn unwrap_links(text: &str) -> String {
                 plain.push(' ');
             }
             plain.push_str(address);
-        } else {
-            if !is_formatting_word(rest.chars(), |c| is_decoration(c) || c == '>') {
-                plain.push(' ');
-            }
+        } else if !is_formatting_word(rest.chars(), |c| is_decoration(c) || c == '>') {
+            plain.push(' ');
         }
     }
     plain + rest

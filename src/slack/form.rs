@@ -157,7 +157,7 @@ impl Field {
                 *initial_option = options
                     .iter()
                     .find(|option| Some(option.value.as_str()) == value)
-                    .cloned()
+                    .cloned();
             }
         }
         self

@@ -84,11 +84,11 @@ mod tests {
     #[test]
     fn what_was_sealed_is_opened_with_any_of_the_secrets_and_nothing_else_is() {
         let secret = |name: &str| SecretString::from(name.to_owned());
-        let sealer = Sealer::new(&[secret("one")]);
+        let keyed = Sealer::new(&[secret("one")]);
         let data = b"https://hooks.slack.com/commands/T1/2/3";
-        let sealed = sealer.seal(data).unwrap_or_default();
-        assert_eq!(sealer.open(&sealed).as_deref(), Some(&data[..]));
-        assert_ne!(sealer.seal(data).as_ref(), Some(&sealed), "each has a nonce of its own");
+        let sealed = keyed.seal(data).unwrap_or_default();
+        assert_eq!(keyed.open(&sealed).as_deref(), Some(&data[..]));
+        assert_ne!(keyed.seal(data).as_ref(), Some(&sealed), "each has a nonce of its own");
         let open_with = |secrets: &[SecretString]| Sealer::new(secrets).open(&sealed);
         assert_eq!(open_with(&[secret("two"), secret("one")]).as_deref(), Some(&data[..]));
         assert_eq!(open_with(&[secret("two")]), None);
@@ -98,10 +98,10 @@ mod tests {
             let other = if sealed.as_bytes()[at] == b'A' { "B" } else { "A" };
             let changed = format!("{}{other}{}", &sealed[..at], &sealed[at + 1..]);
             // The unused bits of the last character.
-            assert!(sealer.open(&changed).is_none_or(|opened| opened == data), "{at}");
+            assert!(keyed.open(&changed).is_none_or(|opened| opened == data), "{at}");
         }
         for wrong in ["", "A", "AAAA", "=", "…", &sealed[1..], &sealed[..sealed.len() - 2]] {
-            assert_eq!(sealer.open(wrong), None, "{wrong}");
+            assert_eq!(keyed.open(wrong), None, "{wrong}");
         }
     }
 }
