@@ -14,6 +14,10 @@ use crate::slack::web_api::{Refusal, WebApiError};
 /// The pause after a refusal that concerns everybody: the operator may put it right.
 pub(super) const REFUSED_PAUSE: SignedDuration = SignedDuration::from_mins(10);
 
+/// The pauses after the first and the second answer from which it is not clear whether Slack took the message: long enough
+/// for an outage.
+const UNCLEAR_PAUSES: [SignedDuration; 2] = [SignedDuration::from_mins(1), SignedDuration::from_mins(15)];
+
 impl Dispatcher {
     /// Makes one attempt to deliver the message of a job to a person.
     pub(super) async fn attempt_direct<P: Deliverable>(&self, job: &mut LeasedJob<P>, to: &Recipient) -> Attempt {
@@ -43,17 +47,17 @@ impl Dispatcher {
         let error = match sent {
             Ok(_) => return Attempt::Delivered,
             Err(WebApiError::Unclear(_)) => {
-                let pause = self.response_urls.pause_after(outgoing.unclear_attempts);
-                return if outgoing.unclear_attempts < UNCLEAR_ATTEMPTS {
-                    retry_at(after(now, pause), to)
-                } else {
-                    Attempt::Dead(DeliveryError::Unreachable)
+                let attempts = usize::try_from(outgoing.unclear_attempts).unwrap_or(usize::MAX);
+                return match UNCLEAR_PAUSES.get(attempts.saturating_sub(1)) {
+                    Some(pause) => retry_at(self.clock.now() + *pause, to),
+                    None => Attempt::Dead(DeliveryError::Unreachable),
                 };
             }
             Err(error) => error,
         };
         // Slack has taken nothing.
         outgoing.unclear_attempts -= 1;
+        let now = self.clock.now();
         match error {
             WebApiError::RateLimited(pause) => {
                 self.channel_pace.pause(&to.user, now, pause);

@@ -133,6 +133,13 @@ impl Dispatcher {
         session: Option<Arc<Session>>,
     ) {
         let watch = &job.payload;
+        if !self.commands.admits(&watch.who) {
+            self.log_notification(
+                &self.pending_notification(watch, ending.unwrap_or(News::TimeUp)),
+                Err(DeliveryError::NotAllowed),
+            );
+            return self.queue.complete(job).await;
+        }
         let (ending, session) = if self.is_authorized(watch) {
             (ending, session)
         } else {
@@ -160,7 +167,7 @@ impl Dispatcher {
         (watch, until): (Box<Watch>, Timestamp),
         session: Option<Arc<Session>>,
     ) {
-        if !self.is_authorized(&watch) {
+        if !self.commands.admits(&watch.who) || !self.is_authorized(&watch) {
             return self.end_watch(job, Some(News::ProjectUnavailable), None).await;
         }
         let notification = self.render_notification(&job.payload, news, session.as_deref());
@@ -177,9 +184,13 @@ impl Dispatcher {
 
     /// A notification without its message.
     fn pending_notification(&self, watch: &Watch, ending: News) -> PendingNotification {
-        let recipient = watch.direct.as_ref().map(|_| Recipient {
+        let latest = self.clock.now() + DIRECT_WITHIN;
+        let recipient = watch.direct.as_ref().map(|direct| Recipient {
             user: watch.who.user.clone(),
-            not_after: self.clock.now() + DIRECT_WITHIN,
+            not_after: match (ending, direct.expires_at) {
+                (News::ExpiresSoon, Some(expires_at)) => latest.min(expires_at),
+                _ => latest,
+            },
         });
         PendingNotification {
             who: watch.who.clone(),
@@ -224,6 +235,11 @@ impl Dispatcher {
 
     /// Makes the next attempt to deliver a notification.
     pub(super) async fn deliver_notification(&self, mut job: LeasedJob<PendingNotification>) {
+        // It may have waited for hours.
+        if job.payload.outgoing.to.is_some() && !self.commands.admits(&job.payload.who) {
+            self.log_notification(&job.payload, Err(DeliveryError::NotAllowed));
+            return self.queue.complete(job).await;
+        }
         let result = match self.attempt(&mut job).await {
             Attempt::Delivered => {
                 let outgoing = &job.payload.outgoing;

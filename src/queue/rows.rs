@@ -209,7 +209,8 @@ impl JobRows {
         if newer > 0 {
             return Ok(Upserted::Older);
         }
-        let of_owner: i64 = query_scalar("SELECT count(*) FROM kapso_slack_jobs WHERE owner = $1")
+        let of_owner: i64 = query_scalar("SELECT count(*) FROM kapso_slack_jobs WHERE kind = $1 AND owner = $2")
+            .bind(P::KIND)
             .bind(keys.owner.clone())
             .fetch_one(&mut *transaction)
             .await?;

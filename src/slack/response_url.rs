@@ -47,6 +47,9 @@ pub enum DeliveryError {
     /// Slack refused it as a direct message, and the `response_url` no longer works.
     #[error("Slack refused the direct message")]
     DirectRefused,
+    /// The access lists no longer allow the person to use this app.
+    #[error("the person may no longer use this app")]
+    NotAllowed,
     /// Neither the database nor memory had room for the next attempt.
     #[error("the next attempt could not be stored")]
     NotStored,

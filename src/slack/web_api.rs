@@ -24,7 +24,7 @@ const UNREADABLE: &str = "an unreadable response";
 /// How long to wait after a 429 that does not say so.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// The longest `Retry-After` that is followed, so that one faulty response does not end all calls.
-const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(59);
 /// The granted scopes, in every answer.
 const SCOPES: &str = "x-oauth-scopes";
 

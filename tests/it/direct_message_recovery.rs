@@ -103,6 +103,32 @@ async fn two_replicas_tell_the_news_once() {
 }
 
 #[tokio::test]
+async fn people_who_may_no_longer_use_the_app_are_told_nothing() {
+    let database = Database::sqlite();
+    let fakes = fakes().await;
+    let mut first = service(&fakes, &database, "0").start();
+    let app = first.wait_until_serving().await;
+    let text = fakes.command_text(&app, &format!("/sandbox watch {ID}")).await;
+    assert!(text.contains("I'll send you a direct message"), "{text}");
+    first.send_signal("TERM").await;
+    assert_eq!(first.wait_for_exit().await.code, Some(0));
+
+    fakes.kapso.activate(ID);
+    let mut second = service(&fakes, &database, "0")
+        .with("ALLOWED_USERS", "U0SOMEBODYELSE")
+        .start();
+    second.wait_until_serving().await;
+    let line = second.wait_for_line("notice").await;
+    assert!(line.contains("the person may no longer use this app"), "{line}");
+    second.send_signal("TERM").await;
+    assert_eq!(second.wait_for_exit().await.code, Some(0));
+    assert_eq!(fakes.slack.direct_messages(&fakes.person.user).len(), 0);
+    assert_eq!(fakes.slack.post_count(), 0);
+    assert_eq!(database.payloads("TRUE").await.len(), 0, "the watch has ended");
+    database.drop().await;
+}
+
+#[tokio::test]
 async fn a_rotated_token_is_used_after_sighup() {
     const ROTATED: &str = "xoxb-rotated";
     let fakes = fakes().await;
