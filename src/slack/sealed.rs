@@ -84,24 +84,24 @@ mod tests {
     #[test]
     fn what_was_sealed_is_opened_with_any_of_the_secrets_and_nothing_else_is() {
         let secret = |name: &str| SecretString::from(name.to_owned());
-        let sealer = Sealer::new(&[secret("one")]);
+        let keyed = Sealer::new(&[secret("one")]);
         let data = b"https://hooks.slack.com/commands/T1/2/3";
-        let closed = sealer.seal(data).unwrap_or_default();
-        assert_eq!(sealer.open(&closed).as_deref(), Some(&data[..]));
-        assert_ne!(sealer.seal(data).as_ref(), Some(&closed), "each has a nonce of its own");
-        let open_with = |secrets: &[SecretString]| Sealer::new(secrets).open(&closed);
+        let sealed = keyed.seal(data).unwrap_or_default();
+        assert_eq!(keyed.open(&sealed).as_deref(), Some(&data[..]));
+        assert_ne!(keyed.seal(data).as_ref(), Some(&sealed), "each has a nonce of its own");
+        let open_with = |secrets: &[SecretString]| Sealer::new(secrets).open(&sealed);
         assert_eq!(open_with(&[secret("two"), secret("one")]).as_deref(), Some(&data[..]));
         assert_eq!(open_with(&[secret("two")]), None);
         assert_eq!(open_with(&[]), None);
         assert_eq!(Sealer::new(&[]).seal(data), None);
-        for at in 0..closed.len() {
-            let other = if closed.as_bytes()[at] == b'A' { "B" } else { "A" };
-            let changed = format!("{}{other}{}", &closed[..at], &closed[at + 1..]);
+        for at in 0..sealed.len() {
+            let other = if sealed.as_bytes()[at] == b'A' { "B" } else { "A" };
+            let changed = format!("{}{other}{}", &sealed[..at], &sealed[at + 1..]);
             // The unused bits of the last character.
-            assert!(sealer.open(&changed).is_none_or(|opened| opened == data), "{at}");
+            assert!(keyed.open(&changed).is_none_or(|opened| opened == data), "{at}");
         }
-        for wrong in ["", "A", "AAAA", "=", "…", &closed[1..], &closed[..closed.len() - 2]] {
-            assert_eq!(sealer.open(wrong), None, "{wrong}");
+        for wrong in ["", "A", "AAAA", "=", "…", &sealed[1..], &sealed[..sealed.len() - 2]] {
+            assert_eq!(keyed.open(wrong), None, "{wrong}");
         }
     }
 }

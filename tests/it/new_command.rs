@@ -145,6 +145,8 @@ async fn people_without_permission_create_nothing() {
         test_app()
             .with_creation()
             .with("CREATE_USERS", *creators)
+            // With it, `new` alone opens a form.
+            .without_bot_token()
             .run(async |app| {
                 app.person.user = (*user).to_owned();
                 let read = app.command_text(NEW).await;

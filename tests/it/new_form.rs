@@ -195,7 +195,7 @@ async fn a_form_of_somebody_else_or_of_another_app_creates_nothing() {
             let mut changed = sealed.clone().into_bytes();
             changed[30] = if changed[30] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(changed).unwrap();
-            let changes: Vec<Change> = vec![
+            let forgeries: Vec<Change> = vec![
                 Box::new(|payload| payload["user"]["id"] = "U0OTHER".into()),
                 Box::new(|payload| payload["user"] = Value::Null),
                 Box::new(|payload| payload["team"]["id"] = "T0OTHER".into()),
@@ -206,7 +206,7 @@ async fn a_form_of_somebody_else_or_of_another_app_creates_nothing() {
                 Box::new(move |payload| payload["view"]["private_metadata"] = changed.into()),
                 Box::new(move |payload| payload["view"]["private_metadata"] = format!("{sealed}A").into()),
             ];
-            for change in changes {
+            for change in forgeries {
                 let sent = app.submit_with_payload(&form, &[PHONE], change).await;
                 assert_eq!(sent.errors, json!({ "phone": TOO_OLD }));
             }

@@ -154,6 +154,8 @@ async fn every_spelling_of_a_phone_number_creates_a_session_for_it() {
 async fn an_unclear_number_is_corrected_and_creates_nothing() {
     test_app()
         .with_creation()
+        // With it, `new` alone opens a form.
+        .without_bot_token()
         .run(async |app| {
             for (typed, instead) in UNCLEAR {
                 let answer = app.command(&format!("/sandbox {}", typed.replace("ID", ID))).await;
