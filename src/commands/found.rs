@@ -61,7 +61,7 @@ impl Found {
     }
 }
 
-/// What is in the texts of a message, in the order of appearance: one more than [`FOUND_MAX`] at most.
+/// What is in the texts of a message, in the order of appearance: one more than `FOUND_MAX` at most.
 ///
 /// Other people's sentences are no commands: an ordinary word is never taken for an id.
 #[must_use]

@@ -3,9 +3,11 @@
 use super::show::{shown, watched_until};
 use super::{CommandWord, Commands, Definition, FollowUp, Outcome, RequestContext, Response};
 #[cfg(feature = "demo")]
+use crate::cards::ReplyTarget;
+#[cfg(feature = "demo")]
 use crate::cards::samples::{SAMPLE_USER, SampleGroup, usual_session};
 use crate::cards::session::{self, Watched};
-use crate::cards::{Action, Problem, RenderContext, Replaces, ReplyTarget, View, problem};
+use crate::cards::{Action, Problem, RenderContext, Replaces, View, problem};
 use crate::kapso::{Age, Session, SessionId};
 use crate::projects::ProjectRef;
 use crate::slack::UserId;

@@ -82,7 +82,7 @@ pub struct FormSubmission {
     pub callback_id: String,
     /// What the app gave to the form.
     pub private_metadata: String,
-    /// See [`form::values`].
+    /// See `form::values`.
     pub values: BTreeMap<String, String>,
 }
 

@@ -16,7 +16,7 @@ const FOREVER: Duration = Duration::from_mins(10);
 
 fn app_over(link: &Link, keep_ready: Duration) -> TestAppBuilder {
     test_app()
-        .with("KAPSO_BASE_URL", &format!("http://{}/api/v1", link.address))
+        .with("KAPSO_BASE_URL", format!("http://{}/api/v1", link.address))
         .set(move |settings| settings.timing.kapso.keep_ready = Some(keep_ready))
 }
 

@@ -195,7 +195,7 @@ proptest! {
         expires_after in proptest::option::of(0_i64..20 * 24 * 3_600),
         results in proptest::collection::vec(0_u8..5, 1..400),
     ) {
-        let expires_at = expires_after.map(|seconds| at(seconds));
+        let expires_at = expires_after.map(at);
         let mut watch = Watch {
             direct: Some(Direct::new(false, expires_at, at(0))),
             ..watch_of_age(0)
