@@ -153,15 +153,11 @@ impl Definition for StartWatching {
         let no_direct_messages = Refusal::samples()
             .into_iter()
             .filter(Refusal::concerns_everybody)
-            .map(Some)
-            .chain([None])
-            .filter_map(|refusal| {
+            .map(|refusal| (refusal.code(), Some(refusal)))
+            .chain([("Slack does not say whether direct messages work", None)])
+            .filter_map(|(title, refusal)| {
                 let why = why_no_direct_messages(refusal.as_ref());
-                with_status(
-                    "Direct messages do not work",
-                    Status::Pending,
-                    Watched::UntilBecause(until, why),
-                )
+                with_status(title, Status::Pending, Watched::UntilBecause(until, why))
             });
         let too_many = [
             ("Too many watches of one person", TooMany::PerUser(QUOTA.per_owner)),

@@ -558,7 +558,7 @@ async fn call(
         result: result.clone(),
     });
     api.channel.notify();
-    if result == "ok" && method.starts_with("chat.") {
+    if result == "ok" && method.starts_with("chat.") || method == "views.open" {
         // `wait_for` cannot fail: `api` owns the sender.
         drop(
             api.channel

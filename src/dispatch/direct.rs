@@ -49,7 +49,7 @@ impl Dispatcher {
             Err(WebApiError::Unclear(_)) => {
                 let attempts = usize::try_from(outgoing.unclear_attempts).unwrap_or(usize::MAX);
                 return match UNCLEAR_PAUSES.get(attempts.saturating_sub(1)) {
-                    Some(pause) => retry_at(self.clock.now() + *pause, to),
+                    Some(pause) => retry_at(now + *pause, to),
                     None => Attempt::Dead(DeliveryError::Unreachable),
                 };
             }
@@ -57,7 +57,6 @@ impl Dispatcher {
         };
         // Slack has taken nothing.
         outgoing.unclear_attempts -= 1;
-        let now = self.clock.now();
         match error {
             WebApiError::RateLimited(pause) => {
                 self.channel_pace.pause(&to.user, now, pause);

@@ -145,9 +145,9 @@ async fn an_answer_that_is_not_learned_is_tried_three_times() {
             web_api.fail_next(POST, WebFault::Status(StatusCode::BAD_GATEWAY));
         }
         app.advance_clock(SignedDuration::from_mins(1));
-        for count in 1..=3 {
+        for (count, pause) in [(1, 1), (2, 15), (3, 0)] {
             web_api.wait_for_calls(POST, count).await;
-            app.advance_clock(SignedDuration::from_mins(1));
+            app.advance_clock(SignedDuration::from_mins(pause));
         }
         let line = app.wait_for_log("notice").await;
         assert_eq!(line["answer"], "lost", "{line}");

@@ -323,15 +323,19 @@ async fn a_form_that_opens_after_the_budget_is_the_only_reply() {
     with_token()
         .set(|settings| settings.reply_budget = Duration::ZERO)
         .run(async |app| {
+            app.slack.stall_responses(true);
             app.expect_ack_only(NEW).await;
             app.slack.web_api().wait_for_calls("views.open", 1).await;
+            app.slack.stall_responses(false);
             let line = app.wait_for_commands(1).await.remove(0);
             assert_eq!([&line["outcome"], &line["answer"]], ["form_opened", "late"]);
             assert_eq!(app.slack.post_count(), 0);
             app.slack
                 .web_api()
                 .fail_next("views.open", WebFault::Error("expired_trigger_id"));
+            app.slack.stall_responses(true);
             let exchange = app.expect_ack_only(NEW).await;
+            app.slack.stall_responses(false);
             assert!(text(&app.late_reply(exchange).await).starts_with(NOT_OPENED));
         })
         .await;
