@@ -17,6 +17,11 @@ use url::Url;
 
 use crate::support::{ID, Page, images_are_shown, page, page_with};
 
+/// Notifications come to the channel.
+fn without_bot(settings: &mut Settings) {
+    settings.bot_token = None;
+}
+
 #[tokio::test]
 async fn a_card_uses_the_readers_time_zone_and_language() {
     page(async |page| {
@@ -104,7 +109,7 @@ async fn after_a_reload_the_conversation_goes_on_at_its_end() {
 
 #[tokio::test]
 async fn a_message_that_arrives_off_screen_is_announced_by_a_button() {
-    page(async |page| {
+    page_with(without_bot, async |page| {
         for command in ["help", "list"] {
             page.send_command(&format!("/sandbox {command}")).await;
         }
@@ -129,7 +134,7 @@ async fn a_message_that_arrives_off_screen_is_announced_by_a_button() {
 
 #[tokio::test]
 async fn on_a_phone_a_tap_in_the_panel_leads_to_the_answer() {
-    page(async |page| {
+    page_with(without_bot, async |page| {
         page.demo().show_first_card().await;
         page.set_size(390, 720, 1).await;
         page.navigate("").await;
@@ -188,7 +193,6 @@ async fn refresh_changes_the_card_in_place_once_the_session_is_active() {
 
 #[tokio::test]
 async fn a_watch_notifies_when_the_session_is_activated() {
-    let without_bot = |settings: &mut Settings| settings.bot_token = None;
     page_with(without_bot, async |page| {
         page.send_command(&format!("/sandbox {ID}")).await;
         page.wait_for_message("Waiting for activation").await;

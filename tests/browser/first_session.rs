@@ -71,7 +71,7 @@ async fn each_wrong_input_gets_a_helpful_error() {
                 "/sandbox list 999",
                 "There is nothing to show on page 999: the list has one page",
             ),
-            ("/sandbox new", "I couldn't read a phone number."),
+            ("/sandbox new somebody", "I couldn't read a phone number."),
             ("/sandbox new 0151 12345678", "I couldn't read a phone number."),
             ("/sandbox new 12025550123", "Did you mean /sandbox +12025550123?"),
             (
