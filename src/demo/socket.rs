@@ -501,6 +501,10 @@ async fn serve(
     stream.set_nodelay(true)?;
     let mut head = [0; 1024];
     let length = stream.peek(&mut head).await?;
+    // The app shuts down, and has asked for nothing.
+    if length == 0 {
+        return Ok(());
+    }
     let head = String::from_utf8_lossy(&head[..length]).into_owned();
     let ticket = head.split_once("ticket=").map_or("", |(_, rest)| rest);
     let ticket = ticket.split(['&', ' ']).next().unwrap_or_default();
