@@ -38,7 +38,7 @@ variables! {
     SLACK_APP_TOKEN = "none",
         "secret: an app-level token (`xapp-…`) with the scope `connections:write`; opens the way in through Socket Mode, which needs no public address";
     SLACK_BOT_TOKEN = "none",
-        "secret: the app's bot token (`xoxb-…`); used to post messages of the app's own accord, and to open the form of `new`; read again at SIGHUP";
+        "secret: the app's bot token (`xoxb-…`); used to send direct messages, to update shared cards, and to open the form of `new`; read again at SIGHUP";
     KAPSO_API_KEY = "required", "secret: the key of the Kapso project";
     CONFIG_FILE = "none",
         "a TOML file with several Kapso projects, in place of `KAPSO_API_KEY` and `DEFAULT_AGENT`";
