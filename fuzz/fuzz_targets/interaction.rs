@@ -1,4 +1,4 @@
-//! The JSON of a button press or a message shortcut.
+//! The JSON of a button press, a message shortcut or a form.
 #![no_main]
 
 use kapso_slack::commands::{self, Found};
@@ -17,6 +17,6 @@ fuzz_target!(|payload: &[u8]| {
                 assert_eq!(Found::parse(&found.typed()), Some(found));
             }
         }
-        Interaction::Other(_) => {}
+        Interaction::Form(_) | Interaction::Other(_) => {}
     }
 });
