@@ -84,7 +84,7 @@ async fn around_the_end_of_the_budget_there_is_one_reply() {
             // One that is always in time.
             let quick = app.send("/sandbox help").await;
             assert!(quick.message.is_some());
-            let sending = join_all(ids.iter().map(async |id| {
+            let send = async |id: &String| {
                 // One channel takes a message per second.
                 let person = Person {
                     channel: format!("C-{id}"),
@@ -96,8 +96,13 @@ async fn around_the_end_of_the_budget_there_is_one_reply() {
                     app.late_reply(sent.exchange).await;
                 }
                 sent.message.is_some()
-            }));
-            let in_time = sending.await.into_iter().filter(|in_time| *in_time).count();
+            };
+            let mut in_time = 0;
+            // A busy machine does not acknowledge all of them within Slack's three seconds at once.
+            for some in ids.chunks(14) {
+                let replies = join_all(some.iter().map(send)).await;
+                in_time += replies.into_iter().filter(|in_time| *in_time).count();
+            }
             app.shut_down().await;
             assert_eq!(app.slack.conversation().len(), 99);
             assert_eq!(
