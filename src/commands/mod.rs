@@ -481,6 +481,7 @@ impl Commands {
             return self.problem(&Problem::MayNotCreate(creators), request);
         }
         let posts_reserved = command.posts_reserved();
+        // Boxed: it has room for every command, and would be copied from one future around it to the next.
         let (response, kapso) = Box::pin(kapso::measure(command.run(self, request))).await;
         debug_assert!(
             response.follow_up.is_none() || posts_reserved > 0,

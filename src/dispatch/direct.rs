@@ -14,9 +14,9 @@ use crate::slack::web_api::{Refusal, WebApiError};
 /// The pause after a refusal that concerns everybody: the operator may put it right.
 pub(super) const REFUSED_PAUSE: SignedDuration = SignedDuration::from_mins(10);
 
-/// The pauses after the first and the second answer from which it is not clear whether Slack took the message: long enough
-/// for an outage.
-const UNCLEAR_PAUSES: [SignedDuration; 2] = [SignedDuration::from_mins(1), SignedDuration::from_mins(15)];
+/// The pauses between attempts whose answers do not say whether Slack took the message: long enough for an outage.
+const UNCLEAR_PAUSES: [SignedDuration; UNCLEAR_ATTEMPTS as usize - 1] =
+    [SignedDuration::from_mins(1), SignedDuration::from_mins(15)];
 
 impl Dispatcher {
     /// Makes one attempt to deliver the message of a job to a person.

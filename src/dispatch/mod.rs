@@ -398,8 +398,7 @@ impl Dispatcher {
                 .commands
                 .problem(&Problem::ResponseUrlNotAllowed, &invocation.request);
         }
-        // Boxed: it has room for every command, and would be copied from one future around it to the next.
-        let running = AssertUnwindSafe(Box::pin(self.commands.run(command, &invocation.request))).catch_unwind();
+        let running = AssertUnwindSafe(self.commands.run(command, &invocation.request)).catch_unwind();
         running.await.unwrap_or_else(|_panic| {
             tracing::error!(request_id = invocation.request.request_id, "a command panicked");
             self.problem(Problem::Broken, invocation)

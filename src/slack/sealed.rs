@@ -1,7 +1,5 @@
 //! Data that this app gives to Slack and gets back, which neither a client nor anybody else may read or change.
 
-use std::cell::RefCell;
-
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
@@ -55,7 +53,7 @@ impl Sealer {
     pub fn open(&self, sealed: &str) -> Option<Vec<u8>> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>()?;
-        let data = RefCell::new(None);
+        let mut data = None;
         let is_ours = self.keys.any(|key| {
             let mut opened = sealed.to_vec();
             let nonce = Nonce::assume_unique_for_key(*nonce);
@@ -65,10 +63,10 @@ impl Sealer {
                 return false;
             };
             opened.truncate(length);
-            *data.borrow_mut() = Some(opened);
+            data = Some(opened);
             true
         });
-        data.into_inner().filter(|_| is_ours)
+        data.filter(|_| is_ours)
     }
 }
 

@@ -58,7 +58,7 @@ impl Keys {
     }
 
     /// Whether one of the keys matches. Every key is tried, so that the time taken does not reveal which one did.
-    fn any(&self, matches: impl Fn(Hmac<Sha256>) -> bool) -> bool {
+    fn any(&self, mut matches: impl FnMut(Hmac<Sha256>) -> bool) -> bool {
         let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
         keys.iter().fold(false, |matched, key| matches(key.clone()) | matched)
     }
@@ -92,7 +92,7 @@ impl DerivedKeys {
 
     /// Whether one of the keys matches. Every key is tried, so that the time taken does not reveal which one did.
     #[must_use]
-    pub fn any(&self, matches: impl Fn(Hmac<Sha256>) -> bool) -> bool {
+    pub fn any(&self, matches: impl FnMut(Hmac<Sha256>) -> bool) -> bool {
         self.keys.any(matches)
     }
 }

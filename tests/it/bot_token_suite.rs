@@ -3,7 +3,7 @@
 //! They are the same tests in the same binary: the harness reads `BOT`. To run one by hand:
 //! `BOT=installed cargo test --test it -- list_command::`.
 
-use std::process::Command;
+use crate::support::suite::run_again;
 
 /// Modules whose tests send commands or press buttons, and assert nothing that the token changes.
 const MODULES: &[&str] = &[
@@ -47,19 +47,5 @@ const NOTIFIED: [&str; 3] = [
 
 #[test]
 fn commands_and_buttons_work_with_a_bot_token() {
-    let modules = MODULES.iter().map(|module| format!("{module}::"));
-    let run = Command::new(std::env::current_exe().unwrap())
-        .args(modules)
-        .args(NOTIFIED.iter().flat_map(|test| ["--skip", test]))
-        .env("BOT", "installed")
-        .output()
-        .unwrap();
-    let output = String::from_utf8_lossy(&run.stdout);
-    assert!(run.status.success(), "with a bot token:\n{output}");
-    let result = output
-        .lines()
-        .find(|line| line.starts_with("test result: ok. "))
-        .unwrap();
-    let passed: usize = result.split(' ').nth(3).unwrap().parse().unwrap();
-    assert!(passed > 150, "modules were renamed: {result}");
+    run_again(MODULES, &NOTIFIED, ("BOT", "installed"));
 }

@@ -3,7 +3,7 @@
 //! They are the same tests in the same binary: the harness reads `WAY_IN`. To run one by hand:
 //! `WAY_IN=socket cargo test --test it -- list_command::`.
 
-use std::process::Command;
+use crate::support::suite::run_again;
 
 /// Modules whose tests send commands or press buttons, and assert nothing about HTTP requests from Slack.
 const MODULES: &[&str] = &[
@@ -43,18 +43,5 @@ const MODULES: &[&str] = &[
 
 #[test]
 fn commands_and_buttons_work_over_the_socket() {
-    let modules = MODULES.iter().map(|module| format!("{module}::"));
-    let run = Command::new(std::env::current_exe().unwrap())
-        .args(modules)
-        .env("WAY_IN", "socket")
-        .output()
-        .unwrap();
-    let output = String::from_utf8_lossy(&run.stdout);
-    assert!(run.status.success(), "over the socket:\n{output}");
-    let result = output
-        .lines()
-        .find(|line| line.starts_with("test result: ok. "))
-        .unwrap();
-    let passed: usize = result.split(' ').nth(3).unwrap().parse().unwrap();
-    assert!(passed > 150, "modules were renamed: {result}");
+    run_again(MODULES, &[], ("WAY_IN", "socket"));
 }

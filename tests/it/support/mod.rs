@@ -25,6 +25,7 @@ pub mod sockets;
 pub mod sources;
 pub mod spelling;
 pub mod store_health;
+pub mod suite;
 mod test_app;
 pub mod tls_server;
 pub mod wire;
