@@ -314,10 +314,10 @@ async fn run_in_background(
             let dispatcher = Arc::clone(&dispatcher);
             Box::new(move |job, ending, session| Box::pin(Arc::clone(&dispatcher).end_watch(job, ending, session)))
         },
-        tell_news: {
+        notify_and_continue: {
             let dispatcher = Arc::clone(&dispatcher);
             Box::new(move |job, news, next, session| {
-                Box::pin(Arc::clone(&dispatcher).tell_news(job, news, next, session))
+                Box::pin(Arc::clone(&dispatcher).notify_and_continue(job, news, next, session))
             })
         },
         update_card: {

@@ -102,6 +102,8 @@ pub enum ReplyTarget {
     OwnCard,
     /// A button on a message that the whole channel sees.
     SharedCard,
+    /// A button on a direct message of the app.
+    DirectMessage,
 }
 
 /// A rendered reply, and whether it replaces the message whose button was pressed.
@@ -116,7 +118,7 @@ pub struct View {
 pub enum Replaces {
     /// None: the reply is a separate message, and the pressed one stays.
     Nothing,
-    /// The pressed one, if only the presser sees it.
+    /// The pressed one, if nobody else sees it.
     OwnCard,
     /// The pressed one, even if the whole channel sees it.
     AnyCard,
@@ -136,9 +138,11 @@ impl View {
         match (context.target, self.replaces) {
             (ReplyTarget::Command, Replaces::Nothing | Replaces::OwnCard | Replaces::AnyCard) => message,
             (ReplyTarget::OwnCard, Replaces::OwnCard | Replaces::AnyCard) => message.replacing(true),
-            (ReplyTarget::SharedCard, Replaces::AnyCard) => message.in_channel().replacing(true),
+            // Slack keeps the message.
+            (ReplyTarget::DirectMessage, Replaces::OwnCard | Replaces::AnyCard)
+            | (ReplyTarget::SharedCard, Replaces::AnyCard) => message.in_channel().replacing(true),
             (ReplyTarget::NewMessage, Replaces::Nothing | Replaces::OwnCard | Replaces::AnyCard)
-            | (ReplyTarget::OwnCard, Replaces::Nothing)
+            | (ReplyTarget::OwnCard | ReplyTarget::DirectMessage, Replaces::Nothing)
             | (ReplyTarget::SharedCard, Replaces::Nothing | Replaces::OwnCard) => message.replacing(false),
         }
     }

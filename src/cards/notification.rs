@@ -1,4 +1,4 @@
-//! The one message that ends a watch: how the session changed, or that the time is up.
+//! The notifications of a watch: how the session changed, that it expires soon, or that the time is up.
 
 use jiff::Timestamp;
 
@@ -12,78 +12,87 @@ use crate::slack::text::Mrkdwn;
 use crate::slack::web_api::Refusal;
 use crate::watches::policy::{Change, News};
 
-/// The end of a watch.
+/// The news of a watch.
 #[derive(Clone, Copy, Debug)]
 pub struct Notification<'a> {
-    /// What ended the watch.
-    pub ending: News,
+    /// What the person is told.
+    pub news: News,
     /// The watched session.
     pub id: &'a SessionId,
     /// The session as it was seen last, if it was seen at all.
     pub session: Option<&'a Session>,
     /// When the session was created, if Kapso said so.
     pub created_at: Option<Timestamp>,
-    /// For a direct message.
-    pub direct: Option<DirectNews>,
-}
-
-/// What a direct message says besides.
-#[derive(Clone, Copy, Debug)]
-pub struct DirectNews {
     /// When the session expires, by the last poll.
     pub expires_at: Option<Timestamp>,
+    /// Whether it is a direct message.
+    pub is_direct: bool,
+    /// Whether the watch goes on.
+    pub goes_on: bool,
 }
 
-/// Why a message does not come as a direct message, for the person.
+/// The one source of the sentences that tell a person why they get no direct message; with a text before and after it.
+macro_rules! sentences {
+    ($refusal:expr, $before:literal, $after:literal) => {
+        match $refusal {
+            Refusal::MissingScope(_) => concat!(
+                $before,
+                "the app lacks the permission to. Its operator can add it.",
+                $after
+            ),
+            Refusal::AccountInactive => concat!($before, "the app has been deactivated in this workspace.", $after),
+            Refusal::TokenRevoked => concat!($before, "the app's access to this workspace was revoked.", $after),
+            Refusal::InvalidAuth | Refusal::TokenExpired => concat!(
+                $before,
+                "Slack doesn't accept the app's token. Its operator can replace it.",
+                $after
+            ),
+            Refusal::MessagesTabDisabled => concat!(
+                $before,
+                "the app's Messages tab is turned off. Its operator can turn it on.",
+                $after
+            ),
+            Refusal::CannotDmBot => concat!($before, "bots can't get any.", $after),
+            Refusal::NotInChannel | Refusal::ChannelNotFound => {
+                concat!($before, "Slack didn't find you in the workspace of the app.", $after)
+            }
+            Refusal::Forbidden(_) => concat!(
+                $before,
+                "the rules of this workspace don't allow it. Its administrators can change that.",
+                $after
+            ),
+            Refusal::CantUpdateMessage
+            | Refusal::MessageNotFound
+            | Refusal::IsArchived
+            | Refusal::MsgTooLong
+            | Refusal::ExpiredTriggerId
+            | Refusal::Other(_) => concat!($before, "Slack refused it.", $after),
+        }
+    };
+}
+
+/// Why a message does not come as a direct message, for the person; and whether the watch goes on, if it would have.
 #[must_use]
-pub fn why_not_direct(refusal: &Refusal) -> &'static str {
-    match refusal {
-        Refusal::MissingScope(_) => {
-            "I couldn't send this as a direct message: the app lacks the permission to. Your Slack administrators can grant it."
-        }
-        Refusal::AccountInactive => {
-            "I couldn't send this as a direct message: the app has been deactivated in this workspace."
-        }
-        Refusal::TokenRevoked => {
-            "I couldn't send this as a direct message: the app's access to this workspace was revoked."
-        }
-        Refusal::InvalidAuth | Refusal::TokenExpired => {
-            "I couldn't send this as a direct message: Slack doesn't accept the app's token. Its operator can replace it."
-        }
-        Refusal::MessagesTabDisabled => {
-            "I couldn't send this as a direct message: the app's Messages tab is turned off. Its operator can turn it on."
-        }
-        Refusal::CannotDmBot => "I couldn't send this as a direct message: bots can't get any.",
-        Refusal::NotInChannel | Refusal::ChannelNotFound => {
-            "I couldn't send this as a direct message: Slack didn't find you in the workspace of the app."
-        }
-        Refusal::CantUpdateMessage
-        | Refusal::MessageNotFound
-        | Refusal::MsgTooLong
-        | Refusal::ExpiredTriggerId
-        | Refusal::Other(_) => "I couldn't send this as a direct message: Slack refused it.",
+pub fn why_not_direct(refusal: &Refusal, goes_on: Option<bool>) -> &'static str {
+    match goes_on {
+        None => sentences!(refusal, "I couldn't send this as a direct message: ", ""),
+        Some(true) => sentences!(
+            refusal,
+            "I couldn't send this as a direct message: ",
+            " So I'll watch this session for 28 minutes only."
+        ),
+        Some(false) => sentences!(
+            refusal,
+            "I couldn't send this as a direct message: ",
+            " So I've stopped watching this session."
+        ),
     }
 }
 
 /// Why a watch gets no direct messages, for the person who starts it.
 #[must_use]
-pub fn why_no_direct_messages(refusal: Option<&Refusal>) -> &'static str {
-    match refusal {
-        None => "(I can't send direct messages right now: Slack isn't answering.)",
-        Some(Refusal::MissingScope(_)) => {
-            "(I can't send direct messages: the app lacks the permission to. Your Slack administrators can grant it.)"
-        }
-        Some(Refusal::AccountInactive) => {
-            "(I can't send direct messages: the app has been deactivated in this workspace.)"
-        }
-        Some(Refusal::TokenRevoked) => {
-            "(I can't send direct messages: the app's access to this workspace was revoked.)"
-        }
-        Some(Refusal::MessagesTabDisabled) => {
-            "(I can't send direct messages: the app's Messages tab is turned off. Its operator can turn it on.)"
-        }
-        Some(_) => "(I can't send direct messages: Slack doesn't accept the app's token. Its operator can replace it.)",
-    }
+pub fn why_no_direct_messages(refusal: &Refusal) -> &'static str {
+    sentences!(refusal, "(I can't send direct messages: ", ")")
 }
 
 /// Renders a notification.
@@ -91,13 +100,19 @@ pub fn why_no_direct_messages(refusal: Option<&Refusal>) -> &'static str {
 pub fn render(notification: &Notification<'_>, context: &RenderContext<'_>) -> Message {
     let text = text(notification, context);
     let value = SessionValue(notification.id.clone());
-    let show = || button(Action::ShowFullCard, "Show the session", &value, context);
-    // With direct messages, the watch goes on.
-    let stop = || {
-        let goes_on = notification.direct.is_some();
-        goes_on.then(|| button(Action::StopWatching, "Stop watching", &value, context))
+    // A direct message stays: people read it again later.
+    let show_action = if notification.is_direct {
+        Action::ShowInNewMessage
+    } else {
+        Action::ShowFullCard
     };
-    let buttons = match notification.ending {
+    let show = || button(show_action, "Show the session", &value, context);
+    let stop = || {
+        notification
+            .goes_on
+            .then(|| button(Action::StopWatching, "Stop watching", &value, context))
+    };
+    let buttons = match notification.news {
         News::ExpiresSoon | News::Changed(Change::Activated) => [show()].into_iter().chain(stop()).collect(),
         News::Changed(Change::Gone) | News::ProjectUnavailable => Vec::new(),
         News::Changed(Change::Expired | Change::Superseded) => {
@@ -106,10 +121,11 @@ pub fn render(notification: &Notification<'_>, context: &RenderContext<'_>) -> M
                 .and_then(|session| session::create_button(session, context));
             [show()].into_iter().chain(create).collect()
         }
+        News::TimeUp if !notification.is_direct && is_active(notification, context.now) => vec![show()],
         News::TimeUp => vec![button(Action::StartWatching, "Keep watching", &value, context), show()],
     };
     // Who may not use the project any more learns nothing about its sessions.
-    let is_usable = notification.ending != News::ProjectUnavailable;
+    let is_usable = notification.news != News::ProjectUnavailable;
     let footer = is_usable.then(|| session::footer(notification.id, None)).flatten();
     let blocks = [Block::section(Text::mrkdwn(text.clone()))]
         .into_iter()
@@ -120,7 +136,7 @@ pub fn render(notification: &Notification<'_>, context: &RenderContext<'_>) -> M
 
 fn text(notification: &Notification<'_>, context: &RenderContext<'_>) -> Mrkdwn {
     let subject = [("subject", subject(notification))];
-    match notification.ending {
+    match notification.news {
         News::Changed(Change::Activated) => activated(notification, context.now),
         News::Changed(Change::Expired) if was_active(notification) => {
             let what = fill("⚫ {subject} has expired.", subject);
@@ -142,9 +158,8 @@ fn text(notification: &Notification<'_>, context: &RenderContext<'_>) -> Mrkdwn 
             Mrkdwn::new("The Kapso project of this session can no longer be used here, so I've stopped watching it.")
         }
         News::ExpiresSoon => {
-            let at = notification.direct.and_then(|direct| direct.expires_at);
             let [(_, subject)] = subject;
-            match at {
+            match notification.expires_at {
                 Some(at) => fill(
                     "⏰ {subject} expires {relative}.",
                     [("subject", subject), ("relative", time::from_now(at, context.now))],
@@ -152,8 +167,15 @@ fn text(notification: &Notification<'_>, context: &RenderContext<'_>) -> Mrkdwn 
                 None => fill("⏰ {subject} expires soon.", [("subject", subject)]),
             }
         }
-        News::TimeUp if notification.direct.is_some() => fill(
-            "⏳ I've watched this session for a week and have stopped now: {subject}. Press to keep watching.",
+        News::TimeUp if notification.is_direct && notification.session.is_none() => {
+            Mrkdwn::new("⏳ I've watched a sandbox session for a week and have stopped now. Press to keep watching.")
+        }
+        News::TimeUp if notification.is_direct => fill(
+            "⏳ {subject} has been watched for a week, so I've stopped now. Press to keep watching.",
+            subject,
+        ),
+        News::TimeUp if is_active(notification, context.now) => fill(
+            "⏳ {subject} is active. I've stopped watching (Slack's 30-minute limit).",
             subject,
         ),
         News::TimeUp => fill(
@@ -181,6 +203,12 @@ fn activated(notification: &Notification<'_>, now: Timestamp) -> Mrkdwn {
             [("subject", subject)],
         ),
     }
+}
+
+fn is_active(notification: &Notification<'_>, now: Timestamp) -> bool {
+    notification
+        .session
+        .is_some_and(|session| *session.status_at(now) == Status::Active)
 }
 
 /// Whether an expired session was active in the meantime, between two polls.

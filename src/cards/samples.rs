@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::notification::DirectNews;
 use super::sentence::fill;
 use super::{Notification, Problem, RenderContext, View, notification, problem};
 use crate::config::{AccessLists, Creators};
@@ -164,6 +163,15 @@ pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
             activated("Activated after three days", ago(72)),
             activated("Activated, and Kapso did not say when it was created", None),
             (
+                "The time is up, and it is active".to_owned(),
+                News::TimeUp,
+                usual.clone().map(|session| Session {
+                    status: Status::Active,
+                    ..session
+                }),
+                recently,
+            ),
+            (
                 "Expired after it was active".to_owned(),
                 changed(Change::Expired),
                 usual.clone().map(was_active),
@@ -173,35 +181,49 @@ pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
     let message = |(title, ending, session, created_at): (String, News, Option<Session>, _)| {
         let session = session.as_ref()?;
         let notification = Notification {
-            ending,
+            news: ending,
             id: &session.id,
             session: Some(session),
             created_at,
-            direct: (ending == News::ExpiresSoon).then_some(DirectNews {
-                expires_at: session.expires_at,
-            }),
+            expires_at: session.expires_at,
+            is_direct: false,
+            goes_on: false,
         };
         Some((title, notification::render(&notification, context)))
     };
     let unseen = usual.as_ref().map(|session| {
         let notification = Notification {
-            ending: News::TimeUp,
+            news: News::TimeUp,
             id: &session.id,
             session: None,
             created_at: None,
-            direct: None,
+            expires_at: None,
+            is_direct: false,
+            goes_on: false,
         };
         let title = "The time is up, and Kapso never answered".to_owned();
-        (title, notification::render(&notification, context))
+        let direct = Notification {
+            is_direct: true,
+            ..notification
+        };
+        [
+            (title, notification::render(&notification, context)),
+            (
+                "A week is over, and Kapso never answered".to_owned(),
+                notification::render(&direct, context),
+            ),
+        ]
     });
     let direct = |(title, news, session): (&str, News, Option<Session>)| {
         let session = session?;
         let notification = Notification {
-            ending: news,
+            news,
             id: &session.id,
             session: Some(&session),
             created_at: recently,
-            direct: Some(DirectNews { expires_at: None }),
+            expires_at: None,
+            is_direct: true,
+            goes_on: news != News::TimeUp,
         };
         Some((title.to_owned(), notification::render(&notification, context)))
     };
@@ -218,20 +240,27 @@ pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
         ),
         ("A week is over", News::TimeUp, usual.clone()),
     ];
-    let refused = Refusal::samples().into_iter().filter_map(|refusal| {
+    let refusals = Refusal::samples().into_iter().map(|refusal| (refusal, None));
+    let goes_on = [Some(true), Some(false)].map(|goes_on| (Refusal::CannotDmBot, goes_on));
+    let refused = refusals.chain(goes_on).filter_map(|(refusal, goes_on)| {
         let (_, message) = direct(("", changed(Change::Activated), usual.clone()))?;
-        let why = || Mrkdwn::new(notification::why_not_direct(&refusal));
+        let why = || Mrkdwn::new(notification::why_not_direct(&refusal, goes_on));
         let message = message.labelled(
             fill("{why} ", [("why", why())]),
             Block::context(vec![Text::mrkdwn(why())]),
         );
-        Some((format!("Slack refused the direct message: {refusal}"), message))
+        let then = match goes_on {
+            None => "",
+            Some(true) => ", and the watch goes on",
+            Some(false) => ", and the watch ends",
+        };
+        Some((format!("Slack refused the direct message: {refusal}{then}"), message))
     });
     SampleGroup {
         title: "Notifications of a watch",
         samples: all
             .filter_map(message)
-            .chain(unseen)
+            .chain(unseen.into_iter().flatten())
             .chain(direct_messages.into_iter().filter_map(direct))
             .chain(refused)
             .collect(),

@@ -107,7 +107,7 @@ fn render(
         _ => None,
     };
     let shareable = done.is_none();
-    let watch_note = watch_note(watched, session.status_at(context.now), context.now);
+    let watch_note = watch_note(watched, session, context.now);
     let notes: Vec<Mrkdwn> = done.into_iter().chain(watch_note).collect();
 
     let mut blocks = vec![Block::header("WhatsApp sandbox session")];
@@ -275,7 +275,9 @@ fn warnings(session: &Session, context: &RenderContext<'_>) -> Vec<Mrkdwn> {
     time.into_iter().chain(link).collect()
 }
 
-fn watch_note(watched: Watched, status: &Status, now: Timestamp) -> Option<Mrkdwn> {
+fn watch_note(watched: Watched, session: &Session, now: Timestamp) -> Option<Mrkdwn> {
+    let status = session.status_at(now);
+    let has_reminder = session.expires_at.is_some();
     match watched {
         Watched::No => None,
         Watched::Until(until) => Some(fill(
@@ -290,6 +292,15 @@ fn watch_note(watched: Watched, status: &Status, now: Timestamp) -> Option<Mrkdw
                 ("relative", from_now(until, now)),
                 ("why", Mrkdwn::new(why)),
             ],
+        )),
+        Watched::Directly(until) if *status == Status::Active && !has_reminder => Some(fill(
+            "👀 Watching until it ends, or until {date}. I'll send you a direct message when it ends.",
+            [("date", date(until))],
+        )),
+        Watched::Directly(until) if !has_reminder => Some(fill(
+            "👀 Watching until it ends, or until {date}. I'll send you a direct message when it is activated and when \
+             it ends.",
+            [("date", date(until))],
         )),
         Watched::Directly(until) if *status == Status::Active => Some(fill(
             "👀 Watching until it ends, or until {date}. I'll send you a direct message half an hour before it expires, \
@@ -334,8 +345,12 @@ fn button_row(
         }
         Watched::No | Watched::NoLonger | Watched::NotAtAll | Watched::NothingToWatch => None,
     };
-    let share = (shareable && !context.masks_phone() && session.can_be_activated(context.now))
-        .then(|| button(Action::ShareInChannel, buttons::SHARE, &value, context).with_confirmation(sharing_dialog()));
+    // A direct message is in no channel.
+    let share = (shareable
+        && context.origin.direct.is_none()
+        && !context.masks_phone()
+        && session.can_be_activated(context.now))
+    .then(|| button(Action::ShareInChannel, buttons::SHARE, &value, context).with_confirmation(sharing_dialog()));
     let row = open
         .into_iter()
         .chain(qr_code)

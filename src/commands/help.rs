@@ -1,6 +1,6 @@
 //! `/sandbox help`: the commands and buttons, in groups of short lines for phones.
 
-use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, Shortcut, Usage, new};
+use super::{CommandWord, Commands, Definition, Outcome, RequestContext, Response, Shortcut, Usage, new, watch};
 #[cfg(feature = "demo")]
 use crate::cards::samples::SampleGroup;
 use crate::cards::sentence::{fill, join};
@@ -46,7 +46,8 @@ impl Definition for Help {
     async fn run(self, (): (), commands: &Commands, request: &RequestContext) -> Response {
         let may_create = commands.may_create(&request.origin, &request.who);
         let context = commands.render_context(request);
-        Response::new(Outcome::Help, render(may_create, &context), &context)
+        let is_direct = commands.web_api.has_token();
+        Response::new(Outcome::Help, render(may_create, is_direct, &context), &context)
     }
 
     #[cfg(feature = "demo")]
@@ -56,17 +57,25 @@ impl Definition for Help {
             ..*context
         };
         let samples = [
-            ("Help", render(true, context)),
-            ("For somebody who may not create sessions", render(false, context)),
-            ("Where Slack cannot reach the app", render(true, &without_qr_codes)),
+            ("Help", render(true, false, context)),
+            ("With a bot token", render(true, true, context)),
+            (
+                "For somebody who may not create sessions",
+                render(false, false, context),
+            ),
+            (
+                "Where Slack cannot reach the app",
+                render(true, false, &without_qr_codes),
+            ),
         ];
         vec![SampleGroup::new("Help", samples, context)]
     }
 }
 
-fn render(may_create: bool, context: &RenderContext<'_>) -> View {
+/// `is_direct` says whether watches tell their news by direct message.
+fn render(may_create: bool, is_direct: bool, context: &RenderContext<'_>) -> View {
     let groups = [
-        typed(may_create, context),
+        typed(may_create, is_direct, context),
         pressed(may_create, context),
         chosen(),
         good_to_know(),
@@ -78,11 +87,18 @@ fn render(may_create: bool, context: &RenderContext<'_>) -> View {
     View::new(Message::ephemeral(text, blocks.collect()), Replaces::Nothing)
 }
 
-fn typed(may_create: bool, context: &RenderContext<'_>) -> Mrkdwn {
+fn typed(may_create: bool, is_direct: bool, context: &RenderContext<'_>) -> Mrkdwn {
     let words = || CommandWord::allowed(may_create);
     let usages = words()
-        .flat_map(|word| word.usages)
-        .flat_map(|usage| [context.typed(usage.typed), Mrkdwn::new(usage.does)]);
+        .flat_map(|word| word.usages.iter().map(move |usage| (word, usage)))
+        .flat_map(|(word, usage)| {
+            let does = if is_direct && word.name == watch::WORD.name {
+                watch::DOES_DIRECTLY
+            } else {
+                usage.does
+            };
+            [context.typed(usage.typed), Mrkdwn::new(does)]
+        });
     let examples = words()
         .flat_map(|word| word.examples)
         .map(|example| context.typed(example));

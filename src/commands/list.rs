@@ -519,11 +519,13 @@ mod tests {
                 may_not_create: None,
             };
             let ended = Notification {
-                ending: ending(session.status_at(now)),
+                news: ending(session.status_at(now)),
                 id: &session.id,
                 session: Some(&session),
                 created_at: None,
-                direct: None,
+                expires_at: None,
+                is_direct: false,
+                goes_on: false,
             };
             for message in [
                 card(&session, Watched::No, &context),

@@ -275,13 +275,13 @@ pub fn own_button(buttons: Vec<PressedButton>) -> PressedButton {
     buttons.into_iter().nth(own.unwrap_or(0)).unwrap_or_default()
 }
 
-/// The target of the reply to a press. `is_shared` says whether the whole channel sees the pressed message.
+/// The target of the reply to a press on a button of such a message.
 #[must_use]
-pub fn reply_target(action_id: &str, is_shared: bool) -> ReplyTarget {
+pub fn reply_target(action_id: &str, message: ReplyTarget) -> ReplyTarget {
     match Action::parse(action_id) {
         Some(Action::ShowInNewMessage) => ReplyTarget::NewMessage,
         // Its button is never on a card that others see.
-        Some(Action::RunCommand) if is_shared => ReplyTarget::NewMessage,
+        Some(Action::RunCommand) if message == ReplyTarget::SharedCard => ReplyTarget::NewMessage,
         Some(
             Action::OpenWhatsApp
             | Action::ShowQrCode
@@ -296,13 +296,7 @@ pub fn reply_target(action_id: &str, is_shared: bool) -> ReplyTarget {
             | Action::CreateNewSession
             | Action::RunCommand,
         )
-        | None => {
-            if is_shared {
-                ReplyTarget::SharedCard
-            } else {
-                ReplyTarget::OwnCard
-            }
-        }
+        | None => message,
     }
 }
 

@@ -51,7 +51,8 @@ impl Definition for Share {
         };
         let watched_until = watched_until(commands, &session, request).await;
         let context = commands.render_context(request);
-        if !session.can_be_activated(context.now) {
+        // A direct message is in no channel.
+        if !session.can_be_activated(context.now) || request.origin.direct.is_some() {
             return shown(&session, watched_until, &context);
         }
         Response::new(Outcome::Shared, render(&session, &shared_by, &context), &context)

@@ -62,7 +62,16 @@ impl Definition for Show {
 
     async fn run(self, project: ProjectRef, commands: &Commands, request: &RequestContext) -> Response {
         match project.kapso.session(&self.0, Age::Recent).await {
-            Ok(session) => shown(&session, None, &commands.render_context(request)),
+            Ok(session) => {
+                let watched_until = match request.target {
+                    // On a message that a watch has led to.
+                    ReplyTarget::NewMessage if request.origin.direct.is_some() => {
+                        watched_until(commands, &session, request).await
+                    }
+                    _ => None,
+                };
+                shown(&session, watched_until, &commands.render_context(request))
+            }
             Err(error) => commands.session_problem(&self.0, error, request),
         }
     }
@@ -101,7 +110,9 @@ pub(super) fn render(session: &Session, watched_until: Option<WatchedUntil>, con
     let watched = match context.target {
         // Others see this card; who watches is private.
         ReplyTarget::SharedCard => Watched::No,
-        ReplyTarget::Command | ReplyTarget::NewMessage | ReplyTarget::OwnCard => Watched::until(watched_until),
+        ReplyTarget::Command | ReplyTarget::NewMessage | ReplyTarget::OwnCard | ReplyTarget::DirectMessage => {
+            Watched::until(watched_until)
+        }
     };
     View::new(session::card(session, watched, context), Replaces::AnyCard)
 }

@@ -4,12 +4,10 @@ use super::session_id::{looks_like_id, one_session_id};
 use super::show::{no_session_id, sample_of};
 use super::{CommandWord, Commands, Definition, Outcome, ParseError, RequestContext, Response, Unknown, Usage, watch};
 #[cfg(feature = "demo")]
-use crate::cards::RenderContext;
-#[cfg(feature = "demo")]
 use crate::cards::samples::{SampleGroup, usual_session};
 use crate::cards::sentence::{fill, monospace, paragraph};
 use crate::cards::session::Watched;
-use crate::cards::{Problem, Replaces, View};
+use crate::cards::{Problem, RenderContext, Replaces, ReplyTarget, View};
 use crate::kapso::{Age, SessionId};
 use crate::projects::ProjectRef;
 
@@ -63,7 +61,7 @@ impl Definition for StopWatching {
             Err(_) if ended == Watched::NotAtAll && !looks_like_id(self.0.as_str()) => {
                 Unknown(ParseError::Usage(WORD)).run((), commands, request).await
             }
-            Err(error) => Response::new(outcome, render_without_session(&self.0, ended), &context)
+            Err(error) => Response::new(outcome, render_without_session(&self.0, ended, &context), &context)
                 .showing(&self.0)
                 .caused_by(error),
         }
@@ -80,11 +78,11 @@ impl Definition for StopWatching {
                 ),
                 (
                     "No longer, and Kapso does not answer",
-                    render_without_session(&session.id, Watched::NoLonger),
+                    render_without_session(&session.id, Watched::NoLonger, context),
                 ),
                 (
                     "It was not watched, and Kapso does not answer",
-                    render_without_session(&session.id, Watched::NotAtAll),
+                    render_without_session(&session.id, Watched::NotAtAll, context),
                 ),
             ]
         });
@@ -97,7 +95,7 @@ impl Definition for StopWatching {
 }
 
 /// For a session that Kapso did not answer with.
-fn render_without_session(id: &SessionId, ended: Watched) -> View {
+fn render_without_session(id: &SessionId, ended: Watched, context: &RenderContext<'_>) -> View {
     let id = [("id", monospace(id.as_str()))];
     let text = match ended {
         Watched::NotAtAll => fill("You are not watching the session {id}.", id),
@@ -108,5 +106,12 @@ fn render_without_session(id: &SessionId, ended: Watched) -> View {
         | Watched::Directly(_)
         | Watched::NothingToWatch => fill("Stopped watching the session {id}.", id),
     };
-    View::new(paragraph(text), Replaces::Nothing)
+    let replaces = match context.target {
+        // Its button would stay for ever.
+        ReplyTarget::DirectMessage => Replaces::OwnCard,
+        ReplyTarget::Command | ReplyTarget::NewMessage | ReplyTarget::OwnCard | ReplyTarget::SharedCard => {
+            Replaces::Nothing
+        }
+    };
+    View::new(paragraph(text), replaces)
 }

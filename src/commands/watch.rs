@@ -19,14 +19,14 @@ use crate::slack::web_api::Refusal;
 #[cfg(feature = "demo")]
 use crate::watches::policy::DIRECT_DURATION;
 use crate::watches::policy::{self, WATCH_DURATION};
-use crate::watches::{self, Direct, PressedCard, QUOTA, Watch};
+use crate::watches::{self, DirectWatch, PressedCard, QUOTA, Watch};
 
 pub(super) const WORD: &CommandWord = &CommandWord {
     name: "watch",
     takes_session_id: true,
     usages: &[Usage {
         typed: "watch <session id>",
-        does: "tells you when the session is activated or ends, for at least the next 28 minutes",
+        does: "tells you, for the next 28 minutes, when the session is activated or ends",
     }],
     button: "Watch the session",
     examples: &[],
@@ -34,9 +34,17 @@ pub(super) const WORD: &CommandWord = &CommandWord {
     usage_error: |context| no_session_id(context.typed(&sample_of(WORD)), context),
 };
 
+/// What `watch` does where there is a bot token.
+pub(super) const DOES_DIRECTLY: &str =
+    "tells you by direct message when the session is activated, expires soon or ends, for up to a week";
+
 /// Notifies a person when a session changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartWatching(pub SessionId);
+
+/// Why a watch gets no direct messages, where Slack has not refused them.
+const ELSEWHERE: &str = "(I can send direct messages only to people of the workspace that has installed the app.)";
+const UNKNOWN: &str = "(I couldn't find out whether I can send you direct messages.)";
 
 /// Which quota of watches is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,10 +81,13 @@ impl Definition for StartWatching {
         if status.has_ended() {
             return nothing_to_watch(&session, commands, request);
         }
-        let availability = commands.direct_messages.availability().await;
+        let availability = commands.direct_messages.availability(&request.who).await;
         let direct = match availability {
-            Availability::Works => Some(Direct::new(*status == Status::Active, session.expires_at, now)),
-            Availability::NotConfigured | Availability::Refused(_) | Availability::Unknown => None,
+            Availability::Works => Some(DirectWatch::new(*status == Status::Active, session.expires_at, now)),
+            Availability::NotConfigured
+            | Availability::Elsewhere
+            | Availability::Refused(_)
+            | Availability::Unknown => earlier(&self.0, commands, request).await,
         };
         if direct.is_none() && !policy::may_change(status) {
             return nothing_to_watch(&session, commands, request);
@@ -94,6 +105,7 @@ impl Definition for StartWatching {
             card: match request.target {
                 ReplyTarget::OwnCard => Some(PressedCard::Own),
                 ReplyTarget::SharedCard => Some(PressedCard::Shared),
+                ReplyTarget::DirectMessage => Some(PressedCard::Direct),
                 ReplyTarget::Command | ReplyTarget::NewMessage => None,
             },
             direct,
@@ -109,11 +121,13 @@ impl Definition for StartWatching {
             Ok(Upserted::Inserted | Upserted::Replaced | Upserted::Older) => {
                 let until = request.arrived_at + WATCH_DURATION;
                 let watched = match (watch.direct, &availability) {
-                    (Some(direct), _) => Watched::Directly(direct.until),
-                    (None, Availability::Refused(refusal)) => {
-                        Watched::UntilBecause(until, why_no_direct_messages(Some(refusal)))
+                    // Whatever the watch was before.
+                    (_, Availability::Refused(refusal)) => {
+                        Watched::UntilBecause(until, why_no_direct_messages(refusal))
                     }
-                    (None, Availability::Unknown) => Watched::UntilBecause(until, why_no_direct_messages(None)),
+                    (Some(direct), _) => Watched::Directly(direct.until),
+                    (None, Availability::Elsewhere) => Watched::UntilBecause(until, ELSEWHERE),
+                    (None, Availability::Unknown) => Watched::UntilBecause(until, UNKNOWN),
                     (None, Availability::NotConfigured | Availability::Works) => Watched::Until(until),
                 };
                 let view = render(&session, watched, &context);
@@ -152,13 +166,25 @@ impl Definition for StartWatching {
         ];
         let no_direct_messages = Refusal::samples()
             .into_iter()
-            .filter(Refusal::concerns_everybody)
-            .map(|refusal| (refusal.code(), Some(refusal)))
-            .chain([("Slack does not say whether direct messages work", None)])
-            .filter_map(|(title, refusal)| {
-                let why = why_no_direct_messages(refusal.as_ref());
-                with_status(title, Status::Pending, Watched::UntilBecause(until, why))
-            });
+            .filter(Refusal::is_configuration_fault)
+            .map(|refusal| (refusal.code(), why_no_direct_messages(&refusal)))
+            .chain([
+                ("Slack does not say whether direct messages work", UNKNOWN),
+                ("For somebody of another company", ELSEWHERE),
+            ])
+            .filter_map(|(title, why)| with_status(title, Status::Pending, Watched::UntilBecause(until, why)));
+        let without_expiry = [Status::Pending, Status::Active].into_iter().filter_map(|status| {
+            let session = Session {
+                status,
+                expires_at: None,
+                ..usual_session(context.now)?
+            };
+            let watched = Watched::Directly(context.now + DIRECT_DURATION);
+            Some((
+                "By direct message, without an expiry",
+                render(&session, watched, context),
+            ))
+        });
         let too_many = [
             ("Too many watches of one person", TooMany::PerUser(QUOTA.per_owner)),
             ("Too many watches in all", TooMany::InAll),
@@ -166,10 +192,24 @@ impl Definition for StartWatching {
         let too_many = too_many.map(|(title, why)| (title, render_too_many(why, context)));
         vec![SampleGroup::new(
             "A session that is watched",
-            watched.into_iter().flatten().chain(no_direct_messages).chain(too_many),
+            watched
+                .into_iter()
+                .flatten()
+                .chain(without_expiry)
+                .chain(no_direct_messages)
+                .chain(too_many),
             context,
         )]
     }
+}
+
+/// What an earlier watch of the session knows about its direct messages, which then go on: watching again shortens nothing.
+async fn earlier(session: &SessionId, commands: &Commands, request: &RequestContext) -> Option<DirectWatch> {
+    let project = request.origin.project.as_ref();
+    let watch = commands.watches.find(&request.who, project, session).await.ok()??;
+    let is_direct = watch.is_direct();
+    let end = request.arrived_at + WATCH_DURATION;
+    watch.direct.filter(|direct| is_direct && direct.until > end)
 }
 
 fn nothing_to_watch(session: &Session, commands: &Commands, request: &RequestContext) -> Response {
@@ -186,9 +226,9 @@ pub(super) fn render(session: &Session, watched: Watched, context: &RenderContex
 fn render_too_many(why: TooMany, context: &RenderContext<'_>) -> View {
     let text = match why {
         TooMany::PerUser(limit) => fill(
-            "You are already watching {limit} sessions, which is the limit per person. Press Stop watching on \
-             one of them, or wait until one ends.",
-            [("limit", number(limit.into()))],
+            "You are already watching {limit} sessions, which is the limit per person. To stop watching one of them, \
+             type {watching}.",
+            [("limit", number(limit.into())), ("watching", context.typed("watching"))],
         ),
         TooMany::InAll => {
             Mrkdwn::new("Too many sessions are being watched right now. Try again in a few minutes, or use Refresh.")

@@ -56,6 +56,14 @@ pub struct PostedMessage {
     pub message: Value,
 }
 
+impl PostedMessage {
+    /// Whether only one person sees it, and Slack does not keep it. A direct message of the app is not ephemeral.
+    #[must_use]
+    pub fn is_ephemeral(&self) -> bool {
+        !self.in_channel && self.ts.is_none()
+    }
+}
+
 /// Slack's error message to a person whose command failed.
 #[derive(Clone, Debug, Serialize)]
 pub struct FailureNotice {

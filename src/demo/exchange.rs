@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::cards::Action;
 use crate::commands;
+use crate::watches::RESERVED_POSTS;
 
 /// One command, button press or shortcut, and everything the app replied to it.
 #[derive(Clone, Debug, Serialize)]
@@ -98,25 +99,27 @@ impl Exchange {
         }
     }
 
-    /// How many messages the app may send in all: the reply, and the notification of a watch or the confirmation of a
-    /// shared card; for a pressed card that is watched, also its update.
+    /// How many messages the app may send in all: the reply, and those for which it reserves posts, such as the notification
+    /// of a watch, its end after a direct message was refused, the update of a watched card, or the confirmation of a shared
+    /// card.
     pub(super) fn max_messages(&self) -> u32 {
-        let reserves_posts = match &self.act {
+        let reserved = match &self.act {
             UserAction::Typed(command) => {
                 let (name, text) = command.split_once(' ').unwrap_or((command, ""));
                 let (text, _) = commands::split_project(text);
-                commands::parse(&text, name).posts_reserved() > 0
+                commands::parse(&text, name).posts_reserved()
             }
             // The command that a button runs may be to watch.
             UserAction::Pressed(action) => {
                 if [Action::StartWatching.id(), Action::RunCommand.id()].contains(&action.as_str()) {
-                    return 3;
+                    RESERVED_POSTS
+                } else {
+                    u32::from(self.is_share())
                 }
-                false
             }
-            UserAction::Chosen(_) | UserAction::Submitted(_) => false,
+            UserAction::Chosen(_) | UserAction::Submitted(_) => 0,
         };
-        1 + u32::from(reserves_posts || self.is_share())
+        1 + reserved
     }
 
     /// How many messages of the same visibility (ephemeral or in the channel) the app may send.

@@ -78,7 +78,7 @@ pub(super) fn press(
         "type": "block_actions",
         "container": {
             "type": "message", "message_ts": ts_of(on), "channel_id": person.channel,
-            "is_ephemeral": !on.in_channel,
+            "is_ephemeral": on.is_ephemeral(),
         },
         "state": {"values": {}},
         "response_url": ids.response_url,
@@ -88,7 +88,7 @@ pub(super) fn press(
             "action_ts": "1606455407.603639",
         }],
     });
-    if on.in_channel {
+    if !on.is_ephemeral() {
         payload["message"] = on.message.clone();
     }
     if let Some(thread) = on.thread {

@@ -238,6 +238,15 @@ impl FakeSlack {
         value: Value,
         change: impl FnOnce(&mut Value),
     ) -> DirectResponse {
+        let person = &Person {
+            channel: if on.channel.starts_with('D') {
+                &on.channel
+            } else {
+                &person.channel
+            }
+            .clone(),
+            ..person.clone()
+        };
         let act = UserAction::Pressed(button.action_id.clone());
         let target = Target {
             pressed: Some(on.id),
@@ -273,7 +282,7 @@ impl FakeSlack {
         callback_id: &str,
         change: impl FnOnce(&mut Value),
     ) -> DirectResponse {
-        if !on.in_channel {
+        if on.is_ephemeral() {
             self.channel
                 .record_violation("a message that only one person sees has no shortcuts");
         }

@@ -92,6 +92,8 @@ pub struct FakeWebApi {
 struct State {
     /// By token.
     tokens: BTreeMap<String, Token>,
+    /// The organisation that its workspace belongs to.
+    enterprise: Option<String>,
     people: BTreeSet<String>,
     bots: BTreeSet<String>,
     channels: BTreeSet<String>,
@@ -192,6 +194,11 @@ impl FakeWebApi {
         if let Some(token) = self.state().tokens.get_mut(token) {
             token.state = state;
         }
+    }
+
+    /// The workspace belongs to this organisation.
+    pub fn join_organisation(&self, enterprise: &str) {
+        self.state().enterprise = Some(enterprise.to_owned());
     }
 
     /// Closes the Messages tab of the app, or opens it.
@@ -327,10 +334,16 @@ impl FakeWebApi {
         };
         let token = token.unwrap_or_default();
         let answer = match method {
-            "auth.test" => Answer::ok(json!({
-                "url": "https://example.slack.com/", "team": "Example", "team_id": "T0001ABCD",
-                "user": "kapso", "user_id": BOT_USER, "bot_id": "B0000000B0",
-            })),
+            "auth.test" => {
+                let mut body = json!({
+                    "url": "https://example.slack.com/", "team": "Example", "team_id": Person::default().team,
+                    "user": "kapso", "user_id": BOT_USER, "bot_id": "B0000000B0",
+                });
+                if let Some(enterprise) = &self.state().enterprise {
+                    body["enterprise_id"] = enterprise.as_str().into();
+                }
+                Answer::ok(body)
+            }
             "chat.postMessage" => self.post_message(token, arguments).await,
             "chat.update" => self.update_message(token, arguments).await,
             "views.open" => self.open_view(arguments),
@@ -558,7 +571,7 @@ async fn call(
         result: result.clone(),
     });
     api.channel.notify();
-    if result == "ok" && method.starts_with("chat.") || method == "views.open" {
+    if result == "ok" && method.starts_with("chat.") || ["auth.test", "views.open"].contains(&method.as_str()) {
         // `wait_for` cannot fail: `api` owns the sender.
         drop(
             api.channel

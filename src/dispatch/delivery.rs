@@ -140,9 +140,14 @@ impl Outgoing {
 }
 
 /// A job that ends with the delivery of a message.
-pub(super) trait Deliverable: Payload {
+pub(super) trait Deliverable: Payload + Sync {
     fn outgoing(&mut self) -> &mut Outgoing;
     fn request_id(&self) -> &str;
+    /// Called when Slack refuses it as a direct message. Returns whether the watch that it is about goes on, if it would
+    /// have gone on.
+    fn direct_message_refused(&self, _: &Dispatcher) -> impl Future<Output = Option<bool>> + Send {
+        async { None }
+    }
 }
 
 /// The result of an attempt.

@@ -69,14 +69,14 @@ impl Dispatcher {
                 outgoing.unsent_attempts += 1;
                 retry_at(after(now, self.response_urls.pause_after(outgoing.unsent_attempts)), to)
             }
-            WebApiError::NoToken => self.fall_back(job, &Refusal::InvalidAuth, to),
-            WebApiError::Refused(refusal) => self.fall_back(job, &refusal, to),
+            WebApiError::NoToken => self.fall_back(job, &Refusal::InvalidAuth, to).await,
+            WebApiError::Refused(refusal) => self.fall_back(job, &refusal, to).await,
         }
     }
 
     /// Posts to the `response_url` while that works, and says why. Else the message is posted later, if the operator may put
     /// the refusal right.
-    fn fall_back<P: Deliverable>(&self, job: &mut LeasedJob<P>, refusal: &Refusal, to: &Recipient) -> Attempt {
+    async fn fall_back<P: Deliverable>(&self, job: &mut LeasedJob<P>, refusal: &Refusal, to: &Recipient) -> Attempt {
         self.metrics.count_direct_message_refused(refusal.code());
         if let Some(suppressed) = self.admit_line("direct message") {
             tracing::warn!(
@@ -89,16 +89,19 @@ impl Dispatcher {
         }
         let outgoing = job.payload.outgoing();
         let time_left = self.response_urls.time_left(outgoing.received_at);
-        if time_left > SignedDuration::ZERO && outgoing.posts_left > 0 {
+        let can_be_posted = time_left > SignedDuration::ZERO && outgoing.posts_left > 0;
+        if !can_be_posted && refusal.is_configuration_fault() {
+            return retry_at(self.clock.now() + REFUSED_PAUSE, to);
+        }
+        let goes_on = job.payload.direct_message_refused(self).await;
+        let outgoing = job.payload.outgoing();
+        if can_be_posted {
             outgoing.to = None;
             outgoing.message = outgoing
                 .message
                 .take()
-                .map(|message| message.with_note(why_not_direct(refusal)));
+                .map(|message| message.with_note(why_not_direct(refusal, goes_on)));
             return Attempt::RetryAt(self.clock.now());
-        }
-        if refusal.concerns_everybody() {
-            return retry_at(self.clock.now() + REFUSED_PAUSE, to);
         }
         Attempt::Dead(DeliveryError::DirectRefused)
     }

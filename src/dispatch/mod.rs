@@ -299,10 +299,20 @@ impl Dispatcher {
         };
         let mut who = press.who;
         origin.complete(&mut who);
+        let origin = origin.restore_channel(&mut who);
+        let message = match (press.shared, &origin.direct) {
+            (false, _) => ReplyTarget::OwnCard,
+            (true, Some(_)) => ReplyTarget::DirectMessage,
+            (true, None) => ReplyTarget::SharedCard,
+        };
         let (command, origin) = self.commands.resolve_press(&button.action_id, command, origin, &who);
-        let target = commands::reply_target(&button.action_id, press.shared);
+        let target = commands::reply_target(&button.action_id, message);
         let request = RequestContext {
-            origin: if press.shared { origin.on_shared_card() } else { origin },
+            origin: if message == ReplyTarget::SharedCard {
+                origin.on_shared_card()
+            } else {
+                origin
+            },
             // Each press has an address of its own, and keeps it when the request comes again.
             idempotency_key: Some(fingerprint(&["press", press.response_url.expose_secret()])),
             ..request_context(who, press.response_url, sent_at, target)

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use super::Dispatcher;
 use super::delivery::{Attempt, Deliverable, Outgoing, Recipient, StoredMessage};
 use super::follow_up::FollowUpJob;
-use crate::cards::notification::DirectNews;
 use crate::cards::session::{Watched, card};
 use crate::cards::{self, RenderContext, Replaces, ReplyTarget, View};
 use crate::config::Alias;
@@ -22,7 +21,7 @@ use crate::slack::message::Message;
 use crate::slack::response_url::DeliveryError;
 use crate::telemetry::Delivery;
 use crate::watches::policy::{Change, News};
-use crate::watches::{PressedCard, Watch};
+use crate::watches::{PressedCard, Watch, WatchedUntil};
 
 /// How long a direct message is attempted: long enough for an operator to renew a token.
 const DIRECT_WITHIN: SignedDuration = SignedDuration::from_hours(24);
@@ -42,12 +41,22 @@ pub struct PendingNotification {
     /// Finds the command that started the watch in the log.
     request_id: String,
     /// What the person is told.
-    ending: News,
+    #[serde(alias = "ending")]
+    news: News,
     /// The delivery.
     outgoing: Outgoing,
     /// The card on which the watch was started, as the session is now.
     #[serde(default)]
     card: Option<CardUpdate>,
+    /// The watch, if it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    goes_on: Option<WatchRef>,
+}
+
+/// Identifies a watch, together with its person and its session.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct WatchRef {
+    project: Option<Alias>,
 }
 
 /// A message that replaces a card.
@@ -59,7 +68,7 @@ struct CardUpdate {
 
 impl Payload for PendingNotification {
     const KIND: &'static str = "notification";
-    /// 2: the project, and the ending without one. 3: direct messages.
+    /// 2: the project, and the news without one. 3: direct messages.
     const VERSION: i64 = 3;
     /// The lifetime of a `response_url`, and the longest pause after a 429.
     const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(1);
@@ -77,16 +86,33 @@ impl Deliverable for PendingNotification {
     fn request_id(&self) -> &str {
         &self.request_id
     }
+
+    /// The watch of the notification then ends with its `response_url`.
+    async fn direct_message_refused(&self, dispatcher: &Dispatcher) -> Option<bool> {
+        let watch = self.goes_on.as_ref()?;
+        let watches = &dispatcher.commands.watches;
+        let refused = watches.refuse_direct_messages(&self.who, watch.project.as_ref(), &self.session);
+        // If the database does not work, the next refusal tries again.
+        refused.await.ok()
+    }
 }
 
 impl CardUpdate {
-    fn render(pressed: PressedCard, session: &Session, context: &RenderContext<'_>) -> Self {
-        let target = match pressed {
-            PressedCard::Own => ReplyTarget::OwnCard,
-            PressedCard::Shared => ReplyTarget::SharedCard,
+    /// `until` is when the watch ends, if it goes on.
+    fn render(
+        pressed: PressedCard,
+        session: &Session,
+        until: Option<WatchedUntil>,
+        context: &RenderContext<'_>,
+    ) -> Self {
+        let (target, watched) = match pressed {
+            PressedCard::Own => (ReplyTarget::OwnCard, Watched::until(until)),
+            PressedCard::Direct => (ReplyTarget::DirectMessage, Watched::until(until)),
+            // Others see this card; who watches is private.
+            PressedCard::Shared => (ReplyTarget::SharedCard, Watched::No),
         };
         let context = RenderContext { target, ..*context };
-        let view = View::new(card(session, Watched::No, &context), Replaces::AnyCard);
+        let view = View::new(card(session, watched, &context), Replaces::AnyCard);
         Self {
             message: (&view.into_message(&context)).into(),
             not_after: context.now + UPDATE_WITHIN,
@@ -101,7 +127,7 @@ impl CardUpdate {
                 message: (&notification.clone().replacing(true)).into(),
                 not_after: now + UPDATE_WITHIN,
             }),
-            PressedCard::Shared => None,
+            PressedCard::Direct | PressedCard::Shared => None,
         }
     }
 
@@ -126,33 +152,28 @@ impl CardUpdate {
 impl Dispatcher {
     /// Ends a watch: its job becomes the notification, which is due at once. Without an [`News`], the watch's
     /// `response_url` no longer works, and the notification is lost.
-    pub async fn end_watch(
-        self: Arc<Self>,
-        job: LeasedJob<Watch>,
-        ending: Option<News>,
-        session: Option<Arc<Session>>,
-    ) {
+    pub async fn end_watch(self: Arc<Self>, job: LeasedJob<Watch>, news: Option<News>, session: Option<Arc<Session>>) {
         let watch = &job.payload;
         if !self.commands.admits(&watch.who) {
             self.log_notification(
-                &self.pending_notification(watch, ending.unwrap_or(News::TimeUp)),
+                &self.pending_notification(watch, news.unwrap_or(News::TimeUp)),
                 Err(DeliveryError::NotAllowed),
             );
             return self.queue.complete(job).await;
         }
-        let (ending, session) = if self.is_authorized(watch) {
-            (ending, session)
+        let (news, session) = if self.is_authorized(watch) {
+            (news, session)
         } else {
-            (ending.and(Some(News::ProjectUnavailable)), None)
+            (news.and(Some(News::ProjectUnavailable)), None)
         };
-        let Some(ending) = ending else {
+        let Some(news) = news else {
             self.log_notification(
                 &self.pending_notification(watch, News::TimeUp),
                 Err(DeliveryError::UsedUp),
             );
             return self.queue.complete(job).await;
         };
-        let notification = self.render_notification(watch, ending, session.as_deref());
+        let notification = self.render_notification(watch, news, None, session.as_deref());
         let lost = notification.clone();
         if !self.queue.reschedule(job, notification, self.clock.now()).await {
             self.log_notification(&lost, Err(DeliveryError::NotStored));
@@ -160,7 +181,7 @@ impl Dispatcher {
     }
 
     /// Sends a notification of a watch that goes on, as `watch`, until its next poll at `until`.
-    pub async fn tell_news(
+    pub async fn notify_and_continue(
         self: Arc<Self>,
         job: LeasedJob<Watch>,
         news: News,
@@ -170,7 +191,7 @@ impl Dispatcher {
         if !self.commands.admits(&watch.who) || !self.is_authorized(&watch) {
             return self.end_watch(job, Some(News::ProjectUnavailable), None).await;
         }
-        let notification = self.render_notification(&job.payload, news, session.as_deref());
+        let notification = self.render_notification(&job.payload, news, Some(&watch), session.as_deref());
         // If it is not stored, the next poll finds the same news.
         self.queue
             .reschedule_and_enqueue(job, &watch, until, notification)
@@ -183,11 +204,12 @@ impl Dispatcher {
     }
 
     /// A notification without its message.
-    fn pending_notification(&self, watch: &Watch, ending: News) -> PendingNotification {
+    fn pending_notification(&self, watch: &Watch, news: News) -> PendingNotification {
         let latest = self.clock.now() + DIRECT_WITHIN;
-        let recipient = watch.direct.as_ref().map(|direct| Recipient {
+        let direct = watch.direct.as_ref().filter(|direct| !direct.refused);
+        let recipient = direct.map(|direct| Recipient {
             user: watch.who.user.clone(),
-            not_after: match (ending, direct.expires_at) {
+            not_after: match (news, direct.expires_at) {
                 (News::ExpiresSoon, Some(expires_at)) => latest.min(expires_at),
                 _ => latest,
             },
@@ -197,36 +219,59 @@ impl Dispatcher {
             session: watch.session.clone(),
             project: self.commands.shown_project(&watch.origin, &watch.who).cloned(),
             request_id: watch.request_id.clone(),
-            ending,
+            news,
             outgoing: Outgoing::new(watch.response_url.clone(), watch.arrived_at, &watch.who.channel)
                 .with_posts_left(watch.posts_left)
                 .to(recipient),
             card: None,
+            goes_on: None,
         }
     }
 
-    fn render_notification(&self, watch: &Watch, ending: News, session: Option<&Session>) -> PendingNotification {
-        let notification = self.pending_notification(watch, ending);
-        let context = self
-            .commands
-            .notification_context(&watch.who, &watch.request_id, &watch.origin);
+    /// The notification of a watch that goes on as `next`, if it does.
+    fn render_notification(
+        &self,
+        watch: &Watch,
+        news: News,
+        next: Option<&Watch>,
+        session: Option<&Session>,
+    ) -> PendingNotification {
+        let mut notification = self.pending_notification(watch, news);
+        if let Some(next) = next {
+            // The others are for what comes later.
+            notification.outgoing.posts_left = watch.posts_left - next.posts_left;
+            notification.goes_on = Some(WatchRef {
+                project: watch.origin.project.clone(),
+            });
+        }
+        let commands = &self.commands;
+        let context = commands.notification_context(&watch.who, &watch.request_id, &watch.origin);
+        let origin = if watch.is_direct() {
+            watch.origin.in_direct_message(&watch.who)
+        } else {
+            watch.origin.clone()
+        };
+        let message_context = RenderContext {
+            origin: &origin,
+            ..context
+        };
         let message = cards::notification::render(
             &cards::Notification {
-                ending,
+                news,
                 id: &watch.session,
                 session,
                 created_at: watch.session_created_at,
-                direct: watch.direct.as_ref().map(|direct| DirectNews {
-                    expires_at: direct.expires_at,
-                }),
+                expires_at: watch.direct.as_ref().and_then(|direct| direct.expires_at),
+                is_direct: watch.is_direct(),
+                goes_on: next.is_some(),
             },
-            &context,
+            &message_context,
         );
         PendingNotification {
             outgoing: notification.outgoing.with_message((&message).into()),
             card: watch.card.and_then(|pressed| match session {
-                Some(session) => Some(CardUpdate::render(pressed, session, &context)),
-                None if ending == News::Changed(Change::Gone) => CardUpdate::gone(pressed, &message, context.now),
+                Some(session) => Some(CardUpdate::render(pressed, session, next.map(Watch::until), &context)),
+                None if news == News::Changed(Change::Gone) => CardUpdate::gone(pressed, &message, context.now),
                 None => None,
             }),
             ..notification
@@ -272,15 +317,15 @@ impl Dispatcher {
     /// The one log line about a notification.
     fn log_notification(&self, notification: &PendingNotification, result: Result<Delivery, DeliveryError>) {
         let delivery = result.unwrap_or(Delivery::Lost);
-        self.metrics.count_notification(notification.ending.name(), delivery);
+        self.metrics.count_notification(notification.news.name(), delivery);
         tracing::info!(
             request_id = notification.request_id,
             team = notification.who.team,
             channel = notification.who.channel,
             user = notification.who.user,
             project = notification.project.as_ref().map(Alias::as_str),
-            session_id = (notification.ending != News::ProjectUnavailable).then(|| notification.session.as_str()),
-            news = notification.ending.name(),
+            session_id = (notification.news != News::ProjectUnavailable).then(|| notification.session.as_str()),
+            news = notification.news.name(),
             answer = delivery.name(),
             lost = result.err().map(|error| error.to_string()),
             "notice"

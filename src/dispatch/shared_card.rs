@@ -166,7 +166,7 @@ impl Dispatcher {
             Err(WebApiError::NotSent(_) | WebApiError::Unclear(_)) => {
                 self.retry_update(job, watch, until.unwrap_or(now + UPDATE_PAUSE)).await;
             }
-            Err(WebApiError::Refused(refusal)) if refusal.concerns_everybody() => {
+            Err(WebApiError::Refused(refusal)) if refusal.is_configuration_fault() => {
                 self.log_update_refused(&watch, &WebApiError::Refused(refusal));
                 self.retry_update(job, watch, now + REFUSED_PAUSE).await;
             }

@@ -139,9 +139,9 @@ pub struct ClaimFilter<'a> {
     /// Due by then.
     pub due_by: Timestamp,
     /// Created by then, of jobs that end with their `response_url`.
-    pub created_by: Timestamp,
+    pub created_until: Timestamp,
     /// Ended by then, of jobs that may last longer than that.
-    pub ended_by: Timestamp,
+    pub ended_until: Timestamp,
     /// Only jobs with one of these topics, if any are given.
     pub topics: Option<&'a [&'a str]>,
     /// Only jobs about these projects.
@@ -156,8 +156,8 @@ impl ClaimFilter<'_> {
     pub fn due(due_by: Timestamp, limit: u32) -> Self {
         Self {
             due_by,
-            created_by: Timestamp::MAX,
-            ended_by: Timestamp::MAX,
+            created_until: Timestamp::MAX,
+            ended_until: Timestamp::MAX,
             topics: None,
             projects: ProjectFilter::Any,
             limit,

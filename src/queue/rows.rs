@@ -181,22 +181,7 @@ impl JobRows {
         self.database.check_file().await?;
         let payload = to_json(&job.payload)?;
         let mut transaction = self.database.begin_exclusive(AdvisoryLock::Watches).await?;
-        let replaced = query(
-            // With a new id, so that a worker that runs the job now has no part in it any more.
-            "UPDATE kapso_slack_jobs SET id = $7, kind = $6, version = $2, due_at = $3, created_at = $4, payload = $5,
-                 ends_at = $8, leased_by = '', leased_until = 0
-             WHERE unique_key = $1 AND created_at <= $4",
-        )
-        .bind(keys.unique.clone())
-        .bind(P::VERSION)
-        .bind(job.due_at.as_millisecond())
-        .bind(job.created_at.as_millisecond())
-        .bind(payload.clone())
-        .bind(P::KIND)
-        .bind(job.id.0.clone())
-        .bind(ends_at(&job.payload))
-        .execute(&mut *transaction)
-        .await;
+        let replaced = replace(job, keys, payload.clone()).execute(&mut *transaction).await;
         if affected_one(replaced)? {
             transaction.commit().await?;
             return Ok(Upserted::Replaced);
@@ -258,6 +243,16 @@ impl JobRows {
         Ok(Upserted::Inserted)
     }
 
+    /// Gives the job with the same unique key this payload, unless it is newer; false if it is, or if there is none.
+    ///
+    /// # Errors
+    /// The job may still be replaced if the connection broke before the answer.
+    pub async fn replace<P: Payload>(&self, job: &Job<P>, keys: &JobKeys) -> Result<bool, DatabaseError> {
+        self.database.check_file().await?;
+        let replaced = replace(job, keys, to_json(&job.payload)?);
+        affected_one(replaced.execute(self.database.pool()).await)
+    }
+
     /// The payloads of an owner's jobs of one kind, the oldest first. Those that cannot be parsed are left out.
     ///
     /// # Errors
@@ -300,13 +295,13 @@ impl JobRows {
             .bind(i64::from(filter.limit))
             .bind(worker.0.clone())
             .bind(until.as_millisecond())
-            .bind(filter.created_by.as_millisecond())
+            .bind(filter.created_until.as_millisecond())
             .bind(filter.topics.map(|topics| to_json(&topics)).transpose()?)
             .bind(latest_due::<P>(now))
             .bind(latest_lease(now))
             .bind(included.map(|projects| to_json(&projects)).transpose()?)
             .bind(excluded.map(|projects| to_json(&projects)).transpose()?)
-            .bind(filter.ended_by.as_millisecond())
+            .bind(filter.ended_until.as_millisecond())
             .fetch_all(self.database.pool())
             .await?;
         let mut claimed = Claimed::default();
@@ -546,6 +541,24 @@ fn latest_lease(now: Timestamp) -> i64 {
 
 fn later(now: Timestamp, span: SignedDuration) -> i64 {
     now.checked_add(span).unwrap_or(Timestamp::MAX).as_millisecond()
+}
+
+/// Gives the job with these keys a newer payload, and a new id, so that a worker that runs it now has no part in it any
+/// more.
+fn replace<P: Payload>(job: &Job<P>, keys: &JobKeys, payload: String) -> Query<'static, Any, AnyArguments> {
+    query(
+        "UPDATE kapso_slack_jobs SET id = $7, kind = $6, version = $2, due_at = $3, created_at = $4, payload = $5,
+             ends_at = $8, leased_by = '', leased_until = 0
+         WHERE unique_key = $1 AND created_at <= $4",
+    )
+    .bind(keys.unique.clone())
+    .bind(P::VERSION)
+    .bind(job.due_at.as_millisecond())
+    .bind(job.created_at.as_millisecond())
+    .bind(payload)
+    .bind(P::KIND)
+    .bind(job.id.0.clone())
+    .bind(ends_at(&job.payload))
 }
 
 /// A statement whose first three parameters require that the lease is valid.

@@ -397,8 +397,8 @@ impl JobStore {
         let now = self.convert(now, location);
         let filter = ClaimFilter {
             due_by: self.convert(filter.due_by, location),
-            created_by: self.convert(filter.created_by, location),
-            ended_by: self.convert(filter.ended_by, location),
+            created_until: self.convert(filter.created_until, location),
+            ended_until: self.convert(filter.ended_until, location),
             ..*filter
         };
         let claiming = rows.claim(&filter, &self.worker, now, now + LEASE);
@@ -508,6 +508,19 @@ impl JobStore {
             self.undo_late_write(&job.id, location);
         }
         upserted
+    }
+
+    /// Replaces a job that has a unique key, in the database only; see [`JobRows::replace`].
+    ///
+    /// # Errors
+    /// The database does not work.
+    pub async fn replace<P: Payload + Clone>(&self, job: &Job<P>, keys: &JobKeys) -> Result<bool, DatabaseError> {
+        let (rows, location) = self.database_rows()?;
+        let job = Job {
+            due_at: self.convert(job.due_at, location),
+            ..job.clone()
+        };
+        self.query(rows.replace(&job, keys)).await
     }
 
     /// Deletes the job with a unique key; false if there was none.

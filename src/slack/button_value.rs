@@ -2,6 +2,7 @@
 //!
 //! A value is `<content>|<team>:<organisation>:<person>:<shared by>:<project>|<signature>`; what is not known is empty.
 //! Where the project has no alias, its field and the colon before it are left out, as in the values of earlier versions.
+//! On a direct message of the app, `:<channel>:<recipient>` follows the project, which then is empty if it has no alias.
 //! Without a valid signature nothing of a value is used.
 
 use hmac::Mac;
@@ -32,6 +33,17 @@ pub struct Origin {
     /// The Kapso project; `None` if it is not known, or has no alias.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<Alias>,
+    /// For a direct message of the app: who gets it, and where they asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direct: Option<DirectOrigin>,
+}
+
+/// Where a person asked for what the app tells them in a direct message. Whether they may use the app there decides
+/// whether they may use the buttons of the message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectOrigin {
+    channel: String,
+    recipient: UserId,
 }
 
 /// Who shared a card.
@@ -65,7 +77,34 @@ impl Origin {
             user: id(&who.user, &['U', 'W']),
             shared_by: None,
             project: None,
+            direct: None,
         }
+    }
+
+    /// The origin of a direct message to this person, who asked for it in the channel that is named with them.
+    #[must_use]
+    pub fn in_direct_message(&self, who: &Who) -> Self {
+        let recipient = UserId::parse(&who.user).filter(|_| is_slack_id(&who.channel, &['C', 'D', 'G']));
+        Self {
+            direct: recipient.map(|recipient| DirectOrigin {
+                channel: who.channel.clone(),
+                recipient,
+            }),
+            ..self.clone()
+        }
+    }
+
+    /// The origin of a press. In the recipient's direct messages, `who` gets the channel in which they asked; anywhere else,
+    /// and for anybody else, the button opens no other channel.
+    #[must_use]
+    pub fn restore_channel(mut self, who: &mut Who) -> Self {
+        self.direct = self
+            .direct
+            .filter(|direct| who.channel.starts_with('D') && direct.recipient.as_str() == who.user);
+        if let Some(direct) = &self.direct {
+            who.channel.clone_from(&direct.channel);
+        }
+        self
     }
 
     /// The same origin, in this project.
@@ -123,16 +162,36 @@ impl Origin {
             Some(SharedBy::Unknown) => UNKNOWN,
             None => "",
         };
-        let project = self.project.as_ref().map(|alias| format!(":{alias}"));
-        let project = project.unwrap_or_default();
+        let project = self.project.as_ref().map(Alias::as_str);
+        let project = match (&self.direct, project) {
+            (None, None) => String::new(),
+            (None, Some(alias)) => format!(":{alias}"),
+            (Some(direct), alias) => {
+                let alias = alias.unwrap_or_default();
+                format!(":{alias}:{}:{}", direct.channel, direct.recipient.as_str())
+            }
+        };
         format!("{}:{}:{}:{shared_by}{project}", self.team, self.enterprise, self.user)
     }
 
     fn decode(text: &str) -> Option<Self> {
-        let (team, enterprise, user, shared_by, project) = match text.split(':').collect::<Vec<_>>()[..] {
-            [team, enterprise, user, shared_by] => (team, enterprise, user, shared_by, None),
-            [team, enterprise, user, shared_by, project] => {
-                (team, enterprise, user, shared_by, Some(Alias::parse(project)?))
+        let fields = text.split(':').collect::<Vec<_>>();
+        let [team, enterprise, user, shared_by, ref more @ ..] = fields[..] else {
+            return None;
+        };
+        let (project, direct) = match *more {
+            [] => (None, None),
+            [project] => (Some(Alias::parse(project)?), None),
+            [project, channel, recipient] => {
+                let project = match project {
+                    "" => None,
+                    alias => Some(Alias::parse(alias)?),
+                };
+                let direct = DirectOrigin {
+                    channel: channel.to_owned(),
+                    recipient: UserId::parse(recipient)?,
+                };
+                (project, Some(direct))
             }
             _ => return None,
         };
@@ -146,6 +205,7 @@ impl Origin {
                 user => Some(SharedBy::Person(UserId::parse(user)?)),
             },
             project,
+            direct,
         })
     }
 }

@@ -8,7 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
-use super::web_api::{ChatMessage, Posted, Refusal, WebApi, WebApiError};
+use super::Who;
+use super::web_api::{ChatMessage, Installation, Posted, Refusal, WebApi, WebApiError};
 use crate::clock::Clock;
 
 /// The scope that they need.
@@ -18,12 +19,17 @@ const VALID: SignedDuration = SignedDuration::from_mins(5);
 /// How long a closed Messages tab counts: `auth.test` does not know about it.
 const TAB_CLOSED_VALID: SignedDuration = SignedDuration::from_hours(1);
 
-/// Whether direct messages work.
+/// How long it counts that Slack did not answer.
+const UNKNOWN_VALID: SignedDuration = SignedDuration::from_secs(30);
+
+/// Whether direct messages to a person work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Availability {
     /// There is no bot token.
     NotConfigured,
     Works,
+    /// The person does not belong to the app's workspace or organisation.
+    Elsewhere,
     /// Slack refuses them, whoever they are for.
     Refused(Refusal),
     /// Slack did not say.
@@ -34,8 +40,17 @@ pub enum Availability {
 pub struct DirectMessages {
     api: WebApi,
     clock: Clock,
-    /// What Slack said last, and when.
-    last: Mutex<Option<(Timestamp, Result<(), Refusal>)>>,
+    known: Mutex<Known>,
+}
+
+/// What Slack said about a token.
+#[derive(Default)]
+struct Known {
+    /// Counts the tokens. An answer that was asked for with an earlier one says nothing.
+    generation: u64,
+    /// What Slack said last, and when; `None` in it if it did not say.
+    last: Option<(Timestamp, Option<Result<(), Refusal>>)>,
+    installation: Option<Installation>,
 }
 
 impl DirectMessages {
@@ -44,43 +59,40 @@ impl DirectMessages {
         Self {
             api,
             clock,
-            last: Mutex::default(),
+            known: Mutex::default(),
         }
     }
 
     /// Uses this token from now on.
     pub fn set_token(&self, token: Option<SecretString>) {
+        let mut known = self.known();
         self.api.set_token(token);
-        *self.last() = None;
+        *known = Known {
+            generation: known.generation + 1,
+            ..Known::default()
+        };
     }
 
-    /// Whether direct messages work now. May ask Slack.
-    pub async fn availability(&self) -> Availability {
+    /// Whether direct messages to this person work now. May ask Slack.
+    pub async fn availability(&self, who: &Who) -> Availability {
         if !self.api.has_token() {
             return Availability::NotConfigured;
         }
-        let now = self.clock.now();
-        let last = self.last().clone();
-        if let Some((at, result)) = last {
-            let valid = match result {
-                Err(Refusal::MessagesTabDisabled) => TAB_CLOSED_VALID,
-                Ok(()) | Err(_) => VALID,
-            };
-            if now.duration_since(at).abs() < valid {
-                return result.map_or_else(Availability::Refused, |()| Availability::Works);
-            }
+        if let Some(availability) = self.known().availability(who, self.clock.now()) {
+            return availability;
         }
-        let result = match self.api.auth_test().await {
-            Ok(granted) if granted.includes(SCOPE) => Ok(()),
-            Ok(_) => Err(Refusal::MissingScope(SCOPE.to_owned())),
+        let generation = self.known().generation;
+        let (result, installation) = match self.api.auth_test().await {
+            Ok((granted, installation)) if granted.includes(SCOPE) => (Some(Ok(())), Some(installation)),
+            Ok(_) => (Some(Err(Refusal::MissingScope(SCOPE.to_owned()))), None),
             Err(WebApiError::NoToken) => return Availability::NotConfigured,
-            Err(WebApiError::Refused(refusal)) => Err(refusal),
-            Err(WebApiError::NotSent(_) | WebApiError::Unclear(_) | WebApiError::RateLimited(_)) => {
-                return Availability::Unknown;
-            }
+            Err(WebApiError::Refused(refusal)) => (Some(Err(refusal)), None),
+            Err(WebApiError::NotSent(_) | WebApiError::Unclear(_) | WebApiError::RateLimited(_)) => (None, None),
         };
-        self.record(result.clone());
-        result.map_or_else(Availability::Refused, |()| Availability::Works)
+        self.record(generation, result, installation);
+        let known = self.known().availability(who, self.clock.now());
+        // Nothing is known of a token that has just been replaced.
+        known.unwrap_or(Availability::Unknown)
     }
 
     /// Posts a message to a person.
@@ -88,31 +100,60 @@ impl DirectMessages {
     /// # Errors
     /// See [`WebApiError`].
     pub async fn send(&self, user: &str, message: &ChatMessage) -> Result<Posted, WebApiError> {
+        let generation = self.known().generation;
         let sent = self.api.post_message(user, message).await;
         match &sent {
-            Ok(_) => self.record(Ok(())),
-            Err(WebApiError::Refused(refusal)) if refusal.concerns_everybody() => self.record(Err(refusal.clone())),
+            Ok(_) => self.record(generation, Some(Ok(())), None),
+            Err(WebApiError::Refused(refusal)) if refusal.is_configuration_fault() => {
+                self.record(generation, Some(Err(refusal.clone())), None);
+            }
             Err(_) => {}
         }
         sent
     }
 
-    /// Remembers what Slack said, and logs a new refusal.
-    fn record(&self, result: Result<(), Refusal>) {
+    /// Remembers what Slack said about the token of this generation, and logs a new refusal.
+    fn record(&self, generation: u64, result: Option<Result<(), Refusal>>, installation: Option<Installation>) {
         let now = self.clock.now();
-        let mut last = self.last();
-        let is_new = last.as_ref().is_none_or(|(_, last)| *last != result);
-        if let (true, Err(refusal)) = (is_new, &result) {
+        let mut known = self.known();
+        if known.generation != generation {
+            return;
+        }
+        let is_new = known.last.as_ref().is_none_or(|(_, last)| *last != result);
+        if let (true, Some(Err(refusal))) = (is_new, &result) {
             tracing::warn!(
                 problem = refusal.to_string(),
                 fix = refusal.fix(),
                 "Slack refuses direct messages; watches last 28 minutes"
             );
         }
-        *last = Some((now, result));
+        known.last = Some((now, result));
+        known.installation = installation.or(known.installation.take());
     }
 
-    fn last(&self) -> MutexGuard<'_, Option<(Timestamp, Result<(), Refusal>)>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// `None` if Slack has to be asked.
+    fn availability(&self, who: &Who, now: Timestamp) -> Option<Availability> {
+        let (at, result) = self.last.as_ref()?;
+        let valid = match result {
+            Some(Err(Refusal::MessagesTabDisabled)) => TAB_CLOSED_VALID,
+            Some(Ok(()) | Err(_)) => VALID,
+            None => UNKNOWN_VALID,
+        };
+        if now.duration_since(*at).abs() >= valid {
+            return None;
+        }
+        Some(match result {
+            None => Availability::Unknown,
+            Some(Err(refusal)) => Availability::Refused(refusal.clone()),
+            // Known from a message that was sent: not yet where the token is installed.
+            Some(Ok(())) if self.installation.as_ref()?.includes(who) => Availability::Works,
+            Some(Ok(())) => Availability::Elsewhere,
+        })
     }
 }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 use url::Url;
 
+use super::Who;
 use super::message::Message;
 
 /// The most of a response that is read, in bytes.
@@ -52,6 +53,29 @@ pub struct Posted {
 pub struct Granted {
     /// Its scopes; empty if Slack does not say so.
     pub scopes: Vec<String>,
+}
+
+/// Where a bot token is installed. Empty ids are not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Installation {
+    /// `T…`
+    team_id: String,
+    /// `E…`, if the workspace belongs to an organisation.
+    enterprise_id: Option<String>,
+}
+
+impl Installation {
+    /// Whether this person belongs to the workspace, or to its organisation. A guest of another company does not, although
+    /// they send requests from the workspace.
+    #[must_use]
+    pub fn includes(&self, who: &Who) -> bool {
+        let home = who.home_team.as_deref().unwrap_or_else(|| who.workspace());
+        let enterprise = self.enterprise_id.as_deref().filter(|id| !id.is_empty());
+        let in_organisation = enterprise
+            .is_some_and(|id| home == id || (who.enterprise.as_deref() == Some(id) && home == who.workspace()));
+        self.team_id.is_empty() || home == self.team_id || in_organisation
+    }
 }
 
 /// A message as `chat.postMessage` and `chat.update` take it.
@@ -103,6 +127,11 @@ pub enum Refusal {
     /// The Messages tab of the app is closed.
     #[error("messages_tab_disabled")]
     MessagesTabDisabled,
+    #[error("is_archived")]
+    IsArchived,
+    /// The token may not do it, or the workspace does not let it; with the code.
+    #[error("{0}")]
+    Forbidden(String),
     /// The message is not the app's own.
     #[error("cant_update_message")]
     CantUpdateMessage,
@@ -140,6 +169,8 @@ impl Refusal {
             Self::TokenExpired => "token_expired",
             Self::CannotDmBot => "cannot_dm_bot",
             Self::MessagesTabDisabled => "messages_tab_disabled",
+            Self::IsArchived => "is_archived",
+            Self::Forbidden(_) => "forbidden",
             Self::CantUpdateMessage => "cant_update_message",
             Self::MessageNotFound => "message_not_found",
             Self::MsgTooLong => "msg_too_long",
@@ -150,7 +181,7 @@ impl Refusal {
 
     /// One of each kind that a person is told about.
     #[cfg(feature = "demo")]
-    pub(crate) fn samples() -> [Self; 8] {
+    pub(crate) fn samples() -> [Self; 9] {
         [
             Self::MissingScope("chat:write".to_owned()),
             Self::AccountInactive,
@@ -159,12 +190,13 @@ impl Refusal {
             Self::MessagesTabDisabled,
             Self::CannotDmBot,
             Self::ChannelNotFound,
+            Self::Forbidden("ekm_access_denied".to_owned()),
             Self::Other("fatal_refusal".to_owned()),
         ]
     }
 
     /// The codes with which Slack refuses a direct message.
-    pub const OF_DIRECT_MESSAGES: [&'static str; 9] = [
+    pub const OF_DIRECT_MESSAGES: [&'static str; 11] = [
         "missing_scope",
         "not_in_channel",
         "channel_not_found",
@@ -174,21 +206,25 @@ impl Refusal {
         "token_expired",
         "cannot_dm_bot",
         "messages_tab_disabled",
+        "forbidden",
+        "other",
     ];
 
     /// Whether every message is refused, whoever it is for, until the operator changes something.
     #[must_use]
-    pub fn concerns_everybody(&self) -> bool {
+    pub fn is_configuration_fault(&self) -> bool {
         match self {
             Self::MissingScope(_)
             | Self::AccountInactive
             | Self::TokenRevoked
             | Self::InvalidAuth
             | Self::TokenExpired
+            | Self::Forbidden(_)
             | Self::MessagesTabDisabled => true,
             Self::NotInChannel
             | Self::ChannelNotFound
             | Self::CannotDmBot
+            | Self::IsArchived
             | Self::CantUpdateMessage
             | Self::MessageNotFound
             | Self::MsgTooLong
@@ -212,6 +248,10 @@ impl Refusal {
             Self::TokenExpired => "renew the token that is rotated, and send the service SIGHUP",
             Self::CannotDmBot => "nothing: a bot cannot get direct messages",
             Self::MessagesTabDisabled => "turn on the Messages Tab under App Home of the Slack app",
+            Self::IsArchived => "nothing: the channel is archived",
+            Self::Forbidden(_) => {
+                "check that SLACK_BOT_TOKEN is a bot token (xoxb-…), and ask an administrator of the workspace what it forbids"
+            }
             Self::CantUpdateMessage | Self::MessageNotFound => "nothing: the message is not the app's, or is gone",
             Self::MsgTooLong | Self::ExpiredTriggerId | Self::Other(_) => {
                 "look the code up in Slack's documentation of the method"
@@ -232,6 +272,15 @@ impl Refusal {
             "messages_tab_disabled" => Self::MessagesTabDisabled,
             "cant_update_message" => Self::CantUpdateMessage,
             "message_not_found" => Self::MessageNotFound,
+            "is_archived" => Self::IsArchived,
+            "not_allowed_token_type"
+            | "no_permission"
+            | "access_denied"
+            | "ekm_access_denied"
+            | "org_login_required"
+            | "team_access_not_granted"
+            | "restricted_action"
+            | "two_factor_setup_required" => Self::Forbidden(code.to_owned()),
             "msg_too_long" => Self::MsgTooLong,
             // Slack's documents have both spellings.
             "expired_trigger_id"
@@ -296,13 +345,13 @@ impl WebApi {
         *self.token.write().unwrap_or_else(PoisonError::into_inner) = token;
     }
 
-    /// Asks what the token may do.
+    /// Asks what the token may do, and where it is installed.
     ///
     /// # Errors
     /// See [`WebApiError`].
-    pub async fn auth_test(&self) -> Result<Granted, WebApiError> {
-        let (headers, _) = self.call("auth.test", &json!({})).await?;
-        Ok(granted(&headers))
+    pub async fn auth_test(&self) -> Result<(Granted, Installation), WebApiError> {
+        let (headers, answer) = self.call("auth.test", &json!({})).await?;
+        Ok((granted(&headers), serde_json::from_value(answer).unwrap_or_default()))
     }
 
     /// Posts a message to a channel, or to a person if `channel` is their id: Slack then opens the app's direct messages.

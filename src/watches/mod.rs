@@ -61,7 +61,7 @@ pub struct Watch {
     pub card: Option<PressedCard>,
     /// For a watch with direct messages; `None` if its only notification goes to the `response_url`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub direct: Option<Direct>,
+    pub direct: Option<DirectWatch>,
     /// For the watch of a shared card, which notifies nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared: Option<SharedCard>,
@@ -124,9 +124,9 @@ impl Shown {
     }
 }
 
-/// What a watch with direct messages knows besides.
+/// The state of a watch with direct messages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Direct {
+pub struct DirectWatch {
     /// When it ends at the latest.
     pub until: Timestamp,
     /// When the session expires, by the last poll.
@@ -135,9 +135,12 @@ pub struct Direct {
     pub knows_active: bool,
     /// The expiry that needs no reminder, because the person was reminded of it or has just seen it.
     pub reminded_of: Option<Timestamp>,
+    /// Whether Slack refuses them, so that the news goes to the `response_url` and the watch ends with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
 }
 
-impl Direct {
+impl DirectWatch {
     /// For a watch that begins now, of a session that the person sees now.
     #[must_use]
     pub fn new(is_active: bool, expires_at: Option<Timestamp>, now: Timestamp) -> Self {
@@ -147,6 +150,7 @@ impl Direct {
             expires_at,
             knows_active: is_active,
             reminded_of: expires_at.filter(is_soon),
+            refused: false,
         }
     }
 }
@@ -155,7 +159,7 @@ impl Direct {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WatchedUntil {
     pub at: Timestamp,
-    /// Whether the news come as direct messages.
+    /// Whether its news comes as direct messages.
     pub directly: bool,
 }
 
@@ -165,6 +169,8 @@ pub struct WatchedUntil {
 pub enum PressedCard {
     /// Only the presser sees it.
     Own,
+    /// A direct message of the app.
+    Direct,
     /// The whole channel sees it.
     Shared,
 }
@@ -178,8 +184,25 @@ impl Watch {
                 .direct
                 .as_ref()
                 .map_or(self.arrived_at + policy::WATCH_DURATION, |direct| direct.until),
-            directly: self.direct.is_some(),
+            directly: self.is_direct(),
         }
+    }
+
+    /// Whether its news comes as direct messages.
+    #[must_use]
+    pub fn is_direct(&self) -> bool {
+        self.direct.as_ref().is_some_and(|direct| !direct.refused)
+    }
+
+    /// What is left of the watch when Slack has refused its direct messages: it ends with its `response_url`. `None` if that
+    /// no longer works, or accepts no post.
+    #[must_use]
+    pub fn without_direct_messages(mut self, now: Timestamp) -> Option<Self> {
+        let direct = self.direct.as_mut()?;
+        direct.refused = true;
+        direct.until = direct.until.min(self.arrived_at + policy::WATCH_DURATION);
+        let is_usable = self.posts_left > 0 && now < self.arrived_at + policy::LAST_POST;
+        is_usable.then_some(self)
     }
 }
 
@@ -256,6 +279,47 @@ impl Watches {
         self.store.upsert(&job, &keys, QUOTA).await
     }
 
+    /// A person's watch of a session, if there is one.
+    ///
+    /// # Errors
+    /// The database does not work.
+    pub async fn find(
+        &self,
+        who: &Who,
+        project: Option<&Alias>,
+        session: &SessionId,
+    ) -> Result<Option<Watch>, DatabaseError> {
+        let mut watches = self.of_person(who).await?.into_iter();
+        Ok(watches.find(|watch| watch.session == *session && watch.origin.project.as_ref() == project))
+    }
+
+    /// Makes a watch whose direct messages Slack has refused one that ends with its `response_url`, or ends it now. Returns
+    /// whether it goes on.
+    ///
+    /// # Errors
+    /// The database does not work, and the watch is as it was.
+    pub async fn refuse_direct_messages(
+        &self,
+        who: &Who,
+        project: Option<&Alias>,
+        session: &SessionId,
+    ) -> Result<bool, DatabaseError> {
+        let now = self.clock.now();
+        let Some(watch) = self.find(who, project, session).await? else {
+            return Ok(false);
+        };
+        match watch.without_direct_messages(now) {
+            Some(watch) => {
+                let job = Job::new(watch.clone(), watch.arrived_at, policy::first_poll(&watch, now));
+                self.store.replace(&job, &keys(who, project, session)).await
+            }
+            None => {
+                self.remove(who, project, session).await?;
+                Ok(false)
+            }
+        }
+    }
+
     /// Ends a watch; false if there was none.
     ///
     /// # Errors
@@ -270,7 +334,8 @@ impl Watches {
         let (began, ends_at) = lifetime.ok()??;
         Some(WatchedUntil {
             at: ends_at.unwrap_or(began + policy::WATCH_DURATION),
-            directly: ends_at.is_some(),
+            // A watch whose direct messages were refused ends with its response_url.
+            directly: ends_at.is_some_and(|at| at > began + policy::WATCH_DURATION),
         })
     }
 

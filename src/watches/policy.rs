@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Direct, SharedCard, Watch};
+use super::{DirectWatch, SharedCard, Watch};
 use crate::kapso::Status;
 
 /// When a watch stops: its `response_url` works for one more minute then, enough for retries.
@@ -17,7 +17,7 @@ pub const UPDATE_PAUSE: SignedDuration = SignedDuration::from_secs(5);
 /// How long before its expiry a person is reminded of a session.
 pub const REMIND_BEFORE: SignedDuration = SignedDuration::from_mins(30);
 /// After this nothing is posted. Slack itself allows 30 minutes.
-const LAST_POST: SignedDuration = SignedDuration::from_mins(29);
+pub const LAST_POST: SignedDuration = SignedDuration::from_mins(29);
 /// How long until the next poll, while the session is younger than the first value. Longer pauses would not help: of
 /// watches that share one rate limit, those with long pauses would delay those with short ones (see [`super::plan`]).
 const PAUSES: [(SignedDuration, SignedDuration); 2] = [
@@ -88,7 +88,7 @@ pub enum Decision {
         watch: Box<Watch>,
     },
     /// Send the notification, and wait for the next poll.
-    Tell {
+    NotifyAndContinue {
         news: News,
         /// When the next poll is.
         until: Timestamp,
@@ -96,7 +96,7 @@ pub enum Decision {
         watch: Box<Watch>,
     },
     /// Send the notification, and end.
-    Notify(News),
+    NotifyAndEnd(News),
     /// Update the shared card.
     Update {
         /// When the next poll is; `None` if this is the last update.
@@ -183,10 +183,10 @@ pub fn decide(watch: &Watch, result: &PollResult, now: Timestamp) -> Decision {
     let mut watch = watch.clone();
     let pause = pause(&watch, age, now);
     if let Some(change) = change(&mut watch, result) {
-        return Decision::Notify(News::Changed(change));
+        return Decision::NotifyAndEnd(News::Changed(change));
     }
     if age >= WATCH_DURATION {
-        return Decision::Notify(News::TimeUp);
+        return Decision::NotifyAndEnd(News::TimeUp);
     }
     // The last poll is at the end of the watch, whatever the pause.
     let until = now + pause.min(WATCH_DURATION - age);
@@ -212,19 +212,22 @@ fn change(watch: &mut Watch, result: &PollResult) -> Option<Change> {
 }
 
 /// A watch with direct messages goes on after the session is active, and reminds of its expiry.
-fn decide_direct(watch: &Watch, direct: &Direct, result: &PollResult, now: Timestamp) -> Decision {
+fn decide_direct(watch: &Watch, direct: &DirectWatch, result: &PollResult, now: Timestamp) -> Decision {
     let mut watch = watch.clone();
     let mut direct = direct.clone();
+    if direct.refused && (now >= watch.arrived_at + LAST_POST || watch.posts_left == 0) {
+        return Decision::Expire;
+    }
     let is_soon = |at: &Timestamp| *at <= now + REMIND_BEFORE && *at > now;
     let news = match change(&mut watch, result) {
         Some(change @ (Change::Expired | Change::Superseded | Change::Gone)) => {
-            return Decision::Notify(News::Changed(change));
+            return Decision::NotifyAndEnd(News::Changed(change));
         }
         Some(Change::Activated) if !direct.knows_active => {
             direct.knows_active = true;
             Some(News::Changed(Change::Activated))
         }
-        Some(Change::Activated) | None if now >= direct.until => return Decision::Notify(News::TimeUp),
+        Some(Change::Activated) | None if now >= direct.until => return Decision::NotifyAndEnd(News::TimeUp),
         Some(Change::Activated) | None if direct.expires_at != direct.reminded_of => {
             direct.reminded_of = direct.expires_at.filter(is_soon).or(direct.reminded_of);
             (direct.reminded_of == direct.expires_at).then_some(News::ExpiresSoon)
@@ -233,13 +236,16 @@ fn decide_direct(watch: &Watch, direct: &Direct, result: &PollResult, now: Times
     };
     let until = next_direct_poll(&watch, &direct, now);
     if news.is_some() {
-        // For the card on which the watch was started.
+        // The notification has this one.
         watch.posts_left = watch.posts_left.saturating_sub(1);
+    }
+    if let Some(news) = news.filter(|_| direct.refused && watch.posts_left == 0) {
+        return Decision::NotifyAndEnd(news);
     }
     watch.direct = Some(direct);
     let watch = Box::new(watch);
     match news {
-        Some(news) => Decision::Tell { news, until, watch },
+        Some(news) => Decision::NotifyAndContinue { news, until, watch },
         None => Decision::Wait { until, watch },
     }
 }
@@ -282,7 +288,7 @@ fn expired_at(expires_at: Option<Timestamp>) -> Option<Timestamp> {
 }
 
 /// When a watch with direct messages is polled after `now`: at the latest when there is something to tell.
-fn next_direct_poll(watch: &Watch, direct: &Direct, now: Timestamp) -> Timestamp {
+fn next_direct_poll(watch: &Watch, direct: &DirectWatch, now: Timestamp) -> Timestamp {
     let reminder = direct.expires_at.filter(|_| direct.reminded_of != direct.expires_at);
     let reminder = reminder.and_then(|at| at.checked_sub(REMIND_BEFORE).ok());
     let moments = [reminder, expired_at(direct.expires_at), Some(direct.until)];

@@ -41,7 +41,7 @@ pub type EndWatch =
     Box<dyn Fn(LeasedJob<Watch>, Option<News>, Option<Arc<Session>>) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Sends a notification of a watch that goes on: as it is now, and until its next poll.
-pub type TellNews = Box<
+pub type NotifyAndContinue = Box<
     dyn Fn(LeasedJob<Watch>, News, (Box<Watch>, Timestamp), Option<Arc<Session>>) -> BoxFuture<'static, ()>
         + Send
         + Sync,
@@ -65,7 +65,7 @@ pub struct Environment {
     /// Ends watches.
     pub end_watch: EndWatch,
     /// Sends notifications of watches that go on.
-    pub tell_news: TellNews,
+    pub notify_and_continue: NotifyAndContinue,
     /// Updates shared cards.
     pub update_card: UpdateCard,
     /// Called with the number of watches of the projects that share a key, and the alias of the first of them.
@@ -341,8 +341,8 @@ impl Environment {
     async fn end_overdue(&self, projects: &[&str], now: Timestamp) {
         let filter = ClaimFilter {
             projects: ProjectFilter::In(projects),
-            created_by: now - WATCH_DURATION - UNPOLLED_END,
-            ended_by: now - UNPOLLED_END,
+            created_until: now - WATCH_DURATION - UNPOLLED_END,
+            ended_until: now - UNPOLLED_END,
             ..ClaimFilter::due(Timestamp::MAX, CLAIM_LIMIT)
         };
         for job in self.claim(&filter, now).await {
@@ -424,10 +424,10 @@ impl Environment {
         }
         match decide(&job.payload, result, now) {
             Decision::Wait { until, watch } => drop(self.store.reschedule(job, *watch, until).await),
-            Decision::Tell { news, until, watch } => {
-                (self.tell_news)(job, news, (watch, until), session.cloned()).await;
+            Decision::NotifyAndContinue { news, until, watch } => {
+                (self.notify_and_continue)(job, news, (watch, until), session.cloned()).await;
             }
-            Decision::Notify(ending) => (self.end_watch)(job, Some(ending), session.cloned()).await,
+            Decision::NotifyAndEnd(ending) => (self.end_watch)(job, Some(ending), session.cloned()).await,
             Decision::Expire => (self.end_watch)(job, None, session.cloned()).await,
             Decision::Update { until, watch } => match session {
                 Some(session) => (self.update_card)(job, (watch, until), Arc::clone(session)),

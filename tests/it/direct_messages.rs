@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use kapso_slack::demo::{FakeWebApi, PostedMessage, TokenState, WebFault, plain};
+use kapso_slack::demo::{FakeWebApi, Person, PostedMessage, TokenState, WebFault, plain};
 use reqwest::StatusCode;
 
 use crate::support::{BOT_TOKEN, ID, START, TestApp, TestAppBuilder, test_app};
@@ -88,7 +88,6 @@ async fn after_a_week_the_watch_offers_to_go_on() {
         let text = plain::text(&told.message);
         assert!(text.contains("a week"), "{text}");
         assert!(text.contains("[ Keep watching ]"), "{text}");
-        app.person.channel = told.channel.clone();
         let again = app.press(&told, "watch").await;
         let text = plain::text(&again.message);
         assert!(text.contains("I'll send you a direct message"), "{text}");
@@ -292,7 +291,7 @@ async fn slack_that_does_not_answer_promises_28_minutes() {
         app.slack.web_api().fail_next("auth.test", down);
         let text = app.command_text(WATCH).await;
         assert!(text.contains("I'll post here"), "{text}");
-        assert!(text.contains("Slack isn't answering"), "{text}");
+        assert!(text.contains("I couldn't find out whether"), "{text}");
     })
     .await;
 }
@@ -391,6 +390,326 @@ async fn the_pressed_card_is_updated_while_its_response_url_works() {
             .find(|posted| posted.id == watched.id);
         let text = plain::text(&now.unwrap().message);
         assert!(text.contains("🟢 Active"), "{text}");
+        assert!(text.contains("[ Stop watching ]"), "the watch goes on: {text}");
+    })
+    .await;
+}
+
+/// Watches a session, which becomes active, and returns the direct message about it.
+async fn told_that_it_is_active(app: &TestApp) -> PostedMessage {
+    app.command(WATCH).await;
+    app.kapso.activate(ID);
+    app.advance_clock(SignedDuration::from_mins(1));
+    app.direct_message(1).await
+}
+
+/// The message as it is now.
+fn now(app: &TestApp, posted: &PostedMessage) -> String {
+    let mut messages = app.slack.conversation().into_iter();
+    let found = messages.find(|message| message.id == posted.id);
+    plain::text(&found.expect("the message is still there").message)
+}
+
+#[tokio::test]
+async fn the_session_of_a_direct_message_is_shown_in_full_and_the_message_stays() {
+    with_bot(test_app(), async |app| {
+        let told = told_that_it_is_active(app).await;
+        let card = app.press(&told, "show").await;
+        assert_ne!(card.id, told.id, "a message of its own");
+        let text = plain::text(&card.message);
+        assert!(text.contains("12345678901"), "nobody else reads it: {text}");
+        assert!(text.contains("[ Stop watching ]"), "the watch goes on: {text}");
+        assert!(!text.contains("Share in channel"), "there is no channel: {text}");
+        assert!(now(app, &told).contains("is active now"), "{}", now(app, &told));
+        let refreshed = app.press(&card, "refresh").await;
+        assert_eq!(refreshed.id, card.id);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn stop_watching_in_a_direct_message_removes_the_button() {
+    for kapso_answers in [true, false] {
+        with_bot(test_app(), async |app| {
+            let told = told_that_it_is_active(app).await;
+            if !kapso_answers {
+                app.kapso.delete(ID);
+            }
+            let stopped = app.press(&told, "unwatch").await;
+            assert_eq!(stopped.id, told.id);
+            let text = plain::text(&stopped.message);
+            assert!(text.contains("Stopped watching"), "{text}");
+            assert!(!text.contains("[ Stop watching ]"), "{text}");
+            assert_eq!(
+                app.command_text("/sandbox watching")
+                    .await
+                    .contains("You are not watching"),
+                true
+            );
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_can_be_watched_again_from_a_direct_message() {
+    with_bot(test_app(), async |app| {
+        renew(app);
+        app.command(WATCH).await;
+        app.advance_clock(SignedDuration::from_hours(7 * 24));
+        let told = app.direct_message(1).await;
+        let again = app.press(&told, "watch").await;
+        assert_eq!(again.id, told.id);
+        let text = plain::text(&again.message);
+        assert!(text.contains("I'll send you a direct message"), "{text}");
+        assert!(text.contains("12345678901"), "nobody else reads it: {text}");
+        app.kapso.activate(ID);
+        poll(app).await;
+        app.direct_message(2).await;
+        app.slack.wait_for_posts(2).await;
+        let text = now(app, &told);
+        assert!(text.contains("🟢 Active"), "the card is updated: {text}");
+        assert!(text.contains("12345678901"), "nobody else reads it: {text}");
+        assert!(text.contains("[ Stop watching ]"), "the watch goes on: {text}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_buttons_work_where_only_some_channels_may_use_the_app() {
+    let channel = Person::default().channel;
+    let by_project = [
+        ("support", format!("channels = [\"{channel}\"]")),
+        ("sales", "channels = [\"C0OTHER\"]".to_owned()),
+    ];
+    let builders = [
+        test_app().with("ALLOWED_CHANNELS", channel.as_str()),
+        test_app().with_projects(by_project.iter().map(|(alias, keys)| (*alias, keys.as_str()))),
+    ];
+    for builder in builders {
+        with_bot(builder, async |app| {
+            let told = told_that_it_is_active(app).await;
+            let shown = app.press(&told, "show").await;
+            let text = plain::text(&shown.message);
+            assert!(text.contains("🟢 Active"), "{text}");
+            let refreshed = app.press(&shown, "refresh").await;
+            let text = plain::text(&refreshed.message);
+            assert!(text.contains("🟢 Active"), "{text}");
+            let stopped = app.press(&told, "unwatch").await;
+            let text = plain::text(&stopped.message);
+            assert!(text.contains("Stopped watching"), "{text}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn somebody_else_cannot_use_the_buttons_of_a_direct_message() {
+    let channel = Person::default().channel;
+    with_bot(test_app().with("ALLOWED_CHANNELS", channel), async |app| {
+        let told = told_that_it_is_active(app).await;
+        app.person.user = "U0SOMEBODY".to_owned();
+        let refused = app.press(&told, "show").await;
+        let text = plain::text(&refused.message);
+        assert!(!text.contains("Active"), "{text}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_buttons_of_a_direct_message_open_no_other_channel() {
+    let channel = Person::default().channel;
+    with_bot(test_app().with("ALLOWED_CHANNELS", channel), async |app| {
+        let told = told_that_it_is_active(app).await;
+        app.person.channel = "C0OTHER".to_owned();
+        let elsewhere = PostedMessage {
+            channel: String::new(),
+            ..told
+        };
+        let refused = app.press(&elsewhere, "show").await;
+        let text = plain::text(&refused.message);
+        assert!(!text.contains("Active"), "{text}");
+    })
+    .await;
+}
+
+type Personal = (fn(&TestApp), &'static str);
+
+/// Refusals after which a watch is one of 28 minutes.
+const TO_NOBODY: [Personal; 2] = [
+    (
+        |app| app.slack.web_api().add_bot(&app.person.user),
+        "bots can't get any",
+    ),
+    (
+        |app| app.slack.web_api().close_messages_tab(true),
+        "Messages tab is turned off",
+    ),
+];
+
+#[tokio::test]
+async fn a_watch_whose_direct_messages_are_refused_lasts_28_minutes() {
+    for (break_it, why) in TO_NOBODY {
+        with_bot(test_app(), async |app| {
+            renew(app);
+            let watched = app.command(WATCH).await;
+            break_it(app);
+            app.kapso.activate(ID);
+            app.advance_clock(SignedDuration::from_mins(1));
+            let told = app.next_message(&watched).await;
+            let text = plain::text(&told.message);
+            assert!(text.contains("is active now") && text.contains(why), "{text}");
+            assert!(text.contains("I'll watch this session for 28 minutes only"), "{text}");
+            let list = app.command_text("/sandbox watching").await;
+            assert!(!list.contains("until it ends"), "{list}");
+            app.advance_clock(SignedDuration::from_mins(27));
+            let ended = app.next_message(&told).await;
+            let text = plain::text(&ended.message);
+            assert!(text.contains("I've stopped watching"), "{text}");
+            assert!(!text.contains("not active yet"), "{text}");
+            let list = app.command_text("/sandbox watching").await;
+            assert!(list.contains("You are not watching any sessions here."), "{list}");
+            let requests = app.kapso.requests().len();
+            app.advance_clock(SignedDuration::from_hours(24));
+            app.command("/sandbox watching").await;
+            assert_eq!(app.kapso.requests().len(), requests, "nothing is polled");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_watch_whose_direct_messages_are_refused_late_ends_at_once() {
+    with_bot(test_app(), async |app| {
+        renew(app);
+        app.command(WATCH).await;
+        app.advance_clock(SignedDuration::from_hours(2));
+        app.slack.web_api().add_bot(&app.person.user);
+        app.kapso.activate(ID);
+        poll(app).await;
+        app.wait_for_log("notice").await;
+        let list = app.command_text("/sandbox watching").await;
+        assert!(list.contains("You are not watching any sessions here."), "{list}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn guests_of_other_companies_are_promised_28_minutes() {
+    with_bot(test_app(), async |app| {
+        let card = app.command("/sandbox 123e4567-e89b-12d3-a456-426614174000").await;
+        app.person.home_team = Some("T0ELSEWHERE".to_owned());
+        app.person.user = "U0GUEST".to_owned();
+        let watched = app.press(&card, "watch").await;
+        let text = plain::text(&watched.message);
+        assert!(text.contains("I'll post here"), "{text}");
+        assert!(
+            text.contains("only to people of the workspace that has installed the app"),
+            "{text}"
+        );
+        app.person.home_team = None;
+        app.person.user = "U0COLLEAGUE".to_owned();
+        let text = app.command_text(WATCH).await;
+        assert!(text.contains("I'll send you a direct message"), "{text}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn people_of_the_organisation_get_direct_messages() {
+    with_bot(test_app(), async |app| {
+        app.slack.web_api().join_organisation("E0ORGANISATION");
+        app.person.enterprise = Some("E0ORGANISATION".to_owned());
+        app.person.team = "T0SISTER".to_owned();
+        let text = app.command_text(WATCH).await;
+        assert!(text.contains("I'll send you a direct message"), "{text}");
+        app.person.enterprise = Some("E0OTHER".to_owned());
+        let text = app.command_text(WATCH).await;
+        assert!(text.contains("I'll post here"), "{text}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn watching_again_while_slack_does_not_answer_shortens_nothing() {
+    with_bot(test_app(), async |app| {
+        renew(app);
+        app.command(WATCH).await;
+        app.advance_clock(SignedDuration::from_mins(6));
+        let down = WebFault::Status(StatusCode::SERVICE_UNAVAILABLE);
+        app.slack.web_api().fail_next("auth.test", down);
+        let text = app.command_text(WATCH).await;
+        assert!(text.contains("I'll send you a direct message"), "{text}");
+        app.advance_clock(SignedDuration::from_hours(24));
+        app.kapso.activate(ID);
+        poll(app).await;
+        assert!(plain::text(&app.direct_message(1).await.message).contains("is active now"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn slack_that_does_not_answer_is_asked_again_after_half_a_minute() {
+    with_bot(test_app(), async |app| {
+        let web_api = app.slack.web_api();
+        web_api.fail_next("auth.test", WebFault::RateLimited(30));
+        app.kapso.add_session("second-session");
+        let text = app.command_text(WATCH).await;
+        assert!(text.contains("I'll post here"), "{text}");
+        let text = app.command_text("/sandbox watch second-session").await;
+        assert!(text.contains("I'll post here"), "{text}");
+        assert_eq!(web_api.calls_of("auth.test").len(), 1);
+        app.advance_clock(SignedDuration::from_secs(31));
+        let text = app.command_text("/sandbox watch second-session").await;
+        assert!(text.contains("I'll send you a direct message"), "{text}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_direct_message_and_its_fallback_leave_a_post_for_the_end() {
+    with_bot(test_app(), async |app| {
+        let card = app.command("/sandbox 123e4567-e89b-12d3-a456-426614174000").await;
+        let watched = app.press(&card, "watch").await;
+        app.slack.web_api().add_bot(&app.person.user);
+        app.kapso.activate(ID);
+        app.advance_clock(SignedDuration::from_mins(1));
+        let told = app.next_message(&watched).await;
+        app.kapso.supersede(ID);
+        app.advance_clock(SignedDuration::from_mins(1));
+        let ended = app.next_message(&told).await;
+        assert!(plain::text(&ended.message).contains("was superseded"));
+        // The reply, the news and the end: with the card, there would be one more than are reserved.
+        assert_eq!(app.slack.post_count(), 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_allowed_is_waited_for() {
+    with_bot(test_app(), async |app| {
+        renew(app);
+        app.command(WATCH).await;
+        app.advance_clock(SignedDuration::from_hours(2));
+        app.slack
+            .web_api()
+            .fail_next(POST, WebFault::Error("not_allowed_token_type"));
+        app.kapso.activate(ID);
+        poll(app).await;
+        app.wait_for_log("Slack refused a direct message").await;
+        app.advance_clock(SignedDuration::from_mins(11));
+        assert!(plain::text(&app.direct_message(1).await.message).contains("is active now"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_without_an_expiry_is_promised_no_reminder() {
+    with_bot(test_app(), async |app| {
+        app.kapso.set_field(ID, "expires_at", serde_json::Value::Null);
+        let text = app.command_text(WATCH).await;
+        assert!(text.contains("when it is activated and when it ends"), "{text}");
+        assert!(!text.contains("before it expires"), "{text}");
     })
     .await;
 }
@@ -407,4 +726,24 @@ async fn without_a_token_nothing_is_asked_of_slack() {
             assert!(app.slack.web_api().calls().is_empty());
         })
         .await;
+}
+
+#[tokio::test]
+async fn the_answer_to_a_token_that_was_replaced_meanwhile_says_nothing_about_the_new_one() {
+    const ROTATED: &str = "xoxb-2-rotated";
+    with_bot(test_app(), async |app| {
+        let web_api = app.slack.web_api();
+        web_api.install(ROTATED, &["chat:write"]);
+        web_api.set_token_state(BOT_TOKEN, TokenState::Revoked);
+        app.slack.stall_responses(true);
+        let (text, ()) = futures_util::join!(app.command_text(WATCH), async {
+            web_api.wait_for_calls("auth.test", 1).await;
+            app.reload(&[("support", "")], Some(ROTATED));
+            app.slack.stall_responses(false);
+        });
+        assert!(!text.contains("was revoked"), "it is the old token: {text}");
+        let text = app.command_text(WATCH).await;
+        assert!(text.contains("I'll send you a direct message"), "{text}");
+    })
+    .await;
 }

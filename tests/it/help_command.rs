@@ -26,12 +26,28 @@ async fn help(app: &TestApp) -> Value {
 #[tokio::test]
 async fn help_lists_everything_to_people_with_all_permissions() {
     open()
+        .without_bot_token()
         .run(async |app| {
             let help = help(app).await;
             assert_snapshot!("help", plain::text(&help));
             assert_eq!(help["response_type"], "ephemeral");
         })
         .await;
+}
+
+#[tokio::test]
+async fn help_promises_direct_messages_where_there_are_some() {
+    for (builder, promise) in [
+        (test_app().with_bot_token(), "tells you by direct message"),
+        (test_app().without_bot_token(), "tells you, for the next 28 minutes,"),
+    ] {
+        builder
+            .run(async |app| {
+                let text = plain::text(&help(app).await);
+                assert!(text.contains(promise), "{text}");
+            })
+            .await;
+    }
 }
 
 #[tokio::test]
@@ -152,6 +168,7 @@ async fn help_explains_exactly_the_buttons_of_a_card() {
 #[tokio::test]
 async fn help_manifest_and_playground_list_the_same_commands() {
     open()
+        .without_bot_token()
         .run(async |app| {
             let help = help(app).await;
             let section = help["blocks"][1]["text"]["text"].as_str().unwrap();

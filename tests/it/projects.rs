@@ -252,7 +252,7 @@ async fn a_notification_is_about_the_watched_project() {
         let staging = message(app, STAGING_CHANNEL, &watch).await;
         app.other_projects[0].activate(ID);
         app.advance_clock(SignedDuration::from_secs(30));
-        let news = app.next_message(&staging).await;
+        let news = app.news(&staging, 1).await;
         let read = plain::text(&news.message);
         assert!(
             read.contains("Lion of staging") && read.contains("Project staging"),
@@ -262,7 +262,7 @@ async fn a_notification_is_about_the_watched_project() {
         // The other watch goes on.
         app.kapso.activate(ID);
         app.advance_clock(SignedDuration::from_secs(30));
-        let news = app.next_message(&support).await;
+        let news = app.news(&support, 2).await;
         assert!(plain::text(&news.message).contains("Zebra of support"), "{news:?}");
     })
     .await;
@@ -343,7 +343,7 @@ async fn a_project_that_is_removed_ends_its_watches_and_buttons_with_a_sentence(
         let watch = message(app, STAGING_CHANNEL, &format!("/sandbox watch {ID}")).await;
         app.reload_projects(&[SUPPORT]);
         app.advance_clock(SignedDuration::from_mins(2));
-        let end = app.next_message(&watch).await;
+        let end = app.news(&watch, 1).await;
         let read = plain::text(&end.message);
         assert_eq!(
             read,

@@ -5,7 +5,7 @@ use kapso_slack::demo::{PostedMessage, plain};
 
 use crate::support::button_values::session_value;
 use crate::support::cards::{SHOW, share};
-use crate::support::{ID, TestApp, test_app};
+use crate::support::{ID, START, TestApp, test_app};
 
 /// Presses a button, and checks that the number is masked in the reply.
 async fn press_expecting_masked(app: &TestApp, on: &PostedMessage, button: &str) -> PostedMessage {
@@ -59,15 +59,22 @@ async fn the_number_stays_masked_in_notifications() {
             let (for_all, _) = share(app, &card).await;
             app.person.user = "U0OTHER".to_owned();
             let watched = press_expecting_masked(app, &for_all, "watch").await;
-            app.advance_clock(SignedDuration::from_mins(28));
-            let ended = app.next_message(&watched).await;
+            let expiry = START + SignedDuration::from_hours(24 * 30);
+            app.kapso.set_field(ID, "expires_at", expiry.to_string().into());
+            app.advance_clock(if app.has_bot_token() {
+                SignedDuration::from_hours(7 * 24)
+            } else {
+                SignedDuration::from_mins(28)
+            });
+            let ended = app.news(&watched, 1).await;
             expect_masked(&ended, "end of the watch");
             let again = press_expecting_masked(app, &ended, "watch").await;
             app.kapso.activate(ID);
             app.advance_clock(SignedDuration::from_secs(25));
-            let news = app.next_message(&again).await;
+            let news = app.news(&again, 2).await;
             expect_masked(&news, "news");
-            press_expecting_masked(app, &news, "refresh").await;
+            let show = if app.has_bot_token() { "show" } else { "refresh" };
+            press_expecting_masked(app, &news, show).await;
         })
         .await;
 }

@@ -158,7 +158,7 @@ async fn where_slack_refuses_it_the_card_is_posted_as_without_a_token() {
         (
             "is_archived",
             |api| api.fail_next(POST, WebFault::Error("is_archived")),
-            Some("Slack's documentation"),
+            Some("the channel is archived"),
         ),
         (
             "status 302",
@@ -496,7 +496,7 @@ async fn a_token_that_is_taken_away_ends_the_updates() {
     as_member(test_app(), async |app| {
         let card = shared(app).await;
         // Without `SLACK_BOT_TOKEN`.
-        app.reload_projects(&[("support", "")]);
+        app.reload(&[("support", "")], None);
         app.kapso.activate(ID);
         advance_until(app, || !warnings(app).is_empty()).await;
         assert!(app.slack.web_api().calls_of(UPDATE).is_empty());

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use kapso_slack::kapso::Status;
 use kapso_slack::watches::policy::{Change, Decision, News, PollResult, decide};
-use kapso_slack::watches::{Direct, Watch};
+use kapso_slack::watches::{DirectWatch, Watch};
 use proptest::prelude::*;
 
 use crate::support::databases::{USER, at, watch};
@@ -39,7 +39,7 @@ fn each_final_status_is_notified() {
     ] {
         let next = decide(&watch_of_age(0), &PollResult::Status(status), at(30));
         assert!(
-            matches!(next, Decision::Notify(News::Changed(told)) if told == change),
+            matches!(next, Decision::NotifyAndEnd(News::Changed(told)) if told == change),
             "{next:?}"
         );
     }
@@ -54,7 +54,7 @@ fn only_two_404s_in_a_row_mean_gone() {
     let (silent, _) = expect_wait(decide(&once, &PollResult::Unknown, at(15)));
     assert!(matches!(
         decide(&silent, &PollResult::NotFound, at(45)),
-        Decision::Notify(News::Changed(Change::Gone))
+        Decision::NotifyAndEnd(News::Changed(Change::Gone))
     ));
     let (back, _) = expect_wait(decide(&once, &pending(), at(15)));
     let (again, _) = expect_wait(decide(&back, &PollResult::NotFound, at(30)));
@@ -88,13 +88,13 @@ fn a_watch_ends_after_28_minutes_and_posts_nothing_after_29() {
     for now in [28 * MINUTE, 29 * MINUTE - 1] {
         for result in [pending(), PollResult::Unknown, PollResult::NotFound] {
             assert!(
-                matches!(decide(&old, &result, at(now)), Decision::Notify(News::TimeUp)),
+                matches!(decide(&old, &result, at(now)), Decision::NotifyAndEnd(News::TimeUp)),
                 "{result:?} at {now}"
             );
         }
         let active = decide(&old, &PollResult::Status(Status::Active), at(now));
         assert!(
-            matches!(active, Decision::Notify(News::Changed(Change::Activated))),
+            matches!(active, Decision::NotifyAndEnd(News::Changed(Change::Activated))),
             "a change is more important than the end of the time"
         );
     }
@@ -142,7 +142,7 @@ proptest! {
             let result = if only_unknown { PollResult::Unknown } else { result };
             let now = due + SignedDuration::from_millis(late);
             match decide(&watch, &result, now) {
-                Decision::Tell { .. } => panic!("only a watch with direct messages goes on"),
+                Decision::NotifyAndContinue { .. } => panic!("only a watch with direct messages goes on"),
                 Decision::Update { .. } | Decision::End => panic!("it is no shared card"),
                 Decision::Wait { until, watch: next } => {
                     prop_assert!(until > now, "the next poll is later");
@@ -151,7 +151,7 @@ proptest! {
                     due = until;
                     watch = *next;
                 }
-                Decision::Notify(_) => {
+                Decision::NotifyAndEnd(_) => {
                     prop_assert!(now < at(29 * MINUTE), "no post after the 29th minute");
                     ends += 1;
                     break;
@@ -172,13 +172,13 @@ proptest! {
         let mut watch = watch_of_age(0);
         for now in seconds.into_iter().map(at) {
             match decide(&watch, &result, now) {
-                Decision::Tell { .. } => panic!("only a watch with direct messages goes on"),
+                Decision::NotifyAndContinue { .. } => panic!("only a watch with direct messages goes on"),
                 Decision::Update { .. } | Decision::End => panic!("it is no shared card"),
                 Decision::Wait { until, watch: next } => {
                     prop_assert!(until > now && until - now <= SignedDuration::from_secs(25));
                     watch = *next;
                 }
-                Decision::Notify(_) => {
+                Decision::NotifyAndEnd(_) => {
                     prop_assert!(now < at(29 * MINUTE));
                     break;
                 }
@@ -197,7 +197,7 @@ proptest! {
     ) {
         let expires_at = expires_after.map(at);
         let mut watch = Watch {
-            direct: Some(Direct::new(false, expires_at, at(0))),
+            direct: Some(DirectWatch::new(false, expires_at, at(0))),
             ..watch_of_age(0)
         };
         let mut now = at(0);
@@ -215,12 +215,12 @@ proptest! {
             prop_assert!(now <= at(7 * 24 * 3_600), "it ends after a week");
             let (next, until) = match decide(&watch, &result, now) {
                 Decision::Wait { until, watch } => (watch, until),
-                Decision::Tell { news, until, watch } => {
+                Decision::NotifyAndContinue { news, until, watch } => {
                     prop_assert!(!told.contains(&news), "{news:?} twice");
                     told.push(news);
                     (watch, until)
                 }
-                Decision::Notify(_) => return Ok(()),
+                Decision::NotifyAndEnd(_) => return Ok(()),
                 Decision::Update { .. } | Decision::End => panic!("it is no shared card"),
                 Decision::Expire => panic!("it does not depend on the response_url"),
             };

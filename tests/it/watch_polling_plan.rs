@@ -9,7 +9,7 @@ use kapso_slack::kapso::RateBudget;
 use kapso_slack::kapso::Status;
 use kapso_slack::watches::plan::{AHEAD, List, PER_PAGE, Plan, plan};
 use kapso_slack::watches::policy::{Decision, PollResult, decide};
-use kapso_slack::watches::{Direct, Watch};
+use kapso_slack::watches::{DirectWatch, Watch};
 use proptest::prelude::*;
 
 use crate::support::databases::{USER, at, watch};
@@ -181,7 +181,7 @@ fn watchers_are_notified_within_a_minute_and_a_fifth_of_the_limit_stays_free() {
 fn a_thousand_long_watches_need_few_requests() {
     const WATCHES: u32 = 1_000;
     const DAY: i64 = 24 * 60 * WINDOW;
-    let direct = Direct::new(false, None, at(0));
+    let direct = DirectWatch::new(false, None, at(0));
     let waiting = (0..WATCHES).map(|n| ActiveWatch {
         watch: Watch {
             session_created_at: Some(at(-i64::from(n % 4) * 600)),

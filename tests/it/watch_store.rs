@@ -174,9 +174,9 @@ async fn watches_can_be_claimed_by_their_sessions_and_by_their_age() {
             watch.arrived_at = at(arrived);
             add_watch(&store, &watch, at(900), MANY).await.unwrap();
         }
-        let claimed = async |sessions: &[&str], created_by: Timestamp, now| {
+        let claimed = async |sessions: &[&str], created_until: Timestamp, now| {
             let filter = ClaimFilter {
-                created_by,
+                created_until,
                 topics: Some(sessions),
                 ..ClaimFilter::due(at(900), 99)
             };

@@ -58,7 +58,7 @@ async fn a_message_to_a_person_opens_their_direct_messages_and_can_be_updated() 
     assert_eq!(texts, ["changed", "again"]);
     assert_eq!(slack.rule_violations(), Vec::<String>::new());
 
-    let granted = api.auth_test().await.unwrap();
+    let (granted, _) = api.auth_test().await.unwrap();
     assert_eq!(granted.scopes, ["commands", "chat:write"]);
 }
 
@@ -160,7 +160,10 @@ async fn a_limit_and_an_unclear_answer_are_told_apart_from_a_refusal() {
         assert!(matches!(post().await, Err(WebApiError::Unclear(_))), "{fault:?}");
     }
     web_api.fail_next(POST, WebFault::Error("ekm_access_denied"));
-    assert_eq!(refusal(post().await), Refusal::Other("ekm_access_denied".to_owned()));
+    assert_eq!(
+        refusal(post().await),
+        Refusal::Forbidden("ekm_access_denied".to_owned())
+    );
     web_api.fail_next(POST, WebFault::Error("Please read <this>"));
     assert_eq!(refusal(post().await), Refusal::Other("an unknown error".to_owned()));
     web_api.fail_next(POST, WebFault::Status(StatusCode::FOUND));

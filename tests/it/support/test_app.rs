@@ -535,8 +535,28 @@ impl TestApp {
         messages.remove(count - 1)
     }
 
+    /// Waits for the news of a watch: with a bot token the direct message with this number, else the message after the one
+    /// that confirmed the watch.
+    pub async fn news(&self, watched: &PostedMessage, number: usize) -> PostedMessage {
+        if self.has_bot_token() {
+            self.direct_message(number).await
+        } else {
+            self.next_message(watched).await
+        }
+    }
+
+    /// Whether the app has a bot token.
+    pub fn has_bot_token(&self) -> bool {
+        self.slack.web_api().is_installed()
+    }
+
     /// Reads a configuration with other projects, as after SIGHUP. The first of them has the key of the first one before.
     pub fn reload_projects(&self, projects: &[(&str, &str)]) {
+        self.reload(projects, self.has_bot_token().then_some(BOT_TOKEN));
+    }
+
+    /// The same with another bot token, or without one.
+    pub fn reload(&self, projects: &[(&str, &str)], bot_token: Option<&str>) {
         let projects: Vec<_> = projects
             .iter()
             .map(|(alias, keys)| ((*alias).to_owned(), (*keys).to_owned()))
@@ -549,6 +569,8 @@ impl TestApp {
             ("SLACK_SIGNING_SECRET", SECRET),
             ("CONFIG_FILE", path.to_str().unwrap()),
         ];
+        let token = bot_token.map(|token| ("SLACK_BOT_TOKEN", token));
+        let more = more.into_iter().chain(token);
         let more = more.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let settings = Environment::of(keys.into_iter().chain(more)).settings().unwrap();
         self.reloader.replace(settings);
