@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::cards::sorted;
 use crate::support::creation::{create_requests, created_session};
+use crate::support::databases::Database;
 use crate::support::{TestApp, TestAppBuilder, test_app};
 
 const NEW: &str = "/sandbox new";
@@ -57,6 +58,47 @@ async fn the_form_is_the_reply_and_creates_the_session() {
             assert_eq!(words(&lines[1]), ["new", "created", "late"]);
         })
         .await;
+}
+
+#[tokio::test]
+async fn the_form_works_over_the_socket() {
+    with_token()
+        .over_socket()
+        .run(async |app| {
+            let (exchange, form) = app.opened_form(NEW).await;
+            let sent = app.submit(&form, &[("phone", "12")]).await;
+            assert!(sent.errors["phone"].is_string(), "{sent:?}");
+            let sent = app.submit(&form, &[PHONE, AGENT]).await;
+            assert_eq!(sent.errors, Value::Null, "the form is closed");
+            expect_created(app, &app.late_reply(exchange).await);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn two_replicas_that_get_one_form_create_one_session() {
+    let database = Database::postgres().await;
+    with_token()
+        .with("DATABASE_URL", &database.address)
+        .run(async |app| {
+            let replica = app.start_replica().await;
+            // Each replica answers what it received.
+            app.expect_complaint("got too many messages");
+            let (exchange, form) = app.opened_form(NEW).await;
+            let values = [PHONE, AGENT].map(|(id, value)| (id.to_owned(), value.to_owned()));
+            let submit = |url| app.slack.submit_form(url, &app.person, &form.id, &values);
+            let (one, other) = futures_util::join!(submit(&app.app_url), submit(&replica));
+            for sent in [one, other] {
+                assert_eq!(sent.unwrap().status, Some(StatusCode::OK));
+            }
+            let card = app.late_reply(exchange).await;
+            let session = created_session(app);
+            assert!(plain::text(&card.message).contains(&session), "{card:?}");
+            app.wait_for_commands(3).await;
+            assert_eq!(create_requests(app), 1);
+        })
+        .await;
+    database.drop().await;
 }
 
 #[tokio::test]
