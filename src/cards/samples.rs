@@ -134,7 +134,7 @@ pub(crate) fn problems(context: &RenderContext<'_>) -> SampleGroup {
     SampleGroup::new("What went wrong", problems.into_iter().map(view), context)
 }
 
-/// Every end of a watch.
+/// Every notification of a watch.
 pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
     let changed = News::Changed;
     let endings = sample_values!(News {
@@ -214,38 +214,43 @@ pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
             ),
         ]
     });
-    let direct = |(title, news, session): (&str, News, Option<Session>)| {
-        let session = session?;
+    SampleGroup {
+        title: "Notifications of a watch",
+        samples: all
+            .filter_map(message)
+            .chain(unseen.into_iter().flatten())
+            .chain(usual.iter().flat_map(|usual| direct_messages(usual, context)))
+            .collect(),
+        forms: Vec::new(),
+    }
+}
+
+/// The notifications that differ as direct messages, and those that Slack refused.
+fn direct_messages(session: &Session, context: &RenderContext<'_>) -> Vec<(String, Message)> {
+    let activated = News::Changed(Change::Activated);
+    let message = |news| {
         let notification = Notification {
             news,
             id: &session.id,
-            session: Some(&session),
-            created_at: recently,
+            session: Some(session),
+            created_at: session.created_at,
             expires_at: None,
             is_direct: true,
             goes_on: news != News::TimeUp,
         };
-        Some((title.to_owned(), notification::render(&notification, context)))
+        notification::render(&notification, context)
     };
-    let direct_messages = [
-        (
-            "Activated, as a direct message",
-            changed(Change::Activated),
-            usual.clone(),
-        ),
-        (
-            "It expires soon, and Kapso does not say when",
-            News::ExpiresSoon,
-            usual.clone(),
-        ),
-        ("A week is over", News::TimeUp, usual.clone()),
+    let told = [
+        ("Activated, as a direct message", activated),
+        ("It expires soon, and Kapso does not say when", News::ExpiresSoon),
+        ("A week is over", News::TimeUp),
     ];
+    let told = told.map(|(title, news)| (title.to_owned(), message(news)));
     let refusals = Refusal::samples().into_iter().map(|refusal| (refusal, None));
     let goes_on = [Some(true), Some(false)].map(|goes_on| (Refusal::CannotDmBot, goes_on));
-    let refused = refusals.chain(goes_on).filter_map(|(refusal, goes_on)| {
-        let (_, message) = direct(("", changed(Change::Activated), usual.clone()))?;
+    let refused = refusals.chain(goes_on).map(|(refusal, goes_on)| {
         let why = || Mrkdwn::new(notification::why_not_direct(&refusal, goes_on));
-        let message = message.labelled(
+        let message = message(activated).labelled(
             fill("{why} ", [("why", why())]),
             Block::context(vec![Text::mrkdwn(why())]),
         );
@@ -254,18 +259,9 @@ pub(crate) fn notifications(context: &RenderContext<'_>) -> SampleGroup {
             Some(true) => ", and the watch goes on",
             Some(false) => ", and the watch ends",
         };
-        Some((format!("Slack refused the direct message: {refusal}{then}"), message))
+        (format!("Slack refused the direct message: {refusal}{then}"), message)
     });
-    SampleGroup {
-        title: "Notifications of a watch",
-        samples: all
-            .filter_map(message)
-            .chain(unseen.into_iter().flatten())
-            .chain(direct_messages.into_iter().filter_map(direct))
-            .chain(refused)
-            .collect(),
-        forms: Vec::new(),
-    }
+    told.into_iter().chain(refused).collect()
 }
 
 /// Sessions in every status, and with unusual fields.

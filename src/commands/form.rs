@@ -76,14 +76,14 @@ impl Definition for OpenForm {
     async fn run(self, (): (), commands: &Commands, request: &RequestContext) -> Response {
         let projects = commands.creatable(self.named.as_ref(), &request.who);
         let Some(sealed) = seal(&projects, commands, request) else {
-            return failed("sealing", commands, request);
+            return failed("sealing", None, commands, request);
         };
         let Some(form) = form(&projects, sealed) else {
             return commands.problem(&Problem::NoProjectHere, request);
         };
         match commands.web_api.open_view(&request.trigger_id, &form).await {
             Ok(()) => Response::without_message(Outcome::FormOpened),
-            Err(error) => failed(&error.to_string(), commands, request),
+            Err(error) => failed(&error.to_string(), error.fix(), commands, request),
         }
     }
 
@@ -274,8 +274,13 @@ fn render(aliases: &[Alias], agent: Option<&AgentId>, sealed: String) -> Form {
     Form::new(CALLBACK_ID, "New sandbox session", "Create session", sealed, fields)
 }
 
-fn failed(error: &str, commands: &Commands, request: &RequestContext) -> Response {
-    tracing::warn!(request_id = request.request_id, error, "a form could not be opened");
+fn failed(error: &str, fix: Option<&str>, commands: &Commands, request: &RequestContext) -> Response {
+    tracing::warn!(
+        request_id = request.request_id,
+        error,
+        fix,
+        "a form could not be opened"
+    );
     let context = commands.render_context(request);
     Response::new(Outcome::FormFailed, render_failed(&context), &context)
 }

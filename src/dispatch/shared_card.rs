@@ -52,7 +52,7 @@ impl Dispatcher {
                     tracing::warn!(
                         request_id,
                         problem = error.to_string(),
-                        fix = fix(&error),
+                        fix = error.fix(),
                         suppressed,
                         "a shared card could not be posted with SLACK_BOT_TOKEN; it is not updated"
                     );
@@ -200,17 +200,10 @@ impl Dispatcher {
             tracing::warn!(
                 request_id = watch.request_id,
                 problem = error.to_string(),
-                fix = fix(error),
+                fix = error.fix(),
                 suppressed,
                 "Slack did not update a shared card"
             );
         }
-    }
-}
-
-fn fix(error: &WebApiError) -> Option<&'static str> {
-    match error {
-        WebApiError::Refused(refusal) => Some(refusal.fix()),
-        WebApiError::NoToken | WebApiError::NotSent(_) | WebApiError::Unclear(_) | WebApiError::RateLimited(_) => None,
     }
 }

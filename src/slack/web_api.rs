@@ -155,6 +155,17 @@ impl Granted {
     }
 }
 
+impl WebApiError {
+    /// What the operator can do about it, if anything.
+    #[must_use]
+    pub fn fix(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.fix()),
+            Self::NoToken | Self::NotSent(_) | Self::Unclear(_) | Self::RateLimited(_) => None,
+        }
+    }
+}
+
 impl Refusal {
     /// Slack's code for it.
     #[must_use]
@@ -253,9 +264,10 @@ impl Refusal {
                 "check that SLACK_BOT_TOKEN is a bot token (xoxb-…), and ask an administrator of the workspace what it forbids"
             }
             Self::CantUpdateMessage | Self::MessageNotFound => "nothing: the message is not the app's, or is gone",
-            Self::MsgTooLong | Self::ExpiredTriggerId | Self::Other(_) => {
-                "look the code up in Slack's documentation of the method"
+            Self::ExpiredTriggerId => {
+                "nothing, unless it happens often: Slack opens a form only within 3 s of the command"
             }
+            Self::MsgTooLong | Self::Other(_) => "look the code up in Slack's documentation of the method",
         }
     }
 

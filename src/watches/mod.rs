@@ -308,16 +308,12 @@ impl Watches {
         let Some(watch) = self.find(who, project, session).await? else {
             return Ok(false);
         };
-        match watch.without_direct_messages(now) {
-            Some(watch) => {
-                let job = Job::new(watch.clone(), watch.arrived_at, policy::first_poll(&watch, now));
-                self.store.replace(&job, &keys(who, project, session)).await
-            }
-            None => {
-                self.remove(who, project, session).await?;
-                Ok(false)
-            }
-        }
+        let Some(watch) = watch.without_direct_messages(now) else {
+            self.remove(who, project, session).await?;
+            return Ok(false);
+        };
+        let job = Job::new(watch.clone(), watch.arrived_at, policy::first_poll(&watch, now));
+        self.store.replace(&job, &keys(who, project, session)).await
     }
 
     /// Ends a watch; false if there was none.

@@ -356,6 +356,7 @@ async fn a_form_that_cannot_be_opened_leads_to_a_sentence() {
             assert_eq!(app.slack.web_api().opened_views().len(), 0);
             let line = app.wait_for_log("a form could not be opened").await;
             assert_eq!(line["error"], "Slack refused: expired_trigger_id");
+            assert!(line["fix"].as_str().unwrap().contains("within 3 s"), "{line}");
         })
         .await;
 }

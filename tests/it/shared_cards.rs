@@ -386,6 +386,8 @@ async fn a_message_that_cannot_be_updated_ends_it_with_one_line() {
         "message_not_found",
         "channel_not_found",
         "not_in_channel",
+        "is_archived",
+        "msg_too_long",
         "edit_window_closed",
     ] {
         as_member(test_app(), async |app| {
@@ -396,6 +398,7 @@ async fn a_message_that_cannot_be_updated_ends_it_with_one_line() {
             let warnings = warnings(app);
             assert_eq!(warnings.len(), 1, "{refusal}: {warnings:?}");
             assert_eq!(warnings[0]["problem"], format!("Slack refused: {refusal}"));
+            assert!(warnings[0]["fix"].is_string(), "{refusal}: {warnings:?}");
             assert_eq!(current(app, &card).message, card.message, "{refusal}");
         })
         .await;
