@@ -121,6 +121,8 @@ pub(super) struct State {
     /// The exchange of each post to a `response_url`, accepted or not.
     pub(super) posts: Vec<u64>,
     pub(super) rule_violations: Vec<String>,
+    /// Whether a direct message was refused.
+    pub(super) has_refused_direct: bool,
 }
 
 struct ResponseUrl {
@@ -377,9 +379,11 @@ impl State {
         let (max, max_per_visibility) = self.exchanges.get(&exchange).map_or((1, 1), |exchange| {
             (exchange.max_messages(), exchange.max_messages_per_visibility())
         });
+        // A watch whose direct message is refused goes on at the response_url, which then gets its end, too.
+        let more = u32::from(self.has_refused_direct && max > 1);
         let counts = self.message_counts.entry(exchange).or_default();
         counts[usize::from(message["response_type"] == "in_channel")] += 1;
-        if counts.iter().sum::<u32>() > max || counts.iter().any(|count| *count > max_per_visibility) {
+        if counts.iter().sum::<u32>() > max + more || counts.iter().any(|count| *count > max_per_visibility + more) {
             let rule = format!("exchange {exchange} got too many messages");
             self.rule_violations.push(rule);
         }

@@ -9,7 +9,6 @@ use tokio::time::Instant;
 
 use crate::cards::Action;
 use crate::commands;
-use crate::watches::RESERVED_POSTS;
 
 /// One command, button press or shortcut, and everything the app replied to it.
 #[derive(Clone, Debug, Serialize)]
@@ -99,27 +98,25 @@ impl Exchange {
         }
     }
 
-    /// How many messages the app may send in all: the reply, and those for which it reserves posts, such as the notification
-    /// of a watch, its end after a direct message was refused, the update of a watched card, or the confirmation of a shared
-    /// card.
+    /// How many messages the app may send in all: the reply, and the notification of a watch or the confirmation of a
+    /// shared card; for a pressed card that is watched, also its update.
     pub(super) fn max_messages(&self) -> u32 {
-        let reserved = match &self.act {
+        let reserves_posts = match &self.act {
             UserAction::Typed(command) => {
                 let (name, text) = command.split_once(' ').unwrap_or((command, ""));
                 let (text, _) = commands::split_project(text);
-                commands::parse(&text, name).posts_reserved()
+                commands::parse(&text, name).posts_reserved() > 0
             }
             // The command that a button runs may be to watch.
             UserAction::Pressed(action) => {
                 if [Action::StartWatching.id(), Action::RunCommand.id()].contains(&action.as_str()) {
-                    RESERVED_POSTS
-                } else {
-                    u32::from(self.is_share())
+                    return 3;
                 }
+                false
             }
-            UserAction::Chosen(_) | UserAction::Submitted(_) => 0,
+            UserAction::Chosen(_) | UserAction::Submitted(_) => false,
         };
-        1 + reserved
+        1 + u32::from(reserves_posts || self.is_share())
     }
 
     /// How many messages of the same visibility (ephemeral or in the channel) the app may send.

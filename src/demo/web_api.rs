@@ -565,6 +565,17 @@ async fn call(
         },
     };
     let result = answer.body["error"].as_str().unwrap_or("ok").to_owned();
+    let is_direct = |arguments: &Value| {
+        arguments["channel"]
+            .as_str()
+            .is_some_and(|id| id.starts_with(['U', 'W']))
+    };
+    if method == "chat.postMessage"
+        && !["ok", "ratelimited"].contains(&result.as_str())
+        && arguments.as_ref().is_some_and(is_direct)
+    {
+        api.channel.state().has_refused_direct = true;
+    }
     api.state().calls.push(WebCall {
         method: method.clone(),
         arguments: arguments.unwrap_or_default(),
