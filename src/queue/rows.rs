@@ -25,7 +25,7 @@ macro_rules! claim {
             "WITH due AS MATERIALIZED (
                  SELECT id FROM kapso_slack_jobs
                  WHERE kind = $1 AND version <= $2 AND (due_at <= $3 OR due_at > $10)
-                     AND (leased_until <= $4 OR leased_until > $11)
+                     AND (leased_until <= $4 OR leased_until > $11) AND created_at > $15
                      AND CASE WHEN ends_at IS NULL THEN created_at <= $8 ELSE ends_at <= $14 END AND ($9 IS NULL OR topic IN (",
             $values_of_9,
             ")) AND ($12 IS NULL OR project IN (",
@@ -307,6 +307,7 @@ impl JobRows {
             .bind(included.map(|projects| to_json(&projects)).transpose()?)
             .bind(excluded.map(|projects| to_json(&projects)).transpose()?)
             .bind(filter.ended_by.as_millisecond())
+            .bind(filter.created_after.as_millisecond())
             .fetch_all(self.database.pool())
             .await?;
         let mut claimed = Claimed::default();

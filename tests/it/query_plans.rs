@@ -42,6 +42,7 @@ async fn plan(database: &Database) -> String {
         none.to_owned(),
         none.to_owned(),
         now.to_string(),
+        "0".to_owned(),
     ];
     let is_postgres = database.address.starts_with("postgres");
     let (explain, mut claim) = if is_postgres {
