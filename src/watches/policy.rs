@@ -238,6 +238,7 @@ fn decide_direct(watch: &Watch, direct: &Direct, result: &PollResult, now: Times
         watch.posts_left = watch.posts_left.saturating_sub(1);
     }
     watch.direct = Some(direct);
+    watch.drop_response_url(until);
     let watch = Box::new(watch);
     match news {
         Some(news) => Decision::Tell { news, until, watch },
