@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::buttons::{Action, SessionValue, button};
-use super::sentence::fill;
+use super::sentence::{date, fill, utc};
 use super::{RenderContext, session, time};
 use crate::kapso::{Session, SessionId, Status};
 use crate::slack::blocks::{Block, Text};
@@ -89,7 +89,9 @@ pub fn why_no_direct_messages(refusal: Option<&Refusal>) -> &'static str {
 /// Renders a notification.
 #[must_use]
 pub fn render(notification: &Notification<'_>, context: &RenderContext<'_>) -> Message {
-    let text = text(notification, context);
+    // Absolute times: a notification may arrive hours after it was rendered.
+    let spoken = text(notification, context, utc);
+    let shown = text(notification, context, date);
     let value = SessionValue(notification.id.clone());
     let show = || button(Action::ShowFullCard, "Show the session", &value, context);
     // With direct messages, the watch goes on.
@@ -111,14 +113,14 @@ pub fn render(notification: &Notification<'_>, context: &RenderContext<'_>) -> M
     // Who may not use the project any more learns nothing about its sessions.
     let is_usable = notification.ending != News::ProjectUnavailable;
     let footer = is_usable.then(|| session::footer(notification.id, None)).flatten();
-    let blocks = [Block::section(Text::mrkdwn(text.clone()))]
+    let blocks = [Block::section(Text::mrkdwn(shown))]
         .into_iter()
         .chain(Block::actions(buttons))
         .chain(footer);
-    context.name_project(Message::ephemeral(text, blocks.collect()))
+    context.name_project(Message::ephemeral(spoken, blocks.collect()))
 }
 
-fn text(notification: &Notification<'_>, context: &RenderContext<'_>) -> Mrkdwn {
+fn text(notification: &Notification<'_>, context: &RenderContext<'_>, date: fn(Timestamp) -> Mrkdwn) -> Mrkdwn {
     let subject = [("subject", subject(notification))];
     match notification.ending {
         News::Changed(Change::Activated) => activated(notification, context.now),
@@ -146,8 +148,8 @@ fn text(notification: &Notification<'_>, context: &RenderContext<'_>) -> Mrkdwn 
             let [(_, subject)] = subject;
             match at {
                 Some(at) => fill(
-                    "⏰ {subject} expires {relative}.",
-                    [("subject", subject), ("relative", time::from_now(at, context.now))],
+                    "⏰ {subject} expires {date}.",
+                    [("subject", subject), ("date", date(at))],
                 ),
                 None => fill("⏰ {subject} expires soon.", [("subject", subject)]),
             }
