@@ -79,7 +79,7 @@ async fn concurrent_processes_migrate_one_server() {
         database
             .number("SELECT sum(version)::bigint FROM kapso_slack_migrations")
             .await,
-        1 + 2 + 3
+        1 + 2 + 3 + 4
     );
 }
 

@@ -5,11 +5,14 @@ use std::mem;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use kapso_slack::dispatch::update_pace;
 use kapso_slack::kapso::RateBudget;
 use kapso_slack::kapso::Status;
+use kapso_slack::slack::channel_pace::ChannelPace;
+use kapso_slack::slack::web_api::Posted;
 use kapso_slack::watches::plan::{AHEAD, List, PER_PAGE, Plan, candidates, plan};
 use kapso_slack::watches::policy::{Decision, PollResult, decide};
-use kapso_slack::watches::{Direct, Watch};
+use kapso_slack::watches::{Direct, SharedCard, Shown, Watch};
 use proptest::prelude::*;
 
 use crate::support::databases::{USER, at, watch};
@@ -48,6 +51,8 @@ struct ActiveWatch {
     last_poll: i64,
     /// The page of the list that contains its session, counted from 0; `None` if no page does.
     page: Option<u32>,
+    /// When the session last changed in a way that its shared card shows.
+    changed_at: i64,
 }
 
 impl ActiveWatch {
@@ -56,14 +61,62 @@ impl ActiveWatch {
     }
 
     /// Polls the session, which is pending. Returns the time since the poll before.
-    fn poll(&mut self, now: i64) -> i64 {
+    fn poll(&mut self, now: i64, updates: &mut Updates) -> i64 {
+        if let Some(card) = &mut self.watch.shared {
+            card.current.hash = self.changed_at.to_string();
+        }
         let pending = PollResult::Status(Status::Pending);
-        let Decision::Wait { until, watch } = decide(&self.watch, &pending, time(now)) else {
-            panic!("a watch of a pending session waits");
-        };
-        self.watch = *watch;
-        self.due = milliseconds(until.duration_since(at(0)));
+        match decide(&self.watch, &pending, time(now)) {
+            Decision::Wait { until, watch } => {
+                self.watch = *watch;
+                self.due = milliseconds(until.duration_since(at(0)));
+            }
+            Decision::Update {
+                until: Some(until),
+                watch,
+            } => {
+                self.watch = *watch;
+                self.due = self.update(until, now, updates);
+            }
+            other => panic!("a watch of a pending session goes on: {other:?}"),
+        }
         now - mem::replace(&mut self.last_poll, now)
+    }
+
+    /// Updates the card as `dispatch/shared_card.rs` does. Returns when the session is polled next.
+    fn update(&mut self, until: Timestamp, now: i64, updates: &mut Updates) -> i64 {
+        let card = self.watch.shared.as_mut().unwrap();
+        if !mem::replace(&mut card.is_paced, false) {
+            let allowed_at = updates.pace.reserve("chat.update", time(now));
+            if allowed_at > time(now) {
+                card.is_paced = true;
+                card.not_before = allowed_at;
+                return milliseconds(allowed_at.duration_since(at(0))).min(now + 15 * WINDOW);
+            }
+        }
+        updates.record(now, self.changed_at);
+        card.record_update(time(now));
+        milliseconds(until.duration_since(at(0)))
+    }
+}
+
+/// The updates of shared cards.
+struct Updates {
+    pace: ChannelPace,
+    taken: VecDeque<i64>,
+    count: u32,
+    most: usize,
+    /// The longest time from a change to its update.
+    latest: i64,
+}
+
+impl Updates {
+    fn record(&mut self, now: i64, changed_at: i64) {
+        self.count += 1;
+        self.taken.retain(|at| at + WINDOW > now);
+        self.taken.push_back(now);
+        self.most = self.most.max(self.taken.len());
+        self.latest = self.latest.max(now - changed_at);
     }
 }
 
@@ -114,6 +167,7 @@ struct Simulation {
     singles: u64,
     now: i64,
     longest: Longest,
+    updates: Updates,
 }
 
 impl Simulation {
@@ -133,6 +187,13 @@ impl Simulation {
             singles: 0,
             now: 0,
             longest: Longest::default(),
+            updates: Updates {
+                pace: update_pace(SignedDuration::from_secs(1)),
+                taken: VecDeque::new(),
+                count: 0,
+                most: 0,
+                latest: 0,
+            },
         }
     }
 
@@ -153,7 +214,7 @@ impl Simulation {
     fn poll(&mut self, number: u32) {
         let watch = self.watches.get_mut(&number).unwrap();
         self.due.remove(&(watch.due, number));
-        let interval = watch.poll(self.now);
+        let interval = watch.poll(self.now, &mut self.updates);
         self.due.insert((watch.due, number));
         self.longest.record(interval, self.now - watch.began());
     }
@@ -252,6 +313,7 @@ fn simulate(many: u32, sessions: u32, unlisted: u32, limit: u32) -> Outcome {
                 due: 0,
                 last_poll: 0,
                 page: (n >= unlisted).then(|| n * sessions / many / PER_PAGE),
+                changed_at: 0,
             },
         );
     }
@@ -318,6 +380,7 @@ fn a_thousand_long_watches_need_few_requests() {
                 due,
                 last_poll: 0,
                 page,
+                changed_at: 0,
             },
         );
     }
@@ -361,6 +424,7 @@ fn simulate_a_day(young: u32, is_listed: fn(u32) -> bool) -> (Longest, usize, f6
         due: now + 15_000,
         last_poll: now,
         page: page(n),
+        changed_at: 0,
     };
     // The others are up to two days old at the beginning, and go on until the end.
     for n in young..WATCHES {
@@ -412,6 +476,85 @@ fn young_watches_are_polled_in_time_beside_any_number_of_old_ones() {
         late.extend((longest.young > 55_000).then_some(result));
     }
     assert!(late.is_empty(), "5 s are left for the answer and the post; {late:#?}");
+}
+
+/// 1,000 shared cards for 24 hours, all in the list or none. Each session changes every 6 hours, and all of them at the
+/// same moment after 12 hours.
+#[test]
+#[expect(clippy::print_stdout, reason = "the figures are for the documents")]
+fn a_thousand_shared_cards_stay_within_the_limits_of_kapso_and_slack() {
+    const CARDS: u32 = 1_000;
+    const HOUR: i64 = 60 * WINDOW;
+    for is_listed in [true, false] {
+        let mut simulation = Simulation::new(100, CARDS / PER_PAGE);
+        for n in 0..CARDS {
+            let shared_at = time(-i64::from(n) * WINDOW);
+            let shown = Shown {
+                created_at: None,
+                expires_at: None,
+                hash: "0".to_owned(),
+            };
+            let watch = Watch {
+                arrived_at: shared_at,
+                posts_left: 0,
+                shared: Some(SharedCard {
+                    posted: Posted {
+                        channel: "C2147483705".to_owned(),
+                        ts: "1795428000.000001".to_owned(),
+                    },
+                    until: at(7 * 24 * 3_600),
+                    shown: shown.clone(),
+                    current: shown,
+                    not_before: at(0),
+                    is_paced: false,
+                }),
+                ..watch(USER, "a")
+            };
+            simulation.add(
+                n,
+                ActiveWatch {
+                    watch,
+                    due: 0,
+                    last_poll: 0,
+                    page: is_listed.then_some(n / PER_PAGE),
+                    changed_at: 0,
+                },
+            );
+        }
+        let (mut next, mut latest_before) = (0_u32, 0);
+        while simulation.now < 24 * HOUR {
+            // One after the other, every 21.6 s.
+            if simulation.now > i64::from(next) * 21_600 && !(12 * HOUR..14 * HOUR).contains(&simulation.now) {
+                let now = simulation.now;
+                simulation.watches.get_mut(&(next % CARDS)).unwrap().changed_at = now;
+                next += 1;
+            }
+            if simulation.now > 12 * HOUR && latest_before == 0 {
+                latest_before = simulation.updates.latest;
+                let now = simulation.now;
+                simulation.watches.values_mut().for_each(|watch| watch.changed_at = now);
+            }
+            simulation.step();
+        }
+        let updates = &simulation.updates;
+        let what = format!(
+            "1,000 shared cards, in lists: {is_listed}; {} requests to Kapso in the busiest minute; {} updates, {} in the \
+             busiest minute, at the latest {} s after the change, or {} s when all changed at once",
+            simulation.key.most,
+            updates.count,
+            updates.most,
+            latest_before / 1_000,
+            updates.latest / 1_000,
+        );
+        println!("{what}");
+        assert!(simulation.key.most <= 80, "a fifth of the limit stays free: {what}");
+        // A card waits for the next poll of its session, and those of several cards may come together. Without lists, each
+        // update takes a request to Kapso; Slack refuses those beyond its limit, and they are sent later.
+        let most = if is_listed { 60 } else { 80 };
+        assert!(updates.most <= most, "50 a minute, after a burst of three: {what}");
+        let in_time = if is_listed { 35 * WINDOW } else { 60 * WINDOW };
+        assert!(updates.latest <= in_time, "{what}");
+    }
 }
 
 #[test]
@@ -522,7 +665,7 @@ proptest! {
                 ..watch(USER, "a")
             };
             let page = (n >= young && n % 4 < in_lists).then(|| n % pages);
-            simulation.add(n, ActiveWatch { watch, due: 0, last_poll: 0, page });
+            simulation.add(n, ActiveWatch { watch, due: 0, last_poll: 0, page, changed_at: 0 });
         }
         while simulation.now < 20 * WINDOW {
             simulation.step();
