@@ -153,7 +153,7 @@ impl App {
             ),
             channel_pace: ChannelPace::new(settings.timing.channel_interval),
             update_pace: update_pace(settings.timing.channel_interval),
-            recent_requests: RecentRequests::default(),
+            recent_requests: RecentRequests::new(socket_settings.app_token.is_some()),
             clock: clock.clone(),
             budget: settings.reply_budget,
             max_claim_interval: settings.timing.max_claim_interval,

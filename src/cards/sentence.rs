@@ -17,7 +17,8 @@ pub(crate) fn fill<const N: usize>(template: &'static str, values: [(&str, Mrkdw
         values.iter().all(|(name, _)| template.contains(&format!("{{{name}}}"))),
         "a value that does not occur in {template:?}"
     );
-    let mut text = Mrkdwn::default();
+    let length = template.len() + values.iter().map(|(_, value)| value.len()).sum::<usize>();
+    let mut text = Mrkdwn::with_capacity(length);
     let mut rest = template;
     while let Some((before, (name, after_brace))) = rest
         .split_once('{')

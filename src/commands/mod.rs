@@ -199,7 +199,8 @@ macro_rules! commands {
             async fn run(self, commands: &Commands, request: &RequestContext) -> Response {
                 match self {
                     $(Self::$variant(command) => match Scope::of(commands, request) {
-                        Ok(scope) => command.run(scope, commands, request).await,
+                        // Boxed: the commands' futures differ much in size, and the largest would be copied for all.
+                        Ok(scope) => Box::pin(command.run(scope, commands, request)).await,
                         Err(error) => commands.unusable(error, request),
                     },)+
                 }
@@ -481,8 +482,7 @@ impl Commands {
             return self.problem(&Problem::MayNotCreate(creators), request);
         }
         let posts_reserved = command.posts_reserved();
-        // Boxed: it has room for every command, and would be copied from one future around it to the next.
-        let (response, kapso) = Box::pin(kapso::measure(command.run(self, request))).await;
+        let (response, kapso) = kapso::measure(command.run(self, request)).await;
         debug_assert!(
             response.follow_up.is_none() || posts_reserved > 0,
             "a command whose response has a follow-up reserves a post for it"

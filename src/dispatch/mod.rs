@@ -230,10 +230,11 @@ impl Dispatcher {
             None if invocation.is_replay => return invocation.log_replay(),
             None if self.response_urls.allows(&invocation.request.response_url) => {
                 let mut work = pin!(maybe_done(work));
-                let job = poll_meanwhile(&mut work, self.store(&invocation)).await;
+                // Boxed, like the other rare ends: this future is copied when its task is spawned.
+                let job = poll_meanwhile(&mut work, Box::pin(self.store(&invocation))).await;
                 // If Slack has closed the connection, the reply is still delivered later.
                 reply.acknowledge();
-                return self.finish(&invocation, job, work).await;
+                return Box::pin(self.finish(&invocation, job, work)).await;
             }
             None => self.problem(Problem::NoAnswer, &invocation),
         };
@@ -258,9 +259,9 @@ impl Dispatcher {
             invocation.log_replay();
         } else {
             // There is no room for it, or the connection is closed.
-            let job = self.store(&invocation).await;
+            let job = Box::pin(self.store(&invocation)).await;
             reply.acknowledge();
-            self.deliver(&invocation, job, &entry, response).await;
+            Box::pin(self.deliver(&invocation, job, &entry, response)).await;
         }
     }
 

@@ -14,9 +14,12 @@ use tokio::time::Instant;
 
 use crate::slack::acknowledgement::Acknowledgement;
 
-/// How long a request is remembered. A signature is accepted from five minutes before its timestamp to five minutes after
-/// it; Slack has been seen to deliver again after six minutes.
-const WINDOW: Duration = Duration::from_hours(1);
+/// How long a request is remembered if all come over HTTP. A signature is accepted from five minutes before its timestamp to
+/// five minutes after it; the rest is for a clock that is set back meanwhile.
+const WINDOW: Duration = Duration::from_mins(15);
+/// How long with Socket Mode: a request that Slack delivers again has no age. It has been seen to come after six minutes,
+/// and with each new connection.
+const SOCKET_WINDOW: Duration = Duration::from_hours(1);
 /// Most requests remembered; the oldest are forgotten first. They take about 300 bytes each, without their replies.
 const REQUESTS_MAX: usize = 100_000;
 /// The latest requests, whose replies are kept until Slack has received them. A reply has up to 19 KiB.
@@ -30,8 +33,8 @@ const RUNS_MAX: u32 = 20;
 type Key = [u8; 16];
 
 /// The requests that one process has accepted within the window.
-#[derive(Default)]
 pub struct RecentRequests {
+    window: Duration,
     recent: Mutex<Recent>,
 }
 
@@ -103,6 +106,15 @@ pub(super) enum Repeated {
 pub(super) struct PendingReply(pub(super) Arc<RecentRequest>);
 
 impl RecentRequests {
+    /// For a process that receives requests over HTTP only, or `with_socket`.
+    #[must_use]
+    pub fn new(with_socket: bool) -> Self {
+        Self {
+            window: if with_socket { SOCKET_WINDOW } else { WINDOW },
+            recent: Mutex::default(),
+        }
+    }
+
     /// Remembers a request that has these keys, and says whether one with any of them has come before. Blank keys are
     /// none.
     pub(super) fn insert<'k>(
@@ -116,7 +128,7 @@ impl RecentRequests {
             || recent
                 .by_time
                 .front()
-                .is_some_and(|(at, _)| received.duration_since(*at) > WINDOW)
+                .is_some_and(|(at, _)| received.duration_since(*at) > self.window)
         {
             let (_, oldest) = recent.by_time.pop_front().unwrap_or((received, Vec::new()));
             for key in oldest {
@@ -315,21 +327,39 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_recognized_for_an_hour() {
-        let requests = RecentRequests::default();
-        let first = Instant::now();
-        let [one, other] = URLS;
-        let end = first + WINDOW + Duration::from_secs(1);
-        assert_eq!(occurrence(&requests, &[one], first), Occurrence::First);
-        assert_eq!(occurrence(&requests, &[other], first + WINDOW / 2), Occurrence::First);
-        assert_eq!(occurrence(&requests, &[one], first + WINDOW), Occurrence::Replay);
-        assert_eq!(occurrence(&requests, &[one], end), Occurrence::First);
-        assert_eq!(occurrence(&requests, &[other], end), Occurrence::Replay);
+    fn a_request_is_recognized_for_fifteen_minutes_and_with_the_socket_for_an_hour() {
+        for (with_socket, minutes) in [(false, 15), (true, 60)] {
+            let requests = RecentRequests::new(with_socket);
+            let first = Instant::now();
+            let window = Duration::from_mins(minutes);
+            let [one, other] = URLS;
+            let end = first + window + Duration::from_secs(1);
+            assert_eq!(occurrence(&requests, &[one], first), Occurrence::First);
+            assert_eq!(occurrence(&requests, &[other], first + window / 2), Occurrence::First);
+            assert_eq!(occurrence(&requests, &[one], first + window), Occurrence::Replay);
+            assert_eq!(occurrence(&requests, &[one], end), Occurrence::First);
+            assert_eq!(occurrence(&requests, &[other], end), Occurrence::Replay);
+        }
+    }
+
+    #[test]
+    fn an_hour_at_twenty_requests_a_second_is_no_more_to_remember_than_its_first_quarter() {
+        let requests = RecentRequests::new(false);
+        let began = Instant::now();
+        let remembered_after = |seconds: std::ops::Range<u64>| {
+            for number in 20 * seconds.start..20 * seconds.end {
+                let received = began + Duration::from_millis(50 * number);
+                occurrence(&requests, &[&format!("url-{number}")], received);
+            }
+            let recent = requests.recent.lock().unwrap_or_else(PoisonError::into_inner);
+            (recent.by_time.len(), recent.requests.len(), recent.with_reply.len())
+        };
+        assert_eq!(remembered_after(0..1_000), remembered_after(1_000..3_600));
     }
 
     #[test]
     fn a_request_is_recognized_by_any_of_its_keys() {
-        let requests = RecentRequests::default();
+        let requests = RecentRequests::new(false);
         let now = Instant::now();
         let [url, other] = URLS;
         assert_eq!(
@@ -349,7 +379,7 @@ mod tests {
 
     #[test]
     fn requests_without_a_key_are_all_new() {
-        let requests = RecentRequests::default();
+        let requests = RecentRequests::new(false);
         let now = Instant::now();
         for _ in 0..2 {
             assert_eq!(occurrence(&requests, &["", ""], now), Occurrence::First);
@@ -358,7 +388,7 @@ mod tests {
 
     #[test]
     fn a_request_runs_twenty_times_at_most() {
-        let requests = RecentRequests::default();
+        let requests = RecentRequests::new(false);
         let now = Instant::now();
         let occurrences: Vec<Occurrence> = (0..30).map(|_| occurrence(&requests, &URLS[..1], now)).collect();
         assert_eq!(occurrences[0], Occurrence::First);
@@ -376,7 +406,7 @@ mod tests {
 
     #[test]
     fn the_memory_for_requests_is_bounded() {
-        let requests = RecentRequests::default();
+        let requests = RecentRequests::new(false);
         let now = Instant::now();
         for number in 0..REQUESTS_MAX + 10 {
             occurrence(
@@ -425,7 +455,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reply_is_sent_again_until_slack_has_received_it() {
-        let request = unconfirmed(&RecentRequests::default(), "url", Instant::now()).await;
+        let request = unconfirmed(&RecentRequests::new(false), "url", Instant::now()).await;
         for is_received in [false, true] {
             let Repeated::Message(acknowledgement) = request.repeat(100) else {
                 unreachable!("it is not received yet");
@@ -441,7 +471,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_reply_must_fit_into_the_acknowledgement_of_the_latest_delivery() {
-        let request = request(&RecentRequests::default(), "url", Instant::now());
+        let request = request(&RecentRequests::new(false), "url", Instant::now());
         let first = request.await_reply(100);
         let reply = PendingReply(Arc::clone(&request));
         let Repeated::Awaits(second) = request.repeat(1) else {
@@ -458,7 +488,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reply_that_does_not_fit_any_more_is_made_again() {
-        let request = unconfirmed(&RecentRequests::default(), "url", Instant::now()).await;
+        let request = unconfirmed(&RecentRequests::new(false), "url", Instant::now()).await;
         let Repeated::RunsAgain(delivery) = request.repeat(1) else {
             unreachable!("it does not fit");
         };
@@ -471,7 +501,7 @@ mod tests {
 
     #[tokio::test]
     async fn replies_are_kept_for_ten_minutes_and_a_thousand_of_them() {
-        let requests = RecentRequests::default();
+        let requests = RecentRequests::new(false);
         let now = Instant::now();
         let old = unconfirmed(&requests, "old", now).await;
         request(&requests, "new", now + REPLY_WINDOW);

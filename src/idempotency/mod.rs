@@ -25,6 +25,9 @@ const RUNNING_FOR: SignedDuration = SignedDuration::from_secs(10);
 const OUTCOME_POLL: Duration = Duration::from_millis(250);
 /// How long a write that timed out may still take effect: longer than the server's statement timeout.
 const LATE_WRITE: SignedDuration = SignedDuration::from_secs(10);
+/// Most keys remembered of writes that may still take effect; the oldest are forgotten first. A repeated command is then
+/// told that its outcome is not known.
+const LATE_WRITES_MAX: usize = 1_000;
 /// How long keys are stored. A command can be replayed for the five minutes that its signature is valid, and a stored
 /// job for 30 minutes; a confirmation is valid for as long as its key is stored.
 const RETENTION: SignedDuration = SignedDuration::from_hours(24);
@@ -297,7 +300,7 @@ impl IdempotencyKeys {
             self.settle_late_writes(&rows).await;
             let beginning = rows.begin(key, subject, now, confirmation);
             let outcome = self.connection.run(QUERY_TIMEOUT, beginning).await;
-            let outcome = outcome.inspect_err(|_| self.late_writes().push((key.to_owned(), now)))?;
+            let outcome = outcome.inspect_err(|_| self.remember_late_write(key, now))?;
             match &outcome {
                 BeginOutcome::Repeated(Creation {
                     began_at,
@@ -341,6 +344,14 @@ impl IdempotencyKeys {
         }
     }
 
+    fn remember_late_write(&self, key: &str, began_at: Timestamp) {
+        let mut late_writes = self.late_writes();
+        if late_writes.len() >= LATE_WRITES_MAX {
+            late_writes.remove(0);
+        }
+        late_writes.push((key.to_owned(), began_at));
+    }
+
     fn late_writes(&self) -> MutexGuard<'_, Vec<(String, Timestamp)>> {
         self.late_writes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -348,5 +359,22 @@ impl IdempotencyKeys {
     fn rows(&self) -> Result<KeyRows, DatabaseError> {
         let opened = self.connection.opened().ok_or(DatabaseError::NotOpen)?;
         Ok(KeyRows::new(opened.database))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_of_failed_writes_are_bounded() {
+        let clock = Clock::system();
+        let keys = IdempotencyKeys::new(Arc::new(StoreConnection::new(|| ())), clock.clone());
+        for number in 0..=LATE_WRITES_MAX {
+            keys.remember_late_write(&format!("key-{number}"), clock.now());
+        }
+        let late_writes = keys.late_writes();
+        assert_eq!(late_writes.len(), LATE_WRITES_MAX);
+        assert_eq!(late_writes.first().map(|(key, _)| key.as_str()), Some("key-1"));
     }
 }

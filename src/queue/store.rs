@@ -1,6 +1,6 @@
 //! The jobs as the service uses them: every query has a deadline, and no failure prevents a reply.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::mem;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +22,9 @@ const LEASE: SignedDuration = SignedDuration::from_secs(15);
 pub const RENEWAL: Duration = Duration::from_secs(5);
 /// How long a write that timed out may still take effect: longer than the server's statement timeout.
 const LATE_WRITE: SignedDuration = SignedDuration::from_secs(10);
+/// Most jobs remembered that are still to be deleted; the oldest are forgotten first. At the end of an outage they are
+/// expired, or run once more.
+const UNDELETED_MAX: usize = 100_000;
 /// How often the clock is compared with the database server's.
 const SKEW_INTERVAL: Duration = Duration::from_secs(10);
 /// A clock that has moved by so much more or less than the time that passed was set: it is compared again.
@@ -55,7 +58,7 @@ pub struct JobStore {
     skew_measured_at: Mutex<Option<(Instant, Timestamp)>>,
     running: Running,
     /// Jobs that are done, or now in memory, but may still be stored in the database.
-    undeleted: Mutex<Vec<Undeleted>>,
+    undeleted: Mutex<VecDeque<Undeleted>>,
     /// When jobs are due that this process has rescheduled.
     due_times: Mutex<BTreeSet<Timestamp>>,
     rescheduled: Notify,
@@ -193,7 +196,7 @@ impl JobStore {
     /// Deletes a job whose insertion failed, should it take effect all the same.
     fn undo_late_write(&self, job: &JobId, location: Location) {
         if let Location::Database(generation) = location {
-            self.undeleted().push(Undeleted {
+            self.remember_undeleted(Undeleted {
                 lease: self.lease(job, 1),
                 generation,
                 late_write_since: Some(self.clock.now()),
@@ -358,7 +361,7 @@ impl JobStore {
                     result = self.query(rows.complete(&lease)).await;
                 }
                 if result.is_err() {
-                    self.undeleted().push(Undeleted {
+                    self.remember_undeleted(Undeleted {
                         lease,
                         generation,
                         late_write_since: None,
@@ -389,7 +392,7 @@ impl JobStore {
             payload,
         };
         if let Location::Database(generation) = from {
-            self.undeleted().push(Undeleted {
+            self.remember_undeleted(Undeleted {
                 lease,
                 generation,
                 // The update that failed may have ended the lease.
@@ -600,7 +603,7 @@ impl JobStore {
                 false
             };
             if !is_deleted {
-                self.undeleted().push(undeleted);
+                self.remember_undeleted(undeleted);
             }
         }
         works
@@ -728,11 +731,39 @@ impl JobStore {
         self.connection.run(QUERY_TIMEOUT, query).await
     }
 
-    fn undeleted(&self) -> MutexGuard<'_, Vec<Undeleted>> {
+    fn remember_undeleted(&self, undeleted: Undeleted) {
+        let mut all = self.undeleted();
+        if all.len() >= UNDELETED_MAX {
+            all.pop_front();
+        }
+        all.push_back(undeleted);
+    }
+
+    fn undeleted(&self) -> MutexGuard<'_, VecDeque<Undeleted>> {
         lock(&self.undeleted)
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_list_of_undeleted_jobs_is_bounded() -> Result<(), DatabaseError> {
+        let connection = Arc::new(StoreConnection::new(|| ()));
+        let store = JobStore::new(connection, Clock::system(), QUERY_TIMEOUT, None).await?;
+        let first = JobId::random();
+        store.undo_late_write(&first, Location::Database(0));
+        for _ in 0..UNDELETED_MAX {
+            store.undo_late_write(&JobId::random(), Location::Database(0));
+        }
+        let undeleted = store.undeleted();
+        assert_eq!(undeleted.len(), UNDELETED_MAX);
+        assert!(undeleted.iter().all(|undeleted| undeleted.lease.job != first));
+        Ok(())
+    }
 }

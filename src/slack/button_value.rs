@@ -14,6 +14,8 @@ use crate::config::{Alias, is_slack_id};
 
 /// Separates these keys from the signing secrets, and from any other key derived from them.
 const LABEL: &[u8] = b"kapso-slack button value v1";
+/// The size of most values, in bytes.
+const USUAL_BYTES: usize = 192;
 /// Stands for a card that others see, where nobody is known to have shared it.
 const UNKNOWN: &str = "-";
 
@@ -117,15 +119,17 @@ impl Origin {
         }
     }
 
-    fn encode(&self) -> String {
+    fn encode(&self, value: &mut String) {
         let shared_by = match &self.shared_by {
             Some(SharedBy::Person(user)) => user.as_str(),
             Some(SharedBy::Unknown) => UNKNOWN,
             None => "",
         };
-        let project = self.project.as_ref().map(|alias| format!(":{alias}"));
-        let project = project.unwrap_or_default();
-        format!("{}:{}:{}:{shared_by}{project}", self.team, self.enterprise, self.user)
+        let fields = [&self.team, ":", &self.enterprise, ":", &self.user, ":", shared_by];
+        value.extend(fields);
+        if let Some(alias) = &self.project {
+            value.extend([":", alias.as_str()]);
+        }
     }
 
     fn decode(text: &str) -> Option<Self> {
@@ -174,13 +178,19 @@ impl ValueSigner {
     #[must_use]
     pub fn sign(&self, content: &str, origin: &Origin) -> String {
         debug_assert!(!content.contains('|'), "the content must not hold the separator");
-        let signed = format!("{content}|{}", origin.encode());
-        let signature = self.keys.first().map(|key| {
-            let mac = key.chain_update(&signed);
-            hex::encode(mac.finalize().into_bytes())
-        });
+        let mut value = String::with_capacity(USUAL_BYTES);
+        value.push_str(content);
+        value.push('|');
+        origin.encode(&mut value);
         // Without a key there is no signature, and the value is never accepted.
-        format!("{signed}|{}", signature.unwrap_or_default())
+        let mut signature = [0; 64];
+        let signed = self.keys.first().is_some_and(|key| {
+            let mac = key.chain_update(&value).finalize().into_bytes();
+            hex::encode_to_slice(mac, &mut signature).is_ok()
+        });
+        value.push('|');
+        value.push_str(str::from_utf8(&signature).ok().filter(|_| signed).unwrap_or_default());
+        value
     }
 
     /// The content and the origin of a value; `None` unless it was signed with one of the keys.

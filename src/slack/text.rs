@@ -3,7 +3,7 @@
 //! Source: <https://docs.slack.dev/messaging/formatting-message-text>.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use jiff::Timestamp;
 use url::Url;
@@ -113,6 +113,23 @@ impl Mrkdwn {
         Self(words.to_owned())
     }
 
+    /// An empty text with room for so many bytes.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self(String::with_capacity(bytes))
+    }
+
+    /// The length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds a constant, which may contain markup.
     #[must_use]
     pub fn constant(mut self, words: &'static str) -> Self {
@@ -173,7 +190,7 @@ impl Mrkdwn {
     /// Adds a time in UTC, for clients that do not render markup.
     #[must_use]
     pub fn utc(mut self, at: Timestamp) -> Self {
-        self.0.push_str(&utc(at));
+        let _ = write!(self.0, "{}", utc(at));
         self
     }
 
@@ -219,14 +236,17 @@ impl Mrkdwn {
     }
 
     fn escape(&mut self, words: &str) {
-        for c in words.chars() {
-            match c {
-                '&' => self.0.push_str("&amp;"),
-                '<' => self.0.push_str("&lt;"),
-                '>' => self.0.push_str("&gt;"),
-                c => self.0.push(c),
-            }
+        let mut rest = words;
+        while let Some(at) = rest.find(['&', '<', '>']) {
+            self.0.push_str(&rest[..at]);
+            self.0.push_str(match rest.as_bytes()[at] {
+                b'&' => "&amp;",
+                b'<' => "&lt;",
+                _ => "&gt;",
+            });
+            rest = &rest[at + 1..];
         }
+        self.0.push_str(rest);
     }
 }
 
@@ -243,6 +263,6 @@ fn is_address(word: &str) -> bool {
 }
 
 /// `2026-11-23 10:00 UTC`.
-fn utc(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+fn utc(at: Timestamp) -> impl Display {
+    at.strftime("%Y-%m-%d %H:%M UTC")
 }

@@ -624,6 +624,14 @@ impl TestApp {
         (words(&body["status"]), words(&body["why"][0]))
     }
 
+    /// Waits until `/readyz` says "ready". Every change of the state is logged.
+    pub async fn wait_until_ready(&self) {
+        let mut written = self.log.written.subscribe();
+        while self.readiness().await.0 != "ready" {
+            written.changed().await.unwrap();
+        }
+    }
+
     /// Starts a second replica between the same fakes with the same settings, and returns its address once its store is
     /// open.
     pub async fn start_replica(&mut self) -> Url {
