@@ -12,7 +12,6 @@ use kapso_slack::watches::{Watch, news_key};
 use crate::support::databases::{Database, USER, add_watch, at, claim, claim_one, late, on_both_databases, watch};
 use crate::support::{BOT_TOKEN, ID, START, TestApp, test_app};
 
-const POST: &str = "chat.postMessage";
 const QUOTA: Quota = Quota { per_owner: 9, total: 9 };
 
 /// Moves the clock so far that the session is polled, and waits for the poll.
@@ -90,9 +89,9 @@ async fn news_replace_those_that_are_being_sent_or_wait_in_any_process() {
 
         // The watch ends, and its row becomes the last news.
         let (_, lease) = claim_one::<Watch>(&store, &worker, 135).await;
-        let last = late(135).payload;
-        assert!(store.reschedule_as(&lease, &last, at(135), &key).await.unwrap());
-        assert!(!store.reschedule_as(&lease, &last, at(136), &key).await.unwrap());
+        let final_news = late(135).payload;
+        assert!(store.reschedule_as(&lease, &final_news, at(135), &key).await.unwrap());
+        assert!(!store.reschedule_as(&lease, &final_news, at(136), &key).await.unwrap());
         let left = claim::<LateReply>(&store, &worker, 1_000).await;
         assert_eq!(left.len(), 1, "{left:?}");
         assert_eq!(left[0].job.due_at, at(135));

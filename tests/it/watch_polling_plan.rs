@@ -406,14 +406,17 @@ fn a_thousand_long_watches_need_few_requests() {
     assert!(longest.day <= 5 * WINDOW + 30_000, "{longest:?}");
 }
 
+/// Whether the session of the watch with this number is in a list.
+type IsListed = fn(u32) -> bool;
+
 /// 1,000 watches on a project with 1,000 sessions, for 24 hours: `young` of them are always younger than half an hour,
 /// because people start new ones and the sessions of the oldest of these end. `is_listed` says which are in a list.
-fn simulate_a_day(young: u32, is_listed: fn(u32) -> bool) -> (Longest, usize, f64) {
+fn simulate_a_day(young: u32, is_listed: IsListed) -> (Longest, usize, f64) {
     const WATCHES: u32 = 1_000;
     const DAY: i64 = 24 * 60 * WINDOW;
     const HALF_AN_HOUR: i64 = 30 * WINDOW;
     let mut simulation = Simulation::new(100, WATCHES / PER_PAGE);
-    let page = |n| is_listed(n).then(|| n % WATCHES / PER_PAGE);
+    let page = |n| is_listed(n).then_some(n % WATCHES / PER_PAGE);
     let started = |n: u32, now: i64| ActiveWatch {
         watch: Watch {
             arrived_at: time(now),
@@ -459,7 +462,7 @@ fn simulate_a_day(young: u32, is_listed: fn(u32) -> bool) -> (Longest, usize, f6
 #[test]
 #[expect(clippy::print_stdout, reason = "the figures are for the documents")]
 fn young_watches_are_polled_in_time_beside_any_number_of_old_ones() {
-    let scenarios: [(&str, u32, fn(u32) -> bool); 4] = [
+    let scenarios: [(&str, u32, IsListed); 4] = [
         ("all in the list", 40, |_| true),
         ("none in the list", 20, |_| false),
         ("none in the list", 40, |_| false),
