@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::commands::{Commands, Outcome};
 use crate::config::{Alias, DatabaseUrl, KapsoTiming, Proxy, Settings, ShutdownTiming, Timing};
 use crate::db::{DatabaseError, StoreConnection};
-use crate::dispatch::{Dispatcher, RecentRequests};
+use crate::dispatch::{Dispatcher, RecentRequests, update_pace};
 use crate::idempotency::IdempotencyKeys;
 use crate::kapso::{self, Observation};
 use crate::projects::{self, Projects};
@@ -152,6 +152,7 @@ impl App {
                 settings.timing.response_url.clone(),
             ),
             channel_pace: ChannelPace::new(settings.timing.channel_interval),
+            update_pace: update_pace(settings.timing.channel_interval),
             recent_requests: RecentRequests::new(socket_settings.app_token.is_some()),
             clock: clock.clone(),
             budget: settings.reply_budget,

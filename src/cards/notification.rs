@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::buttons::{Action, SessionValue, button};
-use super::sentence::fill;
+use super::sentence::{date, fill, utc};
 use super::{RenderContext, session, time};
 use crate::kapso::{Session, SessionId, Status};
 use crate::slack::blocks::{Block, Text};
@@ -98,7 +98,9 @@ pub fn why_no_direct_messages(refusal: &Refusal) -> &'static str {
 /// Renders a notification.
 #[must_use]
 pub fn render(notification: &Notification<'_>, context: &RenderContext<'_>) -> Message {
-    let text = text(notification, context);
+    // Absolute times: a notification may arrive hours after it was rendered.
+    let spoken = text(notification, context, utc);
+    let shown = text(notification, context, date);
     let value = SessionValue(notification.id.clone());
     // A direct message stays: people read it again later.
     let show_action = if notification.is_direct {
@@ -127,14 +129,14 @@ pub fn render(notification: &Notification<'_>, context: &RenderContext<'_>) -> M
     // Who may not use the project any more learns nothing about its sessions.
     let is_usable = notification.news != News::ProjectUnavailable;
     let footer = is_usable.then(|| session::footer(notification.id, None)).flatten();
-    let blocks = [Block::section(Text::mrkdwn(text.clone()))]
+    let blocks = [Block::section(Text::mrkdwn(shown))]
         .into_iter()
         .chain(Block::actions(buttons))
         .chain(footer);
-    context.name_project(Message::ephemeral(text, blocks.collect()))
+    context.name_project(Message::ephemeral(spoken, blocks.collect()))
 }
 
-fn text(notification: &Notification<'_>, context: &RenderContext<'_>) -> Mrkdwn {
+fn text(notification: &Notification<'_>, context: &RenderContext<'_>, date: fn(Timestamp) -> Mrkdwn) -> Mrkdwn {
     let subject = [("subject", subject(notification))];
     match notification.news {
         News::Changed(Change::Activated) => activated(notification, context.now),
@@ -161,8 +163,8 @@ fn text(notification: &Notification<'_>, context: &RenderContext<'_>) -> Mrkdwn 
             let [(_, subject)] = subject;
             match notification.expires_at {
                 Some(at) => fill(
-                    "⏰ {subject} expires {relative}.",
-                    [("subject", subject), ("relative", time::from_now(at, context.now))],
+                    "⏰ {subject} expires {date}.",
+                    [("subject", subject), ("date", date(at))],
                 ),
                 None => fill("⏰ {subject} expires soon.", [("subject", subject)]),
             }

@@ -25,10 +25,11 @@ use crate::config::{DatabaseKind, DatabaseUrl};
 ///
 /// Embedded with `include_str!` and not with `sqlx::migrate!`: the macro needs sqlx's `macros` feature, which builds
 /// both drivers a second time for the compiler.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "initial", include_str!("migrations/0001_initial.sql")),
     (2, "project", include_str!("migrations/0002_project.sql")),
     (3, "ends_at", include_str!("migrations/0003_ends_at.sql")),
+    (4, "keys_by_age", include_str!("migrations/0004_keys_by_age.sql")),
 ];
 /// Where sqlx records the migrations that were applied.
 const MIGRATIONS_TABLE: &str = "kapso_slack_migrations";

@@ -53,6 +53,7 @@ pub use self::late_reply::{LateReply, Trigger};
 pub use self::notification::PendingNotification;
 pub use self::replays::RecentRequests;
 use self::replays::{Occurrence, PendingReply, RecentRequest, Repeated};
+pub use self::shared_card::update_pace;
 
 /// Late replies run at the same time: enough for all that a busy process leaves when it dies, so that the last one is
 /// finished within 20 s.
@@ -70,6 +71,8 @@ pub struct Dispatcher {
     pub response_urls: ResponseUrlClient,
     /// Spaces out posts to one channel.
     pub channel_pace: ChannelPace,
+    /// Spaces out updates of shared cards, of all channels together.
+    pub update_pace: ChannelPace,
     /// Recognizes requests that come again.
     pub recent_requests: RecentRequests,
     /// The clock for due times.

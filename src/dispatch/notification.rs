@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::Dispatcher;
@@ -20,8 +21,8 @@ use crate::slack::Who;
 use crate::slack::message::Message;
 use crate::slack::response_url::DeliveryError;
 use crate::telemetry::Delivery;
-use crate::watches::policy::{Change, News};
-use crate::watches::{PressedCard, Watch, WatchedUntil};
+use crate::watches::policy::{Change, LAST_POST, News};
+use crate::watches::{PressedCard, Watch, WatchedUntil, news_key};
 
 /// How long a direct message is attempted: long enough for an operator to renew a token.
 const DIRECT_WITHIN: SignedDuration = SignedDuration::from_hours(24);
@@ -75,6 +76,20 @@ impl Payload for PendingNotification {
 
     fn ends_at(&self) -> Option<Timestamp> {
         self.outgoing.to.as_ref().map(|to| to.not_after)
+    }
+}
+
+impl PendingNotification {
+    /// Drops what cannot be used at `time` any more.
+    fn drop_unusable(&mut self, time: Timestamp) {
+        let outgoing = &mut self.outgoing;
+        if outgoing.to.is_some() && time.duration_since(outgoing.received_at) >= LAST_POST {
+            outgoing.response_url = SecretString::default();
+            outgoing.posts_left = 0;
+        }
+        if outgoing.posts_left == 0 || self.card.as_ref().is_some_and(|card| time > card.not_after) {
+            self.card = None;
+        }
     }
 }
 
@@ -152,7 +167,13 @@ impl CardUpdate {
 impl Dispatcher {
     /// Ends a watch: its job becomes the notification, which is due at once. Without an [`News`], the watch's
     /// `response_url` no longer works, and the notification is lost.
-    pub async fn end_watch(self: Arc<Self>, job: LeasedJob<Watch>, news: Option<News>, session: Option<Arc<Session>>) {
+    pub async fn end_watch(
+        self: Arc<Self>,
+        mut job: LeasedJob<Watch>,
+        news: Option<News>,
+        session: Option<Arc<Session>>,
+    ) {
+        job.payload.drop_response_url(self.clock.now());
         let watch = &job.payload;
         if !self.commands.admits(&watch.who) {
             self.log_notification(
@@ -175,7 +196,12 @@ impl Dispatcher {
         };
         let notification = self.render_notification(watch, news, None, session.as_deref());
         let lost = notification.clone();
-        if !self.queue.reschedule(job, notification, self.clock.now()).await {
+        let key = news_key(watch);
+        if !self
+            .queue
+            .reschedule_as(job, notification, self.clock.now(), &key)
+            .await
+        {
             self.log_notification(&lost, Err(DeliveryError::NotStored));
         }
     }
@@ -183,18 +209,19 @@ impl Dispatcher {
     /// Sends a notification of a watch that goes on, as `watch`, until its next poll at `until`.
     pub async fn notify_and_continue(
         self: Arc<Self>,
-        job: LeasedJob<Watch>,
+        mut job: LeasedJob<Watch>,
         news: News,
         (watch, until): (Box<Watch>, Timestamp),
         session: Option<Arc<Session>>,
     ) {
+        job.payload.drop_response_url(self.clock.now());
         if !self.commands.admits(&watch.who) || !self.is_authorized(&watch) {
             return self.end_watch(job, Some(News::ProjectUnavailable), None).await;
         }
         let notification = self.render_notification(&job.payload, news, Some(&watch), session.as_deref());
         // If it is not stored, the next poll finds the same news.
         self.queue
-            .reschedule_and_enqueue(job, &watch, until, notification)
+            .reschedule_and_enqueue(job, &watch, until, (notification, &news_key(&watch)))
             .await;
     }
 
@@ -239,7 +266,7 @@ impl Dispatcher {
         let mut notification = self.pending_notification(watch, news);
         if let Some(next) = next {
             // The others are for what comes later.
-            notification.outgoing.posts_left = watch.posts_left - next.posts_left;
+            notification.outgoing.posts_left = watch.posts_left.saturating_sub(next.posts_left);
             notification.goes_on = Some(WatchRef {
                 project: watch.origin.project.clone(),
             });
@@ -285,6 +312,7 @@ impl Dispatcher {
             self.log_notification(&job.payload, Err(DeliveryError::NotAllowed));
             return self.queue.complete(job).await;
         }
+        job.payload.drop_unusable(self.clock.now());
         let result = match self.attempt(&mut job).await {
             Attempt::Delivered => {
                 let outgoing = &job.payload.outgoing;
@@ -302,7 +330,8 @@ impl Dispatcher {
             Attempt::LeaseLost => return self.log_notification(&job.payload, Ok(Delivery::HandedOver)),
             Attempt::Dead(error) => Err(error),
             Attempt::RetryAt(due_at) => {
-                let payload = job.payload.clone();
+                let mut payload = job.payload.clone();
+                payload.drop_unusable(due_at);
                 let lost = payload.clone();
                 if !self.queue.reschedule(job, payload, due_at).await {
                     self.log_notification(&lost, Err(DeliveryError::NotStored));

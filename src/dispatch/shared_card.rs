@@ -19,14 +19,21 @@ use crate::cards::{Replaces, View};
 use crate::kapso::{Session, SessionId};
 use crate::queue::{LeasedJob, Payload, Upserted};
 use crate::slack::UserId;
+use crate::slack::channel_pace::ChannelPace;
 use crate::slack::response_url::PostOutcome;
 use crate::slack::web_api::{ChatMessage, Posted, Refusal, WebApiError};
 use crate::watches::policy::{SHARED_DURATION, UPDATE_PAUSE};
 use crate::watches::{SharedCard, Shown, Watch};
 
 /// Slack's limit on updates is one for the whole workspace; it is kept like the limit of a channel with this name.
-/// Source: <https://docs.slack.dev/apis/web-api/rate-limits>, tier 3.
 const UPDATES: &str = "chat.update";
+
+/// The pace of updates: 50 a minute where a channel takes 60 messages.
+/// Source: <https://docs.slack.dev/apis/web-api/rate-limits>, tier 3.
+#[must_use]
+pub fn update_pace(channel_interval: SignedDuration) -> ChannelPace {
+    ChannelPace::new(channel_interval * 6 / 5)
+}
 
 impl Dispatcher {
     /// Posts a message to its channel with the bot token. `None` if Slack has not taken it and will not: then it is posted
@@ -133,7 +140,7 @@ impl Dispatcher {
         };
         let now = self.clock.now();
         if !card.is_paced {
-            let allowed_at = self.channel_pace.reserve(UPDATES, now);
+            let allowed_at = self.update_pace.reserve(UPDATES, now);
             if allowed_at > now {
                 card.is_paced = true;
                 return self.retry_update(job, watch, allowed_at).await;
@@ -157,7 +164,7 @@ impl Dispatcher {
                 }
             }
             Err(WebApiError::RateLimited(pause)) => {
-                self.channel_pace.pause(UPDATES, now, pause);
+                self.update_pace.pause(UPDATES, now, pause);
                 // Other processes wait for the same limit.
                 let jitter = Duration::from_millis(fastrand::u64(..250));
                 let pause = SignedDuration::try_from(pause + jitter).unwrap_or(REFUSED_PAUSE);

@@ -112,6 +112,9 @@ pub fn fingerprint(parts: &[&str]) -> String {
     hex::encode(hash.finalize())
 }
 
+/// Deletes keys from before a time. Public, because a test looks at how it is executed.
+pub const DELETE_KEYS: &str = "DELETE FROM kapso_slack_idempotency_keys WHERE created_at < $1";
+
 /// Queries over the table of idempotency keys.
 #[derive(Clone, Debug)]
 pub struct KeyRows {
@@ -227,8 +230,7 @@ impl KeyRows {
     /// # Errors
     /// Call it again later.
     pub async fn delete_created_before(&self, before: Timestamp) -> Result<u64, DatabaseError> {
-        let delete =
-            query("DELETE FROM kapso_slack_idempotency_keys WHERE created_at < $1").bind(before.as_millisecond());
+        let delete = query(DELETE_KEYS).bind(before.as_millisecond());
         Ok(delete.execute(self.database.pool()).await?.rows_affected())
     }
 }

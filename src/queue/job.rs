@@ -138,6 +138,8 @@ pub struct ClaimedJob<P> {
 pub struct ClaimFilter<'a> {
     /// Due by then.
     pub due_by: Timestamp,
+    /// Created after that.
+    pub created_after: Timestamp,
     /// Created by then, of jobs that end with their `response_url`.
     pub created_until: Timestamp,
     /// Ended by then, of jobs that may last longer than that.
@@ -156,6 +158,7 @@ impl ClaimFilter<'_> {
     pub fn due(due_by: Timestamp, limit: u32) -> Self {
         Self {
             due_by,
+            created_after: Timestamp::MIN,
             created_until: Timestamp::MAX,
             ended_until: Timestamp::MAX,
             topics: None,

@@ -25,7 +25,7 @@ macro_rules! claim {
             "WITH due AS MATERIALIZED (
                  SELECT id FROM kapso_slack_jobs
                  WHERE kind = $1 AND version <= $2 AND (due_at <= $3 OR due_at > $10)
-                     AND (leased_until <= $4 OR leased_until > $11)
+                     AND (leased_until <= $4 OR leased_until > $11) AND created_at > $15
                      AND CASE WHEN ends_at IS NULL THEN created_at <= $8 ELSE ends_at <= $14 END AND ($9 IS NULL OR topic IN (",
             $values_of_9,
             ")) AND ($12 IS NULL OR project IN (",
@@ -302,6 +302,7 @@ impl JobRows {
             .bind(included.map(|projects| to_json(&projects)).transpose()?)
             .bind(excluded.map(|projects| to_json(&projects)).transpose()?)
             .bind(filter.ended_until.as_millisecond())
+            .bind(filter.created_after.as_millisecond())
             .fetch_all(self.database.pool())
             .await?;
         let mut claimed = Claimed::default();
@@ -370,8 +371,8 @@ impl JobRows {
         affected_one(release.execute(self.database.pool()).await)
     }
 
-    /// Releases a lease, and stores a new payload of any kind and a new due time. A job of a new kind has no unique key any
-    /// more. False, without a change, if the lease was lost.
+    /// Releases a lease, and stores a new payload of any kind and a new due time. False, without a change, if the lease was
+    /// lost.
     ///
     /// # Errors
     /// The lease expires, and the job is not changed.
@@ -384,8 +385,35 @@ impl JobRows {
         affected_one(reschedule(lease, payload, due_at)?.execute(self.database.pool()).await)
     }
 
-    /// Reschedules a job like [`JobRows::reschedule`], and stores another job, or neither. False, without a change, if the
-    /// lease was lost.
+    /// Reschedules a job like [`JobRows::reschedule`], gives it this unique key, and deletes the job that had it, even if
+    /// that is leased.
+    ///
+    /// # Errors
+    /// The lease expires, and nothing is changed.
+    pub async fn reschedule_as<P: Payload>(
+        &self,
+        lease: &Lease,
+        payload: &P,
+        due_at: Timestamp,
+        unique_key: &str,
+    ) -> Result<bool, DatabaseError> {
+        let mut transaction = self.database.begin_exclusive(AdvisoryLock::Watches).await?;
+        let rescheduled = reschedule(lease, payload, due_at)?.execute(&mut *transaction).await;
+        if !affected_one(rescheduled)? {
+            return Ok(false);
+        }
+        delete_by_key(unique_key).execute(&mut *transaction).await?;
+        query("UPDATE kapso_slack_jobs SET unique_key = $2 WHERE id = $1")
+            .bind(lease.job.0.clone())
+            .bind(unique_key.to_owned())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Reschedules a job like [`JobRows::reschedule`], and stores another job, or neither. The other job replaces the one
+    /// with the same unique key, even if that is leased. False, without a change, if the lease was lost.
     ///
     /// # Errors
     /// Both may be stored if the connection broke before the answer; else the lease expires.
@@ -394,21 +422,23 @@ impl JobRows {
         lease: &Lease,
         payload: &P,
         due_at: Timestamp,
-        other: &Job<Q>,
+        (other, unique_key): (&Job<Q>, &str),
     ) -> Result<bool, DatabaseError> {
         let mut transaction = self.database.begin_exclusive(AdvisoryLock::Watches).await?;
         let rescheduled = reschedule(lease, payload, due_at)?.execute(&mut *transaction).await;
         if !affected_one(rescheduled)? {
             return Ok(false);
         }
+        delete_by_key(unique_key).execute(&mut *transaction).await?;
         query(
-            "INSERT INTO kapso_slack_jobs
-                 (id, kind, version, due_at, created_at, leased_by, leased_until, attempts, payload, ends_at)
-             VALUES ($1, $2, $3, $4, $5, '', 0, 0, $6, $7)",
+            "INSERT INTO kapso_slack_jobs (id, kind, version, unique_key, due_at, created_at, leased_by, leased_until,
+                 attempts, payload, ends_at)
+             VALUES ($1, $2, $3, $4, $5, $6, '', 0, 0, $7, $8)",
         )
         .bind(other.id.0.clone())
         .bind(Q::KIND)
         .bind(Q::VERSION)
+        .bind(unique_key.to_owned())
         .bind(other.due_at.as_millisecond())
         .bind(other.created_at.as_millisecond())
         .bind(to_json(&other.payload)?)
@@ -446,8 +476,7 @@ impl JobRows {
     /// # Errors
     /// The job may still be stored.
     pub async fn delete_by_key(&self, unique_key: &str) -> Result<bool, DatabaseError> {
-        let delete = query("DELETE FROM kapso_slack_jobs WHERE unique_key = $1").bind(unique_key.to_owned());
-        affected_one(delete.execute(self.database.pool()).await)
+        affected_one(delete_by_key(unique_key).execute(self.database.pool()).await)
     }
 
     /// When the job with this unique key was created, and when it ends if it may last longer than its `response_url`;
@@ -569,6 +598,11 @@ fn for_holder(sql: &'static str, lease: &Lease) -> Query<'static, Any, AnyArgume
         .bind(lease.attempt)
 }
 
+/// The statement of [`JobRows::delete_by_key`].
+fn delete_by_key(unique_key: &str) -> Query<'static, Any, AnyArguments> {
+    query("DELETE FROM kapso_slack_jobs WHERE unique_key = $1").bind(unique_key.to_owned())
+}
+
 /// The statement of [`JobRows::reschedule`].
 fn reschedule<P: Payload>(
     lease: &Lease,
@@ -577,7 +611,7 @@ fn reschedule<P: Payload>(
 ) -> Result<Query<'static, Any, AnyArguments>, DatabaseError> {
     let reschedule = for_holder(
         "UPDATE kapso_slack_jobs SET leased_by = '', leased_until = 0, due_at = $4, payload = $5, version = $6,
-             unique_key = CASE WHEN kind = $7 THEN unique_key END, kind = $7, ends_at = $8
+             kind = $7, ends_at = $8
          WHERE id = $1 AND leased_by = $2 AND attempts = $3",
         lease,
     );

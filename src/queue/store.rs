@@ -248,6 +248,27 @@ impl JobStore {
     /// Reschedules a job to `due_at`, with a new payload. If its database is gone, it is stored in memory. False if it could
     /// not be stored.
     pub async fn reschedule<P, Q: Payload>(&self, job: LeasedJob<P>, payload: Q, due_at: Timestamp) -> bool {
+        self.reschedule_with(job, payload, due_at, None).await
+    }
+
+    /// Reschedules a job like [`JobStore::reschedule`], and gives it this unique key: it replaces the job that had it.
+    pub async fn reschedule_as<P, Q: Payload>(
+        &self,
+        job: LeasedJob<P>,
+        payload: Q,
+        due_at: Timestamp,
+        unique_key: &str,
+    ) -> bool {
+        self.reschedule_with(job, payload, due_at, Some(unique_key)).await
+    }
+
+    async fn reschedule_with<P, Q: Payload>(
+        &self,
+        job: LeasedJob<P>,
+        payload: Q,
+        due_at: Timestamp,
+        unique_key: Option<&str>,
+    ) -> bool {
         let LeasedJob {
             created_at, location, ..
         } = job;
@@ -255,7 +276,10 @@ impl JobStore {
         let result = match self.rows_at(location) {
             Some(rows) => {
                 let due_at = self.convert(due_at, location);
-                self.query(rows.reschedule(&lease, &payload, due_at)).await
+                match unique_key {
+                    Some(key) => self.query(rows.reschedule_as(&lease, &payload, due_at, key)).await,
+                    None => self.query(rows.reschedule(&lease, &payload, due_at)).await,
+                }
             }
             None => Err(DatabaseError::Gone),
         };
@@ -272,14 +296,14 @@ impl JobStore {
         is_stored
     }
 
-    /// Reschedules a job, and stores another job that is due now, in one transaction. False if nothing was stored: the
-    /// lease then runs out, and the job is claimed again.
+    /// Reschedules a job, and stores another job that is due now, in one transaction. The other job replaces the one with
+    /// the same unique key. False if nothing was stored: the lease then runs out, and the job is claimed again.
     pub async fn reschedule_and_enqueue<P: Payload, Q: Payload>(
         &self,
         job: LeasedJob<P>,
         payload: &P,
         due_at: Timestamp,
-        other: Q,
+        (other, unique_key): (Q, &str),
     ) -> bool {
         let (created_at, location) = (job.created_at, job.location);
         let Some(rows) = self.rows_at(location) else {
@@ -290,7 +314,7 @@ impl JobStore {
         let due_at = self.convert(due_at, location);
         let lease = self.end(job);
         let stored = self
-            .query(rows.reschedule_and_insert(&lease, payload, due_at, &other))
+            .query(rows.reschedule_and_insert(&lease, payload, due_at, (&other, unique_key)))
             .await;
         self.rescheduled.notify_waiters();
         stored.is_ok_and(|is_held| is_held)

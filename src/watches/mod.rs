@@ -46,7 +46,7 @@ pub struct Watch {
     pub origin: Origin,
     /// Finds the command in the log.
     pub request_id: String,
-    /// Address for the notification; empty for a shared card.
+    /// Address for the notification; empty for a shared card, and when it does not work any more.
     #[serde(with = "crate::queue::secret")]
     pub response_url: SecretString,
     /// When the `response_url` was received: its 29 minutes count from here.
@@ -55,7 +55,7 @@ pub struct Watch {
     pub posts_left: u32,
     /// How often in a row Kapso had no session with this id.
     pub not_found: u32,
-    /// The card whose button started the watch: the `response_url` can replace it. `None` for a typed command, whose
+    /// The card whose button started the watch, while the `response_url` can replace it. `None` for a typed command, whose
     /// `response_url` replaces nothing.
     #[serde(default)]
     pub card: Option<PressedCard>,
@@ -204,6 +204,16 @@ impl Watch {
         let is_usable = self.posts_left > 0 && now < self.arrived_at + policy::LAST_POST;
         is_usable.then_some(self)
     }
+
+    /// Drops the `response_url` of a watch with direct messages, and the card that it replaces, if it does not work at
+    /// `time` any more.
+    pub fn drop_response_url(&mut self, time: Timestamp) {
+        if self.direct.is_some() && time.duration_since(self.arrived_at) >= policy::LAST_POST {
+            self.response_url = SecretString::default();
+            self.posts_left = 0;
+            self.card = None;
+        }
+    }
 }
 
 impl Payload for Watch {
@@ -237,6 +247,14 @@ pub fn keys(who: &Who, project: Option<&Alias>, session: &SessionId) -> JobKeys 
         topic: session.to_string(),
         project: project.map(Alias::to_string).unwrap_or_default(),
     }
+}
+
+/// The unique key of a watch's pending news: later news replace earlier ones, so that nobody is told that a session is
+/// active after they were told that it has ended.
+#[must_use]
+pub fn news_key(watch: &Watch) -> String {
+    let keys = keys(&watch.who, watch.origin.project.as_ref(), &watch.session);
+    format!("news/{}", keys.unique)
 }
 
 /// The stored watches.

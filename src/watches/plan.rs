@@ -11,11 +11,18 @@
 //!   a round; on a project with 5,000 sessions 50 pages, 37.5 s a round. 1,000 watchers are notified within 60 s up to there.
 //! - A session that is not in a list stays due, and such sessions get every second request once they are overdue for
 //!   longer than a round takes. A list that contains nothing that is watched, or cannot be read, is not used for a minute.
+//! - A page polls all its watches that are due within the next 15 s, so no watch is late if the next round through the
+//!   list begins 15 s after the one before. The requests in between are for sessions that the list does not contain.
+//! - Watches last up to a week, and more of them than can be requested one by one may be in no list. So of six requests
+//!   for one session, five are for a young watch, if one has been due for 15 s ([`candidates`]). 60 young watches then take
+//!   60 × 0.75 s × 6 / 5 = 54 s a round beside any number of old ones, which share at least 80 / 6 = 13 requests a minute,
+//!   and all that the young ones do not need: 20 of those need 20 × 60 s / 40 s = 30 a minute, and leave 50.
 //!
 //! Requests for people delay polls, never the other way round.
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::policy::LONG_PAUSES_AFTER;
 use crate::kapso::RateBudget;
 
 /// Sessions on one page of a list, the most that Kapso gives.
@@ -27,18 +34,23 @@ pub const AHEAD: SignedDuration = SignedDuration::from_secs(15);
 const LENGTH_VALID: SignedDuration = SignedDuration::from_mins(1);
 /// While lists are read, every second request is for a session that they do not contain, if there is one.
 const TURNS: u64 = 2;
+/// Of so many requests for one session, one is for the watch that is the longest due, and the others for a young one, if
+/// one is late.
+const OLD_TURNS: u64 = 6;
+/// A young watch is late when it has been due for this long.
+const LATE: SignedDuration = SignedDuration::from_secs(15);
 
 /// The next request to make for the watches that are due. One at a time: its answer may make others unnecessary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plan {
     /// None now.
     Nothing,
-    /// Request the session of the watch that is the longest due.
+    /// Request the session of one of the [`candidates`].
     RequestOne,
     /// Read the next page of the list, after the last the first. It polls all watches whose sessions it contains.
     ReadPage,
-    /// Request the session of the watch that is the longest due if it is overdue for longer than this, although the
-    /// whole list was read in the meantime; else read the next page.
+    /// Request the session of one of the [`candidates`] that are overdue for longer than this, although the whole list was
+    /// read in the meantime; if there is none, read the next page.
     RequestUnlisted {
         /// A round through the list.
         overdue: SignedDuration,
@@ -103,6 +115,13 @@ impl List {
         self.read = u32::MAX;
     }
 
+    /// Whether all watches in it that are due were polled: a round has ended, and began less than [`AHEAD`] ago.
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        let has_ended = self.pages == Some(self.read);
+        let age = now.duration_since(self.round_began);
+        has_ended && (SignedDuration::ZERO..AHEAD).contains(&age)
+    }
+
     fn pages(&self, now: Timestamp) -> Option<u32> {
         self.pages
             .filter(|_| now.duration_since(self.known_since).abs() < LENGTH_VALID)
@@ -117,7 +136,7 @@ pub fn plan(due: u64, list: &List, budget: RateBudget, turn: u64, now: Timestamp
     }
     // If not known, the first page says so, and may be the only one.
     let pages = list.pages(now).unwrap_or(1).max(1);
-    if due <= u64::from(pages) {
+    if due <= u64::from(pages) || list.is_fresh(now) {
         return Plan::RequestOne;
     }
     match list.round_took {
@@ -129,4 +148,28 @@ pub fn plan(due: u64, list: &List, budget: RateBudget, turn: u64, now: Timestamp
         }
         _ => Plan::ReadPage,
     }
+}
+
+/// Watches of which one is polled: the one that has been due for the longest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidates {
+    /// They were due by then.
+    pub due_by: Timestamp,
+    /// They began after that.
+    pub began_after: Timestamp,
+}
+
+/// The watches for one of which a session is requested: of the first group that contains any. `single` counts these
+/// requests; `overdue` is how long the watches must have been due.
+pub fn candidates(single: u64, overdue: SignedDuration, now: Timestamp) -> impl Iterator<Item = Candidates> {
+    let young = Candidates {
+        due_by: now - overdue.max(LATE),
+        began_after: now - LONG_PAUSES_AFTER,
+    };
+    let all = Candidates {
+        due_by: now - overdue,
+        began_after: Timestamp::MIN,
+    };
+    let young = Some(young).filter(|_| !single.is_multiple_of(OLD_TURNS));
+    young.into_iter().chain([all])
 }

@@ -16,7 +16,7 @@ pub const SHARED_DURATION: SignedDuration = SignedDuration::from_hours(7 * 24);
 pub const UPDATE_PAUSE: SignedDuration = SignedDuration::from_secs(5);
 /// How long before its expiry a person is reminded of a session.
 pub const REMIND_BEFORE: SignedDuration = SignedDuration::from_mins(30);
-/// After this nothing is posted. Slack itself allows 30 minutes.
+/// After this nothing is posted to a `response_url`. Slack itself allows 30 minutes.
 pub const LAST_POST: SignedDuration = SignedDuration::from_mins(29);
 /// How long until the next poll, while the session is younger than the first value. Longer pauses would not help: of
 /// watches that share one rate limit, those with long pauses would delay those with short ones (see [`super::plan`]).
@@ -33,7 +33,8 @@ const LONG_PAUSES: [(SignedDuration, SignedDuration); 2] = [
     (SignedDuration::from_hours(24), SignedDuration::from_mins(5)),
 ];
 const LAST_LONG_PAUSE: SignedDuration = SignedDuration::from_mins(15);
-const LONG_PAUSES_AFTER: SignedDuration = SignedDuration::from_mins(30);
+/// A watch that is younger than this is polled with the short pauses, and before others (see [`super::plan`]).
+pub(super) const LONG_PAUSES_AFTER: SignedDuration = SignedDuration::from_mins(30);
 /// After this many 404s in a row, a session is gone.
 const GONE_AFTER: u32 = 2;
 
@@ -243,6 +244,7 @@ fn decide_direct(watch: &Watch, direct: &DirectWatch, result: &PollResult, now: 
         return Decision::NotifyAndEnd(news);
     }
     watch.direct = Some(direct);
+    watch.drop_response_url(until);
     let watch = Box::new(watch);
     match news {
         Some(news) => Decision::NotifyAndContinue { news, until, watch },

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::plan::{AHEAD, List, PER_PAGE, Plan, plan};
+use super::plan::{AHEAD, List, PER_PAGE, Plan, candidates, plan};
 use super::policy::{Decision, News, PollResult, WATCH_DURATION, decide};
 use super::{QUOTA, Shown, Watch};
 use crate::clock::Clock;
@@ -136,6 +136,8 @@ struct Poller {
     list: List,
     /// How many requests were made.
     turn: u64,
+    /// How many of them were for one session.
+    singles: u64,
     /// How many of the last requests had no answer.
     failures: u32,
     /// Whether all watches were polled since the start, or as many as could be at once.
@@ -175,6 +177,7 @@ impl Poller {
             pause: None,
             list: List::default(),
             turn: 0,
+            singles: 0,
             failures: 0,
             caught_up: false,
         }
@@ -219,9 +222,9 @@ impl Poller {
         let budget = self.kapso.budget();
         let outcome = match plan(stats.due, &self.list, budget, self.turn, now) {
             Plan::Nothing => PollOutcome::NotMade,
-            Plan::RequestOne => self.request_one(names, now, now).await,
+            Plan::RequestOne => self.request_one(names, SignedDuration::ZERO, now).await,
             Plan::ReadPage => self.read_page(names, now).await,
-            Plan::RequestUnlisted { overdue } => match self.request_one(names, now, now - overdue).await {
+            Plan::RequestUnlisted { overdue } => match self.request_one(names, overdue, now).await {
                 PollOutcome::NotMade => self.read_page(names, now).await,
                 outcome => outcome,
             },
@@ -294,17 +297,27 @@ impl Poller {
         PollOutcome::Answered
     }
 
-    /// Polls the session of the watch that has been due for the longest, if it was due by `due_by`.
-    async fn request_one(&self, projects: &[&str], now: Timestamp, due_by: Timestamp) -> PollOutcome {
-        let environment = &self.environment;
-        let filter = ClaimFilter {
-            projects: ProjectFilter::In(projects),
-            ..ClaimFilter::due(due_by, 1)
-        };
-        let first = environment.claim(&filter, now).await;
-        let Some(job) = first.into_iter().next() else {
+    /// Claims the watch to poll next, of those that have been due for as long as `overdue`.
+    async fn claim_next(&self, projects: &[&str], overdue: SignedDuration, now: Timestamp) -> Option<LeasedJob<Watch>> {
+        for candidates in candidates(self.singles, overdue, now) {
+            let filter = ClaimFilter {
+                projects: ProjectFilter::In(projects),
+                created_after: candidates.began_after,
+                ..ClaimFilter::due(candidates.due_by, 1)
+            };
+            if let Some(job) = self.environment.claim(&filter, now).await.pop() {
+                return Some(job);
+            }
+        }
+        None
+    }
+
+    /// Polls the session of one watch, of those that have been due for as long as `overdue`.
+    async fn request_one(&mut self, projects: &[&str], overdue: SignedDuration, now: Timestamp) -> PollOutcome {
+        let Some(job) = self.claim_next(projects, overdue, now).await else {
             return PollOutcome::NotMade;
         };
+        let environment = &self.environment;
         let id = job.payload.session.clone();
         let response = tokio::select! {
             response = self.kapso.session_if_spare(&id) => response,
@@ -325,6 +338,7 @@ impl Poller {
             }
             Err(_) => (PollOutcome::Failed, PollResult::Unknown, None),
         };
+        self.singles += 1;
         // The other watches first: while this one is leased, it is not claimed with them.
         if !matches!(outcome, PollOutcome::Failed) {
             for other in environment.claim_by_sessions(projects, &[id.as_str()], now).await {

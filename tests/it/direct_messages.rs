@@ -64,7 +64,7 @@ async fn a_watch_lasts_until_the_session_ends_and_tells_everything_once() {
 
         app.advance_clock(SignedDuration::from_mins(3 * 60 + 15));
         let soon = plain::text(&app.direct_message(2).await.message);
-        assert!(soon.contains("⏰") && soon.contains("expires in "), "{soon}");
+        assert!(soon.contains("⏰") && soon.contains("expires "), "{soon}");
 
         app.advance_clock(SignedDuration::from_mins(31));
         let ended = plain::text(&app.direct_message(3).await.message);
@@ -130,6 +130,29 @@ async fn a_limit_delays_a_direct_message_and_costs_no_attempt() {
             app.advance_clock(SignedDuration::from_secs(2));
         }
         assert!(plain::text(&app.direct_message(1).await.message).contains("is active now"));
+    })
+    .await;
+}
+
+/// 24 minutes before the expiry, "in 30 minutes" would be wrong.
+#[tokio::test]
+async fn a_reminder_that_comes_late_says_when_the_session_expires() {
+    with_bot(test_app(), async |app| {
+        app.command(WATCH).await;
+        app.slack.web_api().fail_next(POST, WebFault::RateLimited(6 * 60));
+        app.advance_clock(SignedDuration::from_mins(23 * 60 + 30));
+        app.slack.web_api().wait_for_calls(POST, 1).await;
+        app.advance_clock(SignedDuration::from_mins(7));
+        let reminder = app.direct_message(1).await.message;
+        let (text, block) = (&reminder["text"], &reminder["blocks"][0]["text"]["text"]);
+        for words in [text, block] {
+            let words = words.as_str().unwrap();
+            assert!(words.contains(" expires ") && !words.contains(" in "), "{words}");
+        }
+        let expiry = (START + SignedDuration::from_hours(24)).as_second();
+        let in_block = block.as_str().unwrap();
+        assert!(in_block.contains(&format!("<!date^{expiry}^")), "{in_block}");
+        assert!(text.as_str().unwrap().contains("10:00 UTC"), "{text}");
     })
     .await;
 }

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use kapso_slack::dispatch::LateReply;
-use kapso_slack::queue::{CLAIM_POSTGRES, CLAIM_SQLITE, WorkerId};
+use kapso_slack::idempotency::{DELETE_KEYS, KeyRows};
+use kapso_slack::queue::{CLAIM_POSTGRES, CLAIM_SQLITE, JobRows, WorkerId};
 
 use crate::support::databases::{Database, at, claim, late, on_both_databases};
 
@@ -42,6 +44,7 @@ async fn plan(database: &Database) -> String {
         none.to_owned(),
         none.to_owned(),
         now.to_string(),
+        "0".to_owned(),
     ];
     let is_postgres = database.address.starts_with("postgres");
     let (explain, mut claim) = if is_postgres {
@@ -68,6 +71,26 @@ async fn a_claim_uses_the_index_of_due_times() {
         for scan in ["Seq Scan on kapso_slack_jobs", "SCAN kapso_slack_jobs"] {
             assert!(!plan.contains(scan), "{plan}");
         }
+    })
+    .await;
+}
+
+/// Expired keys are deleted every minute, and keys are stored for 24 hours.
+#[tokio::test]
+async fn deleting_expired_keys_uses_an_index() {
+    on_both_databases(async |database| {
+        database.jobs().await.database().close().await;
+        let keys = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 5000)
+             INSERT INTO kapso_slack_idempotency_keys (key_hash, subject_hash, created_at)
+             SELECT 'key-' || n, 'subject-' || n, n FROM numbers";
+        database.run(keys).await;
+        database.run("ANALYZE kapso_slack_idempotency_keys").await;
+        let is_postgres = database.address.starts_with("postgres");
+        let explain = if is_postgres { "EXPLAIN " } else { "EXPLAIN QUERY PLAN " };
+        let delete = DELETE_KEYS.replace("$1", "5");
+        assert!(!delete.contains('$'), "a parameter without a value: {delete}");
+        let plan = database.plan(&format!("{explain}{delete}")).await;
+        assert!(plan.contains("kapso_slack_idempotency_keys_created"), "{plan}");
     })
     .await;
 }
@@ -99,6 +122,35 @@ async fn time_of_a_claim() {
             println!("{kind}: a claim among {stored} jobs that are not due: {milliseconds:.2} ms");
             jobs.database().close().await;
         }
+    })
+    .await;
+}
+
+/// Prints how long it takes, while so many jobs and keys are stored, to look for expired ones and to count jobs.
+#[tokio::test]
+#[ignore = "a measurement: ./scripts/postgres cargo test --test it query_plans -- --ignored --nocapture"]
+#[expect(clippy::print_stdout, reason = "prints what it measured")]
+async fn time_of_deleting_and_counting() {
+    on_both_databases(async |database| {
+        store(database, 100_000).await;
+        let keys = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100000)
+             INSERT INTO kapso_slack_idempotency_keys (key_hash, subject_hash, created_at)
+             SELECT 'key-' || n, 'subject-' || n, n FROM numbers";
+        database.run(keys).await;
+        let opened = database.open().await;
+        let (jobs, keys) = (JobRows::new(opened.clone()), KeyRows::new(opened));
+        let kind = database.url.kind().name();
+        let began = Instant::now();
+        assert_eq!(jobs.delete_created_before(at(0)).await.unwrap(), 0);
+        println!("{kind}: no expired job among 100,000: {:.1?}", began.elapsed());
+        let began = Instant::now();
+        let first = Timestamp::from_millisecond(1).unwrap();
+        assert_eq!(keys.delete_created_before(first).await.unwrap(), 0);
+        println!("{kind}: no expired key among 100,000: {:.1?}", began.elapsed());
+        let began = Instant::now();
+        let stats = jobs.stats::<LateReply>(None, at(0)).await.unwrap();
+        println!("{kind}: {} jobs counted: {:.1?}", stats.count, began.elapsed());
+        jobs.database().close().await;
     })
     .await;
 }
