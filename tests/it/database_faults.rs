@@ -176,7 +176,7 @@ async fn a_database_of_a_later_version_is_not_opened() {
         let later = "UPDATE kapso_slack_migrations SET version = version + 97 WHERE version > 1";
         database.run(later).await;
         let error = Database::open(&database.url).await.unwrap_err();
-        assert_eq!(error, DatabaseError::Newer { found: 99, known: 3 });
+        assert_eq!(error, DatabaseError::Newer { found: 99, known: 4 });
     })
     .await;
 }

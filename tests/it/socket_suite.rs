@@ -41,7 +41,10 @@ const MODULES: &[&str] = &[
     "watch_notifications",
 ];
 
+/// Sends to the addresses of two replicas.
+const OVER_HTTP: &str = "new_form::two_replicas_that_get_one_form_create_one_session";
+
 #[test]
 fn commands_and_buttons_work_over_the_socket() {
-    run_again(MODULES, &[], ("WAY_IN", "socket"));
+    run_again(MODULES, &[OVER_HTTP], ("WAY_IN", "socket"));
 }
