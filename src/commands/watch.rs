@@ -173,17 +173,21 @@ impl Definition for StartWatching {
                 ("For somebody of another company", ELSEWHERE),
             ])
             .filter_map(|(title, why)| with_status(title, Status::Pending, Watched::UntilBecause(until, why)));
-        let without_expiry = [Status::Pending, Status::Active].into_iter().filter_map(|status| {
+        let without_expiry = [
+            ("By direct message, without an expiry", Status::Pending),
+            (
+                "An active session, by direct message, without an expiry",
+                Status::Active,
+            ),
+        ];
+        let without_expiry = without_expiry.into_iter().filter_map(|(title, status)| {
             let session = Session {
                 status,
                 expires_at: None,
                 ..usual_session(context.now)?
             };
             let watched = Watched::Directly(context.now + DIRECT_DURATION);
-            Some((
-                "By direct message, without an expiry",
-                render(&session, watched, context),
-            ))
+            Some((title, render(&session, watched, context)))
         });
         let too_many = [
             ("Too many watches of one person", TooMany::PerUser(QUOTA.per_owner)),
