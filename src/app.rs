@@ -547,7 +547,7 @@ pub fn client_builder() -> ClientBuilder {
     }
 }
 
-/// What all HTTP clients share: the system's certificates, which take 5 ms to read, and sessions that can be resumed.
+/// What all HTTP clients share: the system's certificates, which are read and parsed once, and sessions that can be resumed.
 fn tls() -> Option<ClientConfig> {
     static TLS: OnceLock<Option<ClientConfig>> = OnceLock::new();
     let tls = TLS.get_or_init(|| {

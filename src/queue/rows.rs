@@ -7,7 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
-use sqlx::{Any, Row, query, query_scalar};
+use sqlx::{Any, Row, Transaction, query, query_scalar};
 
 use super::job::{
     ClaimFilter, Claimed, ClaimedJob, Job, JobId, JobKeys, Lease, Payload, ProjectFilter, QueueStats, WorkerId,
@@ -385,6 +385,24 @@ impl JobRows {
         affected_one(reschedule(lease, payload, due_at)?.execute(self.database.pool()).await)
     }
 
+    /// Begins a transaction that reschedules a job, and deletes the job with this unique key, even if that is leased. `None`,
+    /// without a change, if the lease was lost.
+    async fn begin_reschedule<P: Payload>(
+        &self,
+        lease: &Lease,
+        payload: &P,
+        due_at: Timestamp,
+        unique_key: &str,
+    ) -> Result<Option<Transaction<'static, Any>>, DatabaseError> {
+        let mut transaction = self.database.begin_exclusive(AdvisoryLock::Watches).await?;
+        let rescheduled = reschedule(lease, payload, due_at)?.execute(&mut *transaction).await;
+        if !affected_one(rescheduled)? {
+            return Ok(None);
+        }
+        delete_by_key(unique_key).execute(&mut *transaction).await?;
+        Ok(Some(transaction))
+    }
+
     /// Reschedules a job like [`JobRows::reschedule`], gives it this unique key, and deletes the job that had it, even if
     /// that is leased.
     ///
@@ -397,12 +415,10 @@ impl JobRows {
         due_at: Timestamp,
         unique_key: &str,
     ) -> Result<bool, DatabaseError> {
-        let mut transaction = self.database.begin_exclusive(AdvisoryLock::Watches).await?;
-        let rescheduled = reschedule(lease, payload, due_at)?.execute(&mut *transaction).await;
-        if !affected_one(rescheduled)? {
+        let begun = self.begin_reschedule(lease, payload, due_at, unique_key).await?;
+        let Some(mut transaction) = begun else {
             return Ok(false);
-        }
-        delete_by_key(unique_key).execute(&mut *transaction).await?;
+        };
         query("UPDATE kapso_slack_jobs SET unique_key = $2 WHERE id = $1")
             .bind(lease.job.0.clone())
             .bind(unique_key.to_owned())
@@ -424,12 +440,10 @@ impl JobRows {
         due_at: Timestamp,
         (other, unique_key): (&Job<Q>, &str),
     ) -> Result<bool, DatabaseError> {
-        let mut transaction = self.database.begin_exclusive(AdvisoryLock::Watches).await?;
-        let rescheduled = reschedule(lease, payload, due_at)?.execute(&mut *transaction).await;
-        if !affected_one(rescheduled)? {
+        let begun = self.begin_reschedule(lease, payload, due_at, unique_key).await?;
+        let Some(mut transaction) = begun else {
             return Ok(false);
-        }
-        delete_by_key(unique_key).execute(&mut *transaction).await?;
+        };
         query(
             "INSERT INTO kapso_slack_jobs (id, kind, version, unique_key, due_at, created_at, leased_by, leased_until,
                  attempts, payload, ends_at)
