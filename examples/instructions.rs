@@ -13,6 +13,7 @@ use kapso_slack::commands;
 use kapso_slack::kapso::Session;
 use kapso_slack::slack::button_value::{Origin, ValueSigner};
 use kapso_slack::slack::command::SlashCommand;
+use kapso_slack::slack::form_fields::form_fields;
 use kapso_slack::slack::request::Form;
 use kapso_slack::slack::signature::{SIGNATURE_HEADER, SignatureVerifier, TIMESTAMP_HEADER, sign};
 
@@ -59,7 +60,7 @@ fn main() {
     for _ in 0..times {
         match part.as_str() {
             "verify" => drop(black_box(verifier.verify(&headers, black_box(BODY), now))),
-            "read_form" => drop(black_box(SlashCommand::parse(black_box(BODY)))),
+            "read_form" => drop(black_box(SlashCommand::parse(form_fields(black_box(BODY))))),
             "read_command" => drop(black_box(commands::parse(
                 black_box("123e4567-e89b-12d3-a456-426614174000"),
                 "/sandbox",

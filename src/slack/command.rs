@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::Who;
+use super::form_fields::Field;
 use super::request::{Form, Rejection};
 
 /// A slash command. `Debug` shows no secret.
@@ -21,8 +22,8 @@ pub struct SlashCommand {
 }
 
 impl Form for SlashCommand {
-    fn parse(body: &[u8]) -> Result<Self, Rejection> {
-        Self::of_fields(form_urlencoded::parse(body)).ok_or(Rejection::Malformed)
+    fn parse<'a>(fields: impl IntoIterator<Item = Field<'a>>) -> Result<Self, Rejection> {
+        Self::of_fields(fields.into_iter()).ok_or(Rejection::Malformed)
     }
 }
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::form_fields::Field;
 use super::request::{Form, Rejection};
 use super::{Who, form, message_text};
 
@@ -98,11 +99,10 @@ impl Form for Interaction {
     /// The payload of a message shortcut contains the message, up to three times and percent-encoded.
     const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-    fn parse(body: &[u8]) -> Result<Self, Rejection> {
-        let (_, payload) = form_urlencoded::parse(body)
-            .find(|(name, _)| name == "payload")
-            .ok_or(Rejection::Malformed)?;
-        Ok(Self::from_json(&payload))
+    fn parse<'a>(fields: impl IntoIterator<Item = Field<'a>>) -> Result<Self, Rejection> {
+        let payload = fields.into_iter().find(|(name, _)| name == "payload");
+        let (_, payload) = payload.ok_or(Rejection::Malformed)?;
+        Ok(Self::from_json(&payload.decode()))
     }
 }
 

@@ -10,6 +10,7 @@ pub mod channel_pace;
 pub mod command;
 pub mod direct_messages;
 pub mod form;
+pub mod form_fields;
 pub mod interaction;
 pub mod message;
 pub mod message_text;

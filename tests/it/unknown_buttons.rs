@@ -1,6 +1,7 @@
 //! Presses that this app's cards cannot produce: each is acknowledged, and none leads to a request to Kapso.
 
 use http::StatusCode;
+use kapso_slack::slack::form_fields::form_fields;
 use kapso_slack::slack::interaction::Interaction;
 use kapso_slack::slack::request::Form;
 use serde_json::{Value, json};
@@ -209,7 +210,7 @@ fn a_card_counts_as_shared_unless_slack_says_it_is_ephemeral() {
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("payload", &payload.to_string())
             .finish();
-        match Interaction::parse(form.as_bytes()) {
+        match Interaction::parse(form_fields(form.as_bytes())) {
             Ok(Interaction::Press(press)) => assert_eq!(press.shared, shared, "{container}"),
             other => panic!("{container}: {other:?}"),
         }
