@@ -22,6 +22,7 @@ pub mod demo;
 pub mod dispatch;
 pub mod doctor;
 pub mod idempotency;
+mod json;
 pub mod kapso;
 pub mod manifest;
 pub mod projects;

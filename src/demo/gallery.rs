@@ -62,7 +62,7 @@ fn group(group: SampleGroup) -> Group {
         pictures: Value::Null,
     };
     let messages = group.samples.into_iter().map(|(title, message)| {
-        let message = serde_json::from_slice(&message.to_json()).unwrap_or_default();
+        let message = serde_json::from_str(&message.to_json()).unwrap_or_default();
         view(title, message)
     });
     let forms = group.forms.into_iter().map(|(title, form, errors)| {

@@ -68,10 +68,9 @@ pub struct StoredMessage {
 
 impl From<&Message> for StoredMessage {
     fn from(message: &Message) -> Self {
-        let json = |message: &Message| String::from_utf8(message.to_json()).unwrap_or_default();
         Self {
-            json: json(message),
-            without_images: message.without_images().as_ref().map(json),
+            json: message.to_json(),
+            without_images: message.without_images().as_ref().map(Message::to_json),
         }
     }
 }

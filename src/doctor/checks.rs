@@ -268,7 +268,7 @@ fn largest_card_blocks(examination: &Examination<'_>) -> Option<String> {
         qr_addresses: Some(&Addresses::new(public_url, &keys)),
         may_create: true,
     };
-    let message: Value = serde_json::from_slice(&largest_card(&context)?.to_json()).ok()?;
+    let message: Value = serde_json::from_str(&largest_card(&context)?.to_json()).ok()?;
     Some(message["blocks"].to_string())
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::blocks::Block;
 use super::text::Mrkdwn;
+use crate::json;
 
 const BLOCKS_MAX: usize = 50;
 const TEXT_MAX: usize = 4_000;
@@ -92,10 +93,10 @@ impl Message {
     }
 
     #[must_use]
-    pub fn to_json(&self) -> Vec<u8> {
-        let mut json = Vec::with_capacity(USUAL_BYTES);
-        // Cannot fail: a message contains strings and booleans, and is written to memory.
-        let _ = serde_json::to_writer(&mut json, self);
+    pub fn to_json(&self) -> String {
+        let mut json = String::with_capacity(USUAL_BYTES);
+        let written = json::write(self, &mut json);
+        debug_assert!(written.is_ok(), "a message has strings and booleans only: {written:?}");
         json
     }
 }

@@ -1,5 +1,6 @@
 //! The log and the metrics. Neither ever contains a secret, a `response_url` or text that a person typed.
 
+mod json_line;
 mod log_limit;
 mod log_writer;
 mod metrics;
@@ -17,6 +18,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 
+use self::json_line::JsonLine;
 pub use self::log_limit::LogLimit;
 use self::log_writer::LogWriter;
 pub use self::log_writer::dropped_log_lines;
@@ -92,7 +94,7 @@ where
             Box::new(tracing_subscriber::registry().with(lines.with_filter(filter)))
         }
         LogFormat::Json => {
-            let lines = lines.json().flatten_event(true);
+            let lines = lines.with_ansi(false).event_format(JsonLine);
             Box::new(tracing_subscriber::registry().with(lines.with_filter(filter)))
         }
     }

@@ -33,6 +33,7 @@ const LAYERS: &[&str] = &[
     "config",
     "server",
     "telemetry",
+    "json",
     "clock",
 ];
 
@@ -339,9 +340,9 @@ fn allow_imports(importing: &str, allowed: &[&str]) {
 
 #[test]
 fn slack_kapso_and_telemetry_know_neither_one_another_nor_the_rest() {
-    allow_imports("slack", &["config", "clock"]);
+    allow_imports("slack", &["config", "json", "clock"]);
     allow_imports("kapso", &["config", "clock"]);
-    allow_imports("telemetry", &[]);
+    allow_imports("telemetry", &["json"]);
 }
 
 #[test]

@@ -62,6 +62,24 @@ async fn a_command_is_one_line_with_person_outcome_and_duration() {
 }
 
 #[tokio::test]
+async fn text_from_outside_stays_in_its_field_of_one_line() {
+    with_app(async |app| {
+        let text = "a\n{\"level\":\"ERROR\"}\r\t\0\u{1b}[31m\\ é\u{2028}";
+        tracing::info!(target: "kapso_slack::dispatch", word = text, error = %text, shown = ?"\n", "written");
+        tracing::info!(target: "kapso_slack::dispatch", count = -1, is_set = true, part = 0.5, none = f64::NAN, "written");
+        let lines = app.log_lines();
+        let [words, numbers] = &lines[..] else {
+            panic!("{lines:?}");
+        };
+        assert_eq!((&words["word"], &words["error"]), (&json!(text), &json!(text)));
+        assert_eq!((&words["shown"], &words["level"]), (&json!("\"\\n\""), &json!("INFO")));
+        assert_eq!((&numbers["count"], &numbers["is_set"]), (&json!(-1), &json!(true)));
+        assert_eq!((&numbers["part"], &numbers["none"]), (&json!(0.5), &json!(null)));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn every_command_and_press_is_one_line() {
     with_app(async |app| {
         let card = app.command(SHOW).await;

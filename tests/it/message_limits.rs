@@ -31,7 +31,7 @@ fn message(text: &Mrkdwn) -> Value {
     let blocks = blocks
         .into_iter()
         .chain(Block::context(vec![Text::mrkdwn(text.clone())]));
-    serde_json::from_slice(&Message::ephemeral(text.clone(), blocks.collect()).to_json()).unwrap()
+    serde_json::from_str(&Message::ephemeral(text.clone(), blocks.collect()).to_json()).unwrap()
 }
 
 /// Each text in Slack's markup, with Slack's limit.

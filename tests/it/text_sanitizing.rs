@@ -116,5 +116,5 @@ proptest! {
 
 fn spoken(words: &str, max: usize) -> Value {
     let text = Mrkdwn::new("MARK ").foreign(words, max);
-    serde_json::from_slice(&Message::ephemeral(text, Vec::new()).to_json()).unwrap()
+    serde_json::from_str(&Message::ephemeral(text, Vec::new()).to_json()).unwrap()
 }
