@@ -3,6 +3,8 @@
 //! Sources: <https://docs.slack.dev/reference/block-kit/blocks>,
 //! <https://docs.slack.dev/reference/block-kit/block-elements/button-element>. Lengths are in characters.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use url::Url;
 
@@ -67,7 +69,7 @@ pub enum Text {
     /// Shown as it is.
     #[non_exhaustive]
     PlainText {
-        text: String,
+        text: Cow<'static, str>,
         /// Always false, so that `:codes:` do not become emoji.
         emoji: bool,
     },
@@ -101,13 +103,26 @@ impl Text {
             // Slack rejects a message with an empty text.
             text.push('…');
         }
-        Self::PlainText { text, emoji: false }
+        Self::PlainText {
+            text: text.into(),
+            emoji: false,
+        }
+    }
+
+    /// A constant of this app. Debug builds check that it needs no cleaning and is not longer than `max`.
+    pub(super) fn constant(words: &'static str, max: usize) -> Self {
+        debug_assert_eq!(clean(words, max), words);
+        debug_assert!(!words.is_empty());
+        Self::PlainText {
+            text: words.into(),
+            emoji: false,
+        }
     }
 
     fn within(self, max: usize) -> Self {
         match self {
             Self::PlainText { text, emoji } => Self::PlainText {
-                text: cut(&text, max).into_owned(),
+                text: cut(&text, max).into_owned().into(),
                 emoji,
             },
             Self::Mrkdwn { text, verbatim } => Self::Mrkdwn {
@@ -155,9 +170,9 @@ pub struct Fact<'a> {
 impl Block {
     /// A title.
     #[must_use]
-    pub fn header(words: &str) -> Self {
+    pub fn header(words: &'static str) -> Self {
         Self(Kind::Header {
-            text: Text::plain_within(words, HEADER_MAX),
+            text: Text::constant(words, HEADER_MAX),
         })
     }
 
@@ -198,7 +213,7 @@ impl Block {
                 continue;
             };
             elements.push(RichText {
-                text,
+                text: text.into_owned(),
                 style: fact.monospace.then_some(Style {
                     bold: false,
                     code: true,
@@ -281,10 +296,10 @@ impl Dialog {
     #[must_use]
     pub fn new(title: &'static str, text: &'static str, confirm: &'static str, deny: &'static str) -> Self {
         Self {
-            title: Text::plain_within(title, CONFIRM_TITLE_MAX),
-            text: Text::plain_within(text, CONFIRM_TEXT_MAX),
-            confirm: Text::plain_within(confirm, CONFIRM_CHOICE_MAX),
-            deny: Text::plain_within(deny, CONFIRM_CHOICE_MAX),
+            title: Text::constant(title, CONFIRM_TITLE_MAX),
+            text: Text::constant(text, CONFIRM_TEXT_MAX),
+            confirm: Text::constant(confirm, CONFIRM_CHOICE_MAX),
+            deny: Text::constant(deny, CONFIRM_CHOICE_MAX),
         }
     }
 }
@@ -296,7 +311,7 @@ impl Button {
         debug_assert!(value.len() <= BUTTON_VALUE_MAX);
         Self {
             action_id,
-            text: Text::plain_within(text, BUTTON_TEXT_MAX),
+            text: Text::constant(text, BUTTON_TEXT_MAX),
             value: Some(cut(value, BUTTON_VALUE_MAX).into_owned()),
             url: None,
             style: None,
@@ -328,7 +343,7 @@ impl Button {
     pub fn primary_link(action_id: &'static str, text: &'static str, address: &Url) -> Option<Self> {
         (address.as_str().len() <= BUTTON_URL_MAX).then(|| Self {
             action_id,
-            text: Text::plain_within(text, BUTTON_TEXT_MAX),
+            text: Text::constant(text, BUTTON_TEXT_MAX),
             value: None,
             url: Some(address.as_str().to_owned()),
             style: Some("primary"),

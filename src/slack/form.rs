@@ -82,9 +82,9 @@ impl Form {
         Self {
             kind: "modal",
             callback_id,
-            title: Text::plain_within(title, TITLE_MAX),
-            submit: Text::plain_within(submit, TITLE_MAX),
-            close: Text::plain_within("Cancel", TITLE_MAX),
+            title: Text::constant(title, TITLE_MAX),
+            submit: Text::constant(submit, TITLE_MAX),
+            close: Text::constant("Cancel", TITLE_MAX),
             private_metadata,
             blocks,
         }
@@ -122,7 +122,7 @@ impl Field {
         Self {
             kind: "input",
             block_id: id,
-            label: Text::plain_within(label, LABEL_MAX),
+            label: Text::constant(label, LABEL_MAX),
             hint: None,
             optional: false,
             element,
@@ -139,7 +139,7 @@ impl Field {
     #[must_use]
     pub fn with_hint(self, hint: &'static str) -> Self {
         Self {
-            hint: Some(Text::plain_within(hint, LABEL_MAX)),
+            hint: Some(Text::constant(hint, LABEL_MAX)),
             ..self
         }
     }
