@@ -198,8 +198,12 @@ impl Dispatcher {
                 return Acknowledgement::empty();
             }
         };
-        self.tasks
-            .spawn(Arc::clone(self).reply(invocation, command, PendingReply(recent)));
+        // Boxed, because `spawn` moves the future several times, and it is large.
+        self.tasks.spawn(Box::pin(Arc::clone(self).reply(
+            invocation,
+            command,
+            PendingReply(recent),
+        )));
         acknowledged.await.unwrap_or_default()
     }
 
@@ -230,7 +234,7 @@ impl Dispatcher {
             None if invocation.is_replay => return invocation.log_replay(),
             None if self.response_urls.allows(&invocation.request.response_url) => {
                 let mut work = pin!(maybe_done(work));
-                // Boxed, like the other rare ends: this future is copied when its task is spawned.
+                // Boxed, like the other rare paths, so that the future of the usual path is smaller.
                 let job = poll_meanwhile(&mut work, Box::pin(self.store(&invocation))).await;
                 // If Slack has closed the connection, the reply is still delivered later.
                 reply.acknowledge();

@@ -105,8 +105,8 @@ impl Api {
             } else {
                 self.http.pooled()
             };
-            self.send(permit, http.get(address.clone()), StatusCode::OK, &read)
-                .await
+            // Boxed to keep the futures that contain it small: they are moved several times.
+            Box::pin(self.send(permit, http.get(address.clone()), StatusCode::OK, &read)).await
         };
         let attempts = attempt.retry(delays).adjust(|error, delay| match error {
             Error::Unavailable(_) => delay,
