@@ -46,6 +46,9 @@ impl TlsServer {
                     if let Ok(mut stream) = acceptor.accept(stream).await
                         && let Ok(mut behind) = TcpStream::connect(behind).await
                     {
+                        // Without this, the second of two small writes may wait 40 ms for the acknowledgement of the first.
+                        let _ = stream.get_ref().0.set_nodelay(true);
+                        let _ = behind.set_nodelay(true);
                         let _ = tokio::io::copy_bidirectional(&mut stream, &mut behind).await;
                     }
                 });
