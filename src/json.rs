@@ -62,16 +62,20 @@ fn write_escaped(byte: u8, json: &mut String) {
     json.push_str(short);
 }
 
+/// Methods for numbers, which are rare in messages.
+macro_rules! like_serde_json {
+    ($($method:ident: $number:ty),+ $(,)?) => {
+        $(fn $method(self, number: $number) -> Result<(), Error> {
+            self.0.push_str(&serde_json::to_string(&number)?);
+            Ok(())
+        })+
+    };
+}
+
 /// Writes one value.
 struct Writer<'a>(&'a mut String);
 
 impl<'a> Writer<'a> {
-    /// For types that are rare in messages.
-    fn write_like_serde_json(self, value: &impl Serialize) -> Result<(), Error> {
-        self.0.push_str(&serde_json::to_string(value)?);
-        Ok(())
-    }
-
     fn elements(self, start: char, end: char) -> Elements<'a> {
         self.0.push(start);
         Elements {
@@ -103,44 +107,10 @@ impl<'a> Serializer for Writer<'a> {
         Ok(())
     }
 
-    fn serialize_i8(self, number: i8) -> Result<(), Error> {
-        self.write_like_serde_json(&number)
-    }
-
-    fn serialize_i16(self, number: i16) -> Result<(), Error> {
-        self.write_like_serde_json(&number)
-    }
-
-    fn serialize_i32(self, number: i32) -> Result<(), Error> {
-        self.write_like_serde_json(&number)
-    }
-
-    fn serialize_i64(self, number: i64) -> Result<(), Error> {
-        self.write_like_serde_json(&number)
-    }
-
-    fn serialize_u8(self, number: u8) -> Result<(), Error> {
-        self.write_like_serde_json(&number)
-    }
-
-    fn serialize_u16(self, number: u16) -> Result<(), Error> {
-        self.write_like_serde_json(&number)
-    }
-
-    fn serialize_u32(self, number: u32) -> Result<(), Error> {
-        self.write_like_serde_json(&number)
-    }
-
-    fn serialize_u64(self, number: u64) -> Result<(), Error> {
-        self.write_like_serde_json(&number)
-    }
-
-    fn serialize_f32(self, number: f32) -> Result<(), Error> {
-        self.write_like_serde_json(&number)
-    }
-
-    fn serialize_f64(self, number: f64) -> Result<(), Error> {
-        self.write_like_serde_json(&number)
+    like_serde_json! {
+        serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
+        serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64,
+        serialize_f32: f32, serialize_f64: f64,
     }
 
     fn serialize_char(self, character: char) -> Result<(), Error> {

@@ -53,20 +53,7 @@ struct Program {
 impl Program {
     async fn start(name: &'static str, mut command: Command, base_url: &Url) -> Self {
         let address = free_port();
-        let process = command
-            .env_clear()
-            .envs([
-                ("SLACK_SIGNING_SECRET", SECRET),
-                ("KAPSO_API_KEY", KEY),
-                ("KAPSO_BASE_URL", base_url.as_str()),
-                ("HOST", "127.0.0.1"),
-                ("LOG_FORMAT", "json"),
-                ("DATABASE_URL", "sqlite::memory:"),
-            ])
-            .env("PORT", address.port().to_string())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the program starts");
+        let process = spawn(&mut command, address, base_url);
         while TcpStream::connect(address).await.is_err() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -180,26 +167,31 @@ fn free_port() -> SocketAddr {
     listener.local_addr().expect("a port")
 }
 
+/// Starts a program that serves at `address`, without its log.
+fn spawn(command: &mut Command, address: SocketAddr, base_url: &Url) -> Child {
+    command
+        .env_clear()
+        .envs([
+            ("SLACK_SIGNING_SECRET", SECRET),
+            ("KAPSO_API_KEY", KEY),
+            ("KAPSO_BASE_URL", base_url.as_str()),
+            ("HOST", "127.0.0.1"),
+            ("LOG_FORMAT", "json"),
+            ("DATABASE_URL", "sqlite::memory:"),
+        ])
+        .env("PORT", address.port().to_string())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program starts")
+}
+
 /// The median time from the start of the service to its first response. Its log would not do: lines are held back for up
 /// to 10 ms.
 fn start_time(binary: &str, base_url: &Url) -> Duration {
     let start = || {
         let address = free_port();
         let began = Instant::now();
-        let mut process = Command::new(binary)
-            .env_clear()
-            .envs([
-                ("SLACK_SIGNING_SECRET", SECRET),
-                ("KAPSO_API_KEY", KEY),
-                ("KAPSO_BASE_URL", base_url.as_str()),
-                ("HOST", "127.0.0.1"),
-                ("LOG_FORMAT", "json"),
-                ("DATABASE_URL", "sqlite::memory:"),
-            ])
-            .env("PORT", address.port().to_string())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the service starts");
+        let mut process = spawn(&mut Command::new(binary), address, base_url);
         let mut stream = loop {
             assert_eq!(process.try_wait().expect("a process"), None, "it has ended");
             match std::net::TcpStream::connect(address) {
